@@ -1,0 +1,47 @@
+# Options, warnings, sanitizers and the two helpers every folder uses.
+
+option(LOCKSTEP_BUILD_TESTS "Build the tests" ON)
+option(LOCKSTEP_BUILD_FUZZERS "Build the libFuzzer targets (needs Clang)" OFF)
+option(LOCKSTEP_MPI "Build the MPI communicator" ON)
+set(LOCKSTEP_SANITIZE "" CACHE STRING "Comma-separated sanitizers, for example address,undefined")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+endif()
+
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
+# Contracting a*b+c into one rounding would make results depend on the compiler's mood: where a
+# kernel wants FMA it says so.
+add_compile_options(-ffp-contract=off)
+if(LOCKSTEP_SANITIZE)
+  add_compile_options(-fsanitize=${LOCKSTEP_SANITIZE} -fno-omit-frame-pointer
+                      -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${LOCKSTEP_SANITIZE})
+endif()
+
+# lockstep_library(core LINK fmt::fmt): the static library lockstep_core from this folder's
+# sources (and, with RECURSE, those below it).
+function(lockstep_library folder)
+  cmake_parse_arguments(ARG "RECURSE" "" "LINK;EXCLUDE" ${ARGN})
+  if(ARG_RECURSE)
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  else()
+    file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  endif()
+  foreach(name ${ARG_EXCLUDE})
+    list(REMOVE_ITEM sources "${CMAKE_CURRENT_SOURCE_DIR}/${name}")
+  endforeach()
+  add_library(lockstep_${folder} STATIC ${sources})
+  target_include_directories(lockstep_${folder} PUBLIC "${CMAKE_SOURCE_DIR}")
+  target_link_libraries(lockstep_${folder} PUBLIC ${ARG_LINK})
+endfunction()

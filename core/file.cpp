@@ -1,0 +1,114 @@
+#include "core/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <sstream>
+#include <system_error>
+
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+std::string LastError() { return std::generic_category().message(errno); }
+
+// Closes the descriptor at the end of the scope; a mapping outlives it.
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+void Advise(std::span<const std::byte> file, std::size_t offset, std::size_t length, int advice) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  if (offset >= file.size() || length == 0) return;
+  const std::size_t begin = offset / page * page;
+  const std::size_t end = std::min(file.size(), offset + length);
+  // The mapping is ours and read-only: const_cast is what the C interface asks for.
+  ::madvise(const_cast<std::byte*>(file.data()) + begin, end - begin, advice);
+}
+
+}  // namespace
+
+std::string ReadFile(const std::filesystem::path& path) {
+  std::error_code code;
+  if (std::filesystem::is_directory(path, code))
+    throw BadInput("{}: is a folder; expected a file", path.string());
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) {
+    if (errno == ENOENT) throw BadInput("{}: no such file", path.string());
+    throw EnvironmentError("{}: cannot be read: {}", path.string(), LastError());
+  }
+  std::ostringstream text;
+  text << stream.rdbuf();
+  if (stream.bad()) throw EnvironmentError("{}: reading failed: {}", path.string(), LastError());
+  return std::move(text).str();
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.fd < 0) {
+    if (errno == ENOENT) throw BadInput("{}: no such file", path.string());
+    throw EnvironmentError("{}: cannot be opened: {}", path.string(), LastError());
+  }
+  struct stat info {};
+  if (::fstat(file.fd, &info) != 0)
+    throw EnvironmentError("{}: cannot be inspected: {}", path.string(), LastError());
+  if (!S_ISREG(info.st_mode)) throw BadInput("{}: is no regular file", path.string());
+  size_ = static_cast<std::size_t>(info.st_size);
+  if (size_ == 0) return;  // mmap refuses empty files
+  void* address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd, 0);
+  if (address == MAP_FAILED)
+    throw EnvironmentError("{}: cannot be mapped: {}", path.string(), LastError());
+  data_ = static_cast<const std::byte*>(address);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void MappedFile::Prefetch(std::size_t offset, std::size_t length) const {
+  Advise(bytes(), offset, length, MADV_WILLNEED);
+}
+
+void MappedFile::Release(std::size_t offset, std::size_t length) const {
+  Advise(bytes(), offset, length, MADV_DONTNEED);
+}
+
+AtomicFile::AtomicFile(std::filesystem::path path)
+    : path_(std::move(path)), temporary_(path_.string() + ".partial") {
+  stream_.open(temporary_, std::ios::binary | std::ios::trunc);
+  if (!stream_)
+    throw EnvironmentError(
+        "{}: cannot be written: {}; check that the folder exists and is writable", path_.string(),
+        LastError());
+}
+
+AtomicFile::~AtomicFile() {
+  if (committed_) return;
+  stream_.close();
+  std::error_code ignored;
+  std::filesystem::remove(temporary_, ignored);
+}
+
+void AtomicFile::Write(std::string_view text) {
+  stream_.write(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!stream_) throw EnvironmentError("{}: writing failed: {}", path_.string(), LastError());
+}
+
+void AtomicFile::Commit() {
+  stream_.close();
+  if (stream_.fail()) throw EnvironmentError("{}: writing failed: {}", path_.string(), LastError());
+  std::error_code code;
+  std::filesystem::rename(temporary_, path_, code);
+  if (code) throw EnvironmentError("{}: cannot be written: {}", path_.string(), code.message());
+  committed_ = true;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace lockstep {
+
+// The whole file as bytes. Throws BadInput when it is missing, EnvironmentError when unreadable.
+std::string ReadFile(const std::filesystem::path& path);
+
+// A file mapped read-only. Pages are read when touched; Release() gives them back, so that
+// loading a checkpoint never holds more of it in memory than it is copying.
+class MappedFile {
+ public:
+  // Throws BadInput when the file is missing or no regular file, EnvironmentError otherwise.
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  const std::filesystem::path& path() const { return path_; }
+
+  // Hints for the byte range [offset, offset + length): about to be read; no longer needed.
+  void Prefetch(std::size_t offset, std::size_t length) const;
+  void Release(std::size_t offset, std::size_t length) const;
+
+ private:
+  std::filesystem::path path_;
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// Writes beside `path` and renames over it on Commit(): a reader sees the old file or the whole
+// new one, never half. Without Commit() the destructor removes what was written.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void Write(std::string_view text);  // Throws EnvironmentError naming the file, e.g. disk full.
+  void Commit();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  std::ofstream stream_;
+  bool committed_ = false;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,98 @@
+#include "core/json.h"
+
+#include <set>
+#include <vector>
+
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+constexpr int kMaxDepth = 64;
+
+// Refuses what nlohmann would accept silently: duplicate keys and depth without end.
+class StrictCallback {
+ public:
+  explicit StrictCallback(std::string_view where) : where_(where) {}
+
+  bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > kMaxDepth)
+      throw BadInput("{}: JSON nested deeper than {} levels", where_, kMaxDepth);
+    if (event == Json::parse_event_t::object_start) keys_.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys_.pop_back();
+    if (event == Json::parse_event_t::key) {
+      const auto& key = parsed.get_ref<const std::string&>();
+      if (!keys_.back().insert(key).second)
+        throw BadInput("{}: the key \"{}\" stands twice in one object", where_, key);
+    }
+    return true;
+  }
+
+ private:
+  std::string_view where_;
+  std::vector<std::set<std::string>> keys_;
+};
+
+const Json* FindMember(const Json& object, std::string_view key) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(std::string(key));
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+Error WrongType(const Json& value, std::string_view key, std::string_view where,
+                std::string_view expected) {
+  std::string found = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (found.size() > 60) found = found.substr(0, 57) + "...";
+  return BadInput("{}: \"{}\" is {}; expected {}", where, key, found, expected);
+}
+
+}  // namespace
+
+Json ParseJson(std::string_view text, std::string_view where) {
+  try {
+    StrictCallback callback(where);
+    return Json::parse(text, std::ref(callback));
+  } catch (const Json::parse_error& error) {
+    throw BadInput("{}: not valid JSON at byte {}: {}", where, error.byte, error.what());
+  } catch (const Json::exception& error) {
+    throw BadInput("{}: not valid JSON: {}", where, error.what());
+  }
+}
+
+std::optional<std::int64_t> FindInt(const Json& object, std::string_view key,
+                                    std::string_view where) {
+  const Json* value = FindMember(object, key);
+  if (value == nullptr) return std::nullopt;
+  const bool fits = value->is_number_integer() &&
+                    (!value->is_number_unsigned() || value->get<std::uint64_t>() <= INT64_MAX);
+  if (!fits) throw WrongType(*value, key, where, "an integer");
+  return value->get<std::int64_t>();
+}
+
+std::optional<double> FindNumber(const Json& object, std::string_view key, std::string_view where) {
+  const Json* value = FindMember(object, key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_number()) throw WrongType(*value, key, where, "a number");
+  return value->get<double>();
+}
+
+std::optional<bool> FindBool(const Json& object, std::string_view key, std::string_view where) {
+  const Json* value = FindMember(object, key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_boolean()) throw WrongType(*value, key, where, "true or false");
+  return value->get<bool>();
+}
+
+std::optional<std::string> FindString(const Json& object, std::string_view key,
+                                      std::string_view where) {
+  const Json* value = FindMember(object, key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_string()) throw WrongType(*value, key, where, "a string");
+  return value->get<std::string>();
+}
+
+std::string DumpJson(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace lockstep
