@@ -1,0 +1,51 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "partition/model_spec.h"
+
+namespace lockstep {
+
+// How the rows of the QKV projection are ordered.
+enum class QkvLayout : std::uint8_t {
+  kSeparate,      // three matrices, rows [head][d_head] each: stacked as q, k, v
+  kFusedPerHead,  // one matrix, rows [head][q, k, v][d_head]
+};
+
+// Which dims of a head are rotated together, with r = rotary_dims.
+enum class RotaryKind : std::uint8_t {
+  kInterleaved,  // (2i, 2i + 1)
+  kHalfSplit,    // (i, i + r/2)
+};
+
+// What all checkpoints of a family share, as data. Names of a layer's tensors are relative to
+// layer_prefix, in which "{}" stands for the layer's number; an empty name means the family has
+// no such tensor. Linears have ".weight" and, where *_bias says so, ".bias".
+struct Architecture {
+  QkvLayout qkv_layout;
+  RotaryKind rotary;
+
+  std::string_view embedding;  // [vocab_rows, d_model]
+  std::string_view final_norm;
+  std::string_view head;  // [vocab_rows, d_model]
+
+  std::string_view layer_prefix;
+  std::string_view attention_norm;
+  std::string_view mlp_norm;  // empty: attention_norm feeds both
+  std::string_view qkv[3];    // kFusedPerHead uses the first only
+  std::string_view attention_out;
+  std::string_view mlp_in;
+  std::string_view mlp_out;
+
+  bool attention_bias;  // whether attention linears can have biases (ModelSpec may switch it off)
+  bool head_bias;
+};
+
+const Architecture& ArchitectureOf(Family family);
+
+// "transformer.h.3." + name
+std::string LayerTensorName(const Architecture& architecture, std::int64_t layer,
+                            std::string_view name);
+
+}  // namespace lockstep
