@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "engine/request.h"
+#include "layers/decoder.h"
+
+namespace lockstep {
+
+struct EngineOptions {
+  std::int64_t max_sequences = 16;     // decoded together
+  std::int64_t max_step_tokens = 512;  // prompt and decode tokens of one step
+  // Ids from here on are padding of the vocabulary and are never sampled.
+  std::int64_t sampled_vocab = 0;
+  std::optional<std::int32_t> eos_token;
+};
+
+// The part of the engine that decides, on rank 0. The other ranks run RunWorker() with the same
+// decoder; they learn everything from the one message broadcast per step.
+class Engine {
+ public:
+  // The decoder and the communicator stay the caller's and outlive the engine.
+  Engine(Decoder& decoder, Communicator& communicator, const EngineOptions& options);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Queues a request. Throws BadInput when the prompt is empty, holds an id outside the
+  // vocabulary, or does not fit the context together with at least one new token; a
+  // max_new_tokens that runs past the context is cut there (finish reason kLength).
+  void Submit(Request request);
+
+  // Ends a request early (a stop string was found); it gives no further events.
+  void Cancel(std::int64_t request);
+
+  bool idle() const;
+
+  // One iteration over the requests in flight: at most one new token for each.
+  std::vector<TokenEvent> Step();
+
+  // Scores tokens in one pass over the model. Only while idle. Throws BadInput like Submit();
+  // here the whole context may be used.
+  Score ScoreTokens(std::span<const std::int32_t> tokens);
+
+  // Lets the workers return. Called once, at the end; also by the destructor.
+  void Shutdown();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The other ranks: executes step messages until rank 0 says shutdown.
+void RunWorker(Decoder& decoder, Communicator& communicator);
+
+}  // namespace lockstep

@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/tensor.h"
+#include "partition/architecture.h"
+#include "partition/slice.h"
+
+namespace lockstep {
+
+// A linear's weight in whatever form its backend multiplies fastest, with its bias.
+class LinearWeight {
+ public:
+  virtual ~LinearWeight() = default;
+  virtual std::int64_t outputs() const = 0;
+  virtual std::int64_t inputs() const = 0;
+};
+
+enum class Activation : std::uint8_t { kNone, kGeluExact, kGeluTanh };
+enum class Store : std::uint8_t { kOverwrite, kAdd };
+
+// y = activation(x W^T + bias)
+struct LinearArgs {
+  TensorView x;  // [tokens, inputs]
+  const LinearWeight* weight = nullptr;
+  TensorView y;  // [tokens, outputs]
+  Activation activation = Activation::kNone;
+  Store store = Store::kOverwrite;  // kAdd: y += the result
+};
+
+// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, per row, statistics in fp32.
+struct LayerNormArgs {
+  TensorView x;       // [tokens, d_model]
+  TensorView weight;  // [d_model] fp32
+  TensorView bias;    // [d_model] fp32
+  double epsilon = 1e-5;
+  TensorView y;  // [tokens, d_model]
+};
+
+// One sequence's part of a batch. Its new tokens are rows [first_row, first_row + token_count) of
+// the batch; they stand at positions start, start + 1, ... of the sequence.
+struct SequenceRows {
+  std::int64_t first_row = 0;
+  std::int64_t token_count = 0;
+  std::int64_t start = 0;                // tokens that are in the cache already
+  std::vector<std::int32_t> page_table;  // page of positions [i * page_tokens, (i+1) * page_tokens)
+};
+
+// Where a layer keeps the keys and values of this rank's heads.
+//   pages: [page_count, 2 (key, value), local_heads * page_tokens, d_head]
+struct KvPages {
+  TensorView pages;
+  std::int64_t local_heads = 0;
+  std::int64_t page_tokens = 0;
+};
+
+struct RotaryArgs {
+  RotaryKind kind = RotaryKind::kHalfSplit;
+  std::int64_t dims = 0;
+  // cos and sin of position * frequency: [context, dims / 2] fp32 each, made once.
+  TensorView cos;
+  TensorView sin;
+};
+
+// Softmax(q k^T / sqrt(d_head)) v over all earlier positions, per head. Before that, rotates q
+// and k and appends k and v to the cache. Scores and softmax in fp32.
+struct AttentionArgs {
+  TensorView qkv;  // [tokens, 3 * local_heads * d_head]; q is rotated in place
+  QkvLayout layout = QkvLayout::kFusedPerHead;
+  RotaryArgs rotary;
+  std::span<const SequenceRows> sequences;
+  KvPages cache;
+  TensorView y;  // [tokens, local_heads * d_head]
+};
+
+// Per row of logits: what is needed to score and to choose, without moving the row.
+struct RowStatistics {
+  float max = 0.0f;         // the largest logit
+  std::int32_t argmax = 0;  // its column; the lowest one of equals
+  float target = 0.0f;      // the logit of the asked column, or 0
+  double sum_exp = 0.0;     // sum of exp(logit - max)
+};
+
+// The operations a device must provide: the only thing the layers know of a device. Every
+// operation is enqueued on the backend's stream and may return before it is done; Synchronize()
+// and Download() wait. Zero tokens are legal everywhere. Shapes are the caller's duty and are
+// checked (LOCKSTEP_CHECK).
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string_view name() const = 0;
+  virtual Stream stream() const { return {}; }
+  virtual void Synchronize() {}
+
+  // Memory of the device, uninitialised.
+  virtual Tensor Allocate(DType dtype, Shape shape) = 0;
+  // Between host tensors and tensors of this backend, of one dtype and size.
+  virtual void Upload(const TensorView& host, const TensorView& device) = 0;
+  virtual void Download(const TensorView& device, const TensorView& host) = 0;
+
+  // Takes a weight [outputs, inputs] in host memory, fp32 or bf16: the dtype the products are
+  // done in (bf16: inputs rounded to bf16, sums in fp32). bias: [outputs] fp32, or empty.
+  virtual std::unique_ptr<LinearWeight> MakeLinear(Tensor weight, Tensor bias) = 0;
+
+  virtual void Linear(const LinearArgs& args) = 0;
+  virtual void LayerNorm(const LayerNormArgs& args) = 0;
+  virtual void Attention(const AttentionArgs& args) = 0;
+
+  // y[t] = table[ids[t] - rows.begin] where this rank has the row, else zeros.
+  //   ids [tokens] host;  table [rows.size(), d_model] fp32 or bf16;  y [tokens, d_model] fp32
+  virtual void Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
+                     const TensorView& y) = 0;
+
+  // x += delta + bias_a + bias_b, rows of fp32. The biases are [d_model] fp32; may be empty views.
+  virtual void AddResidual(const TensorView& x, const TensorView& delta, const TensorView& bias_a,
+                           const TensorView& bias_b) = 0;
+
+  // y[i] = x[rows[i]]
+  virtual void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
+                          const TensorView& y) = 0;
+
+  // Per row of logits [tokens, columns] fp32, over the first `columns` of them. targets[t] is the
+  // asked column, -1 for none. Waits for the result.
+  virtual std::vector<RowStatistics> Statistics(const TensorView& logits,
+                                                std::span<const std::int64_t> targets,
+                                                std::int64_t columns) = 0;
+};
+
+enum class BackendKind : std::uint8_t { kReference, kCpu };
+
+// threads >= 1: how many the backend computes with (the reference uses one).
+std::unique_ptr<Backend> MakeBackend(BackendKind kind, int threads);
+
+}  // namespace lockstep

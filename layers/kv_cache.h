@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "layers/kernels/backend.h"
+#include "partition/model_spec.h"
+
+namespace lockstep {
+
+// Keys and values of this rank's heads, for all layers, in pages of kPageTokens positions. A
+// sequence owns pages through its page table; the cache itself knows no sequences.
+class KvCache {
+ public:
+  static constexpr std::int64_t kPageTokens = 16;
+
+  struct Options {
+    std::int64_t layer_count = 0;
+    std::int64_t local_heads = 0;
+    std::int64_t d_head = 0;
+    std::int64_t page_count = 0;
+    DType dtype = DType::kF32;
+  };
+
+  KvCache() = default;
+  KvCache(const Options& options, Backend& backend);
+
+  KvPages layer(std::size_t index) const {
+    return {layers_[index].view(), options_.local_heads, kPageTokens};
+  }
+  std::int64_t page_count() const { return options_.page_count; }
+  std::size_t bytes() const;
+
+  static std::int64_t PagesFor(std::int64_t tokens) {
+    return (tokens + kPageTokens - 1) / kPageTokens;
+  }
+
+ private:
+  Options options_;
+  std::vector<Tensor> layers_;
+};
+
+}  // namespace lockstep
