@@ -21,6 +21,7 @@ class Case:
     vocab_used: int = 0  # 0: all rows
     old_buffers: bool = False  # with the buffers that old checkpoints carry
     odd_strides: bool = False  # with transposed and offset tensors
+    gelu_tail: bool = False  # feeds GELU where exact and tanh differ by 2 %, see checkpoints.py
     seed: int = 1
     notes: str = ""
 
@@ -41,20 +42,20 @@ def neox(heads, d_head, layers, vocab, context, d_ff, act="gelu", rotary_pct=0.2
 
 
 CASES = [
-    Case("gptj_16_heads", "gptj", "fp32", gptj(16, 16, 8, 3, 509, 64),
+    Case("gptj_16_heads", "gptj", "fp32", gptj(16, 16, 8, 3, 509, 64), gelu_tail=True,
          notes="feed-forward width from n_inner null; rotary part half of a head"),
     Case("gptj_d_head_256_old_config", "gptj", "bf16", gptj(3, 256, 64, 1, 320, 96, d_ff=1000), shards=3,
          config_style="old", vocab_used=307, notes="the head of GPT-J 6B; config.json as GPT-J 6B's on the hub"),
     Case("gptj_5_heads_fp16", "gptj", "fp16", gptj(5, 24, 12, 2, 1031, 160, d_ff=333, eps=1e-3),
          notes="nothing divides evenly; an epsilon large enough to matter"),
-    Case("gptj_12_heads_exact_gelu", "gptj", "bf16", gptj(12, 20, 20, 2, 401, 80, d_ff=500, act="gelu"),
+    Case("gptj_12_heads_exact_gelu", "gptj", "bf16", gptj(12, 20, 20, 2, 401, 80, d_ff=500, act="gelu"), gelu_tail=True,
          notes="rotary over the whole head; exact GELU, which a fine-tuned GPT-J may name"),
     Case("neox_12_heads_pythia_config", "neox", "fp16", neox(12, 32, 2, 320, 128, 1536), shards=4,
-         config_style="old", vocab_used=307, notes="config.json as Pythia's on the hub; padded vocabulary"),
+         config_style="old", vocab_used=307, gelu_tail=True, notes="config.json as Pythia's on the hub; padded vocabulary"),
     Case("neox_d_head_80", "neox", "bf16", neox(5, 80, 2, 499, 112, 1600), notes="the head of Pythia 2.8B: 20 rotary dims"),
     Case("neox_d_head_256", "neox", "fp16", neox(2, 256, 1, 353, 72, 1021), notes="the head of Pythia 1B: 64 rotary dims"),
     Case("neox_sequential_residual", "neox", "fp32",
-         neox(5, 32, 3, 613, 100, 321, act="gelu_fast", rotary_pct=1.0, base=25000.0, parallel=False),
+         neox(5, 32, 3, 613, 100, 321, act="gelu_fast", rotary_pct=1.0, base=25000.0, parallel=False), gelu_tail=True,
          notes="two reductions per block; tanh GELU as gpt-neox-20b's; rotary over the whole head, another base"),
     Case("neox_sequential_exact_gelu", "neox", "bf16", neox(12, 16, 2, 257, 64, 700, parallel=False), shards=2,
          config_style="old", notes="use_parallel_residual false with exact GELU, as OpenAssistant-style checkpoints"),

@@ -4,6 +4,7 @@ import json
 import math
 import pathlib
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from transformers import GPTJConfig, GPTJForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM
@@ -21,6 +22,22 @@ GAINS = {
     "out_proj.weight": 1.0, "dense.weight": 1.0, "fc_in.weight": 1.2, "dense_h_to_4h.weight": 1.2,
     "fc_out.weight": 1.2, "dense_4h_to_h.weight": 1.2, "lm_head.weight": 2.0, "embed_out.weight": 2.0,
 }  # fmt: skip
+
+# Around 0 the two kinds of GELU differ by 2e-4 of their value, which a tolerance of 2e-4 of the
+# largest logit can't tell from rounding. Around -2.6 they differ by 2 %: gains and a bias that put
+# the input of GELU there and bring its small output back to size.
+TAIL_IN_GAIN, TAIL_IN_BIAS, TAIL_OUT_GAIN = 0.3, (0.3, -2.6), 30.0
+
+
+def tail_scale_and_offset(name, shape):
+    """For the feed-forward tensors of a case with gelu_tail; None for all others."""
+    if name.endswith(("fc_in.bias", "dense_h_to_4h.bias")):
+        return TAIL_IN_BIAS
+    if name.endswith(("fc_in.weight", "dense_h_to_4h.weight")):
+        return TAIL_IN_GAIN * math.sqrt(3 / shape[1]), 0.0
+    if name.endswith(("fc_out.weight", "dense_4h_to_h.weight")):
+        return TAIL_OUT_GAIN * math.sqrt(3 / shape[1]), 0.0
+    return None
 
 
 def scale_and_offset(name, shape):
@@ -41,8 +58,8 @@ def tensor_list(case):
         state = model_class(config_class(**case.config)).state_dict()
     out = []
     for name, tensor in state.items():
-        scale, offset = scale_and_offset(name, tensor.shape)
-        scale = float(torch.tensor(scale, dtype=torch.float32))
+        tail = tail_scale_and_offset(name, tensor.shape) if case.gelu_tail else None
+        scale, offset = (float(np.float32(x)) for x in tail or scale_and_offset(name, tensor.shape))
         out.append({"name": name, "shape": list(tensor.shape), "scale": scale, "offset": offset})
     return out
 
