@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,12 +11,15 @@
 namespace lockstep {
 
 // The ranks of one tensor-parallel group, and what they do together. Every collective is called
-// by all ranks in the same order. A single process is a communicator of size 1 that does
-// nothing, never a special case for its callers.
+// by all ranks in the same order, by one thread at a time. A single process is a communicator of
+// size 1 that does nothing, never a special case for its callers.
 //
 // Every collective has a deadline: when a peer does not arrive in time, or is gone, it throws
-// Error(kRankFailure) naming this rank, the collective, the bytes and what the rank was doing
-// (core/activity.h). After such an error the communicator is unusable: call Abort().
+// Error(kRankFailure) naming this rank, the collective, the bytes, the absent peers and what
+// this rank was doing (core/activity.h). Ranks that have drifted into different collectives or
+// sizes get an Error(kInternal) that says so. After either the communicator is unusable: call
+// Abort(). A rank 0 that may idle for longer than the deadline must send its peers something
+// now and then, because they wait in a collective meanwhile.
 class Communicator {
  public:
   using Bytes = std::vector<std::byte>;
@@ -27,7 +31,7 @@ class Communicator {
   virtual std::string host(int rank) const = 0;
 
   // Adds x of all ranks elementwise; every rank gets the sum. x: fp32, same shape everywhere.
-  // In place, ordered on the stream. Every rank gets the same bits.
+  // In place, ordered on the stream. Every rank gets the same bits, those of SumTree() below.
   virtual void AllReduceSum(const TensorView& x, Stream stream) = 0;
 
   // The ranks' messages in rank order, on every rank. Messages may differ in length.
@@ -48,8 +52,38 @@ class Communicator {
   // How many all-reduces this rank has done: a block's contract is counted, not assumed.
   std::int64_t all_reduce_count() const { return all_reduce_count_; }
 
+  // How long a collective waits for a peer. Time in which this process was itself stopped
+  // (Ctrl-Z, a suspended machine) does not count.
+  double deadline_seconds() const { return deadline_seconds_; }
+  void set_deadline_seconds(double seconds) { deadline_seconds_ = seconds; }
+
  protected:
   std::int64_t all_reduce_count_ = 0;
+  double deadline_seconds_ = 60;
 };
+
+// Another deadline for a phase in which ranks may take very different times, such as loading.
+class DeadlineScope {
+ public:
+  DeadlineScope(Communicator& comm, double seconds)
+      : comm_(comm), before_(comm.deadline_seconds()) {
+    comm.set_deadline_seconds(seconds);
+  }
+  ~DeadlineScope() { comm_.set_deadline_seconds(before_); }
+  DeadlineScope(const DeadlineScope&) = delete;
+  DeadlineScope& operator=(const DeadlineScope&) = delete;
+
+ private:
+  Communicator& comm_;
+  double before_;
+};
+
+// The order in which every implementation adds the ranks' values of one element. Let P be the
+// largest power of two that is not above the rank count N. First the N - P pairs (0, 1), (2, 3),
+// ... are added, which leaves P values in rank order; then neighbours are added until one is
+// left. So 4 ranks give (r0 + r1) + (r2 + r3), 3 ranks (r0 + r1) + r2, and 5 ranks
+// ((r0 + r1) + r2) + (r3 + r4). For powers of two this is one balanced binary tree, whose
+// upper levels stay the same when each rank is cut in half.
+float SumTree(std::span<const float> values);
 
 }  // namespace lockstep

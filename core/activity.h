@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace lockstep {
 
@@ -13,8 +14,20 @@ class Activity {
   ~Activity();
   Activity(const Activity&) = delete;
   Activity& operator=(const Activity&) = delete;
+
+ private:
+  int exceptions_at_start_;
 };
 
 std::string CurrentActivity();
+
+// For whoever catches an exception far up: the innermost activity that the exception ended.
+// CurrentActivity() when there is none.
+std::string FailedActivity();
+
+// Calls the observer with the innermost activity's text now and at every change, on the thread
+// that changes it; null ends that. The observer must not start activities itself.
+using ActivityObserver = void (*)(std::string_view what);
+void ObserveActivity(ActivityObserver observer);
 
 }  // namespace lockstep

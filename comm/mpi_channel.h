@@ -1,0 +1,100 @@
+#pragma once
+
+#include <mpi.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "comm/patience.h"
+#include "core/error.h"
+
+namespace lockstep {
+
+// Which collective a message belongs to. Part of the message's tag, so that ranks which have
+// drifted apart never take each other's messages for their own.
+enum class Collective : int { kAllReduce, kAllGather, kGather, kBroadcast, kBarrier, kRollCall };
+
+// Point-to-point messages for the collectives, all with the deadline of the collective they
+// belong to. Sends and receives are posted, then Wait() completes them together:
+//   channel.Begin(Collective::kGather, bytes, deadline);
+//   channel.PostReceive(peer, buffer); channel.PostSend(peer, data); channel.Wait();
+// Buffers belong to the caller and stay untouched until Wait() returns. Every method throws what
+// Communicator documents; after that the channel is unusable.
+//
+// When a deadline passes the channel calls the roll: every rank that is itself waiting in a
+// collective answers, so the message names the ranks that are really absent, not the neighbour
+// that waits for them.
+class MpiChannel {
+ public:
+  // Collective over comm: learns the hosts' names.
+  MpiChannel(MPI_Comm comm, std::size_t max_message_bytes);
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  const std::string& host(int rank) const;
+
+  void Begin(Collective collective, std::size_t bytes, double deadline_seconds);
+  void PostSend(int to, std::span<const std::byte> message);
+  void PostReceive(int from, std::span<std::byte> message);
+  // The message may be shorter than the buffer. At most max_message_bytes.
+  void PostReceiveUpTo(int from, std::span<std::byte> buffer);
+  void Wait();
+
+ private:
+  struct Pending {
+    int peer;
+    std::size_t bytes;
+    enum class Kind { kSend, kReceive, kReceiveUpTo } kind;
+  };
+  // One rank's answer to the roll call: which collective it is waiting in.
+  struct Presence {
+    std::uint64_t number = 0;
+    int collective = 0;
+    int here = 0;
+  };
+
+  void Post(const Pending& what, std::byte* data);
+  bool Poll();
+  void CancelReceives();
+  void CheckCompletion(const Pending& what, MPI_Status& status) const;
+  void Check(int code, int peer) const;
+
+  int Tag() const;
+  void AnswerRollCalls();
+  void SendPresence(int to);
+  void CallTheRoll();
+  [[noreturn]] void FailAtDeadline();
+
+  std::string What() const;                          // "all-reduce of 4096 bytes (collective 17)"
+  std::string Name(int rank) const;                  // "rank 1 on node7"
+  std::string Name(const Presence& presence) const;  // "broadcast (collective 18)"
+  std::string Doing() const;                         // " (rank 0 on node6, while decoding)"
+
+  MPI_Comm comm_;
+  std::size_t max_message_bytes_;
+  int rank_ = 0;
+  int size_ = 1;
+  std::vector<std::string> hosts_;
+  bool oversubscribed_ = false;
+
+  Collective collective_ = Collective::kBarrier;
+  std::uint64_t number_ = 0;
+  std::size_t bytes_ = 0;
+  Patience patience_;
+
+  std::vector<MPI_Request> requests_;
+  std::vector<Pending> pending_;  // beside requests_
+  std::vector<int> done_;
+  std::vector<MPI_Status> statuses_;
+  std::size_t open_ = 0;
+
+  Presence mine_;
+  std::vector<Presence> roll_;
+  std::vector<char> answered_;
+};
+
+}  // namespace lockstep

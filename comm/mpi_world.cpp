@@ -1,0 +1,35 @@
+// Joining an MPI world; the only way in, so that no other file needs to know of MPI.
+#include <cstdlib>
+
+#include "comm/mpi_communicator.h"
+#include "comm/watchdog.h"
+#include "comm/world.h"
+
+namespace lockstep {
+
+bool BuiltWithMpi() { return true; }
+
+std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options) {
+  LOCKSTEP_CHECK(options.max_message_bytes >= 4096 && options.max_message_bytes <= (1u << 30),
+                 "max_message_bytes {}", options.max_message_bytes);
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  const Watchdog watchdog(
+      options.init_deadline_seconds,
+      {static_cast<int>(ExitCode::kRankFailure),
+       fmt::format("joining the world: rank {} on {} did not find its peers within {:g} s; check "
+                   "that every rank has started and that the hosts reach each other (Open MPI: "
+                   "OMPI_MCA_btl_tcp_if_include names the network interface)",
+                   rank != nullptr ? rank : "?", HostName(), options.init_deadline_seconds)});
+  int provided = MPI_THREAD_SINGLE;
+  // Collectives come from one thread at a time, but not always the one that has started MPI.
+  const int code = MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
+  if (code != MPI_SUCCESS) throw EnvironmentError("MPI cannot start (error {})", code);
+  if (provided < MPI_THREAD_SERIALIZED) {
+    throw EnvironmentError(
+        "this MPI has no thread support (MPI_THREAD_SERIALIZED); use an Open MPI built with "
+        "threads, such as Debian's libopenmpi-dev");
+  }
+  return std::make_unique<MpiCommunicator>(options);
+}
+
+}  // namespace lockstep

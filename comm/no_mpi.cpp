@@ -1,0 +1,14 @@
+// Stands in for MPI in builds without it.
+#include "comm/world.h"
+
+namespace lockstep {
+
+bool BuiltWithMpi() { return false; }
+
+std::unique_ptr<Communicator> JoinWorld(const WorldOptions& /*options*/) {
+  throw EnvironmentError(
+      "this lockstep was built without MPI and cannot be one rank of several; install "
+      "libopenmpi-dev and build it with -DLOCKSTEP_MPI=ON, or run it without mpirun");
+}
+
+}  // namespace lockstep

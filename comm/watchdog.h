@@ -1,0 +1,34 @@
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "core/error.h"
+
+namespace lockstep {
+
+// Ends the process when a call that cannot be interrupted (MPI_Init, MPI_Finalize, MPI_Abort)
+// takes too long: says why and exits with the code. Destroy it when the call has returned.
+class Watchdog {
+ public:
+  struct Bite {
+    int exit_code;
+    std::string message;  // empty: exits silently
+  };
+  Watchdog(double seconds, Bite bite);
+  ~Watchdog();
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+ private:
+  void Wait(double seconds, const Bite& bite);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool called_off_ = false;
+  std::thread thread_;
+};
+
+}  // namespace lockstep
