@@ -48,7 +48,8 @@ class Engine {
   // here the whole context may be used.
   Score ScoreTokens(std::span<const std::int32_t> tokens);
 
-  // Lets the workers return. Called once, at the end; also by the destructor.
+  // Lets the workers return: the last call. Not done by the destructor, because after an error
+  // there may be nobody left to tell.
   void Shutdown();
 
  private:

@@ -1,14 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "comm/communicator.h"
 #include "layers/kernels/backend.h"
 #include "layers/kv_cache.h"
+#include "layers/rotary_table.h"
 #include "layers/weights.h"
 #include "partition/shard_plan.h"
 
@@ -18,22 +17,29 @@ namespace lockstep {
 struct Batch {
   std::vector<std::int32_t> ids;  // [tokens]
   std::vector<SequenceRows> sequences;
-  std::vector<std::int64_t> logit_rows;  // the rows whose logits are wanted, ascending
+  std::vector<std::int64_t> logit_rows;  // the rows whose logits are wanted
+};
+
+struct DecoderOptions {
+  std::int64_t cache_pages = 0;
+  DType cache_dtype = DType::kF32;
 };
 
 // The model on one rank: embedding, blocks, final norm, this rank's slice of the LM head.
 class Decoder {
  public:
-  // The backend and the communicator stay the caller's and outlive the decoder.
-  Decoder(const ShardPlan& plan, ModelWeights weights, Backend& backend,
-          Communicator& communicator);
+  // The backend and the communicator stay the caller's and outlive the decoder. `plan` and the
+  // communicator must agree on the number of ranks.
+  Decoder(const ShardPlan& plan, ModelWeights weights, Backend& backend, Communicator& communicator,
+          const DecoderOptions& options);
+  ~Decoder();
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
 
   const ModelSpec& spec() const { return spec_; }
+  // The columns of the logits that this rank computes.
   Range vocab_rows() const { return vocab_rows_; }
   Backend& backend() { return backend_; }
-
-  // The cache's pages for this many tokens in all, allocated once before the first Forward().
-  void AllocateCache(std::int64_t page_count);
   const KvCache& cache() const { return cache_; }
 
   // Runs the new tokens through the model and appends them to the cache. Every rank calls it
@@ -42,7 +48,15 @@ class Decoder {
   TensorView Forward(const Batch& batch);
 
  private:
-  void RunBlock(std::size_t layer, const Batch& batch, const TensorView& x);
+  struct Workspace;  // the activations of one step
+
+  void EmbedTokens(const Batch& batch, Workspace& work);
+  void RunBlock(std::size_t index, const Batch& batch, Workspace& work);
+  void RunAttention(std::size_t index, const Batch& batch, Workspace& work);
+  void RunMlp(const LayerWeights& layer, const TensorView& normed, Store store, Workspace& work);
+  void Reduce(const TensorView& partial);
+  void Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y);
+  TensorView HeadLogits(const Batch& batch, Workspace& work);
 
   ModelSpec spec_;
   Range vocab_rows_;
@@ -52,11 +66,8 @@ class Decoder {
   Backend& backend_;
   Communicator& communicator_;
   KvCache cache_;
-  Tensor rotary_cos_;
-  Tensor rotary_sin_;
-  // Activations, grown when a larger batch comes.
-  class Workspace;
-  std::shared_ptr<Workspace> workspace_;
+  RotaryTable rotary_;
+  std::unique_ptr<Workspace> workspace_;
 };
 
 }  // namespace lockstep

@@ -19,7 +19,7 @@ struct LayerWeights {
   NormWeights attention_norm;
   std::optional<NormWeights> mlp_norm;
   std::unique_ptr<LinearWeight> qkv;
-  std::unique_ptr<LinearWeight> attention_out;  // without bias: see below
+  std::unique_ptr<LinearWeight> attention_out;  // its bias stands below
   std::unique_ptr<LinearWeight> mlp_in;
   std::unique_ptr<LinearWeight> mlp_out;
   // Biases of the two products whose partial sums are reduced over the ranks. Added once, after

@@ -1,0 +1,150 @@
+#include "layers/decoder.h"
+
+#include <utility>
+
+namespace lockstep {
+
+// Grown when a larger batch comes and kept: the steps of a run are alike.
+struct Decoder::Workspace {
+  Tensor x;                 // [tokens, d_model] the residual stream, the same on every rank
+  Tensor normed;            // [tokens, d_model]
+  Tensor qkv;               // [tokens, 3 * local_heads * d_head]
+  Tensor attention;         // [tokens, local_heads * d_head]
+  Tensor ffn;               // [tokens, local_ffn]
+  Tensor partial;           // [tokens, d_model] this rank's part of a sum over the ranks
+  Tensor logits;            // [logit rows, local vocab rows]
+  std::int64_t tokens = 0;  // of this step
+
+  TensorView View(Tensor& tensor, std::int64_t rows, std::int64_t width, Backend& backend) {
+    if (tensor.empty() || tensor.view().dim(0) < rows)
+      tensor = backend.Allocate(DType::kF32, {rows, width});
+    return tensor.view().Rows(0, rows);
+  }
+};
+
+Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, Backend& backend,
+                 Communicator& communicator, const DecoderOptions& options)
+    : spec_(plan.spec()),
+      weights_(std::move(weights)),
+      backend_(backend),
+      communicator_(communicator),
+      rotary_(MakeRotaryTable(spec_, backend)),
+      workspace_(std::make_unique<Workspace>()) {
+  LOCKSTEP_CHECK(plan.rank_count() == communicator.size(), "plan of {} ranks in a world of {}",
+                 plan.rank_count(), communicator.size());
+  const RankSlices slices = plan.Slices(communicator.rank());
+  vocab_rows_ = slices.vocab_rows;
+  local_heads_ = slices.local_heads();
+  local_ffn_ = slices.ffn_columns.size();
+  cache_ = KvCache({.layer_count = spec_.layer_count,
+                    .local_heads = local_heads_,
+                    .d_head = spec_.d_head(),
+                    .page_count = options.cache_pages,
+                    .dtype = options.cache_dtype},
+                   backend);
+}
+
+Decoder::~Decoder() = default;
+
+TensorView Decoder::Forward(const Batch& batch) {
+  Workspace& work = *workspace_;
+  work.tokens = static_cast<std::int64_t>(batch.ids.size());
+  EmbedTokens(batch, work);
+  for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) RunBlock(layer, batch, work);
+  return HeadLogits(batch, work);
+}
+
+void Decoder::EmbedTokens(const Batch& batch, Workspace& work) {
+  const TensorView x = work.View(work.x, work.tokens, spec_.d_model, backend_);
+  // One rank has a token's row, the others add zeros.
+  backend_.Embed(batch.ids, weights_.embedding.view(), vocab_rows_, x);
+  Reduce(x);
+}
+
+// With the parallel residual:  x += attention(norm_a(x)) + mlp(norm_b(x)), reduced once.
+// Without:                     x += attention(norm_a(x));  x += mlp(norm_b(x)), reduced twice.
+void Decoder::RunBlock(std::size_t index, const Batch& batch, Workspace& work) {
+  const LayerWeights& layer = weights_.layers[index];
+  const TensorView x = work.View(work.x, work.tokens, spec_.d_model, backend_);
+  const TensorView normed = work.View(work.normed, work.tokens, spec_.d_model, backend_);
+  const TensorView partial = work.View(work.partial, work.tokens, spec_.d_model, backend_);
+  const TensorView attention_bias = layer.attention_out_bias.view();
+  const TensorView mlp_bias = layer.mlp_out_bias.view();
+
+  Normalize(layer.attention_norm, x, normed);
+  RunAttention(index, batch, work);
+  if (spec_.parallel_residual) {
+    if (layer.mlp_norm) Normalize(*layer.mlp_norm, x, normed);
+    RunMlp(layer, normed, Store::kAdd, work);
+    Reduce(partial);
+    backend_.AddResidual(x, partial, attention_bias, mlp_bias);
+    return;
+  }
+  Reduce(partial);
+  backend_.AddResidual(x, partial, attention_bias, {});
+  Normalize(layer.mlp_norm.value_or(layer.attention_norm), x, normed);
+  RunMlp(layer, normed, Store::kOverwrite, work);
+  Reduce(partial);
+  backend_.AddResidual(x, partial, mlp_bias, {});
+}
+
+void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& work) {
+  const LayerWeights& layer = weights_.layers[index];
+  const Architecture& architecture = ArchitectureOf(spec_.family);
+  const std::int64_t width = local_heads_ * spec_.d_head();
+  const TensorView qkv = work.View(work.qkv, work.tokens, 3 * width, backend_);
+  const TensorView attention = work.View(work.attention, work.tokens, width, backend_);
+  const TensorView partial = work.View(work.partial, work.tokens, spec_.d_model, backend_);
+
+  backend_.Linear(
+      {.x = work.normed.view().Rows(0, work.tokens), .weight = layer.qkv.get(), .y = qkv});
+  backend_.Attention({.qkv = qkv,
+                      .layout = architecture.qkv_layout,
+                      .rotary = {.kind = architecture.rotary,
+                                 .dims = spec_.rotary_dims,
+                                 .cos = rotary_.cos.view(),
+                                 .sin = rotary_.sin.view()},
+                      .sequences = batch.sequences,
+                      .cache = cache_.layer(index),
+                      .y = attention});
+  backend_.Linear({.x = attention, .weight = layer.attention_out.get(), .y = partial});
+}
+
+void Decoder::RunMlp(const LayerWeights& layer, const TensorView& normed, Store store,
+                     Workspace& work) {
+  const TensorView ffn = work.View(work.ffn, work.tokens, local_ffn_, backend_);
+  const Activation gelu =
+      spec_.gelu == GeluKind::kExact ? Activation::kGeluExact : Activation::kGeluTanh;
+  backend_.Linear({.x = normed, .weight = layer.mlp_in.get(), .y = ffn, .activation = gelu});
+  backend_.Linear({.x = ffn,
+                   .weight = layer.mlp_out.get(),
+                   .y = work.partial.view().Rows(0, work.tokens),
+                   .store = store});
+}
+
+void Decoder::Reduce(const TensorView& partial) {
+  communicator_.AllReduceSum(partial, backend_.stream());
+}
+
+void Decoder::Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y) {
+  backend_.LayerNorm({.x = x,
+                      .weight = norm.weight.view(),
+                      .bias = norm.bias.view(),
+                      .epsilon = spec_.norm_epsilon,
+                      .y = y});
+}
+
+TensorView Decoder::HeadLogits(const Batch& batch, Workspace& work) {
+  const auto rows = static_cast<std::int64_t>(batch.logit_rows.size());
+  const TensorView x = work.x.view().Rows(0, work.tokens);
+  // The blocks are done: their buffers are free for the rows that get logits.
+  const TensorView selected = work.View(work.partial, rows, spec_.d_model, backend_);
+  const TensorView normed = work.View(work.normed, rows, spec_.d_model, backend_);
+  const TensorView logits = work.View(work.logits, rows, vocab_rows_.size(), backend_);
+  backend_.SelectRows(x, batch.logit_rows, selected);
+  Normalize(weights_.final_norm, selected, normed);
+  backend_.Linear({.x = normed, .weight = weights_.head.get(), .y = logits});
+  return logits;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,13 @@
+#include "layers/kernels/backend.h"
+
+#include "layers/kernels/cpu/cpu_backend.h"
+#include "layers/kernels/reference/reference_backend.h"
+
+namespace lockstep {
+
+std::unique_ptr<Backend> MakeBackend(BackendKind kind, int threads) {
+  if (kind == BackendKind::kReference) return reference::MakeBackend();
+  return cpu::MakeBackend(threads);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "core/thread_pool.h"
+#include "layers/kernels/backend.h"
+#include "layers/kernels/cpu/kernels.h"
+
+namespace lockstep::cpu {
+
+// Rotates q and k, appends k and v to the cache, attends. See AttentionArgs.
+void RunAttention(const AttentionArgs& args, const Kernels& kernels, ThreadPool& pool);
+
+}  // namespace lockstep::cpu

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstring>
+
+#include "layers/kernels/backend.h"
+
+namespace lockstep {
+
+// What backends whose memory is the host's have in common.
+class HostBackend : public Backend {
+ public:
+  Tensor Allocate(DType dtype, Shape shape) override { return Tensor::OnHost(dtype, shape); }
+  void Upload(const TensorView& host, const TensorView& device) override { Copy(host, device); }
+  void Download(const TensorView& device, const TensorView& host) override { Copy(device, host); }
+
+ private:
+  static void Copy(const TensorView& from, const TensorView& to) {
+    LOCKSTEP_CHECK(from.dtype() == to.dtype() && from.elements() == to.elements(), "{} to {}",
+                   from.shape().ToString(), to.shape().ToString());
+    if (from.bytes() != 0) std::memcpy(to.raw(), from.raw(), from.bytes());
+  }
+};
+
+}  // namespace lockstep

@@ -1,0 +1,223 @@
+#include "layers/kernels/reference/reference_backend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "layers/kernels/attention_geometry.h"
+#include "layers/kernels/host_backend.h"
+
+namespace lockstep::reference {
+namespace {
+
+float LoadElement(const TensorView& view, std::int64_t index) {
+  if (view.dtype() == DType::kF32) return view.data<float>()[index];
+  return static_cast<float>(view.data<BFloat16>()[index]);
+}
+
+void StoreElement(const TensorView& view, std::int64_t index, float value) {
+  if (view.dtype() == DType::kF32) {
+    view.data<float>()[index] = value;
+  } else {
+    view.data<BFloat16>()[index] = BFloat16(value);
+  }
+}
+
+float Activate(Activation activation, float x) {
+  switch (activation) {
+    case Activation::kNone: return x;
+    case Activation::kGeluExact: return 0.5f * x * (1.0f + std::erf(x * 0.70710678118654752f));
+    case Activation::kGeluTanh:
+      return 0.5f * x * (1.0f + std::tanh(0.79788456080286536f * (x + 0.044715f * x * x * x)));
+  }
+  return x;
+}
+
+class ReferenceLinear final : public LinearWeight {
+ public:
+  ReferenceLinear(Tensor weight, Tensor bias)
+      : weight_(std::move(weight)), bias_(std::move(bias)) {}
+
+  std::int64_t outputs() const override { return weight_.view().dim(0); }
+  std::int64_t inputs() const override { return weight_.view().dim(1); }
+
+  float Dot(const float* x, std::int64_t output) const {
+    const bool rounded = weight_.view().dtype() == DType::kBF16;
+    float sum = 0.0f;
+    for (std::int64_t i = 0; i < inputs(); ++i) {
+      const float value = rounded ? static_cast<float>(BFloat16(x[i])) : x[i];
+      sum += value * LoadElement(weight_.view(), output * inputs() + i);
+    }
+    return bias_.empty() ? sum : sum + bias_.view().data<float>()[output];
+  }
+
+ private:
+  Tensor weight_;
+  Tensor bias_;
+};
+
+// Rotates the first `dims` elements of one head's q or k in place.
+void Rotate(float* head, const RotaryArgs& rotary, std::int64_t position) {
+  const std::int64_t half = rotary.dims / 2;
+  const float* cos = rotary.cos.data<float>() + position * half;
+  const float* sin = rotary.sin.data<float>() + position * half;
+  const bool interleaved = rotary.kind == RotaryKind::kInterleaved;
+  for (std::int64_t i = 0; i < half; ++i) {
+    float& first = head[interleaved ? 2 * i : i];
+    float& second = head[interleaved ? 2 * i + 1 : i + half];
+    const float a = first, b = second;
+    first = a * cos[i] - b * sin[i];
+    second = b * cos[i] + a * sin[i];
+  }
+}
+
+class ReferenceBackend final : public HostBackend {
+ public:
+  std::string_view name() const override { return "reference"; }
+
+  std::unique_ptr<LinearWeight> MakeLinear(Tensor weight, Tensor bias) override {
+    return std::make_unique<ReferenceLinear>(std::move(weight), std::move(bias));
+  }
+
+  void Linear(const LinearArgs& args) override {
+    const auto& weight = static_cast<const ReferenceLinear&>(*args.weight);
+    const std::int64_t outputs = weight.outputs();
+    LOCKSTEP_CHECK(args.x.dim(1) == weight.inputs() && args.y.dim(1) == outputs, "x {} y {}",
+                   args.x.shape().ToString(), args.y.shape().ToString());
+    for (std::int64_t token = 0; token < args.x.dim(0); ++token)
+      for (std::int64_t output = 0; output < outputs; ++output) {
+        const float* x = args.x.data<float>() + token * weight.inputs();
+        float& y = args.y.data<float>()[token * outputs + output];
+        const float result = Activate(args.activation, weight.Dot(x, output));
+        y = args.store == Store::kAdd ? y + result : result;
+      }
+  }
+
+  void LayerNorm(const LayerNormArgs& args) override {
+    const std::int64_t width = args.x.dim(1);
+    for (std::int64_t token = 0; token < args.x.dim(0); ++token) {
+      const float* x = args.x.data<float>() + token * width;
+      float* y = args.y.data<float>() + token * width;
+      double sum = 0.0, squares = 0.0;
+      for (std::int64_t i = 0; i < width; ++i) sum += x[i];
+      const double mean = sum / static_cast<double>(width);
+      for (std::int64_t i = 0; i < width; ++i) squares += (x[i] - mean) * (x[i] - mean);
+      const double deviation = std::sqrt(squares / static_cast<double>(width) + args.epsilon);
+      for (std::int64_t i = 0; i < width; ++i) {
+        const auto normal = static_cast<float>((x[i] - mean) / deviation);
+        y[i] = normal * args.weight.data<float>()[i] + args.bias.data<float>()[i];
+      }
+    }
+  }
+
+  void Attention(const AttentionArgs& args) override {
+    const AttentionGeometry geometry(args);
+    for (const SequenceRows& sequence : args.sequences)
+      for (std::int64_t i = 0; i < sequence.token_count; ++i)
+        for (std::int64_t head = 0; head < geometry.local_heads; ++head)
+          Append(args, geometry, sequence, i, head);
+    for (const SequenceRows& sequence : args.sequences)
+      for (std::int64_t i = 0; i < sequence.token_count; ++i)
+        for (std::int64_t head = 0; head < geometry.local_heads; ++head)
+          Attend(args, geometry, sequence, i, head);
+  }
+
+  void Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
+             const TensorView& y) override {
+    const std::int64_t width = table.dim(1);
+    for (std::size_t token = 0; token < ids.size(); ++token)
+      for (std::int64_t i = 0; i < width; ++i) {
+        const bool here = ids[token] >= rows.begin && ids[token] < rows.end;
+        y.data<float>()[static_cast<std::int64_t>(token) * width + i] =
+            here ? LoadElement(table, (ids[token] - rows.begin) * width + i) : 0.0f;
+      }
+  }
+
+  void AddResidual(const TensorView& x, const TensorView& delta, const TensorView& bias_a,
+                   const TensorView& bias_b) override {
+    const std::int64_t width = x.dim(1);
+    for (std::int64_t i = 0; i < x.elements(); ++i) {
+      float sum = x.data<float>()[i] + delta.data<float>()[i];
+      if (bias_a.raw() != nullptr) sum += bias_a.data<float>()[i % width];
+      if (bias_b.raw() != nullptr) sum += bias_b.data<float>()[i % width];
+      x.data<float>()[i] = sum;
+    }
+  }
+
+  void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
+                  const TensorView& y) override {
+    const std::int64_t width = x.dim(1);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      std::copy_n(x.data<float>() + rows[i] * width, width,
+                  y.data<float>() + static_cast<std::int64_t>(i) * width);
+  }
+
+  std::vector<RowStatistics> Statistics(const TensorView& logits,
+                                        std::span<const std::int64_t> targets,
+                                        std::int64_t columns) override {
+    std::vector<RowStatistics> all;
+    for (std::int64_t row = 0; row < logits.dim(0); ++row) {
+      const float* x = logits.data<float>() + row * logits.dim(1);
+      RowStatistics statistics;
+      const float* best = std::max_element(x, x + columns);
+      statistics.argmax = static_cast<std::int32_t>(best - x);
+      statistics.max = columns > 0 ? *best : -std::numeric_limits<float>::infinity();
+      for (std::int64_t i = 0; i < columns; ++i)
+        statistics.sum_exp += std::exp(static_cast<double>(x[i]) - statistics.max);
+      const std::int64_t target = targets[static_cast<std::size_t>(row)];
+      if (target >= 0) statistics.target = x[target];
+      all.push_back(statistics);
+    }
+    return all;
+  }
+
+ private:
+  static void Append(const AttentionArgs& args, const AttentionGeometry& geometry,
+                     const SequenceRows& sequence, std::int64_t i, std::int64_t head) {
+    const std::int64_t position = sequence.start + i;
+    float* q = args.qkv.data<float>() + (sequence.first_row + i) * geometry.qkv_stride +
+               head * geometry.head_stride;
+    Rotate(q, args.rotary, position);
+    Rotate(q + geometry.k_offset, args.rotary, position);
+    for (std::int64_t part : {0, 1}) {
+      const float* source = q + (part == 0 ? geometry.k_offset : geometry.v_offset);
+      const std::int64_t offset = geometry.CacheOffset(sequence, position, part, head);
+      for (std::int64_t d = 0; d < geometry.d_head; ++d)
+        StoreElement(args.cache.pages, offset + d, source[d]);
+    }
+  }
+
+  static void Attend(const AttentionArgs& args, const AttentionGeometry& geometry,
+                     const SequenceRows& sequence, std::int64_t i, std::int64_t head) {
+    const std::int64_t row = sequence.first_row + i;
+    const std::int64_t length = sequence.start + i + 1;
+    const float* q =
+        args.qkv.data<float>() + row * geometry.qkv_stride + head * geometry.head_stride;
+    std::vector<float> scores(static_cast<std::size_t>(length));
+    float largest = -std::numeric_limits<float>::infinity();
+    for (std::int64_t position = 0; position < length; ++position) {
+      const std::int64_t key = geometry.CacheOffset(sequence, position, 0, head);
+      float dot = 0.0f;
+      for (std::int64_t d = 0; d < geometry.d_head; ++d)
+        dot += q[d] * LoadElement(args.cache.pages, key + d);
+      scores[static_cast<std::size_t>(position)] = dot * geometry.scale;
+      largest = std::max(largest, dot * geometry.scale);
+    }
+    float sum = 0.0f;
+    for (float& score : scores) sum += score = std::exp(score - largest);
+    float* y = args.y.data<float>() + (row * geometry.local_heads + head) * geometry.d_head;
+    std::fill_n(y, geometry.d_head, 0.0f);
+    for (std::int64_t position = 0; position < length; ++position) {
+      const std::int64_t value = geometry.CacheOffset(sequence, position, 1, head);
+      const float weight = scores[static_cast<std::size_t>(position)] / sum;
+      for (std::int64_t d = 0; d < geometry.d_head; ++d)
+        y[d] += weight * LoadElement(args.cache.pages, value + d);
+    }
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> MakeBackend() { return std::make_unique<ReferenceBackend>(); }
+
+}  // namespace lockstep::reference

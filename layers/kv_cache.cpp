@@ -1,0 +1,17 @@
+#include "layers/kv_cache.h"
+
+namespace lockstep {
+
+KvCache::KvCache(const Options& options, Backend& backend) : options_(options) {
+  const Shape shape{options.page_count, 2, options.local_heads * kPageTokens, options.d_head};
+  for (std::int64_t layer = 0; layer < options.layer_count; ++layer)
+    layers_.push_back(backend.Allocate(options.dtype, shape));
+}
+
+std::size_t KvCache::bytes() const {
+  std::size_t sum = 0;
+  for (const Tensor& layer : layers_) sum += layer.view().bytes();
+  return sum;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "layers/kernels/backend.h"
+#include "partition/model_spec.h"
+
+namespace lockstep {
+
+// cos and sin of position * base^(-2i / dims), i < dims / 2: [context, dims / 2] fp32, on the
+// backend. Frequencies and angles are rounded to fp32 as transformers does, so that long contexts
+// see the same angles (Su et al., RoFormer, arXiv:2104.09864).
+struct RotaryTable {
+  Tensor cos;
+  Tensor sin;
+};
+
+RotaryTable MakeRotaryTable(const ModelSpec& spec, Backend& backend);
+
+}  // namespace lockstep
