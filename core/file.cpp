@@ -5,10 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <sstream>
 #include <system_error>
+#include <vector>
 
 #include "core/error.h"
 
@@ -20,16 +21,21 @@ std::string LastError() { return std::generic_category().message(errno); }
 // Closes the descriptor at the end of the scope; a mapping outlives it.
 struct Descriptor {
   int fd;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
+  ~Descriptor() { ::close(fd); }
 };
+
+Descriptor OpenToRead(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) return {fd};
+  if (errno == ENOENT || errno == ENOTDIR) throw BadInput("{}: no such file", path.string());
+  throw EnvironmentError("{}: cannot be opened: {}", path.string(), LastError());
+}
 
 void Advise(std::span<const std::byte> file, std::size_t offset, std::size_t length, int advice) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   if (offset >= file.size() || length == 0) return;
   const std::size_t begin = offset / page * page;
-  const std::size_t end = std::min(file.size(), offset + length);
+  const std::size_t end = offset + std::min(length, file.size() - offset);
   // The mapping is ours and read-only: const_cast is what the C interface asks for.
   ::madvise(const_cast<std::byte*>(file.data()) + begin, end - begin, advice);
 }
@@ -37,26 +43,24 @@ void Advise(std::span<const std::byte> file, std::size_t offset, std::size_t len
 }  // namespace
 
 std::string ReadFile(const std::filesystem::path& path) {
-  std::error_code code;
-  if (std::filesystem::is_directory(path, code))
-    throw BadInput("{}: is a folder; expected a file", path.string());
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) {
-    if (errno == ENOENT) throw BadInput("{}: no such file", path.string());
-    throw EnvironmentError("{}: cannot be read: {}", path.string(), LastError());
+  const Descriptor file = OpenToRead(path);
+  std::string text;
+  std::vector<char> buffer(1 << 16);
+  for (;;) {
+    const ssize_t count = ::read(file.fd, buffer.data(), buffer.size());
+    if (count == 0) return text;
+    if (count > 0) {
+      text.append(buffer.data(), static_cast<std::size_t>(count));
+    } else if (errno == EISDIR) {
+      throw BadInput("{}: is a folder; expected a file", path.string());
+    } else if (errno != EINTR) {
+      throw EnvironmentError("{}: reading failed: {}", path.string(), LastError());
+    }
   }
-  std::ostringstream text;
-  text << stream.rdbuf();
-  if (stream.bad()) throw EnvironmentError("{}: reading failed: {}", path.string(), LastError());
-  return std::move(text).str();
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) {
-    if (errno == ENOENT) throw BadInput("{}: no such file", path.string());
-    throw EnvironmentError("{}: cannot be opened: {}", path.string(), LastError());
-  }
+  const Descriptor file = OpenToRead(path);
   struct stat info {};
   if (::fstat(file.fd, &info) != 0)
     throw EnvironmentError("{}: cannot be inspected: {}", path.string(), LastError());
@@ -83,6 +87,9 @@ void MappedFile::Release(std::size_t offset, std::size_t length) const {
 
 AtomicFile::AtomicFile(std::filesystem::path path)
     : path_(std::move(path)), temporary_(path_.string() + ".partial") {
+  std::error_code code;
+  if (std::filesystem::is_directory(path_, code))  // else found by Commit(), hours later
+    throw BadInput("{}: is a folder; expected the name of a file to write", path_.string());
   stream_.open(temporary_, std::ios::binary | std::ios::trunc);
   if (!stream_)
     throw EnvironmentError(

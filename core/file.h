@@ -40,6 +40,7 @@ class MappedFile {
 // new one, never half. Without Commit() the destructor removes what was written.
 class AtomicFile {
  public:
+  // Throws BadInput when the path is a folder, EnvironmentError when it cannot be written.
   explicit AtomicFile(std::filesystem::path path);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;

@@ -5,15 +5,27 @@
 
 namespace lockstep {
 
+namespace {
+
+// Small enough that the bytes of no dtype overflow.
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 56;
+
+}  // namespace
+
 Shape::Shape(std::initializer_list<std::int64_t> extents)
     : Shape(std::span<const std::int64_t>(extents.begin(), extents.size())) {}
 
 Shape::Shape(std::span<const std::int64_t> extents) : rank_(static_cast<int>(extents.size())) {
   if (extents.size() > kMaxRank)
     throw BadInput("a tensor of {} dimensions; at most {} are supported", extents.size(), kMaxRank);
-  for (std::int64_t extent : extents)
+  std::int64_t product = 1;
+  for (std::int64_t extent : extents) {
     if (extent < 0)
       throw BadInput("a tensor dimension of {}; dimensions cannot be negative", extent);
+    if (__builtin_mul_overflow(product, extent, &product) || product > kMaxElements)
+      throw BadInput("a tensor of dimensions [{}]; more than 2^56 elements are not supported",
+                     fmt::join(extents, ", "));
+  }
   std::copy(extents.begin(), extents.end(), extents_);
 }
 

@@ -19,7 +19,8 @@ class Shape {
 
   Shape() = default;
   Shape(std::initializer_list<std::int64_t> extents);
-  // Throws BadInput when there are more than kMaxRank extents or one is negative.
+  // Throws BadInput when there are more than kMaxRank extents, one is negative, or together they
+  // are more elements than any memory holds: sizes computed from a shape never overflow.
   explicit Shape(std::span<const std::int64_t> extents);
 
   int rank() const { return rank_; }

@@ -1,0 +1,50 @@
+#include "core/error.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace lockstep {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST(Error, CarriesTheExitCodeOfItsKind) {
+  EXPECT_EQ(BadInput("x").code(), ExitCode::kBadInput);
+  EXPECT_EQ(EnvironmentError("x").code(), ExitCode::kEnvironment);
+  EXPECT_EQ(RankFailure("x").code(), ExitCode::kRankFailure);
+}
+
+TEST(Error, ExitCodesAreTheDocumentedNumbers) {
+  EXPECT_EQ(static_cast<int>(ExitCode::kOk), 0);
+  EXPECT_EQ(static_cast<int>(ExitCode::kInternal), 1);
+  EXPECT_EQ(static_cast<int>(ExitCode::kBadInput), 2);
+  EXPECT_EQ(static_cast<int>(ExitCode::kEnvironment), 3);
+  EXPECT_EQ(static_cast<int>(ExitCode::kRankFailure), 4);
+  EXPECT_EQ(static_cast<int>(ExitCode::kInterrupted), 130);
+}
+
+TEST(Error, FormatsItsMessage) {
+  EXPECT_STREQ(BadInput("{}: {} heads", "plan", 12).what(), "plan: 12 heads");
+}
+
+TEST(Check, PassesSilentlyAndEvaluatesItsConditionOnce) {
+  int evaluations = 0;
+  LOCKSTEP_CHECK(++evaluations == 1, "evaluations {}", evaluations);
+  EXPECT_EQ(evaluations, 1);
+}
+
+TEST(Check, NamesPlaceConditionAndDetailWhenItFails) {
+  const int rows = -3;
+  try {
+    LOCKSTEP_CHECK(rows > 0, "rows {}", rows);
+    FAIL() << "the check let a negative row count pass";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kInternal);
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("error_test.cpp:"), HasSubstr("rows > 0"),
+                                    HasSubstr("rows -3"), HasSubstr("please report")));
+  }
+}
+
+}  // namespace
+}  // namespace lockstep

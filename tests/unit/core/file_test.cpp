@@ -1,0 +1,205 @@
+#include "core/file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "core/error.h"
+#include "tests/support/test_data.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// Runs `action` and checks the error's code and that its message holds `part`.
+template <typename Action>
+void ExpectError(ExitCode code, const std::string& part, Action&& action) {
+  try {
+    action();
+    FAIL() << "no error; expected one with \"" << part << '"';
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    EXPECT_THAT(error.what(), HasSubstr(part));
+  }
+}
+
+std::string_view Text(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+std::size_t FileCount(const std::filesystem::path& folder) {
+  const auto all = std::filesystem::directory_iterator(folder);
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+class FileTest : public ::testing::Test {
+ protected:
+  TemporaryFolder folder_;
+};
+
+using ReadFileTest = FileTest;
+using MappedFileTest = FileTest;
+using AtomicFileTest = FileTest;
+
+TEST_F(ReadFileTest, ReturnsAllBytes) {
+  const std::string bytes("a\0b\r\n\xff", 6);
+  WriteText(folder_ / "file", bytes);
+  EXPECT_EQ(ReadFile(folder_ / "file"), bytes);
+}
+
+TEST_F(ReadFileTest, ReturnsNothingForAnEmptyFile) {
+  WriteText(folder_ / "empty", "");
+  EXPECT_EQ(ReadFile(folder_ / "empty"), "");
+}
+
+TEST_F(ReadFileTest, NamesTheMissingFile) {
+  ExpectError(ExitCode::kBadInput, (folder_ / "absent").string() + ": no such file",
+              [&] { ReadFile(folder_ / "absent"); });
+}
+
+TEST_F(ReadFileTest, RefusesAFolder) {
+  ExpectError(ExitCode::kBadInput, "is a folder", [&] { ReadFile(folder_.path()); });
+}
+
+TEST_F(ReadFileTest, ReportsAnErrorInTheMiddleOfReading) {
+  // Address 0 of a process is never mapped: opening this file works, reading it gives EIO.
+  ExpectError(ExitCode::kEnvironment, "reading failed", [] { ReadFile("/proc/self/mem"); });
+}
+
+TEST_F(MappedFileTest, ShowsTheBytes) {
+  WriteText(folder_ / "file", "hello");
+  const MappedFile file(folder_ / "file");
+  EXPECT_EQ(Text(file), "hello");
+  EXPECT_EQ(file.path(), folder_ / "file");
+}
+
+TEST_F(MappedFileTest, OfAnEmptyFileIsEmpty) {
+  WriteText(folder_ / "empty", "");
+  const MappedFile file(folder_ / "empty");
+  EXPECT_TRUE(file.bytes().empty());
+  file.Prefetch(0, 1);
+  file.Release(0, 1);
+}
+
+TEST_F(MappedFileTest, KeepsItsBytesAfterTheyWereReleased) {
+  const std::string bytes(100'000, 'x');
+  WriteText(folder_ / "file", bytes);
+  const MappedFile file(folder_ / "file");
+  ASSERT_EQ(Text(file), bytes);
+  file.Release(0, bytes.size());
+  EXPECT_EQ(Text(file), bytes);
+}
+
+TEST_F(MappedFileTest, TakesHintsBeyondItsEnd) {
+  const std::string bytes(5000, 'x');
+  WriteText(folder_ / "file", bytes);
+  const MappedFile file(folder_ / "file");
+  for (const std::size_t offset : {std::size_t{0}, std::size_t{4999}, std::size_t{5000}, SIZE_MAX})
+    for (const std::size_t length : {std::size_t{0}, std::size_t{1}, SIZE_MAX}) {
+      file.Prefetch(offset, length);
+      file.Release(offset, length);
+    }
+  EXPECT_EQ(Text(file), bytes);
+}
+
+TEST_F(MappedFileTest, OutlivesTheFilesName) {
+  WriteText(folder_ / "file", "hello");
+  const MappedFile file(folder_ / "file");
+  std::filesystem::remove(folder_ / "file");
+  EXPECT_EQ(Text(file), "hello");
+}
+
+TEST_F(MappedFileTest, NamesTheMissingFile) {
+  ExpectError(ExitCode::kBadInput, (folder_ / "absent").string() + ": no such file",
+              [&] { MappedFile file(folder_ / "absent"); });
+}
+
+TEST_F(MappedFileTest, RefusesWhatIsNoRegularFile) {
+  ExpectError(ExitCode::kBadInput, "no regular file", [&] { MappedFile file(folder_.path()); });
+  ExpectError(ExitCode::kBadInput, "no regular file", [] { MappedFile file("/dev/null"); });
+}
+
+TEST_F(AtomicFileTest, ShowsTheWholeFileOnlyAfterCommit) {
+  const auto path = folder_ / "out";
+  AtomicFile file(path);
+  file.Write("one\n");
+  file.Write("two\n");
+  EXPECT_FALSE(std::filesystem::exists(path));
+  file.Commit();
+  EXPECT_EQ(ReadFile(path), "one\ntwo\n");
+  EXPECT_EQ(FileCount(folder_.path()), 1u);
+}
+
+TEST_F(AtomicFileTest, KeepsTheOldFileUntilCommit) {
+  const auto path = folder_ / "out";
+  WriteText(path, "old");
+  AtomicFile file(path);
+  file.Write(std::string(1 << 20, 'n'));  // far past any buffer: it has reached the disk
+  EXPECT_EQ(ReadFile(path), "old");
+  file.Commit();
+  EXPECT_EQ(ReadFile(path).size(), std::size_t{1} << 20);
+}
+
+TEST_F(AtomicFileTest, LeavesNothingBehindWithoutCommit) {
+  WriteText(folder_ / "out", "old");
+  {
+    AtomicFile file(folder_ / "out");
+    file.Write("half");
+  }
+  EXPECT_EQ(ReadFile(folder_ / "out"), "old");
+  EXPECT_EQ(FileCount(folder_.path()), 1u);
+}
+
+TEST_F(AtomicFileTest, ReplacesWhatAKilledRunLeft) {
+  WriteText(folder_ / "out.partial", "a longer text of a run that was killed");
+  AtomicFile file(folder_ / "out");
+  file.Write("new");
+  file.Commit();
+  EXPECT_EQ(ReadFile(folder_ / "out"), "new");
+}
+
+TEST_F(AtomicFileTest, WritesAnEmptyFile) {
+  AtomicFile file(folder_ / "out");
+  file.Commit();
+  EXPECT_EQ(ReadFile(folder_ / "out"), "");
+}
+
+TEST_F(AtomicFileTest, NamesTheFolderThatDoesNotExist) {
+  ExpectError(ExitCode::kEnvironment, "check that the folder exists",
+              [&] { AtomicFile file(folder_ / "absent/out"); });
+}
+
+TEST_F(AtomicFileTest, RefusesAFolderBeforeAnythingIsComputed) {
+  std::filesystem::create_directory(folder_ / "out");
+  ExpectError(ExitCode::kBadInput, "is a folder", [&] { AtomicFile file(folder_ / "out"); });
+}
+
+// What is written lands in <path>.partial; as a link to /dev/full, every flush fails like on a
+// full disk.
+TEST_F(AtomicFileTest, NamesTheFileWhenTheDiskIsFullInTheMiddle) {
+  const auto path = folder_ / "out";
+  std::filesystem::create_symlink("/dev/full", folder_ / "out.partial");
+  AtomicFile file(path);
+  ExpectError(ExitCode::kEnvironment, path.string() + ": writing failed: No space left on device",
+              [&] { file.Write(std::string(1 << 20, 'x')); });
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(AtomicFileTest, DoesNotCommitWhenTheLastBytesFindTheDiskFull) {
+  const auto path = folder_ / "out";
+  WriteText(path, "old");
+  {
+    std::filesystem::create_symlink("/dev/full", folder_ / "out.partial");
+    AtomicFile file(path);
+    file.Write("x");  // stays in the buffer
+    ExpectError(ExitCode::kEnvironment, "No space left on device", [&] { file.Commit(); });
+  }
+  EXPECT_EQ(ReadFile(path), "old");
+  EXPECT_EQ(FileCount(folder_.path()), 1u);
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,99 @@
+#include "core/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <vector>
+
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+using Shares = std::map<std::int64_t, std::int64_t>;  // begin -> end
+
+Shares SharesOf(ThreadPool& pool, std::int64_t count) {
+  Shares shares;
+  std::mutex mutex;
+  pool.ParallelFor(count, [&](std::int64_t begin, std::int64_t end) {
+    const std::lock_guard lock(mutex);
+    EXPECT_TRUE(shares.emplace(begin, end).second) << "twice from " << begin;
+  });
+  return shares;
+}
+
+class ThreadPoolOf : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Threads, ThreadPoolOf, ::testing::Values(1, 2, 3, 7));
+
+TEST_P(ThreadPoolOf, VisitsEveryIndexExactlyOnce) {
+  ThreadPool pool(GetParam());
+  EXPECT_EQ(pool.size(), GetParam());
+  for (const std::int64_t count : {1, 2, 6, 7, 8, 1000}) {
+    std::vector<std::atomic<int>> visits(static_cast<std::size_t>(count));
+    pool.ParallelFor(count, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) ++visits[static_cast<std::size_t>(i)];
+    });
+    for (const auto& visit : visits) EXPECT_EQ(visit.load(), 1);
+  }
+}
+
+TEST_P(ThreadPoolOf, GivesTheSameSharesEveryTime) {
+  ThreadPool pool(GetParam());
+  const Shares first = SharesOf(pool, 100);
+  EXPECT_EQ(first.size(), static_cast<std::size_t>(GetParam()));
+  for (int repeat = 0; repeat < 50; ++repeat) ASSERT_EQ(SharesOf(pool, 100), first);
+}
+
+TEST_P(ThreadPoolOf, CallsNoBodyForAnEmptyLoop) {
+  ThreadPool pool(GetParam());
+  pool.ParallelFor(0, [](std::int64_t, std::int64_t) { FAIL() << "called"; });
+  pool.ParallelFor(-5, [](std::int64_t, std::int64_t) { FAIL() << "called"; });
+}
+
+TEST_P(ThreadPoolOf, RethrowsTheBodysExceptionAndGoesOn) {
+  ThreadPool pool(GetParam());
+  for (int repeat = 0; repeat < 20; ++repeat) {
+    EXPECT_THROW(pool.ParallelFor(100,
+                                  [](std::int64_t, std::int64_t end) {
+                                    if (end == 100) throw std::runtime_error("last share");
+                                  }),
+                 std::runtime_error);
+    std::atomic<std::int64_t> sum = 0;
+    pool.ParallelFor(100, [&](std::int64_t begin, std::int64_t end) { sum += end - begin; });
+    ASSERT_EQ(sum.load(), 100);
+  }
+}
+
+TEST_P(ThreadPoolOf, ReturnsOnlyWhenAllSharesAreDone) {
+  ThreadPool pool(GetParam());
+  // Unsynchronised on purpose: only ParallelFor's own ordering makes this free of races (tsan).
+  std::vector<std::int64_t> data(64, 0);
+  for (int repeat = 0; repeat < 200; ++repeat) {
+    pool.ParallelFor(64, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) ++data[static_cast<std::size_t>(i)];
+    });
+    for (std::int64_t value : data) ASSERT_EQ(value, repeat + 1);
+  }
+}
+
+TEST(ThreadPool, EveryThrowingShareLeavesOneException) {
+  ThreadPool pool(4);
+  EXPECT_THROW(
+      pool.ParallelFor(4, [](std::int64_t, std::int64_t) { throw std::logic_error("all"); }),
+      std::logic_error);
+}
+
+TEST(ThreadPool, EndsWithoutEverHavingWorked) {
+  for (int repeat = 0; repeat < 20; ++repeat) ThreadPool pool(4);
+}
+
+TEST(ThreadPool, RefusesToHaveNoThread) {
+  EXPECT_THROW(ThreadPool(0), Error);
+  EXPECT_THROW(ThreadPool(-1), Error);
+}
+
+}  // namespace
+}  // namespace lockstep
