@@ -164,6 +164,16 @@ def give_odd_strides(case, state):
     return out
 
 
+def as_state_dict(case, content):
+    """As model.state_dict() pickles: an OrderedDict with an attribute. Shards are plain dicts."""
+    config_class, model_class = CLASSES[case.family]
+    with torch.device("meta"):
+        out = model_class(config_class(**case.config)).state_dict()
+    out.clear()
+    out.update(content)
+    return out
+
+
 def write_torch_bin(case, folder, tensors, state):
     assign_files(tensors, "pytorch_model", ".bin", case.shards)
     home = {t["name"]: t["file"] for t in tensors}
@@ -174,7 +184,7 @@ def write_torch_bin(case, folder, tensors, state):
     for name, tensor in full.items():
         files.setdefault(home.get(name, last), {})[name] = tensor
     for file, content in files.items():
-        torch.save(content, folder / file)
+        torch.save(as_state_dict(case, content) if case.shards == 1 else content, folder / file)
     if len(files) > 1:
         weight_map = {n: f for f, content in files.items() for n in content}
         write_index(folder, "pytorch_model.bin.index.json", [t.nbytes for t in full.values()], weight_map)
