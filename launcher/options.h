@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/dtype.h"
+#include "engine/request.h"
+#include "layers/kernels/backend.h"
+#include "partition/model_spec.h"
+
+namespace lockstep {
+
+// The numbers of an architecture as a configuration states them: only what it states is set.
+// With them `plan` needs no checkpoint; where there is one, both must agree (model_shape.h).
+struct ModelShape {
+  std::optional<Family> family;
+  std::optional<std::int64_t> layers;
+  std::optional<std::int64_t> d_model;
+  std::optional<std::int64_t> heads;
+  std::optional<std::int64_t> d_ff;
+  std::optional<std::int64_t> rotary_dims;
+  std::optional<std::int64_t> vocab_rows;
+  std::optional<std::int64_t> context;
+  std::optional<double> rotary_base;
+  std::optional<double> norm_epsilon;
+  std::optional<GeluKind> gelu;
+  std::optional<bool> parallel_residual;
+  std::optional<bool> attention_bias;
+  std::optional<bool> tied_embeddings;
+
+  bool operator==(const ModelShape&) const = default;
+};
+
+struct ModelOptions {
+  std::string path;       // a folder, or org/name[@revision] in the local Hugging Face cache
+  std::string tokenizer;  // a folder or a tokenizer.json; empty: the model's folder
+  DType dtype = DType::kF32;
+  ModelShape shape;
+};
+
+struct ParallelOptions {
+  std::optional<std::int64_t> tp;  // ranks; unset: those of the world it is in, else one
+  std::int64_t threads = 0;        // per rank; 0: the machine's cores divided by its ranks
+};
+
+struct CommOptions {
+  double deadline_seconds = 60.0;       // of every collective
+  double init_deadline_seconds = 60.0;  // of joining the world
+};
+
+struct EngineLimits {
+  std::int64_t max_sequences = 16;
+  std::int64_t max_step_tokens = 512;
+  BackendKind backend = BackendKind::kCpu;
+};
+
+struct SamplingOptions {
+  SamplingParams params;
+  std::vector<std::string> stop;
+};
+
+// Everything that can be configured. Filled from YAML, then --set, then flags: the later wins.
+// option_table.h binds every member to its key.
+struct Options {
+  ModelOptions model;
+  ParallelOptions parallel;
+  CommOptions comm;
+  EngineLimits engine;
+  SamplingOptions sampling;
+};
+
+}  // namespace lockstep
