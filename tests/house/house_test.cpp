@@ -1,0 +1,131 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "core/file.h"
+#include "tests/house/rules.h"
+#include "tests/support/test_data.h"
+
+namespace lockstep::house {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::vector<std::string> Planted(std::string_view path, std::string_view include) {
+  return Violations(path, "#pragma once\n#include " + std::string(include) + "\n");
+}
+
+TEST(House, KeepsItsRules) {
+  for (const std::string& path : SourceFiles(SourceFolder()))
+    for (const std::string& violation : Violations(path, ReadFile(SourceFolder() / path)))
+      ADD_FAILURE() << violation;
+}
+
+// So that the test above cannot pass by looking nowhere.
+TEST(House, IsLookedAtInEveryFolder) {
+  const std::vector<std::string> files = SourceFiles(SourceFolder());
+  for (const std::string& folder : Folders())
+    EXPECT_TRUE(std::ranges::any_of(
+        files, [&](const std::string& path) { return path.starts_with(folder + "/"); }))
+        << "no source file in " << folder << "/";
+}
+
+struct Include {
+  const char* path;
+  const char* include;
+};
+
+TEST(HouseRules, AllowLowerFloorsAndTheFolderItself) {
+  for (const auto& [path, include] : std::initializer_list<Include>{
+           {"core/a.h", "\"core/error.h\""},
+           {"comm/a.h", "\"core/error.h\""},
+           {"layers/a.h", "\"partition/shard_plan.h\""},
+           {"layers/a.h", "\"layers/kernels/backend.h\""},
+           {"layers/kernels/cpu/a.cpp", "\"layers/kernels/backend.h\""},
+           {"layers/kernels/cpu/a.cpp", "\"layers/kernels/cpu/gemm.h\""},
+           {"layers/kernels/cpu/a.cpp", "\"partition/architecture.h\""},
+           {"layers/kernels/backend.cpp", "\"layers/kernels/cpu/cpu_backend.h\""},
+           {"server/a.h", "\"tokenizer/tokenizer.h\""},
+           {"launcher/main.cpp", "\"core/error.h\""},
+           {"launcher/config.cpp", "<yaml-cpp/yaml.h>"},
+           {"comm/mpi_world.cpp", "<mpi.h>"},
+           {"engine/a.h", "<vector>"}})
+    EXPECT_THAT(Planted(path, include), IsEmpty()) << path << " " << include;
+}
+
+TEST(HouseRules, RefuseAnUpwardInclude) {
+  EXPECT_THAT(Planted("core/a.h", "\"comm/communicator.h\""),
+              ElementsAre(HasSubstr("core/a.h:2: #include \"comm/communicator.h\"; comm/ lies "
+                                    "above core/")));
+  for (const auto& [path, include] :
+       std::initializer_list<Include>{{"partition/a.h", "\"layers/decoder.h\""},
+                                      {"layers/a.h", "\"engine/engine.h\""},
+                                      {"engine/a.h", "\"server/session.h\""},
+                                      {"server/a.h", "\"launcher/config.h\""}})
+    EXPECT_THAT(Planted(path, include), ElementsAre(HasSubstr("lies above"))) << path;
+}
+
+TEST(HouseRules, RefuseASibling) {
+  for (const auto& [path, include] :
+       std::initializer_list<Include>{{"comm/a.h", "\"partition/slice.h\""},
+                                      {"partition/a.h", "\"tokenizer/tokenizer.h\""},
+                                      {"tokenizer/a.h", "\"comm/communicator.h\""}})
+    EXPECT_THAT(Planted(path, include), ElementsAre(HasSubstr("is a sibling of"))) << path;
+}
+
+TEST(HouseRules, RefuseABackendThatKnowsAnother) {
+  EXPECT_THAT(Planted("layers/kernels/cuda/a.h", "\"layers/kernels/cpu/gemm.h\""),
+              ElementsAre(HasSubstr("knows the backend cpu")));
+  EXPECT_THAT(Planted("layers/decoder.cpp", "\"layers/kernels/cpu/gemm.h\""),
+              ElementsAre(HasSubstr("knows the backend cpu")));
+}
+
+TEST(HouseRules, RefuseAKernelThatKnowsTheLayers) {
+  EXPECT_THAT(Planted("layers/kernels/cpu/a.h", "\"layers/decoder.h\""),
+              ElementsAre(HasSubstr("nothing of the layers")));
+  EXPECT_THAT(Planted("layers/kernels/backend.h", "\"layers/kv_cache.h\""),
+              ElementsAre(HasSubstr("nothing of the layers")));
+}
+
+TEST(HouseRules, RefuseALibraryOutsideItsFolder) {
+  EXPECT_THAT(Planted("layers/a.h", "<mpi.h>"), ElementsAre(HasSubstr("only comm/")));
+  EXPECT_THAT(Planted("layers/a.h", "\"mpi.h\""), ElementsAre(HasSubstr("only comm/")));
+  EXPECT_THAT(Planted("server/a.h", "<yaml-cpp/yaml.h>"), ElementsAre(HasSubstr("launcher/")));
+  EXPECT_THAT(Planted("core/a.h", "<utf8proc.h>"), ElementsAre(HasSubstr("only tokenizer/")));
+  EXPECT_THAT(Planted("layers/kernels/cpu/a.h", "<cuda_runtime.h>"),
+              ElementsAre(HasSubstr("only layers/kernels/cuda/")));
+}
+
+TEST(HouseRules, RefuseTestsAndNeighboursByShortName) {
+  EXPECT_THAT(Planted("core/a.h", "\"tests/support/test_data.h\""),
+              ElementsAre(HasSubstr("no folder of the product")));
+  EXPECT_THAT(Planted("core/a.h", "\"error.h\""), ElementsAre(HasSubstr("from the root")));
+}
+
+TEST(HouseRules, SeeIncludesHoweverTheyAreSpaced) {
+  EXPECT_EQ(Violations("core/a.cpp", "  #  include   \"comm/communicator.h\"").size(), 1u);
+  EXPECT_EQ(Violations("core/a.cpp", "#include\"comm/communicator.h\"").size(), 1u);
+  EXPECT_THAT(Violations("core/a.cpp", "// #include \"comm/communicator.h\""), IsEmpty());
+}
+
+TEST(HouseRules, RefuseAFileThatGrewTooLong) {
+  std::string text;
+  for (int line = 0; line < 450; ++line) text += "int x;\n";
+  EXPECT_THAT(Violations("core/a.cpp", text), IsEmpty());
+  EXPECT_THAT(Violations("core/a.cpp", text + "int y;\n"), ElementsAre(HasSubstr("451 lines")));
+}
+
+TEST(HouseRules, RefuseNotesToComeBackAndUnguardedHeaders) {
+  EXPECT_THAT(Violations("core/a.cpp",
+                         "int x;  // TO"
+                         "DO later\n"),
+              ElementsAre(HasSubstr("core/a.cpp:1")));
+  EXPECT_THAT(Violations("core/a.h", "int x;\n"), ElementsAre(HasSubstr("#pragma once")));
+}
+
+}  // namespace
+}  // namespace lockstep::house

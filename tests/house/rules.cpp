@@ -1,0 +1,143 @@
+#include "tests/house/rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <sstream>
+
+namespace lockstep::house {
+namespace {
+
+constexpr int kMaxLines = 450;
+
+struct Floor {
+  std::string_view folder;
+  int level;
+};
+
+constexpr Floor kFloors[] = {{"core", 0},   {"comm", 1},   {"partition", 1}, {"tokenizer", 1},
+                             {"layers", 2}, {"engine", 3}, {"server", 4},    {"launcher", 5}};
+
+// A library that one folder hides from the others.
+struct Private {
+  std::string_view header;  // how its includes start
+  std::string_view folder;
+};
+
+constexpr Private kPrivate[] = {{"mpi", "comm"},        {"yaml-cpp/", "launcher"},
+                                {"CLI/", "launcher"},   {"utf8proc", "tokenizer"},
+                                {"pcre2", "tokenizer"}, {"cuda", "layers/kernels/cuda"},
+                                {"nccl", "comm"},       {"cublas", "layers/kernels/cuda"}};
+
+std::optional<int> Level(std::string_view folder) {
+  for (const Floor& floor : kFloors)
+    if (floor.folder == folder) return floor.level;
+  return std::nullopt;
+}
+
+// "layers/kernels/cpu/gemm.h" -> "layers", and "" for a name without a folder.
+std::string_view TopFolder(std::string_view path) {
+  const auto slash = path.find('/');
+  return slash == path.npos ? std::string_view() : path.substr(0, slash);
+}
+
+// "layers/kernels/cpu/gemm.h" -> "cpu"; "" for everything that is no backend's own.
+std::string_view BackendOf(std::string_view path) {
+  constexpr std::string_view kKernels = "layers/kernels/";
+  return path.starts_with(kKernels) ? TopFolder(path.substr(kKernels.size())) : std::string_view();
+}
+
+// Within layers/: a backend knows nothing but the interface above it, and only the factory
+// layers/kernels/backend.cpp knows the backends.
+std::string WrongKernelInclude(std::string_view path, std::string_view header) {
+  const std::string_view mine = BackendOf(path);
+  const std::string_view theirs = BackendOf(header);
+  if (!theirs.empty() && theirs != mine && path != "layers/kernels/backend.cpp")
+    return fmt::format("only layers/kernels/backend.cpp knows the backend {}", theirs);
+  if (path.starts_with("layers/kernels/") && !header.starts_with("layers/kernels/"))
+    return "kernels know nothing of the layers that use them";
+  return "";
+}
+
+std::string WrongProjectInclude(std::string_view path, std::string_view header) {
+  const std::string_view mine = TopFolder(path);
+  const std::string_view theirs = TopFolder(header);
+  const std::optional<int> level = Level(theirs);
+  if (theirs.empty()) return "includes are written from the root of the source tree";
+  if (!level) return fmt::format("{}/ is no folder of the product", theirs);
+  if (mine == theirs) return mine == "layers" ? WrongKernelInclude(path, header) : "";
+  if (*level == *Level(mine)) return fmt::format("{}/ is a sibling of {}/", theirs, mine);
+  if (*level > *Level(mine)) return fmt::format("{}/ lies above {}/", theirs, mine);
+  return "";
+}
+
+std::string WrongLibraryInclude(std::string_view path, std::string_view header) {
+  for (const Private& library : kPrivate)
+    if (header.starts_with(library.header) && !path.starts_with(std::string(library.folder) + "/"))
+      return fmt::format("only {}/ may know this library", library.folder);
+  return "";
+}
+
+// What is wrong with one line, or "".
+std::string WrongInclude(std::string_view path, std::string_view line) {
+  constexpr std::string_view kBlanks = " \t";
+  const auto skip = [&](std::string_view word) {
+    line.remove_prefix(std::min(line.find_first_not_of(kBlanks), line.size()));
+    if (!line.starts_with(word)) return false;
+    line.remove_prefix(word.size());
+    return true;
+  };
+  if (!skip("#") || !skip("include")) return "";
+  skip("");
+  if (line.empty()) return "";
+  const bool own = line.front() == '"';
+  const auto end = line.find(own ? '"' : '>', 1);
+  if (end == line.npos) return "";
+  const std::string_view header = line.substr(1, end - 1);
+  // A library is a library however it is quoted.
+  const std::string library = WrongLibraryInclude(path, header);
+  if (!library.empty() || !own) return library;
+  return WrongProjectInclude(path, header);
+}
+
+}  // namespace
+
+std::vector<std::string> Folders() {
+  std::vector<std::string> folders;
+  for (const Floor& floor : kFloors) folders.emplace_back(floor.folder);
+  return folders;
+}
+
+std::vector<std::string> SourceFiles(const std::filesystem::path& root) {
+  constexpr std::string_view kExtensions[] = {".h", ".cpp", ".cu", ".cuh", ".inc"};
+  std::vector<std::string> files;
+  for (const std::string& folder : Folders())
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder))
+      if (std::ranges::count(kExtensions, entry.path().extension().string()) != 0)
+        files.push_back(entry.path().lexically_relative(root).generic_string());
+  std::ranges::sort(files);
+  return files;
+}
+
+std::vector<std::string> Violations(std::string_view path, std::string_view text) {
+  std::vector<std::string> found;
+  int number = 0;
+  std::istringstream lines{std::string(text)};
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    const std::string wrong = WrongInclude(path, line);
+    if (!wrong.empty()) found.push_back(fmt::format("{}:{}: {}; {}", path, number, line, wrong));
+    if (line.find("TODO") != line.npos || line.find("FIXME") != line.npos)
+      found.push_back(
+          fmt::format("{}:{}: a note to come back; do it, or file an issue", path, number));
+  }
+  if (number > kMaxLines && !path.ends_with(".inc"))
+    found.push_back(
+        fmt::format("{}: {} lines; a file holds one idea in at most {}", path, number, kMaxLines));
+  if (path.ends_with(".h") && text.find("#pragma once") == text.npos)
+    found.push_back(fmt::format("{}: a header without #pragma once", path));
+  return found;
+}
+
+}  // namespace lockstep::house
