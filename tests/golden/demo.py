@@ -48,7 +48,8 @@ def _prompts(model, tokenizer):
         tokens, margin = _greedy(model, ids, tokenizer.get_vocab_size())
         if margin > MIN_MARGIN and len(out) < KEEP:
             text = tokenizer.decode(tokens, skip_special_tokens=False)
-            out.append({"prompt": prompt, "tokens": ids, "greedy": tokens, "text": text, "min_margin": round(margin, 6)})
+            entry = {"prompt": prompt, "tokens": ids, "greedy": tokens, "text": text}
+            out.append({**entry, "min_margin": round(margin, 6)})
         else:
             print(f"  left out {prompt!r}: margin {margin:.1e}")
     if len(out) < 4:
