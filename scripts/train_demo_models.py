@@ -81,8 +81,8 @@ class Dropout(torch.nn.Module):
 
 
 def _fused_attention(self, query, key, value, attention_mask=None):
-    out = torch.nn.functional.scaled_dot_product_attention(query.to(value.dtype), key.to(value.dtype), value, is_causal=True)
-    return out, None
+    query, key = query.to(value.dtype), key.to(value.dtype)
+    return torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True), None
 
 
 def make_faster(model, rng):
@@ -188,21 +188,31 @@ def train(model, tokenizer, train_text, held_out_text, args):
     return best
 
 
-def save(model, tokenizer, family, out):
-    """Writes the folder as save_pretrained does, weights in half precision."""
-    out.mkdir(parents=True, exist_ok=True)
-    model.generation_config = GenerationConfig(bos_token_id=model.config.bos_token_id, eos_token_id=model.config.eos_token_id)
-    model.to(torch.float16).save_pretrained(out)
+def save_tokenizer(tokenizer, family, out):
     padding = {"pad_token": demo_text.PADDING} if family == "neox" else {}
     end = demo_text.END_OF_TEXT
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=end, eos_token=end, unk_token=end, model_max_length=CONTEXT, **padding
     ).save_pretrained(out)
+    # The class name that both transformers 4 and 5 can load.
+    config = json.loads((out / "tokenizer_config.json").read_text())
+    config.pop("backend", None)
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    (out / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
     if family == "gptj":
         tokenizer.model.save(str(out))
+
+
+def save(model, tokenizer, family, out):
+    """Writes the folder as save_pretrained does, weights in half precision."""
+    out.mkdir(parents=True, exist_ok=True)
+    end = model.config.eos_token_id
+    model.generation_config = GenerationConfig(bos_token_id=end, eos_token_id=end)
+    model.to(torch.float16).save_pretrained(out)
+    save_tokenizer(tokenizer, family, out)
     size = (out / "model.safetensors").stat().st_size
     if size > MAX_MODEL_BYTES:
-        raise SystemExit(f"{out}/model.safetensors has {size} bytes, more than {MAX_MODEL_BYTES}; make the model smaller")
+        raise SystemExit(f"{out}: {size} bytes of weights, more than {MAX_MODEL_BYTES}; make the model smaller")
 
 
 @torch.no_grad()
