@@ -90,7 +90,7 @@ TEST_P(KnownModel, HasTheExactParameterCountsAtEveryRankCount) {
 }
 
 INSTANTIATE_TEST_SUITE_P(ShardPlan, KnownModel, testing::ValuesIn(kModels),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& one) { return std::string(one.param.name); });
 
 TEST(ShardPlan, GivesEveryPartToExactlyOneRank) {
   const ModelSpec spec = Pythia(2, 160, 5, 301);
