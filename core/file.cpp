@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -78,12 +79,18 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::Prefetch(std::size_t offset, std::size_t length) const {
-  Advise(bytes(), offset, length, MADV_WILLNEED);
+  // One hint starts at most the device's largest read-ahead and silently drops the rest; 128 KiB
+  // is Linux's default for it.
+  constexpr std::size_t kHintBytes = std::size_t{128} << 10;
+  for (std::size_t done = 0; done < length; done += kHintBytes)
+    Advise(bytes(), offset + done, std::min(kHintBytes, length - done), MADV_WILLNEED);
 }
 
 void MappedFile::Release(std::size_t offset, std::size_t length) const {
   Advise(bytes(), offset, length, MADV_DONTNEED);
 }
+
+void MappedFile::DisableReadAhead() const { Advise(bytes(), 0, size_, MADV_RANDOM); }
 
 AtomicFile::AtomicFile(std::filesystem::path path)
     : path_(std::move(path)), temporary_(path_.string() + ".partial") {

@@ -26,9 +26,14 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
-  // Hints for the byte range [offset, offset + length): about to be read; no longer needed.
+  // Hints for the byte range [offset, offset + length): about to be read, so that the disk starts
+  // on it now; no longer needed, so that its pages leave this process (not the page cache).
   void Prefetch(std::size_t offset, std::size_t length) const;
   void Release(std::size_t offset, std::size_t length) const;
+
+  // From now on only the pages that are touched or prefetched are read, not their neighbours: for
+  // a reader that takes a few columns out of every row and says what it takes.
+  void DisableReadAhead() const;
 
  private:
   std::filesystem::path path_;

@@ -1,0 +1,184 @@
+#include "partition/checkpoint.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <map>
+
+#include "core/error.h"
+#include "partition/checkpoint_index.h"
+#include "partition/safetensors.h"
+#include "partition/slice_copy.h"
+#include "partition/torch_bin.h"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+using OpenFile = TensorFile (*)(const fs::path&);
+
+struct Format {
+  std::string_view file;
+  std::string_view index;
+  OpenFile open;
+};
+
+// In order of preference, as Hugging Face transformers has it.
+constexpr std::array kFormats = {
+    Format{"model.safetensors", "model.safetensors.index.json", OpenSafetensors},
+    Format{"pytorch_model.bin", "pytorch_model.bin.index.json", OpenTorchBin},
+};
+
+struct Entry {
+  StoredTensor stored;
+  const MappedFile* file;
+  std::optional<TensorInfo> info;  // empty when it is of a kind that is not read
+};
+
+// A symbolic link counts even when it leads nowhere: opening it then tells which file is missing,
+// where passing it over would load something else or report that there are no weights.
+bool Exists(const fs::path& path) { return fs::is_symlink(fs::symlink_status(path)) || fs::exists(path); }
+
+// "flax_model.msgpack, model.gguf": what a folder holds instead of weights we read.
+std::string OtherFiles(const fs::path& folder) {
+  constexpr std::size_t kMostNames = 8;
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder))
+    names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  const bool cut = names.size() > kMostNames;
+  if (cut) names.resize(kMostNames);
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + Quoted(name);
+  return text.empty() ? "nothing" : text + (cut ? ", …" : "");
+}
+
+}  // namespace
+
+struct Checkpoint::State {
+  std::string where;  // the file or index that was opened
+  std::vector<TensorFile> files;
+  std::map<std::string, Entry, std::less<>> entries;
+  std::atomic<std::uint64_t> bytes_read{0};
+
+  void OpenSingle(const fs::path& path, OpenFile open) {
+    where = path.string();
+    files.push_back(open(path));
+    for (StoredTensor& tensor : files.back().tensors) Add(std::move(tensor), files.back());
+  }
+
+  // The index decides: tensors that a shard holds beside those are passed over.
+  void OpenSharded(const fs::path& path, OpenFile open) {
+    where = path.string();
+    const CheckpointIndex index = ParseCheckpointIndex(ReadFile(path), where);
+    RequireShards(index, path);
+    for (const std::string& shard : index.shards) {
+      files.push_back(open(path.parent_path() / shard));
+      for (StoredTensor& tensor : files.back().tensors) {
+        const auto placed = index.shard_of.find(tensor.name);
+        if (placed != index.shard_of.end() && placed->second == shard)
+          Add(std::move(tensor), files.back());
+      }
+    }
+    for (const auto& [name, shard] : index.shard_of)
+      if (!entries.contains(name))
+        throw BadInput("{}: places tensor {} in {}, which does not hold it; the files do not belong "
+                       "together; download the model again",
+                       where, Quoted(name), Quoted(shard));
+  }
+
+  void Add(StoredTensor tensor, const TensorFile& file) {
+    std::optional<TensorInfo> info;
+    if (tensor.dtype && tensor.shape.size() <= Shape::kMaxRank)
+      info = TensorInfo{tensor.name, *tensor.dtype, Shape(tensor.shape)};
+    std::string name = tensor.name;
+    entries.emplace(std::move(name), Entry{std::move(tensor), file.file.get(), std::move(info)});
+  }
+
+  const Entry& Require(const TensorSlice& slice) const {
+    const auto found = entries.find(slice.name);
+    if (found == entries.end())
+      throw BadInput("{}: the tensor {} {} is missing among {} tensors; the weights do not belong to "
+                     "this config.json; download the model again",
+                     where, Quoted(slice.name), slice.shape.ToString(), entries.size());
+    const Entry& entry = found->second;
+    const std::string place =
+        fmt::format("{}: tensor {}", entry.file->path().string(), Quoted(slice.name));
+    if (!entry.stored.dtype)
+      throw BadInput("{} is of type {}; expected fp32, fp16 or bf16; convert it", place,
+                     entry.stored.type);
+    if (!entry.info || entry.info->shape != slice.shape)
+      throw BadInput("{} has the shape {}; expected {}; the weights do not belong to this "
+                     "config.json: correct it or download the model again",
+                     place, ShapeText(entry.stored.shape), slice.shape.ToString());
+    return entry;
+  }
+};
+
+Checkpoint::Checkpoint(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
+Checkpoint& Checkpoint::operator=(Checkpoint&&) noexcept = default;
+Checkpoint::~Checkpoint() = default;
+
+Checkpoint Checkpoint::Open(const fs::path& folder) {
+  if (!fs::is_directory(folder))
+    throw BadInput("{}: no such folder; expected the folder of a model", folder.string());
+  auto state = std::make_unique<State>();
+  for (const Format& format : kFormats) {
+    if (Exists(folder / format.file)) {
+      state->OpenSingle(folder / format.file, format.open);
+      return Checkpoint(std::move(state));
+    }
+    if (Exists(folder / format.index)) {
+      state->OpenSharded(folder / format.index, format.open);
+      return Checkpoint(std::move(state));
+    }
+  }
+  throw BadInput("{}: holds {}, but no weights; expected {}, {}, {} or {}; download the model again, "
+                 "or convert its weights to safetensors",
+                 folder.string(), OtherFiles(folder), kFormats[0].file, kFormats[0].index,
+                 kFormats[1].file, kFormats[1].index);
+}
+
+const TensorInfo* Checkpoint::Find(std::string_view name) const {
+  const auto found = state_->entries.find(name);
+  return found == state_->entries.end() || !found->second.info ? nullptr : &*found->second.info;
+}
+
+std::vector<TensorInfo> Checkpoint::tensors() const {
+  std::vector<TensorInfo> infos;
+  for (const auto& [name, entry] : state_->entries)
+    if (entry.info) infos.push_back(*entry.info);
+  return infos;
+}
+
+void Checkpoint::Read(const TensorSlice& slice, const TensorView& destination) const {
+  const Entry& entry = state_->Require(slice);
+  const bool vector = slice.shape.rank() == 1;
+  const std::int64_t total_columns = vector ? 1 : slice.shape[1];
+  LOCKSTEP_CHECK(slice.shape.rank() == 1 || slice.shape.rank() == 2, "a slice of {}",
+                 slice.shape.ToString());
+  const auto within = [](Range range, std::int64_t extent) {
+    return range.begin >= 0 && range.begin <= range.end && range.end <= extent;
+  };
+  LOCKSTEP_CHECK(within(slice.rows, slice.shape[0]) && within(slice.columns, total_columns),
+                 "rows [{}, {}), columns [{}, {}) of {}", slice.rows.begin, slice.rows.end,
+                 slice.columns.begin, slice.columns.end, slice.shape.ToString());
+  const Shape expected = vector ? Shape{slice.rows.size()}
+                                : Shape{slice.rows.size(), slice.columns.size()};
+  LOCKSTEP_CHECK(destination.shape() == expected && destination.dtype() != DType::kI32,
+                 "{} {} for a slice {}", Name(destination.dtype()),
+                 destination.shape().ToString(), expected.ToString());
+  StoredMatrix matrix{.file = entry.file, .dtype = entry.info->dtype, .offset = entry.stored.offset};
+  // A vector is copied as a matrix of one row.
+  matrix.column_stride = entry.stored.strides.back();
+  matrix.row_stride = vector ? matrix.column_stride : entry.stored.strides.front();
+  CopyRectangle(matrix, vector ? Range{0, 1} : slice.rows, vector ? slice.rows : slice.columns,
+                destination);
+  state_->bytes_read += static_cast<std::uint64_t>(slice.elements()) * SizeOf(matrix.dtype);
+}
+
+std::uint64_t Checkpoint::bytes_read() const { return state_->bytes_read; }
+
+}  // namespace lockstep
