@@ -25,10 +25,12 @@ struct Private {
   std::string_view folder;
 };
 
-constexpr Private kPrivate[] = {{"mpi", "comm"},        {"yaml-cpp/", "launcher"},
-                                {"CLI/", "launcher"},   {"utf8proc", "tokenizer"},
-                                {"pcre2", "tokenizer"}, {"cuda", "layers/kernels/cuda"},
-                                {"nccl", "comm"},       {"cublas", "layers/kernels/cuda"}};
+constexpr Private kPrivate[] = {{"mpi", "comm"},
+                                {"nccl", "comm"},
+                                {"yaml-cpp/", "launcher"},
+                                {"CLI/", "launcher"},
+                                {"cuda", "layers/kernels/cuda"},
+                                {"cublas", "layers/kernels/cuda"}};
 
 std::optional<int> Level(std::string_view folder) {
   for (const Floor& floor : kFloors)
