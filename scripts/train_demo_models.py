@@ -25,6 +25,7 @@ import time
 import numpy as np
 import torch
 from transformers import (
+    AttentionInterface,
     GenerationConfig,
     GPTJConfig,
     GPTJForCausalLM,
@@ -80,9 +81,21 @@ class Dropout(torch.nn.Module):
         return x * (torch.from_numpy(mask).view(x.shape).to(x.dtype) * (256 / (256 - self.dropped)))
 
 
-def _fused_attention(self, query, key, value, attention_mask=None):
-    query, key = query.to(value.dtype), key.to(value.dtype)
-    return torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True), None
+def attention(query, key, value):
+    """[batch, heads, tokens, width] to the same. Twice as fast on a CPU as torch's fused kernel."""
+    batch, heads, tokens, width = value.shape
+    query, key, value = (x.to(value.dtype).reshape(batch * heads, tokens, width) for x in (query, key, value))
+    future = torch.full((tokens, tokens), -torch.inf, dtype=value.dtype).triu(1)
+    scores = torch.baddbmm(future.expand(batch * heads, -1, -1), query, key.transpose(1, 2), alpha=width**-0.5)
+    return torch.bmm(scores.softmax(-1).to(value.dtype), value).view(batch, heads, tokens, width)
+
+
+def gptj_attention(self, query, key, value, attention_mask=None):
+    return attention(query, key, value), None
+
+
+def neox_attention(module, query, key, value, attention_mask, **unused):
+    return attention(query, key, value).transpose(1, 2).contiguous(), None
 
 
 def make_faster(model, rng):
@@ -94,7 +107,10 @@ def make_faster(model, rng):
             elif type(child).__name__ == "NewGELUActivation":
                 setattr(module, name, torch.nn.GELU(approximate="tanh"))
         if type(module).__name__ == "GPTJAttention":
-            module._attn = _fused_attention.__get__(module)
+            module._attn = gptj_attention.__get__(module)
+    if model.config.model_type == "gpt_neox":
+        AttentionInterface.register("training", neox_attention)
+        model.set_attn_implementation("training")
 
 
 def initialise(model):
@@ -146,7 +162,7 @@ def held_out_nats(model, ids, stride):
 
 
 def train(model, tokenizer, train_text, held_out_text, args):
-    """Returns the weights, averaged over steps, that had the best held-out loss."""
+    """Writes to args.out, each time the held-out loss is the best yet, the weights averaged over steps."""
     rng = np.random.default_rng(args.seed)
     whole = np.array(tokenizer.encode(train_text).ids)
     held_out = np.array(tokenizer.encode(held_out_text).ids)
@@ -155,7 +171,7 @@ def train(model, tokenizer, train_text, held_out_text, args):
     merges = demo_text.Merges(tokenizer)
     make_faster(model, rng)
     optimizer = optimizer_of(model, args)
-    average, best, best_loss = copy.deepcopy(model), None, math.inf
+    average, best_loss = copy.deepcopy(model), math.inf
     steps_per_epoch, began = len(whole) // (args.batch * CONTEXT), time.time()
     for step in range(args.steps):
         if step % steps_per_epoch == 0:
@@ -179,13 +195,13 @@ def train(model, tokenizer, train_text, held_out_text, args):
         if (step + 1) % args.eval_every == 0 or step + 1 == args.steps:
             nats, count = held_out_nats(average, held_out, CONTEXT)
             if nats / count < best_loss:
-                best, best_loss = copy.deepcopy(average.state_dict()), nats / count
+                best_loss = nats / count
+                save(average.state_dict(), tokenizer, args)
             print(
                 f"step {step + 1:5d}  train {loss.item():.3f}  held out {nats / count:.4f} per token"
                 f" {nats / count / bytes_per_token:.4f} per byte  {time.time() - began:.0f} s",
                 flush=True,
             )
-    return best
 
 
 def save_tokenizer(tokenizer, family, out):
@@ -203,13 +219,16 @@ def save_tokenizer(tokenizer, family, out):
         tokenizer.model.save(str(out))
 
 
-def save(model, tokenizer, family, out):
+def save(weights, tokenizer, args):
     """Writes the folder as save_pretrained does, weights in half precision."""
+    config, model_class, _ = FAMILIES[args.family]
+    model, out = model_class(config(0.0)), args.out
+    model.load_state_dict(weights)
     out.mkdir(parents=True, exist_ok=True)
     end = model.config.eos_token_id
     model.generation_config = GenerationConfig(bos_token_id=end, eos_token_id=end)
     model.to(torch.float16).save_pretrained(out)
-    save_tokenizer(tokenizer, family, out)
+    save_tokenizer(tokenizer, args.family, out)
     size = (out / "model.safetensors").stat().st_size
     if size > MAX_MODEL_BYTES:
         raise SystemExit(f"{out}: {size} bytes of weights, more than {MAX_MODEL_BYTES}; make the model smaller")
@@ -310,10 +329,7 @@ def main():
     tokenizer = make_tokenizer(train_text)
     model = model_class(config(args.dropout))
     initialise(model)
-    best = train(model, tokenizer, train_text, held_out_text, args)
-    model = model_class(config(0.0))
-    model.load_state_dict(best)
-    save(model, tokenizer, args.family, args.out)
+    train(model, tokenizer, train_text, held_out_text, args)
     write_card(tokenizer, train_text, held_out_text, args)
 
 
