@@ -29,6 +29,11 @@ if(LOCKSTEP_SANITIZE)
   add_link_options(-fsanitize=${LOCKSTEP_SANITIZE})
 endif()
 
+if(LOCKSTEP_BUILD_FUZZERS)
+  # Coverage counters in every folder: a fuzzer that cannot see where it gets to is blind.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # lockstep_library(core LINK fmt::fmt): the static library lockstep_core from this folder's
 # sources (and, with RECURSE, those below it).
 function(lockstep_library folder)

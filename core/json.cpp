@@ -49,6 +49,10 @@ Error WrongType(const Json& value, std::string_view key, std::string_view where,
 }  // namespace
 
 Json ParseJson(std::string_view text, std::string_view where) {
+  // nlohmann takes a NUL for the end of the text and would ignore whatever follows it.
+  const std::size_t nul = text.find('\0');
+  if (nul != std::string_view::npos)
+    throw BadInput("{}: not valid JSON at byte {}: a NUL character", where, nul + 1);
   try {
     StrictCallback callback(where);
     return Json::parse(text, std::ref(callback));

@@ -58,9 +58,10 @@ class ByteReader {
 
   void Require(std::uint64_t size) const {
     if (size > remaining())
-      throw BadInput("{}: {} ends at its byte {}, where more was expected: the file is truncated or "
-                     "damaged; download it again",
-                     where_, what_, bytes_.size());
+      throw BadInput(
+          "{}: {} ends at its byte {}, where more was expected: the file is truncated or "
+          "damaged; download it again",
+          where_, what_, bytes_.size());
   }
 
   std::span<const std::byte> bytes_;

@@ -38,7 +38,9 @@ struct Entry {
 
 // A symbolic link counts even when it leads nowhere: opening it then tells which file is missing,
 // where passing it over would load something else or report that there are no weights.
-bool Exists(const fs::path& path) { return fs::is_symlink(fs::symlink_status(path)) || fs::exists(path); }
+bool Exists(const fs::path& path) {
+  return fs::is_symlink(fs::symlink_status(path)) || fs::exists(path);
+}
 
 // "flax_model.msgpack, model.gguf": what a folder holds instead of weights we read.
 std::string OtherFiles(const fs::path& folder) {
@@ -83,9 +85,10 @@ struct Checkpoint::State {
     }
     for (const auto& [name, shard] : index.shard_of)
       if (!entries.contains(name))
-        throw BadInput("{}: places tensor {} in {}, which does not hold it; the files do not belong "
-                       "together; download the model again",
-                       where, Quoted(name), Quoted(shard));
+        throw BadInput(
+            "{}: places tensor {} in {}, which does not hold it; the files do not belong "
+            "together; download the model again",
+            where, Quoted(name), Quoted(shard));
   }
 
   void Add(StoredTensor tensor, const TensorFile& file) {
@@ -99,9 +102,10 @@ struct Checkpoint::State {
   const Entry& Require(const TensorSlice& slice) const {
     const auto found = entries.find(slice.name);
     if (found == entries.end())
-      throw BadInput("{}: the tensor {} {} is missing among {} tensors; the weights do not belong to "
-                     "this config.json; download the model again",
-                     where, Quoted(slice.name), slice.shape.ToString(), entries.size());
+      throw BadInput(
+          "{}: the tensor {} {} is missing among {} tensors; the weights do not belong to "
+          "this config.json; download the model again",
+          where, Quoted(slice.name), slice.shape.ToString(), entries.size());
     const Entry& entry = found->second;
     const std::string place =
         fmt::format("{}: tensor {}", entry.file->path().string(), Quoted(slice.name));
@@ -109,9 +113,10 @@ struct Checkpoint::State {
       throw BadInput("{} is of type {}; expected fp32, fp16 or bf16; convert it", place,
                      entry.stored.type);
     if (!entry.info || entry.info->shape != slice.shape)
-      throw BadInput("{} has the shape {}; expected {}; the weights do not belong to this "
-                     "config.json: correct it or download the model again",
-                     place, ShapeText(entry.stored.shape), slice.shape.ToString());
+      throw BadInput(
+          "{} has the shape {}; expected {}; the weights do not belong to this "
+          "config.json: correct it or download the model again",
+          place, ShapeText(entry.stored.shape), slice.shape.ToString());
     return entry;
   }
 };
@@ -135,10 +140,11 @@ Checkpoint Checkpoint::Open(const fs::path& folder) {
       return Checkpoint(std::move(state));
     }
   }
-  throw BadInput("{}: holds {}, but no weights; expected {}, {}, {} or {}; download the model again, "
-                 "or convert its weights to safetensors",
-                 folder.string(), OtherFiles(folder), kFormats[0].file, kFormats[0].index,
-                 kFormats[1].file, kFormats[1].index);
+  throw BadInput(
+      "{}: holds {}, but no weights; expected {}, {}, {} or {}; download the model again, "
+      "or convert its weights to safetensors",
+      folder.string(), OtherFiles(folder), kFormats[0].file, kFormats[0].index, kFormats[1].file,
+      kFormats[1].index);
 }
 
 const TensorInfo* Checkpoint::Find(std::string_view name) const {
@@ -165,12 +171,13 @@ void Checkpoint::Read(const TensorSlice& slice, const TensorView& destination) c
   LOCKSTEP_CHECK(within(slice.rows, slice.shape[0]) && within(slice.columns, total_columns),
                  "rows [{}, {}), columns [{}, {}) of {}", slice.rows.begin, slice.rows.end,
                  slice.columns.begin, slice.columns.end, slice.shape.ToString());
-  const Shape expected = vector ? Shape{slice.rows.size()}
-                                : Shape{slice.rows.size(), slice.columns.size()};
+  const Shape expected =
+      vector ? Shape{slice.rows.size()} : Shape{slice.rows.size(), slice.columns.size()};
   LOCKSTEP_CHECK(destination.shape() == expected && destination.dtype() != DType::kI32,
-                 "{} {} for a slice {}", Name(destination.dtype()),
-                 destination.shape().ToString(), expected.ToString());
-  StoredMatrix matrix{.file = entry.file, .dtype = entry.info->dtype, .offset = entry.stored.offset};
+                 "{} {} for a slice {}", Name(destination.dtype()), destination.shape().ToString(),
+                 expected.ToString());
+  StoredMatrix matrix{
+      .file = entry.file, .dtype = entry.info->dtype, .offset = entry.stored.offset};
   // A vector is copied as a matrix of one row.
   matrix.column_stride = entry.stored.strides.back();
   matrix.row_stride = vector ? matrix.column_stride : entry.stored.strides.front();

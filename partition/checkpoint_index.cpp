@@ -12,9 +12,10 @@ std::string ShardName(const std::string& tensor, const Json& value, std::string_
   const bool plain = !shard.empty() && shard != "." && shard != ".." &&
                      shard.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
   if (!plain)
-    throw BadInput("{}: tensor {} is said to lie in {}; expected the name of a file in the same "
-                   "folder; download the model again",
-                   where, Quoted(tensor), Quoted(DumpJson(value)));
+    throw BadInput(
+        "{}: tensor {} is said to lie in {}; expected the name of a file in the same "
+        "folder; download the model again",
+        where, Quoted(tensor), Quoted(DumpJson(value)));
   return shard;
 }
 
@@ -24,9 +25,10 @@ CheckpointIndex ParseCheckpointIndex(std::string_view text, std::string_view whe
   const Json json = ParseJson(text, where);
   const auto map = json.is_object() ? json.find("weight_map") : json.end();
   if (map == json.end() || !map->is_object() || map->empty())
-    throw BadInput("{}: has no \"weight_map\" from tensor names to files; expected the index of a "
-                   "Hugging Face checkpoint; download it again",
-                   where);
+    throw BadInput(
+        "{}: has no \"weight_map\" from tensor names to files; expected the index of a "
+        "Hugging Face checkpoint; download it again",
+        where);
   CheckpointIndex index;
   for (const auto& [tensor, value] : map->items()) {
     std::string shard = ShardName(tensor, value, where);
@@ -40,9 +42,10 @@ void RequireShards(const CheckpointIndex& index, const std::filesystem::path& in
   for (const std::string& shard : index.shards) {
     const auto path = index_path.parent_path() / shard;
     if (!std::filesystem::exists(path))
-      throw BadInput("{}: the shard is missing, but {} names it ({} shards in all); the download is "
-                     "incomplete: download the model again",
-                     path.string(), index_path.filename().string(), index.shards.size());
+      throw BadInput(
+          "{}: the shard is missing, but {} names it ({} shards in all); the download is "
+          "incomplete: download the model again",
+          path.string(), index_path.filename().string(), index.shards.size());
   }
 }
 

@@ -123,17 +123,17 @@ fs::path FindInCache(const HubName& name) {
   const fs::path cached = HubCache() / CacheFolderName(name.repository);
   std::error_code ignored;
   if (!fs::is_directory(cached, ignored))
-    throw BadInput("model {}: there is neither a folder {} nor the cached model {}; give the "
-                   "model's folder, or download it with {}",
-                   Quoted(name.repository), Quoted(name.repository), cached.string(),
-                   DownloadCommand(name));
+    throw BadInput(
+        "model {}: there is neither a folder {} nor the cached model {}; give the "
+        "model's folder, or download it with {}",
+        Quoted(name.repository), Quoted(name.repository), cached.string(), DownloadCommand(name));
   const fs::path snapshot = cached / "snapshots" / CommitOf(cached, name);
   if (!fs::is_directory(snapshot, ignored))
-    throw BadInput("model {}: the cache has no revision {} (looked for {} and {}); it has {}; use "
-                   "one of these, or download it with {}",
-                   Quoted(name.repository), Quoted(name.revision),
-                   (cached / "refs" / name.revision).string(), snapshot.string(),
-                   CachedRevisions(cached), DownloadCommand(name));
+    throw BadInput(
+        "model {}: the cache has no revision {} (looked for {} and {}); it has {}; use "
+        "one of these, or download it with {}",
+        Quoted(name.repository), Quoted(name.revision), (cached / "refs" / name.revision).string(),
+        snapshot.string(), CachedRevisions(cached), DownloadCommand(name));
   return snapshot;
 }
 
@@ -148,9 +148,10 @@ fs::path ResolveModel(std::string_view model) {
                    Quoted(model));
   const auto name = ParseHubName(model);
   if (!name)
-    throw BadInput("model {}: no such folder, and no name org/name[@revision] for the Hugging Face "
-                   "cache either; check the path",
-                   Quoted(model));
+    throw BadInput(
+        "model {}: no such folder, and no name org/name[@revision] for the Hugging Face "
+        "cache either; check the path",
+        Quoted(model));
   return FindInCache(*name);
 }
 

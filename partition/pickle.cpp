@@ -47,9 +47,10 @@ class PickleMachine {
     if (reader_.U8() != kProto) throw Damaged("does not start with a protocol number");
     const int protocol = reader_.U8();
     if (protocol != 2)
-      throw BadInput("{}: the pickle has protocol {}; expected 2, which torch.save writes unless "
-                     "told otherwise; save it again with pickle_protocol=2",
-                     where_, protocol);
+      throw BadInput(
+          "{}: the pickle has protocol {}; expected 2, which torch.save writes unless "
+          "told otherwise; save it again with pickle_protocol=2",
+          where_, protocol);
     for (std::size_t count = 0;; ++count) {
       if (count == kMaxPickleOpcodes)
         throw BadInput("{}: the pickle has more than {} opcodes, far more than a model needs; {}",
@@ -108,8 +109,7 @@ class PickleMachine {
       case kBinInt2: return PushInt(reader_.U16());
       case kLong1: return PushInt(LongInteger());
       case kBinFloat: reader_.Skip(8); return Push({.kind = Kind::kFloat});
-      case kBinUnicode:
-        return Push({.kind = Kind::kString, .text = reader_.Text(reader_.U32())});
+      case kBinUnicode: return Push({.kind = Kind::kString, .text = reader_.Text(reader_.U32())});
       case kEmptyTuple: return PushNode(Kind::kTuple, {});
       case kTupleOfMarked: return PushNode(Kind::kTuple, PopMarked());
       case kTuple1: return PushNode(Kind::kTuple, PopSome(1));
@@ -130,9 +130,10 @@ class PickleMachine {
       case kBuild: return Build();
       case kBinPersistentId: return PushNode(Kind::kPersistent, PopSome(1));
       default:
-        throw BadInput("{}: the pickle uses the opcode 0x{:02x} at its byte {}, which torch.save "
-                       "does not write for tensors; {}",
-                       where_, opcode, reader_.position() - 1, kUnsafe);
+        throw BadInput(
+            "{}: the pickle uses the opcode 0x{:02x} at its byte {}, which torch.save "
+            "does not write for tensors; {}",
+            where_, opcode, reader_.position() - 1, kUnsafe);
     }
   }
 

@@ -73,9 +73,10 @@ const FileType& TypeOf(const Json& entry, std::string_view place) {
     for (const FileType& type : kFileTypes)
       if (type.name == name) return type;
   }
-  throw BadInput("{} has the dtype {}, which safetensors does not define; convert it to F32, F16 or "
-                 "BF16",
-                 place, Quoted(DumpJson(word)));
+  throw BadInput(
+      "{} has the dtype {}, which safetensors does not define; convert it to F32, F16 or "
+      "BF16",
+      place, Quoted(DumpJson(word)));
 }
 
 std::vector<std::uint64_t> Numbers(const Json& entry, const char* key, std::string_view place) {
@@ -149,9 +150,10 @@ std::uint64_t HeaderLength(std::span<const std::byte> bytes, std::string_view wh
   for (std::size_t i = kLengthBytes; i-- > 0;)
     length = length << 8 | std::to_integer<std::uint64_t>(bytes[i]);
   if (length > kMaxHeaderBytes)
-    throw BadInput("{}: claims a header of {} bytes; safetensors allows at most {}; the file is "
-                   "damaged or no safetensors file; {}",
-                   where, length, kMaxHeaderBytes, kRemedy);
+    throw BadInput(
+        "{}: claims a header of {} bytes; safetensors allows at most {}; the file is "
+        "damaged or no safetensors file; {}",
+        where, length, kMaxHeaderBytes, kRemedy);
   if (length > bytes.size() - kLengthBytes)
     throw BadInput("{}: claims a header of {} bytes, but only {} follow: the file is truncated; {}",
                    where, length, bytes.size() - kLengthBytes, kRemedy);
@@ -169,11 +171,11 @@ std::vector<StoredTensor> PlaceTensors(std::vector<Claim> claims, std::uint64_t 
   std::uint64_t position = 0;
   for (Claim& claim : claims) {
     if (claim.begin != position)
-      throw BadInput("{} begins at byte {} of the data, {} the end of the one before it at byte {}; "
-                     "expected neither holes nor overlaps; {}",
-                     Place(where, claim.tensor.name), claim.begin,
-                     claim.begin < position ? "overlapping" : "leaving a hole after", position,
-                     kRemedy);
+      throw BadInput(
+          "{} begins at byte {} of the data, {} the end of the one before it at byte {}; "
+          "expected neither holes nor overlaps; {}",
+          Place(where, claim.tensor.name), claim.begin,
+          claim.begin < position ? "overlapping" : "leaving a hole after", position, kRemedy);
     position = claim.end;
     claim.tensor.offset = data_offset + claim.begin;
     tensors.push_back(std::move(claim.tensor));
@@ -193,9 +195,10 @@ std::vector<StoredTensor> ParseSafetensors(std::span<const std::byte> bytes,
   const std::uint64_t length = HeaderLength(bytes, where);
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, length);
   if (!text.starts_with('{'))
-    throw BadInput("{}: the header does not start with '{{'; the file is damaged or no safetensors "
-                   "file; {}",
-                   where, kRemedy);
+    throw BadInput(
+        "{}: the header does not start with '{{'; the file is damaged or no safetensors "
+        "file; {}",
+        where, kRemedy);
   const Json header = ParseJson(text, fmt::format("{} (header)", where));
   std::vector<Claim> claims;
   for (const auto& [name, entry] : header.items()) {

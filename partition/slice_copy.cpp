@@ -73,9 +73,9 @@ class RectangleCopy {
   }
 
   std::uint64_t ByteOffset(std::int64_t row, std::int64_t column) const {
-    return matrix_.offset + static_cast<std::uint64_t>(
-                                (row * matrix_.row_stride + column * matrix_.column_stride) *
-                                element_bytes_);
+    return matrix_.offset +
+           static_cast<std::uint64_t>((row * matrix_.row_stride + column * matrix_.column_stride) *
+                                      element_bytes_);
   }
 
   // Bytes from the first to the last element of a part of the matrix that is not empty.
@@ -92,7 +92,8 @@ class RectangleCopy {
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
     for (std::int64_t o = outer.begin; o < outer.end; ++o) {
-      const Tile line = RowsAreOuter() ? Tile{{o, o + 1}, tile.columns} : Tile{tile.rows, {o, o + 1}};
+      const Tile line =
+          RowsAreOuter() ? Tile{{o, o + 1}, tile.columns} : Tile{tile.rows, {o, o + 1}};
       const std::uint64_t first = ByteOffset(line.rows.begin, line.columns.begin);
       const std::uint64_t past = first + Span(line);
       if (end != 0 && first / kPageBytes > (end - 1) / kPageBytes + 1) {
@@ -115,8 +116,7 @@ class RectangleCopy {
           (row - rows_.begin) * columns_.size() + tile.columns.begin - columns_.begin;
       std::byte* to = static_cast<std::byte*>(destination_.raw()) +
                       static_cast<std::size_t>(index) * SizeOf(destination_.dtype());
-      const std::byte* from =
-          matrix_.file->bytes().data() + ByteOffset(row, tile.columns.begin);
+      const std::byte* from = matrix_.file->bytes().data() + ByteOffset(row, tile.columns.begin);
       CopyRun(from, to, tile.columns.size());
     }
   }

@@ -18,8 +18,8 @@ using Items = std::vector<PickleValue>;
 enum Global : std::int64_t { kOrderedDict, kRebuildTensor, kRebuildParameter, kStorageType };
 
 constexpr std::array<std::string_view, 4> kAllowedGlobals = {
-    "collections.OrderedDict", "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_parameter", "torch.*Storage"};
+    "collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter",
+    "torch.*Storage"};
 
 bool IsCallOf(const PickleValue& value, Global global) {
   return value.kind == Kind::kCall && value.node->items[0].integer == global;
@@ -44,9 +44,10 @@ class EntryReader {
  private:
   void Require(bool holds, std::string_view found) const {
     if (!holds)
-      throw BadInput("{}: the pickle describes {} as {}; expected a tensor as torch.save writes it; "
-                     "save the state dict again or convert it to safetensors",
-                     where_, Quoted(name_), found);
+      throw BadInput(
+          "{}: the pickle describes {} as {}; expected a tensor as torch.save writes it; "
+          "save the state dict again or convert it to safetensors",
+          where_, Quoted(name_), found);
   }
 
   // _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])
@@ -101,9 +102,10 @@ const Items& RootEntries(const PickleDocument& document, std::string_view where)
   const PickleValue& root = document.root;
   if (root.kind == Kind::kDict) return root.node->items;
   if (IsCallOf(root, kOrderedDict)) return root.node->entries;
-  throw BadInput("{}: the pickle holds no dictionary of tensors; expected a state dict; save "
-                 "model.state_dict() with torch.save",
-                 where);
+  throw BadInput(
+      "{}: the pickle holds no dictionary of tensors; expected a state dict; save "
+      "model.state_dict() with torch.save",
+      where);
 }
 
 bool IsTensor(const PickleValue& value) {

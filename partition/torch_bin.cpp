@@ -46,10 +46,11 @@ std::string_view AsText(std::span<const std::byte> bytes) {
 void RefuseLegacyFile(std::span<const std::byte> bytes, std::string_view where) {
   constexpr std::string_view kStart = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
   if (AsText(bytes).starts_with(kStart))
-    throw BadInput("{}: was saved in PyTorch's format from before 1.6; expected the zip format; "
-                   "load it with PyTorch and save it again with torch >= 1.6, or convert it to "
-                   "safetensors",
-                   where);
+    throw BadInput(
+        "{}: was saved in PyTorch's format from before 1.6; expected the zip format; "
+        "load it with PyTorch and save it again with torch >= 1.6, or convert it to "
+        "safetensors",
+        where);
 }
 
 class TorchArchive {
@@ -89,17 +90,19 @@ class TorchArchive {
       root = name.substr(0, name.size() - kPickle.size());
     }
     if (root.empty())
-      throw BadInput("{}: is a zip archive without a data.pkl; expected a file written by "
-                     "torch.save; download it again or convert it to safetensors",
-                     where_);
+      throw BadInput(
+          "{}: is a zip archive without a data.pkl; expected a file written by "
+          "torch.save; download it again or convert it to safetensors",
+          where_);
     return root;
   }
 
   void RefuseForeignArchive() const {
     if (Find("constants.pkl") != nullptr)
-      throw BadInput("{}: is a TorchScript archive; expected weights; save model.state_dict() with "
-                     "torch.save",
-                     where_);
+      throw BadInput(
+          "{}: is a TorchScript archive; expected weights; save model.state_dict() with "
+          "torch.save",
+          where_);
     const ZipEntry* order = Find("byteorder");
     if (order == nullptr) return;  // PyTorch before 2.1 did not write it
     const std::string_view text = AsText(BytesOf(bytes_, *order));
@@ -127,9 +130,10 @@ class TorchArchive {
         std::find_if(kStorageTypes.begin(), kStorageTypes.end(),
                      [&](const StorageType& known) { return known.name == tensor.storage_type; });
     if (type == kStorageTypes.end())
-      throw BadInput("{} lies in a {}, which is not known; expected a FloatStorage, HalfStorage or "
-                     "BFloat16Storage; convert it to one of these",
-                     place, Quoted(tensor.storage_type));
+      throw BadInput(
+          "{} lies in a {}, which is not known; expected a FloatStorage, HalfStorage or "
+          "BFloat16Storage; convert it to one of these",
+          place, Quoted(tensor.storage_type));
     return *type;
   }
 
@@ -137,14 +141,16 @@ class TorchArchive {
                             std::string_view place) const {
     const ZipEntry* storage = Find("data/" + tensor.storage_key);
     if (storage == nullptr)
-      throw BadInput("{} lies in the storage {}, which the archive does not hold; the file is "
-                     "damaged; download it again",
-                     place, Quoted(tensor.storage_key));
+      throw BadInput(
+          "{} lies in the storage {}, which the archive does not hold; the file is "
+          "damaged; download it again",
+          place, Quoted(tensor.storage_key));
     const std::uint64_t held = storage->size / type.element_bytes;
     if (static_cast<std::uint64_t>(tensor.storage_elements) > held)
-      throw BadInput("{} lies in the storage {} of {} elements, but the archive holds {}; the file "
-                     "is truncated; download it again",
-                     place, Quoted(tensor.storage_key), tensor.storage_elements, held);
+      throw BadInput(
+          "{} lies in the storage {} of {} elements, but the archive holds {}; the file "
+          "is truncated; download it again",
+          place, Quoted(tensor.storage_key), tensor.storage_elements, held);
     return *storage;
   }
 
@@ -162,12 +168,14 @@ class TorchArchive {
       overflow |= __builtin_add_overflow(last, reach, &last);
     }
     const std::int64_t end = elements == 0 ? tensor.storage_offset : last;
-    const bool fits = elements == 0 ? end <= tensor.storage_elements : end < tensor.storage_elements;
+    const bool fits =
+        elements == 0 ? end <= tensor.storage_elements : end < tensor.storage_elements;
     if (overflow || !fits)
-      throw BadInput("{} of shape {} and strides {} from element {} reaches past its storage of {} "
-                     "elements; the file is damaged; download it again",
-                     place, ShapeText(tensor.shape), ShapeText(tensor.strides),
-                     tensor.storage_offset, tensor.storage_elements);
+      throw BadInput(
+          "{} of shape {} and strides {} from element {} reaches past its storage of {} "
+          "elements; the file is damaged; download it again",
+          place, ShapeText(tensor.shape), ShapeText(tensor.strides), tensor.storage_offset,
+          tensor.storage_elements);
   }
 
   std::span<const std::byte> bytes_;

@@ -52,9 +52,10 @@ class ZipParser {
     const std::size_t end = FindDirectoryEnd();
     const Directory directory = ReadDirectoryEnd(end);
     if (directory.offset > end || directory.size > end - directory.offset)
-      throw BadInput("{}: the zip directory claims {} bytes from byte {} of an archive that ends at "
-                     "byte {}; {}",
-                     where_, directory.size, directory.offset, end, kRemedy);
+      throw BadInput(
+          "{}: the zip directory claims {} bytes from byte {} of an archive that ends at "
+          "byte {}; {}",
+          where_, directory.size, directory.offset, end, kRemedy);
     ByteReader reader(bytes_.subspan(directory.offset, directory.size), where_,
                       "the zip directory");
     std::vector<ZipEntry> entries;
@@ -91,9 +92,10 @@ class ZipParser {
       reader.Skip(16);
       if (reader.U16() == comment) return offset;
     }
-    throw BadInput("{}: has no zip directory at its end; expected a PyTorch file, which is a zip "
-                   "archive; {}",
-                   where_, kRemedy);
+    throw BadInput(
+        "{}: has no zip directory at its end; expected a PyTorch file, which is a zip "
+        "archive; {}",
+        where_, kRemedy);
   }
 
   Directory ReadDirectoryEnd(std::size_t offset) const {
@@ -161,10 +163,11 @@ class ZipParser {
       throw BadInput("{}: {} is encrypted; expected a file written by torch.save", where_,
                      Quoted(name));
     if (method != 0 || compressed != size)
-      throw BadInput("{}: {} is compressed (zip method {}); torch.save stores files as they are, so "
-                     "the archive was packed again; load it with PyTorch and save it with "
-                     "torch.save, or convert it to safetensors",
-                     where_, Quoted(name), method);
+      throw BadInput(
+          "{}: {} is compressed (zip method {}); torch.save stores files as they are, so "
+          "the archive was packed again; load it with PyTorch and save it with "
+          "torch.save, or convert it to safetensors",
+          where_, Quoted(name), method);
     return {std::move(name), size, offset};
   }
 
@@ -191,10 +194,9 @@ class ZipParser {
     const std::uint16_t name_size = reader.U16();
     const std::uint16_t extra_size = reader.U16();
     if (!is_header || reader.Text(name_size) != listing.name)
-      throw BadInput("{}: the zip directory and the header at byte {} disagree about {}; {}", where_,
-                     listing.header_offset, Quoted(listing.name), kRemedy);
-    const std::uint64_t offset =
-        listing.header_offset + kLocalHeaderBytes + name_size + extra_size;
+      throw BadInput("{}: the zip directory and the header at byte {} disagree about {}; {}",
+                     where_, listing.header_offset, Quoted(listing.name), kRemedy);
+    const std::uint64_t offset = listing.header_offset + kLocalHeaderBytes + name_size + extra_size;
     if (offset > directory_offset || listing.size > directory_offset - offset)
       throw BadInput("{}: {} claims {} bytes from byte {}, past the zip directory at byte {}; {}",
                      where_, Quoted(listing.name), listing.size, offset, directory_offset, kRemedy);

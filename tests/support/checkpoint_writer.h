@@ -41,8 +41,7 @@ CheckpointTensor BytesTensor(std::string name, std::string dtype, std::vector<st
 std::string SafetensorsBytes(const std::string& header, const std::string& data);
 
 // Writes one file, holding a block of at most 1 MiB in memory.
-void WriteSafetensors(const std::filesystem::path& path,
-                      std::span<const CheckpointTensor> tensors);
+void WriteSafetensors(const std::filesystem::path& path, std::span<const CheckpointTensor> tensors);
 
 // Writes model-0000N-of-0000M.safetensors and their index, the tensors dealt out in turn.
 // Returns the names of the shards.

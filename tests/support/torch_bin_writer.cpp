@@ -26,8 +26,8 @@ std::string LocalHeader(const ZipFile& file) {
 std::string DirectoryEntry(const ZipFile& file, std::uint64_t offset, ZipStyle style) {
   std::string extra;
   if (style == ZipStyle::kZip64)
-    extra = Bytes(1, 2) + Bytes(24, 2) + Bytes(file.bytes.size(), 8) +
-            Bytes(file.bytes.size(), 8) + Bytes(offset, 8);
+    extra = Bytes(1, 2) + Bytes(24, 2) + Bytes(file.bytes.size(), 8) + Bytes(file.bytes.size(), 8) +
+            Bytes(offset, 8);
   const std::uint64_t short_offset = style == ZipStyle::kZip64 ? kSee64 : offset;
   return Bytes(0x02014b50, 4) + Bytes(20, 2) + Bytes(20, 2) + CommonHeader(file, style) +
          Bytes(extra.size(), 2) + Bytes(0, 2) + Bytes(0, 2) + Bytes(0, 2) + Bytes(0, 4) +
