@@ -211,7 +211,7 @@ void ThrowUnknownKey(std::string_view path, std::string_view where) {
       names.push_back(key.path.substr(0, dot));
   }
   throw BadInput("{}: unknown key {}; the nearest known key is \"{}\"", where,
-                 Quoted(path.substr(0, 100)), NearestName(path, names));
+                 QuotedText(path.substr(0, 100)), NearestName(path, names));
 }
 
 void ApplySetting(Options& options, std::string_view setting) {

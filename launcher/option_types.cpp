@@ -10,8 +10,8 @@ namespace {
 constexpr std::size_t kMaxShownBytes = 60;
 
 std::string Shown(std::string_view text) {
-  if (text.size() <= kMaxShownBytes) return Quoted(text);
-  return Quoted(std::string(text.substr(0, kMaxShownBytes)) + "...");
+  if (text.size() <= kMaxShownBytes) return QuotedText(text);
+  return QuotedText(std::string(text.substr(0, kMaxShownBytes)) + "...");
 }
 
 std::string Found(const ConfigValue& value) {
@@ -39,7 +39,7 @@ void ThrowWrongValue(const ConfigValue& value, std::string_view path, std::strin
   throw BadInput("{}: {} is {}; expected {}", value.where, path, Found(value), expected);
 }
 
-std::string Quoted(std::string_view text) { return DumpJson(std::string(text)); }
+std::string QuotedText(std::string_view text) { return DumpJson(std::string(text)); }
 
 std::int64_t IntegerType::Parse(const ConfigValue& value, std::string_view path) const {
   std::int64_t number = 0;
@@ -89,7 +89,7 @@ std::vector<std::string> TextListType::Parse(const ConfigValue& value,
 
 std::string TextListType::Print(const std::vector<std::string>& values) const {
   std::string list;
-  for (const std::string& value : values) list += (list.empty() ? "" : ", ") + Quoted(value);
+  for (const std::string& value : values) list += (list.empty() ? "" : ", ") + QuotedText(value);
   return "[" + list + "]";
 }
 

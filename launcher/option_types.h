@@ -21,7 +21,7 @@ namespace lockstep {
                                   std::string_view expected);
 
 // Text in double quotes as YAML and JSON read it.
-std::string Quoted(std::string_view text);
+std::string QuotedText(std::string_view text);
 
 struct IntegerType {
   std::int64_t least;
@@ -55,7 +55,7 @@ struct FlagType {
 
 struct TextType {
   std::string Parse(const ConfigValue& value, std::string_view path) const;
-  std::string Print(const std::string& value) const { return Quoted(value); }
+  std::string Print(const std::string& value) const { return QuotedText(value); }
   std::string Expected() const { return "text"; }
 };
 

@@ -1,0 +1,79 @@
+#include <exception>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "launcher/arguments.h"
+#include "launcher/commands.h"
+#include "launcher/spawn.h"
+#include "launcher/streams.h"
+#include "launcher/world.h"
+
+namespace lockstep {
+namespace {
+
+void SetLog(Verbosity verbosity) {
+  switch (verbosity) {
+    case Verbosity::kQuiet: return SetLogLevel(LogLevel::kError);
+    case Verbosity::kNormal: return SetLogLevel(LogLevel::kInfo);
+    case Verbosity::kVerbose: return SetLogLevel(LogLevel::kDebug);
+  }
+}
+
+int Dispatch(const Arguments& arguments, const std::vector<std::string>& given) {
+  switch (arguments.command) {
+    case Command::kGenerate: return RunGenerate(arguments, given);
+    case Command::kScore: return RunScore(arguments, given);
+    case Command::kTokenize: return RunTokenize(arguments);
+    case Command::kPlan: return RunPlan(arguments);
+  }
+  return static_cast<int>(ExitCode::kInternal);
+}
+
+// Among ranks a bad command line is bad on all of them, and is said once.
+CommandLine ParseTogether(const std::vector<std::string>& given) {
+  try {
+    return ParseCommandLine(given);
+  } catch (const Error&) {
+    if (!InsideWorld()) throw;
+    const std::exception_ptr failure = std::current_exception();
+    std::exit(RunWorld({}, [&](Communicator& comm) {
+      Agree(comm, "reading the command line", [&] { std::rethrow_exception(failure); });
+      return 0;
+    }));
+  }
+}
+
+int Run(const std::vector<std::string>& given) {
+  const CommandLine line = ParseTogether(given);
+  if (!line.run) {
+    WriteStandardOutput(line.text);
+    return 0;
+  }
+  SetLog(line.run->verbosity);
+  return Dispatch(*line.run, given);
+}
+
+int Fail(ExitCode code, const std::string& message) {
+  LogError("{}", message);
+  return static_cast<int>(code);
+}
+
+}  // namespace
+}  // namespace lockstep
+
+int main(int argc, char** argv) {
+  using namespace lockstep;
+  try {
+    return Run(RankArguments(argc, argv));
+  } catch (const Error& error) {
+    return Fail(error.code(), error.what());
+  } catch (const std::bad_alloc&) {
+    return Fail(ExitCode::kEnvironment, "out of memory");
+  } catch (const std::exception& error) {
+    return Fail(ExitCode::kInternal,
+                fmt::format("unexpected: {}; please report this", error.what()));
+  }
+}

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "core/dtype.h"
+#include "partition/shard_plan.h"
+
+namespace lockstep {
+
+// What `lockstep plan` says.
+//
+// Parameters of a rank are those it holds; norms, and biases added after a reduction, are whole on
+// every rank. "unique_parameters" counts these replicated ones on rank 0 only, so that they add up
+// to the total whatever the rank count.
+
+struct PlanReport {
+  const ShardPlan& plan;
+  std::string model;  // what it is called in the report
+  DType dtype = DType::kF32;
+};
+
+// One JSON object, as docs/commands.md describes it; with a line end.
+std::string PlanJson(const PlanReport& report);
+
+// The same as a table for people.
+std::string PlanTable(const PlanReport& report);
+
+}  // namespace lockstep

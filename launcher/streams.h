@@ -1,0 +1,56 @@
+#pragma once
+
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/file.h"
+
+namespace lockstep {
+
+// The whole of a file, or of standard input for "-". Standard input can be read again afterwards,
+// by this process and by those it starts: the ranks read what their parent has checked.
+std::string ReadInput(const std::string& input);
+
+// "in.jsonl", or "standard input": what messages call it.
+std::string InputName(const std::string& input);
+
+// Throws EnvironmentError when Output could not be written, before there is anything to write.
+void CheckWritable(const std::string& output);
+
+// Where results go: a file that appears whole at Commit() or not at all; or, as they come,
+// standard output ("-"), a device or a pipe.
+class Output {
+ public:
+  // Throws EnvironmentError when it cannot be written.
+  explicit Output(const std::string& output);
+
+  void Write(std::string_view text);
+  void Commit();
+
+ private:
+  std::string name_;
+  std::unique_ptr<AtomicFile> file_;
+  std::optional<std::ofstream> device_;
+};
+
+// Passes results on in the order of their requests, whatever order they come in.
+class OrderedOutput {
+ public:
+  OrderedOutput(Output& output, std::size_t count) : output_(output), waiting_(count) {}
+
+  void Put(std::size_t index, std::string line);
+
+ private:
+  Output& output_;
+  std::vector<std::optional<std::string>> waiting_;
+  std::size_t next_ = 0;
+};
+
+// Writes to standard output at once. Throws EnvironmentError when it is closed or full.
+void WriteStandardOutput(std::string_view text);
+
+}  // namespace lockstep
