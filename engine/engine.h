@@ -18,7 +18,7 @@ struct EngineOptions {
   std::int64_t max_step_tokens = 512;  // prompt and decode tokens of one step
   // Ids from here on are padding of the vocabulary and are never sampled.
   std::int64_t sampled_vocab = 0;
-  std::optional<std::int32_t> eos_token;
+  std::optional<std::int32_t> eos_token = {};
 };
 
 // The part of the engine that decides, on rank 0. The other ranks run RunWorker() with the same

@@ -7,6 +7,7 @@
 
 #include "layers/kernels/backend.h"
 #include "partition/shard_plan.h"
+#include "partition/slice_reader.h"
 
 namespace lockstep {
 
@@ -36,9 +37,6 @@ struct ModelWeights {
   std::unique_ptr<LinearWeight> head;
 };
 
-// Fills a host tensor [rows, columns] or [rows] with a slice of the checkpoint: from files
-// (Checkpoint::Read), or made up (tests, benchmarks).
-using SliceReader = std::function<void(const TensorSlice& slice, const TensorView& destination)>;
 // Called after each layer with (done, all) steps.
 using LoadProgress = std::function<void(std::int64_t done, std::int64_t all)>;
 

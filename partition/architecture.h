@@ -29,6 +29,8 @@ struct Architecture {
   std::string_view embedding;  // [vocab_rows, d_model]
   std::string_view final_norm;
   std::string_view head;  // [vocab_rows, d_model]
+  // Another name of the head in state dicts of newer versions of transformers; empty: none.
+  std::string_view head_alias;
 
   std::string_view layer_prefix;
   std::string_view attention_norm;

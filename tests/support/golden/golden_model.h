@@ -1,0 +1,73 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "layers/decoder.h"
+#include "partition/checkpoint.h"
+#include "tests/support/test_data.h"
+
+namespace lockstep {
+
+// One prompt of a golden case and what transformers computes for it (tests/golden/README.md).
+struct GoldenPrompt {
+  std::vector<std::int32_t> tokens;
+  std::vector<std::int32_t> greedy;
+  std::vector<std::int64_t> rows;  // positions whose logits are kept
+  double max_abs_logit = 0.0;
+  double bf16_max_error = 0.0;  // transformers' own bf16 against its fp32
+  double bf16_mean_error = 0.0;
+  std::vector<float> logits;         // [rows, vocab rows]
+  std::vector<float> logprobs;       // [tokens - 1]
+  std::vector<std::int32_t> argmax;  // [tokens]
+};
+
+struct GoldenCase {
+  std::filesystem::path folder;
+  std::int64_t vocab_used = 0;
+  std::vector<GoldenPrompt> prompts;
+};
+
+GoldenCase LoadGoldenCase(const std::filesystem::path& folder);
+
+struct GoldenSetup {
+  BackendKind backend = BackendKind::kCpu;
+  DType dtype = DType::kF32;
+  int threads = 1;
+  std::int64_t chunk = 1 << 20;  // tokens of a prompt that are fed at once
+};
+
+// A golden case's model on this rank of a world.
+class GoldenModel {
+ public:
+  // Throws as ShardPlan does when the model has fewer heads than the world has ranks.
+  GoldenModel(const std::filesystem::path& case_folder, Communicator& communicator,
+              const GoldenSetup& setup);
+
+  const ShardPlan& plan() const { return plan_; }
+  Decoder& decoder() { return *decoder_; }
+
+  // The logits [rows, vocab rows] of these positions of a text, on rank 0 (empty elsewhere).
+  // The text is fed in chunks of `chunk` tokens. Collective.
+  std::vector<float> Logits(const std::vector<std::int32_t>& tokens,
+                            const std::vector<std::int64_t>& rows, std::int64_t chunk);
+
+ private:
+  void AppendLogits(const TensorView& local, std::vector<float>& all);
+
+  TemporaryFolder scratch_;
+  Communicator& communicator_;
+  ShardPlan plan_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Decoder> decoder_;
+};
+
+// Compares the model with the case in every respect, on all ranks of the communicator: logits of
+// every prompt (in bf16: at most transformers' own error), greedy continuations and scores through
+// the engine, and the number of all-reduces. Reports through GoogleTest on rank 0.
+void ExpectGolden(const GoldenCase& golden, Communicator& communicator, const GoldenSetup& setup);
+
+}  // namespace lockstep

@@ -1,0 +1,145 @@
+#include "engine/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "comm/self_communicator.h"
+#include "tests/support/golden/golden_model.h"
+
+namespace lockstep {
+namespace {
+
+// A tiny model with 301 or so ids and a context of 64 tokens.
+class EngineTest : public testing::Test {
+ protected:
+  std::map<std::int64_t, std::vector<std::int32_t>> RunAll(Engine& engine) {
+    std::map<std::int64_t, std::vector<std::int32_t>> tokens;
+    while (!engine.idle())
+      for (const TokenEvent& event : engine.Step()) {
+        tokens[event.request].push_back(event.token);
+        if (event.finish != FinishReason::kNone) finish_[event.request] = event.finish;
+      }
+    return tokens;
+  }
+
+  std::string Refusal(Engine& engine, Request request) {
+    try {
+      engine.Submit(std::move(request));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kBadInput);
+      return error.what();
+    }
+    return "accepted";
+  }
+
+  SelfCommunicator self_;
+  GoldenModel model_{SourceFolder() / "tests/golden/cases/neox_saved_single", self_, {}};
+  std::map<std::int64_t, FinishReason> finish_;
+};
+
+Request Make(std::int64_t id, std::size_t prompt, std::int64_t max_new, double temperature = 0.0) {
+  Request request{.id = id, .prompt = {}, .sampling = {.max_new_tokens = max_new}};
+  request.sampling.temperature = temperature;
+  request.sampling.stream = static_cast<std::uint64_t>(id);
+  for (std::size_t i = 0; i < prompt; ++i)
+    request.prompt.push_back(
+        static_cast<std::int32_t>((7 * i + static_cast<std::size_t>(id)) % 90));
+  return request;
+}
+
+TEST_F(EngineTest, GivesEachRequestWhatItGetsAlone) {
+  std::map<std::int64_t, std::vector<std::int32_t>> alone;
+  for (std::int64_t id = 0; id < 9; ++id) {
+    Engine engine(model_.decoder(), self_, {});
+    engine.Submit(
+        Make(id, static_cast<std::size_t>(1 + 5 * id), 1 + 2 * id, id % 2 == 0 ? 0.9 : 0));
+    alone.merge(RunAll(engine));
+  }
+  for (const std::int64_t step_tokens : {1, 7, 512}) {
+    Engine engine(model_.decoder(), self_, {.max_sequences = 4, .max_step_tokens = step_tokens});
+    for (std::int64_t id = 0; id < 9; ++id)
+      engine.Submit(
+          Make(id, static_cast<std::size_t>(1 + 5 * id), 1 + 2 * id, id % 2 == 0 ? 0.9 : 0));
+    EXPECT_EQ(RunAll(engine), alone) << step_tokens << " tokens a step";
+  }
+}
+
+TEST_F(EngineTest, EndsAtTheLengthAndAtTheContext) {
+  Engine engine(model_.decoder(), self_, {});
+  engine.Submit(Make(1, 3, 5));
+  engine.Submit(Make(2, 60, 100));
+  const auto tokens = RunAll(engine);
+  EXPECT_EQ(tokens.at(1).size(), 5u);
+  EXPECT_EQ(tokens.at(2).size(), 4u);
+  EXPECT_EQ(finish_.at(2), FinishReason::kLength);
+}
+
+TEST_F(EngineTest, EndsAtTheEndTokenUnlessToldToIgnoreIt) {
+  Engine plain(model_.decoder(), self_, {});
+  plain.Submit(Make(1, 6, 12));
+  const auto tokens = RunAll(plain).at(1);
+  Engine engine(model_.decoder(), self_, {.eos_token = tokens[4]});
+  engine.Submit(Make(1, 6, 12));
+  Request ignoring = Make(2, 6, 12);
+  ignoring.prompt = Make(1, 6, 12).prompt;
+  ignoring.sampling.ignore_eos = true;
+  engine.Submit(ignoring);
+  const auto found = RunAll(engine);
+  const auto first = std::find(tokens.begin(), tokens.end(), tokens[4]);
+  EXPECT_EQ(found.at(1), std::vector<std::int32_t>(tokens.begin(), first + 1));
+  EXPECT_EQ(finish_.at(1), FinishReason::kEos);
+  EXPECT_EQ(found.at(2), tokens);
+}
+
+TEST_F(EngineTest, NeverSamplesPaddingOfTheVocabulary) {
+  Engine engine(model_.decoder(), self_, {.sampled_vocab = 5});
+  engine.Submit(Make(1, 3, 40));
+  engine.Submit(Make(2, 3, 40, 5.0));
+  for (const auto& [id, tokens] : RunAll(engine))
+    for (const std::int32_t token : tokens) EXPECT_LT(token, 5);
+}
+
+TEST_F(EngineTest, CancelsWaitingAndRunningRequestsAndGivesTheirPagesBack) {
+  Engine engine(model_.decoder(), self_, {.max_sequences = 1});
+  engine.Submit(Make(1, 3, 20));
+  engine.Submit(Make(2, 3, 20));
+  engine.Submit(Make(3, 3, 2));
+  engine.Step();
+  engine.Cancel(1);
+  engine.Cancel(2);
+  const auto tokens = RunAll(engine);
+  EXPECT_EQ(tokens.size(), 1u);
+  EXPECT_EQ(tokens.at(3).size(), 2u);
+  for (int round = 0; round < 20; ++round) {  // more than the pages, were they lost
+    engine.Submit(Make(round, 50, 10));
+    RunAll(engine);
+  }
+}
+
+TEST_F(EngineTest, RefusesWhatCannotRun) {
+  Engine engine(model_.decoder(), self_, {});
+  EXPECT_EQ(Refusal(engine, Make(1, 0, 4)), "the prompt has no tokens; expected at least one");
+  EXPECT_EQ(Refusal(engine, Make(1, 64, 4)),
+            "64 tokens do not fit the context of 64 tokens together with a new one; shorten the "
+            "text");
+  Request outside = Make(1, 3, 4);
+  outside.prompt[1] = 100000;
+  EXPECT_THAT(Refusal(engine, outside), testing::HasSubstr("token id 100000 is outside"));
+  EXPECT_EQ(Refusal(engine, Make(1, 3, 0)), "request: max_new_tokens is 0; expected 1 or more");
+  EXPECT_TRUE(engine.idle());
+}
+
+TEST_F(EngineTest, ScoresOneTokenWithoutARunAndAWholeContext) {
+  Engine engine(model_.decoder(), self_, {});
+  EXPECT_TRUE(engine.ScoreTokens(std::vector<std::int32_t>{3}).logprobs.empty());
+  const Request whole = Make(1, 64, 1);
+  EXPECT_EQ(engine.ScoreTokens(whole.prompt).logprobs.size(), 63u);
+  const Request longer = Make(1, 65, 1);
+  EXPECT_THROW(engine.ScoreTokens(longer.prompt), Error);
+}
+
+}  // namespace
+}  // namespace lockstep
