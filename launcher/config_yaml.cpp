@@ -19,9 +19,9 @@ std::string Place(std::string_view where, const YamlNode& node) {
   return fmt::format("{}:{}:{}", where, node.line, node.column);
 }
 
-ConfigValue ToValue(const YamlNode& node, const std::string& place) {
+ConfigValue ToValue(const YamlNode& node, const std::string& name) {
   ConfigValue value;
-  value.where = place;
+  value.name = name;
   value.text = node.text;
   switch (node.kind) {
     case YamlNode::Kind::kNull: value.kind = ConfigValue::Kind::kNull; break;
@@ -32,7 +32,7 @@ ConfigValue ToValue(const YamlNode& node, const std::string& place) {
   }
   for (const YamlNode& item : node.items) {
     if (!IsScalar(item))
-      throw BadInput("{}: the list holds {}; expected single values", place, Name(item.kind));
+      throw BadInput("{} holds {}; expected a list of single values", name, Name(item.kind));
     value.items.push_back(item.text);
   }
   return value;
@@ -74,7 +74,7 @@ class YamlReader {
     const OptionKey& key = FindOption(path, Place(where_, name));
     if (value.kind == YamlNode::Kind::kMap)
       throw BadInput("{}: {} is a map; expected {}", Place(where_, value), path, key.expected);
-    key.set(options_, ToValue(value, Place(where_, value)));
+    key.set(options_, ToValue(value, fmt::format("{}: {}", Place(where_, value), path)));
   }
 
   Options& options_;

@@ -37,8 +37,9 @@ std::string Joined(const std::vector<std::string>& names) {
 [[noreturn]] void RefuseFlag(const CLI::App& app, const std::string& argument) {
   const std::string name = argument.substr(0, argument.find('='));
   const std::string place = app.get_name() == "lockstep" ? "" : " of " + app.get_name();
-  throw BadInput("unknown flag {}{}; the nearest known one is {}", QuotedText(name), place,
-                 NearestName(name, FlagNames(app)));
+  throw BadInput("unknown flag {}{}; the nearest known one is {}; see lockstep {}--help",
+                 QuotedText(name), place, NearestName(name, FlagNames(app)),
+                 place.empty() ? "" : app.get_name() + " ");
 }
 
 }  // namespace

@@ -22,14 +22,14 @@ template <typename Access, typename Type>
 OptionKey Key(std::string path, std::string help, const Type& type, Access access) {
   using Member = std::remove_cvref_t<decltype(access(std::declval<Options&>()))>;
   OptionKey key{std::move(path), type.Expected(), std::move(help), {}, {}};
-  key.set = [access, type, name = key.path](Options& options, const ConfigValue& value) {
+  key.set = [access, type](Options& options, const ConfigValue& value) {
     if constexpr (IsOptional<Member>::value) {
       if (value.kind == ConfigValue::Kind::kNull) {
         access(options) = std::nullopt;
         return;
       }
     }
-    access(options) = type.Parse(value, name);
+    access(options) = type.Parse(value);
   };
   key.print = [access, type](const Options& options) {
     if constexpr (IsOptional<Member>::value)
@@ -223,8 +223,9 @@ void ApplySetting(Options& options, std::string_view setting) {
   if (IsSection(path))
     throw BadInput("{}: \"{}\" is a section; name one of its keys: {}", where, path, KeysOf(path));
   const std::string_view text = setting.substr(equals + 1);
-  ConfigValue value{ConfigValue::Kind::kPlain, std::string(text), {}, where};
-  if (text.starts_with('[')) value = ParseYamlList(text, where);
+  const std::string name = fmt::format("--set {}", path);
+  ConfigValue value{ConfigValue::Kind::kPlain, std::string(text), {}, name};
+  if (text.starts_with('[')) value = ParseYamlList(text, name);
   FindOption(path, where).set(options, value);
 }
 

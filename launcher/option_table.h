@@ -16,7 +16,7 @@ struct ConfigValue {
   Kind kind = Kind::kPlain;
   std::string text;                // of kPlain and kQuoted
   std::vector<std::string> items;  // of kList
-  std::string where;               // "run.yaml:3:7", "--tp": the start of a message
+  std::string name;                // in messages: "run.yaml:3:7: parallel.tp", "--tp"
 };
 
 // One configurable member: YAML, --set, flags and the printed configuration all go by it.
@@ -24,7 +24,7 @@ struct OptionKey {
   std::string path;      // "parallel.tp"
   std::string expected;  // "an integer from 1 to 65536"
   std::string help;      // one line
-  // Throws BadInput naming value.where, the path, what was found and what was expected.
+  // Throws BadInput naming value.name, what was found and what was expected.
   std::function<void(Options&, const ConfigValue&)> set;
   std::function<std::string(const Options&)> print;  // as a YAML value
 };

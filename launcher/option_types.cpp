@@ -35,56 +35,55 @@ bool ParseNumber(const ConfigValue& value, T& number) {
 
 }  // namespace
 
-void ThrowWrongValue(const ConfigValue& value, std::string_view path, std::string_view expected) {
-  throw BadInput("{}: {} is {}; expected {}", value.where, path, Found(value), expected);
+void ThrowWrongValue(const ConfigValue& value, std::string_view expected) {
+  throw BadInput("{} is {}; expected {}", value.name, Found(value), expected);
 }
 
 std::string QuotedText(std::string_view text) { return DumpJson(std::string(text)); }
 
-std::int64_t IntegerType::Parse(const ConfigValue& value, std::string_view path) const {
+std::int64_t IntegerType::Parse(const ConfigValue& value) const {
   std::int64_t number = 0;
   if (!ParseNumber(value, number) || number < least || number > most)
-    ThrowWrongValue(value, path, Expected());
+    ThrowWrongValue(value, Expected());
   return number;
 }
 
-std::uint64_t SeedType::Parse(const ConfigValue& value, std::string_view path) const {
+std::uint64_t SeedType::Parse(const ConfigValue& value) const {
   std::uint64_t number = 0;
-  if (!ParseNumber(value, number)) ThrowWrongValue(value, path, Expected());
+  if (!ParseNumber(value, number)) ThrowWrongValue(value, Expected());
   return number;
 }
 
-double NumberType::Parse(const ConfigValue& value, std::string_view path) const {
+double NumberType::Parse(const ConfigValue& value) const {
   double number = 0.0;
   // Written so that NaN, which from_chars reads, is refused.
   if (!ParseNumber(value, number) || !(number >= least && number <= most))
-    ThrowWrongValue(value, path, Expected());
+    ThrowWrongValue(value, Expected());
   return number;
 }
 
-bool FlagType::Parse(const ConfigValue& value, std::string_view path) const {
+bool FlagType::Parse(const ConfigValue& value) const {
   if (value.kind == ConfigValue::Kind::kPlain) {
     if (value.text == "true") return true;
     if (value.text == "false") return false;
   }
-  ThrowWrongValue(value, path, Expected());
+  ThrowWrongValue(value, Expected());
 }
 
-std::string TextType::Parse(const ConfigValue& value, std::string_view path) const {
+std::string TextType::Parse(const ConfigValue& value) const {
   if (value.kind == ConfigValue::Kind::kPlain || value.kind == ConfigValue::Kind::kQuoted)
     return value.text;
-  ThrowWrongValue(value, path, Expected());
+  ThrowWrongValue(value, Expected());
 }
 
-std::vector<std::string> TextListType::Parse(const ConfigValue& value,
-                                             std::string_view path) const {
+std::vector<std::string> TextListType::Parse(const ConfigValue& value) const {
   switch (value.kind) {
     case ConfigValue::Kind::kList: return value.items;
     case ConfigValue::Kind::kPlain:
     case ConfigValue::Kind::kQuoted: return {value.text};
     case ConfigValue::Kind::kNull: break;
   }
-  ThrowWrongValue(value, path, Expected());
+  ThrowWrongValue(value, Expected());
 }
 
 std::string TextListType::Print(const std::vector<std::string>& values) const {

@@ -13,12 +13,11 @@
 namespace lockstep {
 
 // How the text of a value becomes a member's type, and back. Every type has
-//   T Parse(value, path)   throws BadInput naming both, what was found and what was expected
-//   std::string Print(T)   the YAML that gives the same T again
-//   std::string Expected() completes "expected ..."
+//   T Parse(value)          throws BadInput naming it, what was found and what was expected
+//   std::string Print(T)    the YAML that gives the same T again
+//   std::string Expected()  completes "expected ..."
 
-[[noreturn]] void ThrowWrongValue(const ConfigValue& value, std::string_view path,
-                                  std::string_view expected);
+[[noreturn]] void ThrowWrongValue(const ConfigValue& value, std::string_view expected);
 
 // Text in double quotes as YAML and JSON read it.
 std::string QuotedText(std::string_view text);
@@ -27,13 +26,13 @@ struct IntegerType {
   std::int64_t least;
   std::int64_t most;
 
-  std::int64_t Parse(const ConfigValue& value, std::string_view path) const;
+  std::int64_t Parse(const ConfigValue& value) const;
   std::string Print(std::int64_t value) const { return fmt::format("{}", value); }
   std::string Expected() const { return fmt::format("an integer from {} to {}", least, most); }
 };
 
 struct SeedType {
-  std::uint64_t Parse(const ConfigValue& value, std::string_view path) const;
+  std::uint64_t Parse(const ConfigValue& value) const;
   std::string Print(std::uint64_t value) const { return fmt::format("{}", value); }
   std::string Expected() const { return "an integer from 0 to 18446744073709551615"; }
 };
@@ -42,26 +41,26 @@ struct NumberType {
   double least;
   double most;
 
-  double Parse(const ConfigValue& value, std::string_view path) const;
+  double Parse(const ConfigValue& value) const;
   std::string Print(double value) const { return fmt::format("{}", value); }
   std::string Expected() const { return fmt::format("a number from {} to {}", least, most); }
 };
 
 struct FlagType {
-  bool Parse(const ConfigValue& value, std::string_view path) const;
+  bool Parse(const ConfigValue& value) const;
   std::string Print(bool value) const { return value ? "true" : "false"; }
   std::string Expected() const { return "true or false"; }
 };
 
 struct TextType {
-  std::string Parse(const ConfigValue& value, std::string_view path) const;
+  std::string Parse(const ConfigValue& value) const;
   std::string Print(const std::string& value) const { return QuotedText(value); }
   std::string Expected() const { return "text"; }
 };
 
 // One text, or a list of them.
 struct TextListType {
-  std::vector<std::string> Parse(const ConfigValue& value, std::string_view path) const;
+  std::vector<std::string> Parse(const ConfigValue& value) const;
   std::string Print(const std::vector<std::string>& values) const;
   std::string Expected() const { return "text or a list of texts"; }
 };
@@ -70,11 +69,11 @@ template <typename T>
 struct ChoiceType {
   std::vector<std::pair<std::string_view, T>> choices;
 
-  T Parse(const ConfigValue& value, std::string_view path) const {
+  T Parse(const ConfigValue& value) const {
     if (value.kind == ConfigValue::Kind::kPlain || value.kind == ConfigValue::Kind::kQuoted)
       for (const auto& [name, choice] : choices)
         if (value.text == name) return choice;
-    ThrowWrongValue(value, path, Expected());
+    ThrowWrongValue(value, Expected());
   }
   std::string Print(T value) const {
     for (const auto& [name, choice] : choices)
