@@ -82,8 +82,10 @@ void MappedFile::Prefetch(std::size_t offset, std::size_t length) const {
   // One hint starts at most the device's largest read-ahead and silently drops the rest; 128 KiB
   // is Linux's default for it.
   constexpr std::size_t kHintBytes = std::size_t{128} << 10;
-  for (std::size_t done = 0; done < length; done += kHintBytes)
-    Advise(bytes(), offset + done, std::min(kHintBytes, length - done), MADV_WILLNEED);
+  if (offset >= size_) return;
+  const std::size_t end = offset + std::min(length, size_ - offset);
+  for (std::size_t begin = offset; begin < end; begin += kHintBytes)
+    Advise(bytes(), begin, std::min(kHintBytes, end - begin), MADV_WILLNEED);
 }
 
 void MappedFile::Release(std::size_t offset, std::size_t length) const {
