@@ -19,6 +19,8 @@ struct AddedToken {
   bool rstrip = false;       // takes the white space after it along
   bool normalized = true;    // found in the normalised text, by its normalised content
   bool special = false;      // left out by Decode on request
+
+  bool operator==(const AddedToken&) const = default;
 };
 
 // A stretch of the text: an added token, or plain text between them (id kPlainText).

@@ -52,8 +52,8 @@ class LongWord {
   // Looks up the merge of the token at `place` with the next one.
   void FindPair(std::uint32_t place) {
     const std::uint32_t next = links_[place].next;
-    pairs_[place] = next < tokens_.size() ? merges_.Find(tokens_[place], tokens_[next])
-                                          : PairTable::Merge{};
+    pairs_[place] =
+        next < tokens_.size() ? merges_.Find(tokens_[place], tokens_[next]) : PairTable::Merge{};
     if (pairs_[place].rank != PairTable::kNoMerge)
       heap_.push_back(static_cast<std::uint64_t>(pairs_[place].rank) << 32 | place);
   }

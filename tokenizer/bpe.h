@@ -28,9 +28,9 @@ class BpeModel {
   static constexpr std::int32_t kNoToken = -1;
 
   struct Parts {
-    std::array<std::int32_t, 256> byte_tokens;                      // kNoToken where there is none
-    std::vector<std::pair<std::string, std::int32_t>> spellings;    // bytes of each token, its id
-    std::vector<MergeRule> merges;                                  // in the order of their rank
+    std::array<std::int32_t, 256> byte_tokens;                    // kNoToken where there is none
+    std::vector<std::pair<std::string, std::int32_t>> spellings;  // bytes of each token, its id
+    std::vector<MergeRule> merges;                                // in the order of their rank
     bool ignore_merges;  // a word that is a token is that token, whatever the merges say
   };
 

@@ -44,7 +44,8 @@ std::size_t WordEnd(std::string_view text, std::size_t begin) {
 
   // " ?": one plain space, no other white space, belongs to the word after it.
   const bool space = text[begin] == ' ' && begin + 1 < text.size();
-  const std::size_t core = space && ClassAt(text, begin + 1) != CharClass::kSpace ? begin + 1 : begin;
+  const std::size_t core =
+      space && ClassAt(text, begin + 1) != CharClass::kSpace ? begin + 1 : begin;
   const CharClass char_class = ClassAt(text, core);
   const Run run = RunOf(char_class, text, core);
   if (char_class != CharClass::kSpace) return run.end;

@@ -104,8 +104,7 @@ Tokenizer::Tokenizer(const TokenizerSpec& spec) : data_(std::make_shared<const D
 Tokenizer Tokenizer::Load(const std::filesystem::path& file_or_folder) {
   const bool is_folder = std::filesystem::is_directory(file_or_folder);
   const std::filesystem::path json = is_folder ? file_or_folder / "tokenizer.json" : file_or_folder;
-  if (is_folder && !std::filesystem::exists(json))
-    return Tokenizer(ReadVocabFiles(file_or_folder));
+  if (is_folder && !std::filesystem::exists(json)) return Tokenizer(ReadVocabFiles(file_or_folder));
   return FromJson(ReadFile(json), json.string());
 }
 

@@ -179,8 +179,9 @@ void ReadVocabulary(const Json& vocabulary, TokenizerSpec& spec) {
   }
   std::sort(ids.begin(), ids.end());
   if (const auto twice = std::adjacent_find(ids.begin(), ids.end()); twice != ids.end())
-    throw BadInput("{}: two tokens of the vocabulary have the id {}; expected one token for each id",
-                   spec.where, *twice);
+    throw BadInput(
+        "{}: two tokens of the vocabulary have the id {}; expected one token for each id",
+        spec.where, *twice);
 }
 
 void AddMergeLine(std::string_view line, std::string_view where, TokenizerSpec& spec) {
@@ -193,7 +194,8 @@ void AddMergeLine(std::string_view line, std::string_view where, TokenizerSpec& 
 }
 
 AddedToken ReadAddedToken(const Json& token, std::string_view where) {
-  const std::optional<std::string> content = FindString(RequireObject(token, where), "content", where);
+  const std::optional<std::string> content =
+      FindString(RequireObject(token, where), "content", where);
   if (!content) throw BadInput("{}: \"content\" is missing; expected the token's text", where);
   return {.content = *content,
           .single_word = RequireBool(token, "single_word", where),

@@ -10,8 +10,8 @@
 namespace lockstep {
 
 enum class Normalization { kNone, kNfc };
-enum class PrefixSpace { kKeep, kAdd };            // before text that does not begin with a space
-enum class WordSplitting { kGpt2, kWholeText };    // by the GPT-2 expression, or not at all
+enum class PrefixSpace { kKeep, kAdd };          // before text that does not begin with a space
+enum class WordSplitting { kGpt2, kWholeText };  // by the GPT-2 expression, or not at all
 
 // What a tokenizer's files say, whichever files they are: read by tokenizer_json.h and
 // vocab_files.h, turned into a Tokenizer by tokenizer.h.
@@ -24,9 +24,9 @@ struct TokenizerSpec {
     AddedToken token;
   };
 
-  std::string where;  // names the files in messages
-  std::vector<std::pair<std::string, std::int32_t>> vocabulary;   // spelling, id; both unique
-  std::vector<std::pair<std::string, std::string>> merges;        // by rank, lowest first
+  std::string where;                                             // names the files in messages
+  std::vector<std::pair<std::string, std::int32_t>> vocabulary;  // spelling, id; both unique
+  std::vector<std::pair<std::string, std::string>> merges;       // by rank, lowest first
   bool ignore_merges = false;
   Normalization normalization = Normalization::kNone;
   PrefixSpace prefix_space = PrefixSpace::kKeep;

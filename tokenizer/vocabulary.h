@@ -59,10 +59,11 @@ class Vocabulary {
 
   IdMap model_ids_;
   IdMap added_ids_;
-  std::map<std::int32_t, AddedToken> added_;                  // by id; the last one given wins
-  std::unordered_map<std::int32_t, std::string> normalized_;  // by id, where NFC changes the content
-  std::unordered_set<std::string> special_;                   // contents
-  std::vector<Token> tokens_;                                 // by id
+  std::map<std::int32_t, AddedToken> added_;  // by id; the last one given wins
+  std::unordered_map<std::int32_t, std::string>
+      normalized_;                           // by id, where NFC changes the content
+  std::unordered_set<std::string> special_;  // contents
+  std::vector<Token> tokens_;                // by id
 };
 
 }  // namespace lockstep
