@@ -6,18 +6,25 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "core/tensor.h"
 
 namespace lockstep {
+
+// A collective that cannot be completed. Its message names the collective, the bytes, the peers
+// that are missing, this rank, its host and what it was doing (core/activity.h).
+class CollectiveError : public Error {
+ public:
+  using Error::Error;
+};
 
 // The ranks of one tensor-parallel group, and what they do together. Every collective is called
 // by all ranks in the same order, by one thread at a time. A single process is a communicator of
 // size 1 that does nothing, never a special case for its callers.
 //
 // Every collective has a deadline: when a peer does not arrive in time, or is gone, it throws
-// Error(kRankFailure) naming this rank, the collective, the bytes, the absent peers and what
-// this rank was doing (core/activity.h). Ranks that have drifted into different collectives or
-// sizes get an Error(kInternal) that says so. After either the communicator is unusable: call
+// CollectiveError(kRankFailure). Ranks that have drifted into different collectives or sizes get
+// a CollectiveError(kInternal) that says so. After either the communicator is unusable: call
 // Abort(). A rank 0 that may idle for longer than the deadline must send its peers something
 // now and then, because they wait in a collective meanwhile.
 class Communicator {

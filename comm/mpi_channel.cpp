@@ -3,7 +3,9 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "comm/communicator.h"
 #include "comm/world.h"
 #include "core/activity.h"
 
@@ -24,6 +26,11 @@ std::string_view NameOf(Collective collective) {
     case Collective::kRollCall: return "roll call";
   }
   return "unknown collective";
+}
+
+template <typename... Args>
+CollectiveError Absence(fmt::format_string<Args...> format, Args&&... args) {
+  return CollectiveError(ExitCode::kRankFailure, fmt::format(format, std::forward<Args>(args)...));
 }
 
 // Whether this host's ranks have fewer processors than they are.
@@ -169,7 +176,7 @@ void MpiChannel::CheckCompletion(const Pending& what, MPI_Status& status) const 
   const bool too_short = what.kind == Pending::Kind::kReceive && error_class == MPI_SUCCESS &&
                          static_cast<std::size_t>(received) != what.bytes;
   if (error_class != MPI_ERR_TRUNCATE && !too_short) return;
-  throw Error(
+  throw CollectiveError(
       ExitCode::kInternal,
       fmt::format("{}: {} sent {} than the {} bytes expected here, so the ranks have "
                   "drifted apart{}; please report this",
@@ -181,7 +188,7 @@ void MpiChannel::Check(int code, int peer) const {
   char text[MPI_MAX_ERROR_STRING] = {};
   int length = 0;
   MPI_Error_string(code, text, &length);
-  throw RankFailure("{}: MPI failed towards {}: {}{}", What(), Name(peer), text, Doing());
+  throw Absence("{}: MPI failed towards {}: {}{}", What(), Name(peer), text, Doing());
 }
 
 void MpiChannel::SendPresence(int to) {
@@ -229,24 +236,26 @@ void MpiChannel::FailAtDeadline() {
     const Presence& presence = roll_[static_cast<std::size_t>(peer)];
     if (peer == rank_) continue;
     if (presence.here == 0) absent.push_back(Name(peer));
-    if (presence.here != 0 && presence.number != number_) {
+    const bool with_us =
+        presence.number == number_ && presence.collective == static_cast<int>(collective_);
+    if (presence.here != 0 && !with_us) {
       elsewhere.push_back(Name(peer) + " is in " + Name(presence));
     }
   }
   const double seconds = patience_.deadline_seconds();
   if (!absent.empty()) {
-    throw RankFailure("{}: {} did not arrive within {:g} s{}", What(), fmt::join(absent, ", "),
-                      seconds, Doing());
+    throw Absence("{}: {} did not arrive within {:g} s{}", What(), fmt::join(absent, ", "), seconds,
+                  Doing());
   }
   if (elsewhere.empty()) {
-    throw RankFailure(
+    throw Absence(
         "{}: not finished within {:g} s although every rank takes part, so the "
         "network between them is stalled or too slow{}",
         What(), seconds, Doing());
   }
-  throw Error(ExitCode::kInternal,
-              fmt::format("{}: the ranks have drifted apart, {}{}; please report this", What(),
-                          fmt::join(elsewhere, ", "), Doing()));
+  throw CollectiveError(ExitCode::kInternal,
+                        fmt::format("{}: the ranks have drifted apart, {}{}; please report this",
+                                    What(), fmt::join(elsewhere, ", "), Doing()));
 }
 
 std::string MpiChannel::What() const {

@@ -1,0 +1,74 @@
+#include <gmock/gmock.h>
+
+#include <string>
+
+#include "core/activity.h"
+#include "launcher/world.h"
+#include "tests/multi_rank/multi_rank.h"
+
+namespace lockstep::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class AgreeTest : public MultiRank {
+ protected:
+  // What every rank gets when those for which `fails` holds throw the error.
+  template <typename Predicate>
+  AgreedError Outcome(const Error& error, Predicate fails) const {
+    try {
+      Agree(comm(), "loading weights", [&] {
+        if (fails(rank())) throw error;
+      });
+    } catch (const AgreedError& agreed) {
+      return agreed;
+    }
+    return {ExitCode::kOk, ""};
+  }
+};
+
+TEST_F(AgreeTest, PassesWhenEveryRankSucceeds) {
+  int runs = 0;
+  EXPECT_NO_THROW(Agree(comm(), "loading weights", [&] { ++runs; }));
+  EXPECT_EQ(runs, 1);
+}
+
+TEST_F(AgreeTest, GivesAMessageThatAllRanksShareOnce) {
+  const auto error = Outcome(BadInput("config.json: no such file"), [](int) { return true; });
+  EXPECT_EQ(error.code(), ExitCode::kBadInput);
+  EXPECT_STREQ(error.what(), "config.json: no such file");
+}
+
+TEST_F(AgreeTest, NamesTheOneRankThatFailed) {
+  const int last = size() - 1;
+  const auto error = Outcome(EnvironmentError("disk gone"), [last](int r) { return r == last; });
+  EXPECT_EQ(error.code(), ExitCode::kEnvironment);
+  EXPECT_THAT(error.what(), HasSubstr("disk gone"));
+  if (size() > 1) {
+    EXPECT_THAT(error.what(), HasSubstr("rank " + std::to_string(last) + " on "));
+  }
+}
+
+TEST_F(AgreeTest, NamesEveryRankWhenTheMessagesDiffer) {
+  const auto mine = BadInput("row {} is wrong", rank());
+  const auto error = Outcome(mine, [](int) { return true; });
+  for (int r = 0; r < size(); ++r) {
+    EXPECT_THAT(error.what(), HasSubstr("row " + std::to_string(r) + " is wrong"));
+  }
+}
+
+TEST_F(AgreeTest, TakesTheCodeOfTheLowestFailingRank) {
+  const Error mine = rank() % 2 == 0 ? EnvironmentError("even") : BadInput("odd");
+  const auto error = Outcome(mine, [this](int r) { return size() == 1 || r >= 1; });
+  EXPECT_EQ(error.code(), size() == 1 ? ExitCode::kEnvironment : ExitCode::kBadInput);
+}
+
+TEST_F(AgreeTest, LeavesTheWorldUsableAndTheDeadlineAsItWas) {
+  const double before = comm().deadline_seconds();
+  Outcome(BadInput("no"), [](int r) { return r == 0; });
+  EXPECT_EQ(comm().deadline_seconds(), before);
+  comm().Barrier();
+}
+
+}  // namespace
+}  // namespace lockstep::testing

@@ -1,0 +1,183 @@
+// Worlds in which a rank fails: everybody ends soon, with the right exit code and one message.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <ostream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/multi_rank/processes/probe.h"
+
+namespace lockstep::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// What the project promises for a world with a dead rank, and much more than it takes.
+constexpr double kPromisedSeconds = 10;
+
+int Lines(const std::string& text) {
+  return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// "pids LAUNCHER RANK0 RANK1 …", the probe's first line.
+std::vector<pid_t> Pids(ChildProcess& child) {
+  std::istringstream line(child.WaitForLine("pids "));
+  std::string word;
+  line >> word;
+  std::vector<pid_t> pids;
+  for (pid_t pid = 0; line >> pid;) pids.push_back(pid);
+  return pids;
+}
+
+struct FailureCase {
+  const char* name;
+  std::vector<std::string> arguments;
+  int exit_code;
+  std::vector<std::string> message;  // parts of it
+};
+
+// For ctest's names.
+std::ostream& operator<<(std::ostream& out, const FailureCase& failure) {
+  return out << failure.name;
+}
+
+class OneFailingRank : public ::testing::TestWithParam<FailureCase> {};
+
+TEST_P(OneFailingRank, EndsTheWorldSoonWithItsCodeAndOneMessage) {
+  const FailureCase& expected = GetParam();
+  const auto result = Probe(expected.arguments);
+  EXPECT_EQ(result.exit_code, expected.exit_code);
+  EXPECT_LT(result.seconds, kPromisedSeconds);
+  for (const auto& part : expected.message) EXPECT_THAT(result.errors, HasSubstr(part));
+  EXPECT_EQ(Lines(result.errors), 1) << result.errors;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ranks, OneFailingRank,
+    ::testing::Values(
+        FailureCase{"BadInputInTheMiddle",
+                    {"3", "throw", "1"},
+                    2,
+                    {"lockstep[rank 1]: error: weights of layer 3 are torn (rank 1 on ",
+                     ", while decoding (step 5))"}},
+        FailureCase{"UnexpectedException",
+                    {"2", "surprise", "0"},
+                    1,
+                    {"rank 0", "what was that", "please report this"}},
+        FailureCase{"KilledLastRank",
+                    {"3", "kill", "2"},
+                    4,
+                    {"lockstep: error: rank 2 on ", "killed by signal 9", "decoding (step 5)"}},
+        FailureCase{"KilledFirstRank", {"2", "kill", "0"}, 4, {"rank 0 on ", "killed by signal 9"}},
+        FailureCase{"SilentExit", {"2", "exit", "1"}, 4, {"rank 1 on ", "exit code 7", "step 5"}},
+        FailureCase{"AbsentPeer",
+                    {"3", "late", "1", "2"},
+                    4,
+                    {"all-reduce of 400 bytes", "rank 1 on ", "did not arrive within 2 s",
+                     "decoding (step 5)"}},
+        FailureCase{"AnotherCollective",
+                    {"3", "drift", "1", "2"},
+                    1,
+                    {"all-reduce", "drifted apart", "barrier"}},
+        FailureCase{"AnotherSize",
+                    {"2", "size-drift", "1", "5"},
+                    1,
+                    {"all-reduce", "drifted apart", "please report this"}},
+        FailureCase{"AgreedByAll",
+                    {"3", "agree-all"},
+                    2,
+                    {"lockstep: error: model.safetensors: no such file\n"}},
+        FailureCase{"AgreedByOne",
+                    {"3", "agree-one", "1"},
+                    3,
+                    {"lockstep: error: model.safetensors: read error (rank 1 on "}}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(FailingRanks, NamesACrashedRankAfterItsTrace) {
+  const auto result = Probe({"2", "abort", "1"});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_LT(result.seconds, kPromisedSeconds);
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("rank 1 on "), HasSubstr("killed by signal 6"),
+                                   HasSubstr("decoding (step 5)")));
+}
+
+TEST(FailingRanks, NamesARankThatNeverJoins) {
+  const auto result = Probe({"2", "unjoined", "1", "2"});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_LT(result.seconds, kPromisedSeconds);
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("did not find its peers within 2 s"),
+                                   HasSubstr("rank 1 did not join")));
+}
+
+TEST(FailingRanks, NoticesAPeerStoppedFromOutside) {
+  ChildProcess child({RANK_PROBE, "3", "loop", "0", "2"});
+  const auto pids = Pids(child);
+  ASSERT_EQ(pids.size(), 4u);
+  ASSERT_THAT(child.WaitForLine("step 3"), Not(IsEmpty()));
+  ::kill(pids[2], SIGSTOP);
+  const auto result = child.Wait();
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("rank 1 on "), HasSubstr("did not arrive within")));
+  EXPECT_EQ(Lines(result.errors), 1) << result.errors;
+  EXPECT_TRUE(AllGone(pids));
+}
+
+TEST(FailingRanks, NamesARankKilledFromOutside) {
+  ChildProcess child({RANK_PROBE, "3", "loop"});
+  const auto pids = Pids(child);
+  ASSERT_EQ(pids.size(), 4u);
+  ASSERT_THAT(child.WaitForLine("step 3"), Not(IsEmpty()));
+  ::kill(pids[2], SIGKILL);
+  const auto result = child.Wait();
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_LT(result.seconds, kPromisedSeconds);
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("rank 1 on "), HasSubstr("killed by signal 9"),
+                                   HasSubstr("while decoding")));
+  EXPECT_EQ(Lines(result.errors), 1) << result.errors;
+  EXPECT_TRUE(AllGone(pids));
+}
+
+TEST(FailingRanks, EndWithMpirun) {
+  ChildProcess child({RANK_PROBE, "2", "loop"});
+  const auto pids = Pids(child);
+  ASSERT_EQ(pids.size(), 3u);
+  ::kill(pids[0], SIGKILL);
+  const auto result = child.Wait();
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.errors, HasSubstr("mpirun was killed by signal 9"));
+  EXPECT_TRUE(AllGone(pids));
+}
+
+TEST(FailingRanks, EndWithTheirParent) {
+  ChildProcess child({RANK_PROBE, "2", "loop"});
+  const auto pids = Pids(child);
+  ASSERT_EQ(pids.size(), 3u);
+  child.Signal(SIGKILL);
+  EXPECT_EQ(child.Wait().exit_code, 128 + SIGKILL);
+  EXPECT_TRUE(AllGone(pids));
+}
+
+TEST(FailingRanks, EndUnderAForeignMpirunToo) {
+  const auto result = ProbeUnderMpirun({"3", "throw", "1"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_LT(result.seconds, kPromisedSeconds);
+  EXPECT_THAT(result.errors,
+              HasSubstr("lockstep[rank 1]: error: weights of layer 3 are torn (rank 1 on "));
+}
+
+// Their name is then mpirun's to say, and it does so when it is not told to be quiet.
+TEST(FailingRanks, EndAForeignMpirunWhenKilled) {
+  const auto result = ProbeUnderMpirun({"3", "kill", "1"});
+  EXPECT_EQ(result.exit_code, 128 + SIGKILL);
+  EXPECT_LT(result.seconds, kPromisedSeconds);
+}
+
+}  // namespace
+}  // namespace lockstep::testing

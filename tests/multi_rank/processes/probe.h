@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/multi_rank/processes/child_process.h"
+
+namespace lockstep::testing {
+
+// Runs rank_probe with these arguments to its end, as a user starts `lockstep`.
+inline ChildProcess::Result Probe(std::vector<std::string> arguments, std::string input = "") {
+  arguments.insert(arguments.begin(), RANK_PROBE);
+  return ChildProcess(ChildProcess::Options{std::move(arguments), std::move(input), {}}).Wait();
+}
+
+// Runs it in a shell's script, where it is called $PROBE.
+inline ChildProcess::Result ProbeScript(const std::string& script, std::string input) {
+  return ChildProcess(ChildProcess::Options{
+                          {"/bin/sh", "-c", script}, std::move(input), {{"PROBE", RANK_PROBE}}})
+      .Wait();
+}
+
+// Runs it as three ranks of an mpirun that is not ours.
+inline ChildProcess::Result ProbeUnderMpirun(const std::vector<std::string>& arguments) {
+  ChildProcess::Options options;
+  options.command = {MPIRUN, "--quiet", "-n", "3", "--oversubscribe", RANK_PROBE};
+  options.command.insert(options.command.end(), arguments.begin(), arguments.end());
+  options.environment = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"}, {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}};
+  return ChildProcess(options).Wait();
+}
+
+}  // namespace lockstep::testing

@@ -1,0 +1,152 @@
+// A rank that does what it is told, most of it bad:
+//   rank_probe RANKS MODE [RANK] [DEADLINE_SECONDS] [anything…]
+// Starts and runs its world exactly as `lockstep --tp RANKS` does.
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/activity.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "launcher/interrupt.h"
+#include "launcher/spawn.h"
+#include "launcher/world.h"
+
+namespace lockstep {
+namespace {
+
+struct Order {
+  std::string mode;
+  int rank = 0;  // which rank misbehaves
+  double deadline_seconds = 60;
+  std::vector<std::string> arguments;
+};
+
+void SayPids(Communicator& comm) {
+  const pid_t mine = ::getpid();
+  const auto all = comm.Gather(std::as_bytes(std::span(&mine, 1)));
+  if (comm.rank() != 0) return;
+  std::cout << "pids " << ::getppid();
+  for (const auto& bytes : all) {
+    pid_t pid = 0;
+    std::memcpy(&pid, bytes.data(), sizeof(pid));
+    std::cout << ' ' << pid;
+  }
+  std::cout << std::endl;
+}
+
+void Sum(Communicator& comm, std::size_t count) {
+  std::vector<float> x(count, 1.0f);
+  const auto length = static_cast<std::int64_t>(count);
+  comm.AllReduceSum(TensorView(x.data(), DType::kF32, {length}), Stream{});
+  if (x[0] != static_cast<float>(comm.size())) throw BadInput("sum is {}", x[0]);
+}
+
+void SleepFor(double seconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+}
+
+// What the rank that was singled out does at step 5.
+void Misbehave(Communicator& comm, const Order& order) {
+  static const std::map<std::string, int> kSignals = {{"kill", SIGKILL}, {"abort", SIGABRT}};
+  if (order.mode == "throw") throw BadInput("weights of layer 3 are torn");
+  if (order.mode == "surprise") throw std::logic_error("what was that");
+  if (order.mode == "exit") ::_exit(7);
+  if (order.mode == "late") SleepFor(300);
+  if (order.mode == "drift") comm.Barrier();
+  if (order.mode == "size-drift") Sum(comm, 200);
+  const auto found = kSignals.find(order.mode);
+  if (found != kSignals.end()) ::raise(found->second);
+}
+
+// The shape of a generation loop: rank 0 decides in its step message when all stop.
+int Generate(Communicator& comm, const Order& order) {
+  SayPids(comm);
+  for (int step = 0;; ++step) {
+    Communicator::Bytes message(1, std::byte{InterruptRequested()});
+    comm.Broadcast(message);
+    if (message[0] != std::byte{0}) break;
+    const Activity doing(fmt::format("decoding (step {})", step));
+    if (step == 5 && comm.rank() == order.rank) Misbehave(comm, order);
+    Sum(comm, 100);
+    if (comm.rank() == 0) std::cout << "step " << step << std::endl;
+    SleepFor(0.01);
+  }
+  if (comm.rank() == 0) std::cout << "stopped" << std::endl;
+  return static_cast<int>(ExitCode::kInterrupted);
+}
+
+void EchoInput() {
+  char buffer[4096];
+  for (ssize_t n = 0; (n = ::read(STDIN_FILENO, buffer, sizeof(buffer))) > 0;) {
+    std::cout.write(buffer, n);
+  }
+}
+
+void LoadBadly(Communicator& comm, const Order& order) {
+  Agree(comm, "loading weights", [&] {
+    if (order.mode == "agree-all") throw BadInput("model.safetensors: no such file");
+    if (order.rank == comm.rank()) throw EnvironmentError("model.safetensors: read error");
+  });
+}
+
+int Obey(Communicator& comm, const Order& order) {
+  if (order.mode.starts_with("agree")) LoadBadly(comm, order);
+  if (order.mode == "code") return order.rank;
+  if (order.mode == "echo") {
+    if (comm.rank() == 0) EchoInput();
+    return 0;
+  }
+  if (order.mode == "arguments") {
+    for (const auto& argument : order.arguments) {
+      if (comm.rank() == 0) std::cout << '[' << argument << "]\n";
+    }
+    return 0;
+  }
+  if (order.mode == "sum") {
+    Sum(comm, 100);
+    if (comm.rank() == 0) std::cout << "sum over " << comm.size() << " ranks" << std::endl;
+    return 0;
+  }
+  return Generate(comm, order);
+}
+
+int Main(int argc, char** argv) {
+  const auto arguments = RankArguments(argc, argv);
+  const int ranks = std::stoi(arguments.at(1));
+  Order order{arguments.at(2), -1, 60, arguments};
+  if (arguments.size() > 3) order.rank = std::stoi(arguments[3]);
+  if (arguments.size() > 4) order.deadline_seconds = std::stod(arguments[4]);
+  if (ranks > 1 && !InsideWorld()) return SpawnWorld(ranks, arguments);
+  if (order.mode == "debug") SetLogLevel(LogLevel::kDebug);
+  if (order.mode == "unjoined" && std::getenv("OMPI_COMM_WORLD_RANK") == arguments.at(3)) {
+    SleepFor(300);
+  }
+  if (order.mode == "debug" || order.mode == "unjoined") order.mode = "sum";
+  WorldConfig config;
+  config.expected_ranks = ranks;
+  config.deadline_seconds = order.deadline_seconds;
+  config.init_deadline_seconds = order.deadline_seconds;
+  return RunWorld(config, [&](Communicator& comm) { return Obey(comm, order); });
+}
+
+}  // namespace
+}  // namespace lockstep
+
+int main(int argc, char** argv) {
+  try {
+    return lockstep::Main(argc, argv);
+  } catch (const lockstep::Error& error) {
+    lockstep::LogError("{}", error.what());
+    return static_cast<int>(error.code());
+  }
+}

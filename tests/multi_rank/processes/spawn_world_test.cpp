@@ -1,0 +1,170 @@
+// `--tp N` as a user meets it: output, input, arguments, interrupts.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tests/multi_rank/processes/probe.h"
+
+namespace lockstep::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+class SpawnWorld : public ::testing::TestWithParam<std::string> {
+ protected:
+  std::string ranks() const { return GetParam(); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Ranks, SpawnWorld, ::testing::Values("1", "2", "3"),
+                         [](const auto& test) { return "On" + test.param; });
+
+TEST_P(SpawnWorld, RunsThatManyRanks) {
+  const auto result = Probe({ranks(), "sum"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.output, "sum over " + ranks() + " ranks\n");
+  EXPECT_THAT(result.errors, IsEmpty());
+}
+
+TEST_P(SpawnWorld, PassesEveryArgumentAsItIs) {
+  const auto result =
+      Probe({ranks(), "arguments", "0", "60", ":", "", "a b", "::", "$HOME", "'\"\\", "-n", "*"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, HasSubstr("[:]\n[]\n[a b]\n[::]\n[$HOME]\n['\"\\]\n[-n]\n[*]\n"));
+}
+
+TEST_P(SpawnWorld, CarriesInputAndOutputByteForByte) {
+  std::string bytes;
+  for (int i = 0; i < 5'000'000; ++i) bytes += static_cast<char>(i * 7 % 256);
+  const auto result = Probe({ranks(), "echo"}, bytes);
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_TRUE(result.output == bytes) << result.output.size() << " bytes";
+}
+
+TEST_P(SpawnWorld, ReadsAPipe) {
+  const auto result = ProbeScript("cat | $PROBE " + ranks() + " echo", "one\ntwo\n");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.output, "one\ntwo\n");
+}
+
+TEST_P(SpawnWorld, ReadsOnFromWhereItsInputStands) {
+  const auto result = ProbeScript("read line; $PROBE " + ranks() + " echo", "one\ntwo\n");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.output, "two\n");
+}
+
+TEST_P(SpawnWorld, LeavesInputAloneThatItDoesNotRead) {
+  const auto result = ProbeScript("while read line; do $PROBE " + ranks() + " sum; done", "1\n2\n");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 2);
+}
+
+TEST_P(SpawnWorld, ReturnsTheExitCodeOfItsRanks) {
+  EXPECT_EQ(Probe({ranks(), "code", "3"}).exit_code, 3);
+  EXPECT_EQ(Probe({ranks(), "code", "1"}).exit_code, 1);
+}
+
+TEST_P(SpawnWorld, TellsWhereItsRanksAreWhenAsked) {
+  const auto result = Probe({ranks(), "debug"});
+  for (int rank = 0; rank < std::stoi(ranks()); ++rank) {
+    EXPECT_THAT(result.errors, HasSubstr("rank " + std::to_string(rank) + " of " + ranks()));
+  }
+  EXPECT_THAT(result.errors, HasSubstr("/dev/shm has "));
+}
+
+class Interrupt : public ::testing::TestWithParam<std::pair<std::string, int>> {};
+
+INSTANTIATE_TEST_SUITE_P(Signals, Interrupt,
+                         ::testing::Values(std::pair{"1", SIGINT}, std::pair{"3", SIGINT},
+                                           std::pair{"1", SIGTERM}, std::pair{"3", SIGTERM},
+                                           std::pair{"2", SIGHUP}),
+                         [](const auto& test) {
+                           return "Signal" + std::to_string(test.param.second) + "On" +
+                                  test.param.first;
+                         });
+
+TEST_P(Interrupt, LetsTheRanksFinishTheirStep) {
+  const auto& [ranks, signal_number] = GetParam();
+  ChildProcess child({RANK_PROBE, ranks, "loop"});
+  ASSERT_THAT(child.WaitForLine("step 3"), Not(IsEmpty()));
+  child.Signal(signal_number);
+  const auto result = child.Wait();
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_THAT(result.output, ::testing::EndsWith("\nstopped\n"));
+  EXPECT_THAT(result.errors, IsEmpty());
+  EXPECT_LT(result.seconds, 10);
+}
+
+TEST(SpawnedWorld, EndsAtOnceAtTheSecondInterrupt) {
+  // The last rank does not take part any more, so that no step can be finished.
+  ChildProcess child({RANK_PROBE, "2", "late", "1"});
+  ASSERT_THAT(child.WaitForLine("step 4"), Not(IsEmpty()));
+  child.Signal(SIGINT);
+  ::usleep(300'000);
+  child.Signal(SIGINT);
+  const auto result = child.Wait();
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_THAT(result.errors, IsEmpty());
+  EXPECT_LT(result.seconds, 10);
+}
+
+TEST(SpawnedWorld, HearsAnInterruptThatComesWhileItStarts) {
+  for (const int milliseconds : {5, 50, 100, 200, 400}) {
+    ChildProcess child({RANK_PROBE, "2", "loop"});
+    ::usleep(static_cast<unsigned>(milliseconds) * 1000);
+    child.Signal(SIGTERM);
+    const auto result = child.Wait();
+    // Before this program has taken the signal over, it dies by it.
+    EXPECT_THAT(result.exit_code, ::testing::AnyOf(130, 128 + SIGTERM)) << milliseconds << " ms";
+    EXPECT_THAT(result.errors, IsEmpty()) << milliseconds << " ms";
+  }
+}
+
+TEST(SpawnedWorld, EndsQuietlyWhenItsReaderHasSeenEnough) {
+  ChildProcess child({RANK_PROBE, "2", "loop"});
+  ASSERT_THAT(child.WaitForLine("step 3"), Not(IsEmpty()));
+  child.CloseOutput();
+  const auto result = child.Wait();
+  EXPECT_EQ(result.exit_code, 128 + SIGPIPE);
+  EXPECT_THAT(result.errors, IsEmpty());
+}
+
+TEST(SpawnedWorld, RefusesAWorldOfAnotherSizeInOneMessage) {
+  const auto result = UnderMpirun({"2", "sum"}).Wait();
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.errors,
+            "lockstep: error: --tp 2 was asked for, but this world has 3 ranks; start it with "
+            "mpirun -n 2, or leave --tp out to use all ranks\n");
+}
+
+TEST(SpawnedWorld, UsesTheWorldItIsIn) {
+  const auto result = UnderMpirun({"3", "sum"}).Wait();
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.output, "sum over 3 ranks\n");
+}
+
+TEST(SpawnedWorld, AsksForMpirunWhereItIsMissing) {
+  const auto result =
+      ChildProcess(ChildProcess::Options{{RANK_PROBE, "2", "sum"}, "", {{"PATH", "/nowhere"}}})
+          .Wait();
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(result.errors, HasSubstr("install Open MPI"));
+}
+
+TEST(SpawnedWorld, SaysSoWhenSrunOffersNoWayToMeet) {
+  const auto result =
+      ChildProcess(
+          ChildProcess::Options{{RANK_PROBE, "2", "sum"}, "", {{"SLURM_STEP_NUM_TASKS", "2"}}})
+          .Wait();
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(result.errors, HasSubstr("srun --mpi=pmix"));
+}
+
+}  // namespace
+}  // namespace lockstep::testing
