@@ -63,6 +63,12 @@ TEST(ParseJson, RefusesWhatIsNoJson) {
     EXPECT_THAT(MessageFor(text), HasSubstr("not valid JSON")) << text;
 }
 
+TEST(ParseJson, DoesNotIgnoreWhatFollowsANulCharacter) {
+  using namespace std::string_literals;
+  EXPECT_THAT(MessageFor("{}\0garbage"s), HasSubstr("not valid JSON at byte 3"));
+  EXPECT_THAT(MessageFor("\0"s), HasSubstr("not valid JSON at byte 1"));
+}
+
 TEST(ParseJson, RefusesANumberPastTheRangeOfDouble) {
   EXPECT_THAT(MessageFor("[1e999]"), HasSubstr("not valid JSON"));
 }
