@@ -14,7 +14,9 @@ struct State {
   std::string failed;  // empty: no exception has ended an activity
   ActivityObserver observer = nullptr;
 
-  std::string_view Innermost() const { return stack.empty() ? std::string_view("starting") : stack.back(); }
+  std::string_view Innermost() const {
+    return stack.empty() ? std::string_view("starting") : stack.back();
+  }
   void Tell() const {
     if (observer != nullptr) observer(Innermost());
   }
