@@ -256,7 +256,7 @@ nothing else.
 | vocabulary | {rows} rows, {ids} of them used by the tokenizer |
 | weights | fp16 safetensors, {size:,} bytes |
 | training text | "tiny Shakespeare", {train_bytes:,} bytes of it; public domain |
-| training | `scripts/train_demo_models.py --family {flag} --steps {steps} --seed {seed}` |
+| training | `scripts/train_demo_models.py --family {flag} --steps {steps} --seed {seed} --threads {threads}` |
 
 ## Held-out loss
 On the last tenth of the text ({held_bytes:,} bytes, {held_tokens:,} tokens, which neither the tokenizer nor
@@ -298,11 +298,12 @@ def write_card(tokenizer, train_text, held_out_text, args):
         ffn=config.n_inner if args.family == "gptj" else config.intermediate_size,
         rotary=config.rotary_dim if args.family == "gptj" else head_width // 4, context=CONTEXT,
         rows=config.vocab_size, ids=tokenizer.get_vocab_size(), size=(out / "model.safetensors").stat().st_size,
-        train_bytes=len(train_text.encode()), steps=args.steps, seed=args.seed, held_bytes=held_bytes,
-        held_tokens=len(ids), stride=stride, nats_token=nats / count, perplexity=math.exp(nats / count),
+        train_bytes=len(train_text.encode()), steps=args.steps, seed=args.seed, threads=args.threads,
+        held_bytes=held_bytes, held_tokens=len(ids), stride=stride, nats_token=nats / count, perplexity=math.exp(nats / count),
         nats_byte=nats / held_bytes, bits_byte=nats / held_bytes / math.log(2), samples=samples,
     )  # fmt: skip
-    (out / "README.md").write_text("\n".join(line.rstrip() for line in card.splitlines()) + "\n")
+    lines = "\n".join(line.rstrip() for line in card.splitlines())
+    (out / "README.md").write_text(lines.replace("\n\n\n", "\n\n") + "\n")
     print(card)
 
 
