@@ -8,9 +8,10 @@ from transformers import AutoModelForCausalLM
 
 # Tried in this order; those whose 64 greedy tokens are ambiguous in fp32 are left out.
 PROMPTS = [
-    "ROMEO:", "First Citizen:\n", "JULIET:\nO ", "KING RICHARD III:\nNow is", "To be, or not to be",
-    "DUKE VINCENTIO:\n", "My lord, ", "GLOUCESTER:\nWhat", "\n", "QUEEN MARGARET:\nAnd", "Enter the ghost",
-    "LEONTES:\nToo hot, too hot!", "Caf\u00e9 \u2014 \u4f60\u597d \U0001f600 \t  end", "PETRUCHIO:\nCome, Kate",
+    "ROMEO:", "Caf\u00e9 \u2014 \u4f60\u597d \U0001f600 \t  end", "\u00c6ther \u03b1\u03b2\u03b3", "na\u00efve \u2603",
+    "First Citizen:\n", "JULIET:\nO ", "KING RICHARD III:\nNow is", "To be, or not to be", "DUKE VINCENTIO:\n",
+    "My lord, ", "GLOUCESTER:\nWhat", "QUEEN MARGARET:\nAnd", "Enter the ghost", "LEONTES:\nToo hot, too hot!",
+    "PETRUCHIO:\nCome, Kate", "O",
 ]  # fmt: skip
 PASSAGE = """BRUTUS:
 There is a tide in the affairs of men,
@@ -21,7 +22,7 @@ On such a full sea are we now afloat;
 And we must take the current when it serves,
 Or lose our ventures.
 """
-KEEP, NEW_TOKENS, MIN_MARGIN = 6, 64, 2e-3
+KEEP, NEW_TOKENS, MIN_MARGIN = 8, 64, 5e-4
 
 
 @torch.no_grad()
