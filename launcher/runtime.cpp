@@ -1,5 +1,6 @@
 #include "launcher/runtime.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -14,6 +15,7 @@
 #include "layers/weights.h"
 #include "partition/checkpoint.h"
 #include "partition/shard_plan.h"
+#include "partition/slice_reader.h"
 
 namespace lockstep {
 namespace {
@@ -40,7 +42,23 @@ LoadProgress ProgressLine(const Communicator& comm, Verbosity verbosity) {
 struct Rank {
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Decoder> decoder;
+  double weight_bytes = 0.0;
+  double read_bytes = 0.0;  // of the checkpoint
 };
+
+double PeakMemoryBytes() {
+  struct rusage usage {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return 1024.0 * static_cast<double>(usage.ru_maxrss);
+}
+
+// What someone who measures scaling wants of each rank.
+void ReportMemory(const Rank& rank) {
+  WriteLog(LogLevel::kDebug,
+           fmt::format("read {:.1f} MB of the checkpoint for {:.1f} MB of weights; peak memory "
+                       "{:.1f} MB",
+                       1e-6 * rank.read_bytes, 1e-6 * rank.weight_bytes, 1e-6 * PeakMemoryBytes()));
+}
 
 class Bringup {
  public:
@@ -63,14 +81,9 @@ class Bringup {
     Rank rank;
     Agree(comm_, "loading weights", [&] { LoadHere(model, cache_pages, threads, rank); });
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    const auto count = CountParameters(ShardPlan(model.spec, comm_.size()).Slices(comm_.rank()));
     WriteLog(LogLevel::kDebug,
-             fmt::format(
-                 "{} parameters, {:.1f} MB of weights in {:.2f} s, {:.1f} MB of KV cache, "
-                 "{} threads",
-                 count.total(),
-                 1e-6 * static_cast<double>(WeightBytes(count, arguments_.options.model.dtype)),
-                 took.count(), 1e-6 * static_cast<double>(rank.decoder->cache().bytes()), threads));
+             fmt::format("loaded in {:.2f} s; {:.1f} MB of KV cache, {} threads", took.count(),
+                         1e-6 * static_cast<double>(rank.decoder->cache().bytes()), threads));
     return rank;
   }
 
@@ -80,11 +93,13 @@ class Bringup {
     const ShardPlan plan(model.spec, comm_.size());
     const Checkpoint checkpoint = Checkpoint::Open(model.folder);
     rank.backend = MakeBackend(options.engine.backend, threads);
-    const auto read = [&](const TensorSlice& slice, const TensorView& destination) {
-      checkpoint.Read(slice, destination);
-    };
-    ModelWeights weights = LoadWeights(plan.Slices(comm_.rank()), options.model.dtype, read,
-                                       *rank.backend, ProgressLine(comm_, arguments_.verbosity));
+    const RankSlices slices = plan.Slices(comm_.rank());
+    ModelWeights weights =
+        LoadWeights(slices, options.model.dtype, ReaderOf(checkpoint, model.spec.family),
+                    *rank.backend, ProgressLine(comm_, arguments_.verbosity));
+    rank.read_bytes = static_cast<double>(checkpoint.bytes_read());
+    rank.weight_bytes =
+        static_cast<double>(WeightBytes(CountParameters(slices), options.model.dtype));
     rank.decoder = std::make_unique<Decoder>(
         plan, std::move(weights), *rank.backend, comm_,
         DecoderOptions{.cache_pages = cache_pages, .cache_dtype = options.model.dtype});
@@ -112,6 +127,7 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& comm
   const Activity doing("generating");
   if (comm.rank() != 0) {
     RunWorker(*rank.decoder, comm);
+    ReportMemory(rank);
     return ExitCode::kOk;
   }
   const EngineLimits& limits = arguments.options.engine;
@@ -122,6 +138,7 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& comm
                  .eos_token = model.eos_token});
   const ExitCode code = job.Run(engine);
   engine.Shutdown();
+  ReportMemory(rank);
   return code;
 }
 
