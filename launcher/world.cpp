@@ -130,7 +130,7 @@ void CheckSize(const Communicator& comm, const WorldConfig& config) {
   }
   if (config.expected_ranks == 0 || config.expected_ranks == comm.size()) return;
   throw BadInput(
-      "--tp {0} was asked for, but this world has {1} ranks; start it with mpirun -n {0}, or "
+      "--tp {0} was asked for, but this is a world of {1}; start it with mpirun -n {0}, or "
       "leave --tp out to use all ranks",
       config.expected_ranks, comm.size());
 }

@@ -94,8 +94,10 @@ ChildProcess::~ChildProcess() {
   if (errors_ >= 0) ::close(errors_);
 }
 
-void ChildProcess::Signal(int signal_number) const {
-  since_ = Now();
+void ChildProcess::Mark() { since_ = Now(); }
+
+void ChildProcess::Signal(int signal_number) {
+  Mark();
   ::kill(pid_, signal_number);
 }
 
@@ -123,7 +125,7 @@ std::string ChildProcess::WaitForLine(const std::string& prefix) {
 }
 
 void ChildProcess::CloseOutput() {
-  since_ = Now();
+  Mark();
   ::close(output_);
   output_ = -1;
 }

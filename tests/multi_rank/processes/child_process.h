@@ -25,7 +25,9 @@ class ChildProcess {
   ChildProcess& operator=(const ChildProcess&) = delete;
 
   pid_t pid() const { return pid_; }
-  void Signal(int signal_number) const;
+  void Signal(int signal_number);
+  // Result::seconds counts from here.
+  void Mark();
 
   // Reads standard output until a line starts with this, and returns that line; "" at its end or
   // after 30 s.
@@ -37,7 +39,7 @@ class ChildProcess {
     int exit_code;  // 128 + signal when it was killed, as shells say it
     std::string output;
     std::string errors;
-    double seconds;  // since the start or the last Signal()
+    double seconds;  // since the start, Mark(), Signal() or CloseOutput()
   };
   // Waits for the end, at most 60 s; then kills it and reports exit code -1.
   Result Wait();
@@ -51,7 +53,7 @@ class ChildProcess {
   std::string output_text_;
   std::string error_text_;
   std::size_t read_up_to_ = 0;
-  mutable double since_ = 0;
+  double since_ = 0;
 };
 
 // Waits up to 10 s until none of these processes is left.

@@ -19,8 +19,11 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-// What the project promises for a world with a dead rank, and much more than it takes.
+// From a rank's death to the end of its world: what the project promises, and much more than it
+// takes.
 constexpr double kPromisedSeconds = 10;
+// The same with starting and the deadlines of these tests before it, on a busy machine.
+constexpr double kSoonSeconds = 30;
 
 int Lines(const std::string& text) {
   return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
@@ -54,7 +57,7 @@ TEST_P(OneFailingRank, EndsTheWorldSoonWithItsCodeAndOneMessage) {
   const FailureCase& expected = GetParam();
   const auto result = Probe(expected.arguments);
   EXPECT_EQ(result.exit_code, expected.exit_code);
-  EXPECT_LT(result.seconds, kPromisedSeconds);
+  EXPECT_LT(result.seconds, kSoonSeconds);
   for (const auto& part : expected.message) EXPECT_THAT(result.errors, HasSubstr(part));
   EXPECT_EQ(Lines(result.errors), 1) << result.errors;
 }
@@ -103,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(FailingRanks, NamesACrashedRankAfterItsTrace) {
   const auto result = Probe({"2", "abort", "1"});
   EXPECT_EQ(result.exit_code, 4);
-  EXPECT_LT(result.seconds, kPromisedSeconds);
+  EXPECT_LT(result.seconds, kSoonSeconds);
   EXPECT_THAT(result.errors, AllOf(HasSubstr("rank 1 on "), HasSubstr("killed by signal 6"),
                                    HasSubstr("decoding (step 5)")));
 }
@@ -111,7 +114,7 @@ TEST(FailingRanks, NamesACrashedRankAfterItsTrace) {
 TEST(FailingRanks, NamesARankThatNeverJoins) {
   const auto result = Probe({"2", "unjoined", "1", "2"});
   EXPECT_EQ(result.exit_code, 4);
-  EXPECT_LT(result.seconds, kPromisedSeconds);
+  EXPECT_LT(result.seconds, kSoonSeconds);
   EXPECT_THAT(result.errors, AllOf(HasSubstr("did not find its peers within 2 s"),
                                    HasSubstr("rank 1 did not join")));
 }
@@ -135,6 +138,7 @@ TEST(FailingRanks, NamesARankKilledFromOutside) {
   ASSERT_EQ(pids.size(), 4u);
   ASSERT_THAT(child.WaitForLine("step 3"), Not(IsEmpty()));
   ::kill(pids[2], SIGKILL);
+  child.Mark();
   const auto result = child.Wait();
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_LT(result.seconds, kPromisedSeconds);
@@ -167,7 +171,7 @@ TEST(FailingRanks, EndWithTheirParent) {
 TEST(FailingRanks, EndUnderAForeignMpirunToo) {
   const auto result = ProbeUnderMpirun({"3", "throw", "1"});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_LT(result.seconds, kPromisedSeconds);
+  EXPECT_LT(result.seconds, kSoonSeconds);
   EXPECT_THAT(result.errors,
               HasSubstr("lockstep[rank 1]: error: weights of layer 3 are torn (rank 1 on "));
 }
@@ -176,7 +180,7 @@ TEST(FailingRanks, EndUnderAForeignMpirunToo) {
 TEST(FailingRanks, EndAForeignMpirunWhenKilled) {
   const auto result = ProbeUnderMpirun({"3", "kill", "1"});
   EXPECT_EQ(result.exit_code, 128 + SIGKILL);
-  EXPECT_LT(result.seconds, kPromisedSeconds);
+  EXPECT_LT(result.seconds, kSoonSeconds);
 }
 
 }  // namespace

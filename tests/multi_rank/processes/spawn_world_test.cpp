@@ -17,6 +17,9 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
+// A hung world takes minutes; a busy machine does not take this long.
+constexpr double kSoonSeconds = 30;
+
 class SpawnWorld : public ::testing::TestWithParam<std::string> {
  protected:
   std::string ranks() const { return GetParam(); }
@@ -98,7 +101,7 @@ TEST_P(Interrupt, LetsTheRanksFinishTheirStep) {
   EXPECT_EQ(result.exit_code, 130);
   EXPECT_THAT(result.output, ::testing::EndsWith("\nstopped\n"));
   EXPECT_THAT(result.errors, IsEmpty());
-  EXPECT_LT(result.seconds, 10);
+  EXPECT_LT(result.seconds, kSoonSeconds);
 }
 
 TEST(SpawnedWorld, EndsAtOnceAtTheSecondInterrupt) {
@@ -111,7 +114,7 @@ TEST(SpawnedWorld, EndsAtOnceAtTheSecondInterrupt) {
   const auto result = child.Wait();
   EXPECT_EQ(result.exit_code, 130);
   EXPECT_THAT(result.errors, IsEmpty());
-  EXPECT_LT(result.seconds, 10);
+  EXPECT_LT(result.seconds, kSoonSeconds);
 }
 
 TEST(SpawnedWorld, HearsAnInterruptThatComesWhileItStarts) {
@@ -136,15 +139,15 @@ TEST(SpawnedWorld, EndsQuietlyWhenItsReaderHasSeenEnough) {
 }
 
 TEST(SpawnedWorld, RefusesAWorldOfAnotherSizeInOneMessage) {
-  const auto result = UnderMpirun({"2", "sum"}).Wait();
+  const auto result = ProbeUnderMpirun({"2", "sum"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(result.errors,
-            "lockstep: error: --tp 2 was asked for, but this world has 3 ranks; start it with "
+            "lockstep: error: --tp 2 was asked for, but this is a world of 3; start it with "
             "mpirun -n 2, or leave --tp out to use all ranks\n");
 }
 
 TEST(SpawnedWorld, UsesTheWorldItIsIn) {
-  const auto result = UnderMpirun({"3", "sum"}).Wait();
+  const auto result = ProbeUnderMpirun({"3", "sum"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.output, "sum over 3 ranks\n");
 }

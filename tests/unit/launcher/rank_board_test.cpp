@@ -1,0 +1,141 @@
+#include "launcher/rank_board.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "core/error.h"
+#include "launcher/child_watch.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+TEST(RankBoard, StartsWithAbsentRanks) {
+  const auto board = RankBoard::Create(3);
+  EXPECT_EQ(board->ranks(), 3);
+  EXPECT_EQ(board->parent(), ::getpid());
+  for (int rank = 0; rank < 3; ++rank) {
+    EXPECT_EQ(board->slot(rank).state, RankState::kAbsent);
+    EXPECT_STREQ(board->slot(rank).host, "");
+  }
+  EXPECT_THROW(board->slot(3), Error);
+  EXPECT_THROW(RankBoard::Create(1'000'000), Error);
+}
+
+TEST(RankBoard, IsSharedWithWhoeverFindsItsAddress) {
+  const auto board = RankBoard::Create(2);
+  ::setenv(RankBoard::kVariable, board->address().c_str(), 1);
+  const auto seen = RankBoard::OpenFromEnvironment();
+  ::unsetenv(RankBoard::kVariable);
+  ASSERT_NE(seen, nullptr);
+  seen->slot(1).state = RankState::kRunning;
+  WriteField(seen->slot(1).activity, "loading weights");
+  board->RequestStop();
+  EXPECT_EQ(board->slot(1).state, RankState::kRunning);
+  EXPECT_STREQ(board->slot(1).activity, "loading weights");
+  EXPECT_TRUE(seen->stop_requested());
+}
+
+TEST(RankBoard, IsNotMistakenForAnotherFile) {
+  EXPECT_EQ(RankBoard::OpenFromEnvironment(), nullptr);
+  for (const char* address : {"", "/proc/self/exe", "/dev/null", "/tmp", "/no/such/file"}) {
+    ::setenv(RankBoard::kVariable, address, 1);
+    EXPECT_EQ(RankBoard::OpenFromEnvironment(), nullptr) << address;
+  }
+  ::unsetenv(RankBoard::kVariable);
+}
+
+TEST(RankBoard, CutsTextsToTheirField) {
+  char field[5];
+  WriteField(field, "abc");
+  EXPECT_STREQ(field, "abc");
+  WriteField(field, "abcdefgh");
+  EXPECT_STREQ(field, "abcd");
+}
+
+class ReportEndTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (int rank = 0; rank < 3; ++rank) {
+      board_->slot(rank).state = RankState::kRunning;
+      WriteField(board_->slot(rank).host, "node" + std::to_string(rank));
+      WriteField(board_->slot(rank).activity, "decoding (step 17)");
+    }
+  }
+  int Exit(int code) { return Report({W_EXITCODE(code, 0), false, false}); }
+  int Report(const ChildEnd& end) {
+    ::testing::internal::CaptureStderr();
+    const int code = ReportEnd(end, *board_);
+    text_ = ::testing::internal::GetCapturedStderr();
+    return code;
+  }
+  std::unique_ptr<RankBoard> board_ = RankBoard::Create(3);
+  std::string text_;
+};
+
+TEST_F(ReportEndTest, NamesTheRankThatWasNotToldToEnd) {
+  board_->slot(0).told_to_end = 1;
+  board_->slot(2).told_to_end = 1;
+  EXPECT_EQ(Exit(128 + SIGKILL), 4);
+  EXPECT_THAT(text_, HasSubstr("rank 1 on node1 was killed by signal 9 (Killed) while decoding "
+                               "(step 17)"));
+  EXPECT_THAT(text_, AllOf(Not(HasSubstr("node0")), Not(HasSubstr("node2"))));
+}
+
+TEST_F(ReportEndTest, NamesTheSignalEvenWhereNoRankCanBeNamed) {
+  for (int rank = 0; rank < 3; ++rank) board_->slot(rank).told_to_end = 1;
+  EXPECT_EQ(Exit(128 + SIGSEGV), 4);
+  EXPECT_THAT(text_, HasSubstr("one of 3 ranks was killed by signal 11"));
+}
+
+TEST_F(ReportEndTest, LeavesTheWordToARankThatHasSpoken) {
+  board_->slot(1).state = RankState::kReported;
+  EXPECT_EQ(Exit(2), 2);
+  EXPECT_THAT(text_, IsEmpty());
+}
+
+TEST_F(ReportEndTest, ReturnsWhatTheRanksLeft) {
+  for (int rank = 0; rank < 3; ++rank) board_->slot(rank).state = RankState::kDone;
+  EXPECT_EQ(Exit(0), 0);
+  board_->slot(2).exit_code = 5;
+  board_->slot(1).exit_code = 3;
+  EXPECT_EQ(Exit(0), 3);
+  EXPECT_THAT(text_, IsEmpty());
+}
+
+TEST_F(ReportEndTest, SaysThatNothingHasStarted) {
+  board_ = RankBoard::Create(2);
+  EXPECT_EQ(Exit(1), 3);
+  EXPECT_THAT(text_, HasSubstr("before any rank had started"));
+}
+
+TEST_F(ReportEndTest, NamesRanksThatDidNotJoin) {
+  board_->slot(2).state = RankState::kAbsent;
+  EXPECT_EQ(Exit(4), 4);
+  EXPECT_THAT(text_, HasSubstr("rank 2 did not join"));
+}
+
+TEST_F(ReportEndTest, NamesMpirunWhenItWasKilled) {
+  EXPECT_EQ(Report({W_EXITCODE(0, SIGKILL), false, false}), 4);
+  EXPECT_THAT(text_, HasSubstr("mpirun was killed by signal 9"));
+}
+
+TEST_F(ReportEndTest, IsSilentAfterAnInterrupt) {
+  for (const int status : {W_EXITCODE(130, 0), W_EXITCODE(128 + SIGKILL, 0), W_EXITCODE(0, 9)}) {
+    EXPECT_EQ(Report({status, true, false}), 130);
+    EXPECT_THAT(text_, IsEmpty());
+  }
+}
+
+}  // namespace
+}  // namespace lockstep

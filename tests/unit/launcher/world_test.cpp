@@ -1,0 +1,139 @@
+#include "launcher/world.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "core/activity.h"
+#include "launcher/interrupt.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::HasSubstr;
+
+class WorldTest : public ::testing::Test {
+ protected:
+  void TearDown() override {
+    for (const char* name : kNames) ::unsetenv(name);
+  }
+  static void Set(const char* name, const char* value) { ::setenv(name, value, 1); }
+  static constexpr const char* kNames[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK",    "PMI_RANK",
+                                           "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS", "SLURM_PROCID"};
+};
+
+TEST_F(WorldTest, KnowsTheLaunchersThatStartRanks) {
+  EXPECT_FALSE(InsideWorld());
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"}) {
+    Set(name, "0");
+    EXPECT_TRUE(InsideWorld()) << name;
+    ::unsetenv(name);
+  }
+  Set("SLURM_STEP_NUM_TASKS", "4");
+  EXPECT_TRUE(InsideWorld());
+}
+
+TEST_F(WorldTest, IsNotEnteredByABatchScript) {
+  Set("SLURM_NTASKS", "4");
+  Set("SLURM_PROCID", "0");
+  EXPECT_FALSE(InsideWorld());
+  Set("SLURM_STEP_NUM_TASKS", "1");  // srun --pty bash
+  EXPECT_FALSE(InsideWorld());
+}
+
+TEST_F(WorldTest, OfOneRunsTheBodyAndReturnsItsCode) {
+  int size = 0;
+  const int code = RunWorld({}, [&](Communicator& comm) {
+    size = comm.size();
+    return 7;
+  });
+  EXPECT_EQ(code, 7);
+  EXPECT_EQ(size, 1);
+}
+
+// RunWorld() on a body that throws: its exit code, and what it wrote to standard error.
+template <typename Exception>
+std::pair<int, std::string> Thrown(const Exception& exception) {
+  ::testing::internal::CaptureStderr();
+  const int code = RunWorld({}, [&](Communicator&) -> int { throw exception; });
+  return {code, ::testing::internal::GetCapturedStderr()};
+}
+
+TEST_F(WorldTest, OfOneSaysAnErrorOnceAndReturnsItsCode) {
+  EXPECT_EQ(Thrown(BadInput("no such model")),
+            std::pair(2, std::string("lockstep: error: no such model\n")));
+  EXPECT_EQ(Thrown(std::bad_alloc()),
+            std::pair(3, std::string("lockstep: error: out of memory\n")));
+  const auto [code, text] = Thrown(std::logic_error("what"));
+  EXPECT_EQ(code, 1);
+  EXPECT_THAT(text, HasSubstr("unexpected: what; please report this"));
+}
+
+TEST_F(WorldTest, OfOneRefusesToBeMore) {
+  ::testing::internal::CaptureStderr();
+  bool ran = false;
+  WorldConfig config;
+  config.expected_ranks = 2;
+  const int code = RunWorld(config, [&](Communicator&) {
+    ran = true;
+    return 0;
+  });
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("--tp 2 was asked for, but this is a world of 1"));
+  EXPECT_EQ(code, 2);
+  EXPECT_FALSE(ran);
+}
+
+// In a process of its own: a request to stop cannot be taken back.
+TEST(InterruptDeathTest, SetsAFlagAndAgreeSpreadsIt) {
+  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(std::exit(RunWorld({},
+                                 [](Communicator& comm) {
+                                   if (InterruptRequested()) return 1;
+                                   ::raise(SIGUSR1);
+                                   if (!InterruptRequested()) return 1;
+                                   Agree(comm, "loading", [] {});
+                                   return 0;
+                                 })),
+              ::testing::ExitedWithCode(130), "^$");
+}
+
+TEST(InterruptDeathTest, EndsTheProcessAtTheSecondRequest) {
+  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(
+      {
+        InstallInterruptHandlers();
+        ::raise(SIGINT);
+        ::raise(SIGTERM);
+        std::exit(1);
+      },
+      ::testing::ExitedWithCode(130), "^$");
+}
+
+TEST(InterruptDeathTest, LeavesAMarkWhenToldToTerminate) {
+  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(
+      {
+        std::atomic<std::uint32_t> mark{0};
+        InstallInterruptHandlers();
+        MarkTermination(&mark);
+        ::raise(SIGINT);
+        const bool early = mark != 0 || TerminationRequested();
+        MarkTermination(&mark);
+        ::raise(SIGUSR1);
+        std::exit(early || mark != 0 || !InterruptRequested() ? 1 : 0);
+      },
+      ::testing::ExitedWithCode(0), "^$");
+}
+
+}  // namespace
+}  // namespace lockstep
