@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::uint32_t kLocalHeader = 0x04034b50;
 constexpr std::uint32_t kDirectoryEntry = 0x02014b50;
-constexpr std::uint32_t kDirectoryEnd = 0x06054b50;
 constexpr std::uint32_t kZip64DirectoryEnd = 0x06064b50;
 constexpr std::uint32_t kZip64Locator = 0x07064b50;
 constexpr std::size_t kDirectoryEndBytes = 22;
@@ -79,22 +78,22 @@ class ZipParser {
     return {bytes_.subspan(offset), where_, what};
   }
 
-  // The end record stands last, with a comment whose length it names. Searching backwards and
-  // demanding that the comment ends with the file leaves no room for a second opinion.
+  // The end record stands last, with a comment whose length it names. Demanding that the comment
+  // ends with the file leaves no room for a second opinion.
   std::size_t FindDirectoryEnd() const {
+    constexpr std::string_view kSignature = "PK\x05\x06";
     constexpr std::size_t kLongestComment = 0xffff;
-    const std::size_t size = bytes_.size();
-    for (std::size_t comment = 0; comment <= kLongestComment; ++comment) {
-      if (size < kDirectoryEndBytes + comment) break;
-      const std::size_t offset = size - kDirectoryEndBytes - comment;
-      ByteReader reader = At(offset, kDirectoryEndBytes, "the zip directory's end");
-      if (reader.U32() != kDirectoryEnd) continue;
-      reader.Skip(16);
-      if (reader.U16() == comment) return offset;
+    const std::size_t longest = std::min(bytes_.size(), kDirectoryEndBytes + kLongestComment);
+    const auto tail_bytes = bytes_.last(longest);
+    const std::string_view tail(reinterpret_cast<const char*>(tail_bytes.data()), longest);
+    for (std::size_t at = tail.rfind(kSignature); at != std::string_view::npos;
+         at = at == 0 ? std::string_view::npos : tail.rfind(kSignature, at - 1)) {
+      if (longest - at < kDirectoryEndBytes) continue;
+      ByteReader reader(tail_bytes.subspan(at + 20), where_, "the zip directory's end");
+      if (reader.U16() == reader.remaining()) return bytes_.size() - longest + at;
     }
     throw BadInput(
-        "{}: has no zip directory at its end; expected a PyTorch file, which is a zip "
-        "archive; {}",
+        "{}: has no zip directory at its end; expected a PyTorch file, which is a zip archive; {}",
         where_, kRemedy);
   }
 
