@@ -1,0 +1,65 @@
+// `lockstep tokenize` as a filter.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "program.h"
+#include "tests/support/byte_tokenizer.h"
+#include "tests/support/test_data.h"
+
+namespace lockstep {
+namespace {
+
+class Tokenize : public testing::Test {
+ protected:
+  Outcome Run(const std::string& input, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> arguments = {"tokenize", "--tokenizer", folder_ / "tokenizer.json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return RunLockstep(arguments, input);
+  }
+  void SetUp() override { WriteText(folder_ / "tokenizer.json", ByteTokenizerJson(94)); }
+  TemporaryFolder folder_;
+};
+
+TEST_F(Tokenize, TurnsLinesIntoTokensAndBack) {
+  const Outcome encoded = Run("{\"text\": \"!\\\"#\"}\n\n{\"text\": \"\", \"id\": 4}\n");
+  EXPECT_EQ(encoded.exit_code, 0) << encoded.errors;
+  EXPECT_EQ(encoded.output, "{\"tokens\":[0,1,2]}\n{\"id\":4,\"tokens\":[]}\n");
+  const Outcome decoded =
+      Run("{\"tokens\": [0, 1, 2]}\n{\"tokens\": [93, 9999]}\n{\"tokens\": []}", {"--decode"});
+  EXPECT_EQ(decoded.exit_code, 0) << decoded.errors;
+  EXPECT_EQ(decoded.output,
+            "{\"text\":\"!\\\"#\"}\n{\"text\":\"<|endoftext|>\"}\n{\"text\":\"\"}\n");
+}
+
+TEST_F(Tokenize, TakesAFolder) {
+  const Outcome run =
+      RunLockstep({"tokenize", "--tokenizer", folder_.path()}, "{\"text\": \"AB\"}\n");
+  EXPECT_EQ(run.output, "{\"tokens\":[32,33]}\n");
+}
+
+TEST_F(Tokenize, AnswersTheLinesBeforeABadOne) {
+  const Outcome run = Run("{\"text\": \"!\"}\n\n{\"text\": 3}\n{\"text\": \"!\"}\n");
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_EQ(run.output, "{\"tokens\":[0]}\n");
+  EXPECT_EQ(run.errors, "lockstep: error: standard input:3: \"text\" is 3; expected a string\n");
+}
+
+TEST_F(Tokenize, NamesMissingAndUnknownFields) {
+  EXPECT_EQ(Run("{\"id\": 1}\n").errors,
+            "lockstep: error: standard input:1: \"text\" is missing; expected a text\n");
+  EXPECT_EQ(Run("{\"txt\": \"a\"}\n").errors,
+            "lockstep: error: standard input:1: unknown field \"txt\"; the nearest known one is "
+            "\"text\"\n");
+  EXPECT_THAT(Run("{\"tokens\": [-1]}\n", {"--decode"}).errors,
+              testing::HasSubstr("\"tokens\"[0] is -1; expected a token id from 0"));
+}
+
+TEST_F(Tokenize, RefusesATokenizerThatIsNone) {
+  WriteText(folder_ / "tokenizer.json", "{}");
+  const Outcome run = Run("");
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.errors, testing::HasSubstr("tokenizer.json"));
+}
+
+}  // namespace
+}  // namespace lockstep

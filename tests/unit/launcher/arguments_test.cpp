@@ -1,0 +1,225 @@
+#include "launcher/arguments.h"
+
+#include <vector>
+
+#include "expect_error.h"
+#include "tests/support/test_data.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+CommandLine Parse(std::vector<std::string> words) {
+  words.insert(words.begin(), "lockstep");
+  return ParseCommandLine(words);
+}
+
+Arguments ArgumentsOf(const std::vector<std::string>& words) { return Parse(words).run.value(); }
+
+std::string ParseError(const std::vector<std::string>& words) {
+  return MessageOf([&] { Parse(words); });
+}
+
+TEST(ParseCommandLine, ReadsEveryFlagOfGenerate) {
+  const Arguments arguments = ArgumentsOf({"generate",
+                                           "--model",
+                                           "org/m",
+                                           "--tp",
+                                           "3",
+                                           "--dtype",
+                                           "bf16",
+                                           "--prompt",
+                                           "To be",
+                                           "--top-k",
+                                           "40",
+                                           "--seed",
+                                           "7",
+                                           "--top-p",
+                                           "0.9",
+                                           "--temperature",
+                                           "0.5",
+                                           "--stop",
+                                           "a",
+                                           "--stop",
+                                           "[b]",
+                                           "--ignore-eos",
+                                           "--threads",
+                                           "2",
+                                           "--backend",
+                                           "reference",
+                                           "--max-new-tokens",
+                                           "9",
+                                           "--tokenizer",
+                                           "t.json"});
+  EXPECT_EQ(arguments.command, Command::kGenerate);
+  const Options& options = arguments.options;
+  EXPECT_EQ(options.model.path, "org/m");
+  EXPECT_EQ(options.model.tokenizer, "t.json");
+  EXPECT_EQ(options.model.dtype, DType::kBF16);
+  EXPECT_EQ(options.parallel.tp, 3);
+  EXPECT_EQ(options.parallel.threads, 2);
+  EXPECT_EQ(options.engine.backend, BackendKind::kReference);
+  EXPECT_EQ(options.sampling.params.max_new_tokens, 9);
+  EXPECT_EQ(options.sampling.params.temperature, 0.5);
+  EXPECT_EQ(options.sampling.params.top_k, 40);
+  EXPECT_EQ(options.sampling.params.top_p, 0.9);
+  EXPECT_EQ(options.sampling.params.seed, 7u);
+  EXPECT_TRUE(options.sampling.params.ignore_eos);
+  EXPECT_THAT(options.sampling.stop, testing::ElementsAre("a", "[b]"));
+  EXPECT_EQ(arguments.prompt, "To be");
+  EXPECT_EQ(arguments.model_source, ModelSource::kFlag);
+}
+
+TEST(ParseCommandLine, HasTheDefaultsOfTheContract) {
+  const Arguments arguments = ArgumentsOf({"generate", "--model", "m", "--input", "in.jsonl"});
+  EXPECT_EQ(arguments.options.model.dtype, DType::kF32);
+  EXPECT_EQ(arguments.options.sampling.params.max_new_tokens, 128);
+  EXPECT_EQ(arguments.options.sampling.params.temperature, 0.0);
+  EXPECT_EQ(arguments.options.parallel.tp, std::nullopt);
+  EXPECT_EQ(arguments.output, "-");
+  EXPECT_EQ(arguments.prompt, std::nullopt);
+}
+
+TEST(ParseCommandLine, TakesPromptsThatLookLikeFlags) {
+  EXPECT_EQ(ArgumentsOf({"generate", "--model", "m", "--prompt", "--help"}).prompt, "--help");
+  EXPECT_EQ(ArgumentsOf({"generate", "--model", "m", "--prompt", "- item"}).prompt, "- item");
+  EXPECT_EQ(ArgumentsOf({"generate", "--model", "m", "--prompt", "plan"}).prompt, "plan");
+  EXPECT_EQ(ArgumentsOf({"generate", "--model", "m", "--prompt=a=b"}).prompt, "a=b");
+  EXPECT_EQ(ArgumentsOf({"generate", "--model", "m", "--prompt", "[x]"}).prompt, "[x]");
+  EXPECT_EQ(ArgumentsOf({"generate", "--model", "m", "--prompt", "\"x\""}).prompt, "\"x\"");
+  EXPECT_EQ(ArgumentsOf({"generate", "--model", "m", "--prompt", ""}).prompt, "");
+}
+
+TEST(ParseCommandLine, TakesTheLastOfTwo) {
+  EXPECT_EQ(ArgumentsOf({"plan", "--model", "m", "--tp", "2", "--tp", "3"}).options.parallel.tp, 3);
+}
+
+TEST(ParseCommandLine, ReadsTheOtherCommands) {
+  const Arguments score =
+      ArgumentsOf({"score", "--model", "m", "--input", "-", "--output", "o.jsonl"});
+  EXPECT_EQ(score.command, Command::kScore);
+  EXPECT_EQ(score.input, "-");
+  EXPECT_EQ(score.output, "o.jsonl");
+  const Arguments tokenize = ArgumentsOf({"tokenize", "--tokenizer", "t", "--decode"});
+  EXPECT_EQ(tokenize.command, Command::kTokenize);
+  EXPECT_EQ(tokenize.direction, TokenizeDirection::kDecode);
+  EXPECT_EQ(ArgumentsOf({"tokenize", "--tokenizer", "t"}).direction, TokenizeDirection::kEncode);
+  const Arguments plan = ArgumentsOf({"plan", "--model", "m", "--json"});
+  EXPECT_EQ(plan.command, Command::kPlan);
+  EXPECT_EQ(plan.plan_format, PlanFormat::kJson);
+}
+
+TEST(ParseCommandLine, LetsSetOverrideYamlAndFlagsOverrideBoth) {
+  const TemporaryFolder folder;
+  const std::string file = folder / "run.yaml";
+  WriteText(file, "model: {path: from/yaml}\nparallel: {tp: 2}\nsampling: {top_k: 1, seed: 1}\n");
+  const Arguments arguments =
+      ArgumentsOf({"generate", "--top-k", "3", "--set", "sampling.top_k=2", "--set",
+                   "sampling.seed=2", "--config", file, "--prompt", "x"});
+  EXPECT_EQ(arguments.options.model.path, "from/yaml");
+  EXPECT_EQ(arguments.options.parallel.tp, 2);
+  EXPECT_EQ(arguments.options.sampling.params.seed, 2u);
+  EXPECT_EQ(arguments.options.sampling.params.top_k, 3);
+  EXPECT_EQ(arguments.model_source, ModelSource::kConfig);
+  EXPECT_EQ(arguments.config_file, file);
+}
+
+TEST(ParseCommandLine, TakesAYamlAsModelForAConfiguration) {
+  const TemporaryFolder folder;
+  const std::string file = folder / "run.yaml";
+  WriteText(file, "model: {path: from/yaml}\n");
+  const Arguments arguments = ArgumentsOf({"plan", "--model", file});
+  EXPECT_EQ(arguments.options.model.path, "from/yaml");
+  EXPECT_EQ(arguments.model_source, ModelSource::kConfig);
+  EXPECT_EQ(ParseError({"plan", "--model", file, "--config", file}),
+            fmt::format("--model {0} and --config {0} are two configurations; give one", file));
+  EXPECT_EQ(ParseError({"plan", "--model", "/nowhere.yaml"}), "/nowhere.yaml: no such file");
+}
+
+TEST(ParseCommandLine, AnswersHelpAndVersion) {
+  EXPECT_EQ(Parse({"--version"}).text, "lockstep 0.1.0\n");
+  const CommandLine main = Parse({"--help"});
+  EXPECT_FALSE(main.run);
+  for (const char* command : {"generate", "score", "tokenize", "plan"}) {
+    EXPECT_THAT(main.text, HasSubstr(command));
+    const CommandLine help = Parse({command, "--help"});
+    EXPECT_FALSE(help.run);
+    EXPECT_THAT(help.text, HasSubstr(std::string("Usage: lockstep ") + command));
+    EXPECT_THAT(help.text, HasSubstr("Example"));
+    EXPECT_THAT(help.text, testing::Not(HasSubstr("\n\n\n")));
+  }
+}
+
+TEST(ParseCommandLine, PrintsTheConfigurationItWouldRunWith) {
+  const CommandLine line = Parse({"plan", "--tp", "5", "--print-config"});
+  EXPECT_FALSE(line.run);
+  EXPECT_THAT(line.text, HasSubstr("\n  tp: 5 "));
+}
+
+struct Refused {
+  std::vector<std::string> words;
+  const char* message;
+};
+
+class RefusedCommandLine : public testing::TestWithParam<Refused> {};
+
+TEST_P(RefusedCommandLine, IsRefusedInOneLine) {
+  const std::string message = ParseError(GetParam().words);
+  EXPECT_EQ(message, GetParam().message);
+  EXPECT_EQ(message.find('\n'), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    ParseCommandLine, RefusedCommandLine,
+    testing::Values(
+        Refused{{}, "no command; expected generate, score, tokenize or plan; see lockstep --help"},
+        Refused{{"genrate", "--model", "m"},
+                "unknown command \"genrate\"; the nearest is generate, all are generate, score, "
+                "tokenize, plan"},
+        Refused{{"plan", "score"}, "plan and score are two commands; give one"},
+        Refused{{"--versio"},
+                "unknown flag \"--versio\"; the nearest known one is --version; see lockstep "
+                "--help"},
+        Refused{{"generate", "--model", "m", "--temprature", "1", "--prompt", "x"},
+                "unknown flag \"--temprature\" of generate; the nearest known one is "
+                "--temperature; see lockstep generate --help"},
+        Refused{{"generate", "--model", "m", "--maxnew-tokens=4", "--prompt", "x"},
+                "unknown flag \"--maxnew-tokens\" of generate; the nearest known one is "
+                "--max-new-tokens; see lockstep generate --help"},
+        Refused{{"plan", "-t", "4"},
+                "unknown flag \"-t\" of plan; the nearest known one is --tp; see lockstep plan "
+                "--help"},
+        Refused{{"plan", "--model", "m", "stray"},
+                "\"stray\" does not belong to any flag of plan; see lockstep plan --help"},
+        Refused{{"plan", "--model", "m", "--tp", "two"},
+                "--tp is \"two\"; expected an integer from 1 to 65536"},
+        Refused{{"plan", "--model", "m", "--tp", "-2"},
+                "--tp is \"-2\"; expected an integer from 1 to 65536"},
+        Refused{{"plan", "--model", "m", "--dtype", "int8"},
+                "--dtype is \"int8\"; expected fp32 or bf16"},
+        Refused{{"plan", "--model", "m", "--set", "sampling.topk=3"},
+                "--set sampling.topk=3: unknown key \"sampling.topk\"; the nearest known key is "
+                "\"sampling.top_k\""},
+        Refused{{"plan"}, "plan: no model; expected --model MODEL or --config FILE.yaml"},
+        Refused{{"tokenize"}, "tokenize: no tokenizer; expected --tokenizer PATH"},
+        Refused{{"generate", "--model", "m"},
+                "generate: no text; expected --prompt TEXT or --input FILE.jsonl"},
+        Refused{{"score", "--model", "m"}, "score: no text; expected --input FILE.jsonl"},
+        Refused{{"generate", "--prompt", "x"},
+                "generate: no model; expected --model MODEL, or model.path in a configuration"},
+        Refused{{"generate", "--model", "m", "--prompt", "x", "--input", "y"},
+                "generate: --prompt and --input are both given; expected one of them"},
+        Refused{{"generate", "--model", "m", "--prompt", "x", "--output", "y"},
+                "generate: --output goes with --input; a --prompt is answered on standard output"},
+        Refused{{"generate", "--model", "m", "--prompt", "x", "--quiet", "--verbose"},
+                "generate: --quiet and --verbose are both given; expected one of them"},
+        Refused{{"generate", "--model", "m", "--prompt", "x", "--top-p", "0"},
+                "sampling: top_p is 0; expected more than 0 and at most 1 (off)"},
+        Refused{{"generate", "--model", "m", "--prompt", "x", "--stop", ""},
+                "sampling: stop holds an empty text; expected at least one character"},
+        Refused{{"generate", "--model", "m", "--prompt"},
+                "--prompt: 1 required TEXT missing; see lockstep --help"}));
+
+}  // namespace
+}  // namespace lockstep
