@@ -44,7 +44,9 @@ class YamlReader {
 
   // Everything below `section`, which is "" or "model" or "model.shape".
   void ReadSection(const YamlNode& map, const std::string& section) {
-    for (const auto& [name, value] : map.members) {
+    for (std::size_t i = 0; i < map.keys.size(); ++i) {
+      const YamlNode& name = map.keys[i];
+      const YamlNode& value = map.items[i];
       const std::string path = Path(section, name);
       if (!seen_.insert(path).second)
         throw BadInput("{}: {} is given twice; keep one", Place(where_, name), path);

@@ -7,11 +7,18 @@ namespace lockstep {
 namespace {
 
 // Longer names are hostile input, not typing mistakes: their tail adds nothing but time.
-constexpr std::size_t kMaxNameBytes = 128;
+constexpr std::size_t kMaxNameBytes = 64;
 
 std::string_view LastPart(std::string_view name) {
   const auto dot = name.rfind('.');
   return dot == std::string_view::npos ? name : name.substr(dot + 1);
+}
+
+std::size_t CommonPrefix(std::string_view a, std::string_view b) {
+  const std::size_t shorter = std::min(a.size(), b.size());
+  std::size_t length = 0;
+  while (length < shorter && a[length] == b[length]) ++length;
+  return length;
 }
 
 }  // namespace
@@ -36,14 +43,18 @@ std::size_t EditDistance(std::string_view a, std::string_view b) {
 }
 
 std::string NearestName(std::string_view name, const std::vector<std::string>& candidates) {
-  std::string nearest;
+  if (candidates.empty()) return "";
+  std::string nearest = candidates.front();
   std::size_t least = std::numeric_limits<std::size_t>::max();
+  std::size_t longest_prefix = 0;
   for (const std::string& candidate : candidates) {
     // One more than a match of the whole name, so that an equal whole name wins.
     const std::size_t by_part = EditDistance(LastPart(name), LastPart(candidate)) + 1;
     const std::size_t distance = std::min(EditDistance(name, candidate), by_part);
-    if (distance >= least) continue;
+    const std::size_t prefix = CommonPrefix(name, candidate);
+    if (distance > least || (distance == least && prefix <= longest_prefix)) continue;
     least = distance;
+    longest_prefix = prefix;
     nearest = candidate;
   }
   return nearest;

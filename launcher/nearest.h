@@ -11,8 +11,9 @@ namespace lockstep {
 // turns one name into the other.
 std::size_t EditDistance(std::string_view a, std::string_view b);
 
-// The candidate most like `name`; the first of equals. A dotted name may also match by its last
-// part alone ("temprature" finds "sampling.temperature"). Empty when there are no candidates.
+// The candidate most like `name`; of equals the one that begins alike, then the first. A dotted
+// name may also match by its last part alone ("temprature" finds "sampling.temperature"). Empty
+// when there are no candidates.
 std::string NearestName(std::string_view name, const std::vector<std::string>& candidates);
 
 }  // namespace lockstep

@@ -49,12 +49,6 @@ class TreeBuilder : public YAML::EventHandler {
   void OnMapEnd() override { Close(); }
 
  private:
-  // A collection that is still being read; a map holds its key until the value comes.
-  struct Level {
-    YamlNode node;
-    std::vector<YamlNode> pending_key;
-  };
-
   [[noreturn]] void Refuse(const YAML::Mark& mark, std::string_view why) const {
     throw BadInput("{}:{}:{}: {}", where_, mark.line + 1, mark.column + 1, why);
   }
@@ -74,11 +68,11 @@ class TreeBuilder : public YAML::EventHandler {
     if (tag != "?" && !tag.empty()) RefuseTag(mark);
     if (levels_.size() == kMaxDepth)
       Refuse(mark, fmt::format("nested deeper than {} levels", kMaxDepth));
-    levels_.push_back({At(mark, kind), {}});
+    levels_.push_back(At(mark, kind));
   }
 
   void Close() {
-    YamlNode node = std::move(levels_.back().node);
+    YamlNode node = std::move(levels_.back());
     levels_.pop_back();
     Add(std::move(node));
   }
@@ -88,19 +82,14 @@ class TreeBuilder : public YAML::EventHandler {
       root_ = std::move(node);
       return;
     }
-    Level& level = levels_.back();
-    if (level.node.kind == YamlNode::Kind::kList) {
-      level.node.items.push_back(std::move(node));
-    } else if (level.pending_key.empty()) {
-      level.pending_key.push_back(std::move(node));
-    } else {
-      level.node.members.emplace_back(std::move(level.pending_key.back()), std::move(node));
-      level.pending_key.clear();
-    }
+    YamlNode& level = levels_.back();
+    const bool is_key =
+        level.kind == YamlNode::Kind::kMap && level.keys.size() == level.items.size();
+    (is_key ? level.keys : level.items).push_back(std::move(node));
   }
 
   std::string_view where_;
-  std::vector<Level> levels_;
+  std::vector<YamlNode> levels_;  // the collections that are still being read, outermost first
   YamlNode root_;
 };
 

@@ -2,7 +2,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace lockstep {
@@ -12,10 +11,10 @@ struct YamlNode {
   enum class Kind { kNull, kPlain, kQuoted, kList, kMap };
 
   Kind kind = Kind::kNull;
-  std::string text;                                    // of kPlain and kQuoted
-  std::vector<YamlNode> items;                         // of kList
-  std::vector<std::pair<YamlNode, YamlNode>> members;  // of kMap: key and value, as written
-  int line = 1;                                        // both from 1
+  std::string text;             // of kPlain and kQuoted
+  std::vector<YamlNode> keys;   // of kMap, as written
+  std::vector<YamlNode> items;  // of kList; of kMap the values of its keys
+  int line = 1;                 // both from 1
   int column = 1;
 };
 
