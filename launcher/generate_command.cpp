@@ -48,7 +48,7 @@ class GenerateJob : public ModelJob {
     const bool finished = arguments_.prompt ? StreamPrompt(engine) : RunLines(engine);
     if (!finished) return ExitCode::kInterrupted;
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    if (ShowsProgress(arguments_.verbosity))
+    if (ShowsStatistics(arguments_.verbosity))
       LogInfo("{} tokens in {:.2f} s ({:.1f} tokens/s)", token_count_, took.count(),
               static_cast<double>(token_count_) / took.count());
     return ExitCode::kOk;

@@ -1,6 +1,7 @@
 #include "launcher/nearest.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 namespace lockstep {
@@ -26,20 +27,24 @@ std::size_t CommonPrefix(std::string_view a, std::string_view b) {
 std::size_t EditDistance(std::string_view a, std::string_view b) {
   a = a.substr(0, kMaxNameBytes);
   b = b.substr(0, kMaxNameBytes);
-  std::vector<std::vector<std::size_t>> rows(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  // Row i: distances from the first i characters of a to the first j of b. Three rows are alive.
+  using Row = std::array<std::size_t, kMaxNameBytes + 1>;
+  std::array<Row, 3> rows;
   for (std::size_t i = 0; i <= a.size(); ++i) {
+    Row& row = rows[i % 3];
+    const Row& above = rows[(i + 2) % 3];
     for (std::size_t j = 0; j <= b.size(); ++j) {
       if (i == 0 || j == 0) {
-        rows[i][j] = i + j;
+        row[j] = i + j;
         continue;
       }
-      const std::size_t changed = rows[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-      rows[i][j] = std::min({rows[i - 1][j] + 1, rows[i][j - 1] + 1, changed});
+      const std::size_t changed = above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      row[j] = std::min({above[j] + 1, row[j - 1] + 1, changed});
       if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        rows[i][j] = std::min(rows[i][j], rows[i - 2][j - 2] + 1);
+        row[j] = std::min(row[j], rows[(i + 1) % 3][j - 2] + 1);
     }
   }
-  return rows[a.size()][b.size()];
+  return rows[a.size() % 3][b.size()];
 }
 
 std::string NearestName(std::string_view name, const std::vector<std::string>& candidates) {

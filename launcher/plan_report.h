@@ -19,7 +19,7 @@ struct PlanReport {
   DType dtype = DType::kF32;
 };
 
-// One JSON object, as docs/commands.md describes it; with a line end.
+// One JSON object with a line end. Scripts rely on its fields: they may become more, never fewer.
 std::string PlanJson(const PlanReport& report);
 
 // The same as a table for people.

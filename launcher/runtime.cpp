@@ -151,16 +151,17 @@ int SpawnRanks(const Arguments& arguments, std::span<const std::string> argument
     const ShardPlan plan(model.spec, ranks);
     job.Prepare(model);
   }
-  if (ShowsProgress(arguments.verbosity) && ::isatty(STDERR_FILENO) != 0)
-    ::setenv(kTerminalVariable, "1", 1);
+  if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
   return SpawnWorld(ranks, arguments_given);
 }
 
 }  // namespace
 
-bool ShowsProgress(Verbosity verbosity) {
+bool ShowsStatistics(Verbosity verbosity) {
   if (verbosity == Verbosity::kVerbose) return true;
-  return verbosity == Verbosity::kNormal && StderrIsTerminal();
+  // Not for the ranks we start: their two outputs come by different ways, and the one that reports
+  // would land in the middle of the text.
+  return verbosity == Verbosity::kNormal && ::isatty(STDERR_FILENO) != 0;
 }
 
 int RunModelJob(const Arguments& arguments, std::span<const std::string> arguments_given,

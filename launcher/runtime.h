@@ -33,7 +33,8 @@ class ModelJob {
 int RunModelJob(const Arguments& arguments, std::span<const std::string> arguments_given,
                 ModelJob& job);
 
-// Whether a person wants to see how it goes: with --verbose, or on a terminal without --quiet.
-bool ShowsProgress(Verbosity verbosity);
+// Whether a person wants to see how it went: with --verbose, or on this process's own terminal
+// without --quiet.
+bool ShowsStatistics(Verbosity verbosity);
 
 }  // namespace lockstep

@@ -47,7 +47,7 @@ class ScoreJob : public ModelJob {
     }
     output.Commit();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    if (ShowsProgress(arguments_.verbosity))
+    if (ShowsStatistics(arguments_.verbosity))
       LogInfo("{} tokens of {} texts in {:.2f} s ({:.1f} tokens/s)", token_count, requests_.size(),
               took.count(), static_cast<double>(token_count) / took.count());
     return ExitCode::kOk;
