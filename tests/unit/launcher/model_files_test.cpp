@@ -11,7 +11,7 @@ namespace {
 using testing::HasSubstr;
 
 constexpr const char* kConfig = R"({
-  "model_type": "gpt_neox", "hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1,
+  "model_type": "gpt_neox", "hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1,
   "intermediate_size": 16, "vocab_size": 50, "max_position_embeddings": 32, "eos_token_id": 3})";
 
 class AModelFolder : public testing::Test {
