@@ -120,7 +120,7 @@ TEST(FailingRanks, NamesARankThatNeverJoins) {
 }
 
 TEST(FailingRanks, NoticesAPeerStoppedFromOutside) {
-  ChildProcess child({RANK_PROBE, "3", "loop", "0", "2"});
+  ChildProcess child(StartedProbe({"3", "loop", "0", "2"}));
   const auto pids = Pids(child);
   ASSERT_EQ(pids.size(), 4u);
   ASSERT_THAT(child.WaitForLine("step 3"), Not(IsEmpty()));
@@ -133,7 +133,7 @@ TEST(FailingRanks, NoticesAPeerStoppedFromOutside) {
 }
 
 TEST(FailingRanks, NamesARankKilledFromOutside) {
-  ChildProcess child({RANK_PROBE, "3", "loop"});
+  ChildProcess child(StartedProbe({"3", "loop"}));
   const auto pids = Pids(child);
   ASSERT_EQ(pids.size(), 4u);
   ASSERT_THAT(child.WaitForLine("step 3"), Not(IsEmpty()));
@@ -149,7 +149,7 @@ TEST(FailingRanks, NamesARankKilledFromOutside) {
 }
 
 TEST(FailingRanks, EndWithMpirun) {
-  ChildProcess child({RANK_PROBE, "2", "loop"});
+  ChildProcess child(StartedProbe({"2", "loop"}));
   const auto pids = Pids(child);
   ASSERT_EQ(pids.size(), 3u);
   ::kill(pids[0], SIGKILL);
@@ -160,7 +160,7 @@ TEST(FailingRanks, EndWithMpirun) {
 }
 
 TEST(FailingRanks, EndWithTheirParent) {
-  ChildProcess child({RANK_PROBE, "2", "loop"});
+  ChildProcess child(StartedProbe({"2", "loop"}));
   const auto pids = Pids(child);
   ASSERT_EQ(pids.size(), 3u);
   child.Signal(SIGKILL);

@@ -94,7 +94,7 @@ INSTANTIATE_TEST_SUITE_P(Signals, Interrupt,
 
 TEST_P(Interrupt, LetsTheRanksFinishTheirStep) {
   const auto& [ranks, signal_number] = GetParam();
-  ChildProcess child({RANK_PROBE, ranks, "loop"});
+  ChildProcess child(StartedProbe({ranks, "loop"}));
   ASSERT_THAT(child.WaitForLine("step 3"), Not(IsEmpty()));
   child.Signal(signal_number);
   const auto result = child.Wait();
@@ -106,7 +106,7 @@ TEST_P(Interrupt, LetsTheRanksFinishTheirStep) {
 
 TEST(SpawnedWorld, EndsAtOnceAtTheSecondInterrupt) {
   // The last rank does not take part any more, so that no step can be finished.
-  ChildProcess child({RANK_PROBE, "2", "late", "1"});
+  ChildProcess child(StartedProbe({"2", "late", "1"}));
   ASSERT_THAT(child.WaitForLine("step 4"), Not(IsEmpty()));
   child.Signal(SIGINT);
   ::usleep(300'000);
@@ -119,7 +119,7 @@ TEST(SpawnedWorld, EndsAtOnceAtTheSecondInterrupt) {
 
 TEST(SpawnedWorld, HearsAnInterruptThatComesWhileItStarts) {
   for (const int milliseconds : {5, 50, 100, 200, 400}) {
-    ChildProcess child({RANK_PROBE, "2", "loop"});
+    ChildProcess child(StartedProbe({"2", "loop"}));
     ::usleep(static_cast<unsigned>(milliseconds) * 1000);
     child.Signal(SIGTERM);
     const auto result = child.Wait();
@@ -130,7 +130,7 @@ TEST(SpawnedWorld, HearsAnInterruptThatComesWhileItStarts) {
 }
 
 TEST(SpawnedWorld, EndsQuietlyWhenItsReaderHasSeenEnough) {
-  ChildProcess child({RANK_PROBE, "2", "loop"});
+  ChildProcess child(StartedProbe({"2", "loop"}));
   ASSERT_THAT(child.WaitForLine("step 3"), Not(IsEmpty()));
   child.CloseOutput();
   const auto result = child.Wait();
