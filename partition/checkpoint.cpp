@@ -56,6 +56,24 @@ std::string OtherFiles(const fs::path& folder) {
   return text.empty() ? "nothing" : text + (cut ? ", …" : "");
 }
 
+// Slices come from the shard plan: one that does not fit its own shape is a mistake of ours.
+void CheckSlice(const TensorSlice& slice, const TensorView& destination) {
+  const int rank = slice.shape.rank();
+  LOCKSTEP_CHECK(rank == 1 || rank == 2, "a slice of {}", slice.shape.ToString());
+  const auto within = [](Range range, std::int64_t extent) {
+    return range.begin >= 0 && range.begin <= range.end && range.end <= extent;
+  };
+  LOCKSTEP_CHECK(
+      within(slice.rows, slice.shape[0]) && within(slice.columns, rank == 1 ? 1 : slice.shape[1]),
+      "rows [{}, {}), columns [{}, {}) of {}", slice.rows.begin, slice.rows.end,
+      slice.columns.begin, slice.columns.end, slice.shape.ToString());
+  const Shape expected =
+      rank == 1 ? Shape{slice.rows.size()} : Shape{slice.rows.size(), slice.columns.size()};
+  LOCKSTEP_CHECK(destination.shape() == expected && destination.dtype() != DType::kI32,
+                 "{} {} for a slice {}", Name(destination.dtype()), destination.shape().ToString(),
+                 expected.ToString());
+}
+
 }  // namespace
 
 struct Checkpoint::State {
@@ -161,26 +179,14 @@ std::vector<TensorInfo> Checkpoint::tensors() const {
 
 void Checkpoint::Read(const TensorSlice& slice, const TensorView& destination) const {
   const Entry& entry = state_->Require(slice);
-  const bool vector = slice.shape.rank() == 1;
-  const std::int64_t total_columns = vector ? 1 : slice.shape[1];
-  LOCKSTEP_CHECK(slice.shape.rank() == 1 || slice.shape.rank() == 2, "a slice of {}",
-                 slice.shape.ToString());
-  const auto within = [](Range range, std::int64_t extent) {
-    return range.begin >= 0 && range.begin <= range.end && range.end <= extent;
-  };
-  LOCKSTEP_CHECK(within(slice.rows, slice.shape[0]) && within(slice.columns, total_columns),
-                 "rows [{}, {}), columns [{}, {}) of {}", slice.rows.begin, slice.rows.end,
-                 slice.columns.begin, slice.columns.end, slice.shape.ToString());
-  const Shape expected =
-      vector ? Shape{slice.rows.size()} : Shape{slice.rows.size(), slice.columns.size()};
-  LOCKSTEP_CHECK(destination.shape() == expected && destination.dtype() != DType::kI32,
-                 "{} {} for a slice {}", Name(destination.dtype()), destination.shape().ToString(),
-                 expected.ToString());
-  StoredMatrix matrix{
-      .file = entry.file, .dtype = entry.info->dtype, .offset = entry.stored.offset};
+  CheckSlice(slice, destination);
   // A vector is copied as a matrix of one row.
-  matrix.column_stride = entry.stored.strides.back();
-  matrix.row_stride = vector ? matrix.column_stride : entry.stored.strides.front();
+  const bool vector = slice.shape.rank() == 1;
+  const StoredMatrix matrix{.file = entry.file,
+                            .dtype = entry.info->dtype,
+                            .offset = entry.stored.offset,
+                            .row_stride = entry.stored.strides.front(),
+                            .column_stride = entry.stored.strides.back()};
   CopyRectangle(matrix, vector ? Range{0, 1} : slice.rows, vector ? slice.rows : slice.columns,
                 destination);
   state_->bytes_read += static_cast<std::uint64_t>(slice.elements()) * SizeOf(matrix.dtype);

@@ -8,7 +8,7 @@ namespace lockstep {
 namespace {
 
 std::string ShardName(const std::string& tensor, const Json& value, std::string_view where) {
-  const std::string shard = value.is_string() ? value.get<std::string>() : "";
+  std::string shard = value.is_string() ? value.get<std::string>() : "";
   const bool plain = !shard.empty() && shard != "." && shard != ".." &&
                      shard.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
   if (!plain)

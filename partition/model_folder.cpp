@@ -127,7 +127,7 @@ fs::path FindInCache(const HubName& name) {
         "model {}: there is neither a folder {} nor the cached model {}; give the "
         "model's folder, or download it with {}",
         Quoted(name.repository), Quoted(name.repository), cached.string(), DownloadCommand(name));
-  const fs::path snapshot = cached / "snapshots" / CommitOf(cached, name);
+  fs::path snapshot = cached / "snapshots" / CommitOf(cached, name);
   if (!fs::is_directory(snapshot, ignored))
     throw BadInput(
         "model {}: the cache has no revision {} (looked for {} and {}); it has {}; use "
@@ -140,7 +140,7 @@ fs::path FindInCache(const HubName& name) {
 }  // namespace
 
 fs::path ResolveModel(std::string_view model) {
-  const fs::path folder(model);
+  fs::path folder(model);
   std::error_code ignored;
   if (fs::is_directory(folder, ignored)) return folder;
   if (fs::exists(folder, ignored))
