@@ -5,11 +5,11 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "launcher/arguments.h"
-#include "launcher/commands.h"
-#include "launcher/spawn.h"
-#include "launcher/streams.h"
-#include "launcher/world.h"
+#include "launcher/commands/commands.h"
+#include "launcher/commands/streams.h"
+#include "launcher/config/arguments.h"
+#include "launcher/world/spawn.h"
+#include "launcher/world/world.h"
 
 namespace lockstep {
 namespace {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares `lockstep tokenize` with the `tokenizers` package on many seeded strings.
 
-    python3 tests/golden/compare_tokenizers.py --lockstep build/release/launcher/lockstep \\
+    python3 tests/golden/compare_tokenizers.py --lockstep build/release/lockstep \\
         gpt2.tokenizer.json gpt-neox-20b.tokenizer.json
 
 For each tokenizer.json: token ids of --strings texts (mixed scripts, emoji, control characters,

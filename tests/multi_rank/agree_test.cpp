@@ -3,7 +3,7 @@
 #include <string>
 
 #include "core/activity.h"
-#include "launcher/world.h"
+#include "launcher/world/world.h"
 #include "tests/multi_rank/multi_rank.h"
 
 namespace lockstep::testing {

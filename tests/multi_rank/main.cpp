@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "core/log.h"
-#include "launcher/world.h"
+#include "launcher/world/world.h"
 #include "tests/multi_rank/multi_rank.h"
 
 namespace lockstep::testing {

@@ -1,4 +1,4 @@
-#include "launcher/arguments.h"
+#include "launcher/config/arguments.h"
 
 #include <vector>
 

@@ -1,4 +1,4 @@
-#include "launcher/config_yaml.h"
+#include "launcher/config/config_yaml.h"
 
 #include "expect_error.h"
 #include "tests/support/test_data.h"

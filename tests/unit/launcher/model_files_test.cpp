@@ -1,4 +1,4 @@
-#include "launcher/model_files.h"
+#include "launcher/commands/model_files.h"
 
 #include "core/file.h"
 #include "expect_error.h"

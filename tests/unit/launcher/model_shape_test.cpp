@@ -1,4 +1,4 @@
-#include "launcher/model_shape.h"
+#include "launcher/config/model_shape.h"
 
 #include "expect_error.h"
 

@@ -1,4 +1,4 @@
-#include "launcher/nearest.h"
+#include "launcher/config/nearest.h"
 
 #include <gtest/gtest.h>
 

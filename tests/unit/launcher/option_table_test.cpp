@@ -1,9 +1,9 @@
-#include "launcher/option_table.h"
+#include "launcher/config/option_table.h"
 
 #include <set>
 
 #include "expect_error.h"
-#include "launcher/config_yaml.h"
+#include "launcher/config/config_yaml.h"
 
 namespace lockstep {
 namespace {

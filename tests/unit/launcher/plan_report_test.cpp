@@ -1,4 +1,4 @@
-#include "launcher/plan_report.h"
+#include "launcher/commands/plan_report.h"
 
 #include "core/json.h"
 #include "expect_error.h"

@@ -1,4 +1,4 @@
-#include "launcher/rank_board.h"
+#include "launcher/world/rank_board.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include <string>
 
 #include "core/error.h"
-#include "launcher/child_watch.h"
+#include "launcher/world/child_watch.h"
 
 namespace lockstep {
 namespace {

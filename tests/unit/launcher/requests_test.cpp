@@ -1,4 +1,4 @@
-#include "launcher/requests.h"
+#include "launcher/commands/requests.h"
 
 #include <limits>
 

@@ -1,4 +1,4 @@
-#include "launcher/spawn.h"
+#include "launcher/world/spawn.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "launcher/streams.h"
+#include "launcher/commands/streams.h"
 
 #include "expect_error.h"
 #include "tests/support/test_data.h"

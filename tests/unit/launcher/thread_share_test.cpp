@@ -1,4 +1,4 @@
-#include "launcher/thread_share.h"
+#include "launcher/world/thread_share.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>

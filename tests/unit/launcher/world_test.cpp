@@ -1,4 +1,4 @@
-#include "launcher/world.h"
+#include "launcher/world/world.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "core/activity.h"
-#include "launcher/interrupt.h"
+#include "launcher/world/interrupt.h"
 
 namespace lockstep {
 namespace {

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "launcher/config/arguments.h"
+
+namespace lockstep {
+
+// One command each, in the file of its name. They return the process's exit code or throw Error.
+// arguments_given is the command line as it was, for the ranks that --tp starts.
+int RunGenerate(const Arguments& arguments, std::span<const std::string> arguments_given);
+int RunScore(const Arguments& arguments, std::span<const std::string> arguments_given);
+int RunTokenize(const Arguments& arguments);
+int RunPlan(const Arguments& arguments);
+
+}  // namespace lockstep

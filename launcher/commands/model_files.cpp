@@ -1,0 +1,79 @@
+#include "launcher/commands/model_files.h"
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "launcher/config/model_shape.h"
+#include "partition/config_json.h"
+#include "partition/model_folder.h"
+
+namespace lockstep {
+namespace {
+
+ModelSpec SpecOf(const std::filesystem::path& folder, const Options& options) {
+  const ModelSpec spec = LoadModelSpec(folder);
+  CheckAgreement(options.model.shape, spec, folder.string());
+  return spec;
+}
+
+// The id, or the first of a list of ids, that generation_config.json ends a text with.
+std::optional<std::int64_t> GenerationEos(const std::filesystem::path& folder) {
+  const auto path = folder / "generation_config.json";
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const Json config = ParseJson(ReadFile(path), path.string());
+  if (!config.is_object()) throw BadInput("{}: expected a JSON object", path.string());
+  constexpr std::string_view kName = "eos_token_id";
+  const auto found = config.find(kName);
+  if (found == config.end() || !found->is_array()) return FindInt(config, kName, path.string());
+  if (found->empty()) return std::nullopt;
+  return FindInt({{kName, found->front()}}, kName, path.string());
+}
+
+std::optional<std::int32_t> EosOf(const std::filesystem::path& folder, const ModelSpec& spec) {
+  const auto eos = GenerationEos(folder);
+  const auto chosen = eos ? eos : spec.eos_token;
+  // Such an id cannot come: transformers' defaults put 50256 into models with fewer rows.
+  if (!chosen || *chosen < 0 || *chosen >= spec.vocab_rows) return std::nullopt;
+  return static_cast<std::int32_t>(*chosen);
+}
+
+}  // namespace
+
+ModelFiles OpenModel(const Options& options) {
+  ModelFiles model;
+  model.folder = ResolveModel(options.model.path);
+  model.spec = SpecOf(model.folder, options);
+  model.eos_token = EosOf(model.folder, model.spec);
+  return model;
+}
+
+ModelSpec ReadSpec(const Arguments& arguments) {
+  const Options& options = arguments.options;
+  const std::string& where = arguments.config_file;
+  if (options.model.path.empty()) return SpecFromShape(options.model.shape, where);
+  // A model that the user names is meant; one that a configuration names may be elsewhere.
+  if (arguments.model_source == ModelSource::kFlag || !IsStated(options.model.shape))
+    return SpecOf(ResolveModel(options.model.path), options);
+  std::filesystem::path folder;
+  try {
+    folder = ResolveModel(options.model.path);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kBadInput) throw;
+    return SpecFromShape(options.model.shape, where);
+  }
+  return SpecOf(folder, options);
+}
+
+Tokenizer OpenTokenizer(const Options& options, const ModelFiles& model) {
+  const std::string& path = options.model.tokenizer;
+  const std::filesystem::path place = path.empty() ? model.folder : std::filesystem::path(path);
+  Tokenizer tokenizer = Tokenizer::Load(place);
+  if (tokenizer.vocab_size() > model.spec.vocab_rows)
+    throw BadInput(
+        "{}: the tokenizer has {} ids, but the model in {} has {} vocabulary rows; use the "
+        "tokenizer that the model was trained with",
+        place.string(), tokenizer.vocab_size(), model.folder.string(), model.spec.vocab_rows);
+  return tokenizer;
+}
+
+}  // namespace lockstep

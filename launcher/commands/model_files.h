@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "launcher/config/arguments.h"
+#include "partition/model_spec.h"
+#include "tokenizer/tokenizer.h"
+
+namespace lockstep {
+
+// What is known of a model before any weight is read.
+struct ModelFiles {
+  std::filesystem::path folder;
+  ModelSpec spec;
+  std::optional<std::int32_t> eos_token;  // of generation_config.json, else of config.json
+};
+
+// Finds the model, reads its configuration and compares it with options.model.shape.
+// Throws BadInput.
+ModelFiles OpenModel(const Options& options);
+
+// For plan: the checkpoint's config.json; where a configuration states a shape and its checkpoint
+// is not on this machine, that shape.
+ModelSpec ReadSpec(const Arguments& arguments);
+
+// Throws BadInput when it is missing, or has ids that the model has no rows for.
+Tokenizer OpenTokenizer(const Options& options, const ModelFiles& model);
+
+}  // namespace lockstep

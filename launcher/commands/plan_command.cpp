@@ -1,0 +1,19 @@
+#include "launcher/commands/commands.h"
+#include "launcher/commands/model_files.h"
+#include "launcher/commands/plan_report.h"
+#include "launcher/commands/streams.h"
+
+namespace lockstep {
+
+int RunPlan(const Arguments& arguments) {
+  const Options& options = arguments.options;
+  const auto ranks = static_cast<int>(options.parallel.tp.value_or(1));
+  const ShardPlan plan(ReadSpec(arguments), ranks);
+  const std::string& model = options.model.path;
+  const PlanReport report{plan, model.empty() ? arguments.config_file : model, options.model.dtype};
+  const bool json = arguments.plan_format == PlanFormat::kJson;
+  WriteStandardOutput(json ? PlanJson(report) : PlanTable(report));
+  return 0;
+}
+
+}  // namespace lockstep

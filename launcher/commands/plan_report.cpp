@@ -1,0 +1,154 @@
+#include "launcher/commands/plan_report.h"
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+// One rank's line.
+struct RankLine {
+  int rank = 0;
+  Range heads;
+  Range ffn_columns;
+  Range vocab_rows;
+  ParameterCount count;
+  std::int64_t weight_bytes = 0;
+  std::int64_t cache_bytes_per_token = 0;
+
+  std::int64_t unique() const { return count.total() - (rank == 0 ? 0 : count.replicated); }
+};
+
+struct Totals {
+  std::int64_t parameters = 0;
+  std::int64_t non_embedding = 0;
+};
+
+std::vector<RankLine> RankLines(const PlanReport& report) {
+  const ModelSpec& spec = report.plan.spec();
+  std::vector<RankLine> lines;
+  for (int rank = 0; rank < report.plan.rank_count(); ++rank) {
+    const RankSlices slices = report.plan.Slices(rank);
+    RankLine line{.rank = rank,
+                  .heads = slices.heads,
+                  .ffn_columns = slices.ffn_columns,
+                  .vocab_rows = slices.vocab_rows,
+                  .count = CountParameters(slices)};
+    line.weight_bytes = WeightBytes(line.count, report.dtype);
+    // A key and a value of each local head, in each layer.
+    line.cache_bytes_per_token = 2 * spec.layer_count * slices.local_heads() * spec.d_head() *
+                                 static_cast<std::int64_t>(SizeOf(report.dtype));
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+Totals Sum(const std::vector<RankLine>& lines) {
+  Totals totals;
+  for (const RankLine& line : lines) {
+    totals.parameters += line.unique();
+    // Nothing of the embedding or the head is replicated.
+    totals.non_embedding += line.unique() - line.count.embedding;
+  }
+  return totals;
+}
+
+std::int64_t ReducesPerBlock(const ModelSpec& spec) { return spec.parallel_residual ? 1 : 2; }
+
+OrderedJson Pair(Range range) { return {range.begin, range.end}; }
+
+OrderedJson ToJson(const RankLine& line) {
+  return {{"rank", line.rank},
+          {"heads", line.heads.size()},
+          {"ffn_columns", line.ffn_columns.size()},
+          {"vocab_rows", line.vocab_rows.size()},
+          {"parameters", line.count.total()},
+          {"unique_parameters", line.unique()},
+          {"replicated_parameters", line.count.replicated},
+          {"weight_bytes", line.weight_bytes},
+          {"cache_bytes_per_token", line.cache_bytes_per_token},
+          {"slices",
+           {{"heads", Pair(line.heads)},
+            {"ffn_columns", Pair(line.ffn_columns)},
+            {"vocab_rows", Pair(line.vocab_rows)}}}};
+}
+
+// 1234567 as "1,234,567".
+std::string Grouped(std::int64_t number) {
+  const std::string digits = fmt::format("{}", number);
+  std::string grouped;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) grouped += ',';
+    grouped += digits[i];
+  }
+  return grouped;
+}
+
+std::string Bytes(std::int64_t bytes) {
+  constexpr double kStep = 1024.0;
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; value >= kStep && unit + 1 < std::size(kUnits); ++unit) value /= kStep;
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+// "4 (0-3)"
+std::string Slice(Range range) {
+  return fmt::format("{} ({}-{})", range.size(), range.begin, range.end - 1);
+}
+
+std::string Heading(const PlanReport& report, const Totals& totals) {
+  const ModelSpec& spec = report.plan.spec();
+  std::string text = fmt::format(
+      "{}: {}, {} layers, d_model {}, {} heads of {}, d_ff {}, {} vocabulary rows, context {}\n",
+      report.model, spec.family == Family::kGptJ ? "GPT-J" : "GPT-NeoX", spec.layer_count,
+      spec.d_model, spec.head_count, spec.d_head(), spec.d_ff, spec.vocab_rows,
+      spec.context_tokens);
+  text +=
+      fmt::format("{} parameters, {} of them not in the embeddings; matrices in {}\n",
+                  Grouped(totals.parameters), Grouped(totals.non_embedding), Name(report.dtype));
+  return text +
+         fmt::format("{} all-reduces per token: 1 for the embedding and {} for each of {} blocks\n",
+                     report.plan.all_reduces_per_pass(), ReducesPerBlock(spec), spec.layer_count);
+}
+
+}  // namespace
+
+std::string PlanJson(const PlanReport& report) {
+  const std::vector<RankLine> lines = RankLines(report);
+  const Totals totals = Sum(lines);
+  const ModelSpec& spec = report.plan.spec();
+  OrderedJson ranks = OrderedJson::array();
+  for (const RankLine& line : lines) ranks.push_back(ToJson(line));
+  const OrderedJson object = {
+      {"model", report.model},
+      {"family", std::string(Name(spec.family))},
+      {"dtype", std::string(Name(report.dtype))},
+      {"tp", report.plan.rank_count()},
+      {"parameters", {{"total", totals.parameters}, {"non_embedding", totals.non_embedding}}},
+      {"all_reduces_per_token", report.plan.all_reduces_per_pass()},
+      {"all_reduces",
+       {{"embedding", 1}, {"per_block", ReducesPerBlock(spec)}, {"blocks", spec.layer_count}}},
+      {"ranks", std::move(ranks)}};
+  return object.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+}
+
+std::string PlanTable(const PlanReport& report) {
+  const std::vector<RankLine> lines = RankLines(report);
+  std::string text = Heading(report, Sum(lines)) + "\n";
+  constexpr const char* kRow = "{:>4}  {:>14}  {:>21}  {:>22}  {:>16}  {:>10}  {:>10}\n";
+  text += fmt::format(fmt::runtime(kRow), "rank", "heads", "ffn columns", "vocab rows",
+                      "parameters", "weights", "KV/token");
+  for (const RankLine& line : lines)
+    text += fmt::format(fmt::runtime(kRow), line.rank, Slice(line.heads), Slice(line.ffn_columns),
+                        Slice(line.vocab_rows), Grouped(line.count.total()),
+                        Bytes(line.weight_bytes), Bytes(line.cache_bytes_per_token));
+  return text;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+#include "launcher/config/options.h"
+#include "partition/model_spec.h"
+#include "server/session.h"
+#include "tokenizer/tokenizer.h"
+
+namespace lockstep {
+
+// The lines of generate's and score's input, as they were read and after they were checked.
+
+// One text to continue. After Prepare() request.tokens holds the prompt's tokens.
+struct GenerateRequest {
+  std::string where;  // "in.jsonl:3", for messages
+  Json id;            // a string or an integer, as given; else the request's index from 0
+  TextRequest request;
+};
+
+struct ScoreRequest {
+  std::string where;
+  Json id;
+  std::string text;
+  std::vector<std::int32_t> tokens;  // as given, or those of `text` after Prepare()
+};
+
+// Reads JSON lines; empty ones are skipped. Whatever a line of generate does not say is taken
+// from `defaults`. A line's random stream is its index, so that lines differ, unless it has a
+// seed of its own: then it is 0, so that the line stands for itself wherever it is.
+// Throws BadInput "where:line: ..." for a line that is no such object, a field that is unknown
+// (with the nearest known one), of the wrong type or out of range, and for no lines at all.
+std::vector<GenerateRequest> ParseGenerateLines(std::string_view text, std::string_view where,
+                                                const SamplingOptions& defaults);
+std::vector<ScoreRequest> ParseScoreLines(std::string_view text, std::string_view where);
+
+// Tokenizes, and checks that the tokens fit the model: ids within its vocabulary, a prompt and
+// at least one new token (score: the whole text) within its context. A request that gives
+// tokens gets their text as its prompt. Throws BadInput "where: ...".
+void Prepare(std::vector<GenerateRequest>& requests, const Tokenizer& tokenizer,
+             const ModelSpec& spec);
+// tokenizer may be null when no request has text.
+void Prepare(std::vector<ScoreRequest>& requests, const Tokenizer* tokenizer,
+             const ModelSpec& spec);
+
+// Whether score needs a tokenizer.
+bool HasText(const std::vector<ScoreRequest>& requests);
+
+// Lines of the output, with their line ends.
+std::string FormatResult(const GenerateRequest& request, const TextResult& result);
+std::string FormatScore(const ScoreRequest& request, const Score& score);
+
+}  // namespace lockstep

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "engine/engine.h"
+#include "launcher/commands/model_files.h"
+#include "launcher/config/arguments.h"
+
+namespace lockstep {
+
+// What a command does with a model, without the ranks: those are RunModelJob()'s. All of it
+// happens on rank 0, and Prepare() before that also in the process that starts the ranks.
+class ModelJob {
+ public:
+  virtual ~ModelJob() = default;
+
+  // Reads and checks everything that can be wrong with the input, so that it is said before any
+  // rank starts and any weight is read. Throws BadInput or EnvironmentError.
+  virtual void Prepare(const ModelFiles& model) = 0;
+
+  // After Prepare(): KV cache pages that the work needs, and ids that may be sampled.
+  virtual std::int64_t cache_pages() const = 0;
+  virtual std::int64_t sampled_vocab() const = 0;
+
+  // The work. Returns the exit code: 0, or that of an interrupt.
+  virtual ExitCode Run(Engine& engine) = 0;
+};
+
+// Brings the model up on the ranks that --tp asks for or mpirun has started, runs the job and
+// returns the process's exit code. arguments_given is the command line, for the ranks to repeat.
+int RunModelJob(const Arguments& arguments, std::span<const std::string> arguments_given,
+                ModelJob& job);
+
+// Whether a person wants to see how it went: with --verbose, or on this process's own terminal
+// without --quiet.
+bool ShowsStatistics(Verbosity verbosity);
+
+}  // namespace lockstep

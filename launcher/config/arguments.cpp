@@ -1,0 +1,306 @@
+#include "launcher/config/arguments.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/error.h"
+#include "launcher/config/config_yaml.h"
+#include "launcher/config/flags.h"
+#include "launcher/config/option_table.h"
+
+namespace lockstep {
+namespace {
+
+constexpr const char* kModelGroup = "Model";
+constexpr const char* kRunGroup = "How to run it";
+constexpr const char* kTextGroup = "Input and output";
+constexpr const char* kSamplingGroup = "Choosing tokens";
+constexpr const char* kConfigGroup = "Configuration";
+
+constexpr const char* kMainHelp =
+    "Text generation with GPT-J and GPT-NeoX (Pythia) models over many ranks.";
+constexpr const char* kMainFooter =
+    R"(MODEL is a folder with a Hugging Face checkpoint, org/name[@revision] in the local Hugging
+Face cache, or a configuration such as configs/pythia-1.4b.yaml. `lockstep COMMAND --help`
+explains a command.
+
+Exit codes: 0 well; 1 a defect of Lockstep; 2 bad input; 3 files, memory or MPI; 4 a rank failed;
+130 interrupted.)";
+
+constexpr const char* kGenerateFooter = R"(Examples:
+  lockstep generate --model EleutherAI/pythia-1.4b --tp 2 --prompt "Once upon a time"
+  lockstep generate --model ./gpt-j-6b --dtype bf16 --temperature 0.8 --top-p 0.95 \
+      --input prompts.jsonl --output texts.jsonl
+
+A line of the input is {"prompt": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like, and
+max_new_tokens, temperature, top_k, top_p, seed, stop and ignore_eos where it is to differ from
+the flags. The output has a line for each, in the same order:
+  {"id", "prompt", "text", "tokens", "finish_reason": "length" | "stop" | "eos"})";
+
+constexpr const char* kScoreFooter = R"(Example:
+  lockstep score --model EleutherAI/pythia-1.4b --input texts.jsonl --output scores.jsonl
+
+A line of the input is {"text": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like. The
+output has a line for each, in the same order:
+  {"id", "tokens", "logprobs": [null, ...], "top": [null, ...]}
+with the natural logarithm of each token's probability and the most likely token at its place.)";
+
+constexpr const char* kTokenizeFooter = R"(Examples:
+  echo '{"text": "Hello world"}' | lockstep tokenize --tokenizer ./pythia-70m
+  echo '{"tokens": [12092, 1533]}' | lockstep tokenize --tokenizer ./pythia-70m --decode
+
+Reads JSON lines from standard input and answers each at once on standard output.)";
+
+constexpr const char* kPlanFooter = R"(Examples:
+  lockstep plan --model configs/pythia-12b.yaml --tp 8 --dtype bf16
+  lockstep plan --model EleutherAI/pythia-1.4b --tp 3 --json
+
+Reads config.json, or the model.shape of a configuration, and no weights.)";
+
+// CLI11's help, in the words and with the spacing of the rest of the project.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() { column_width(28); }
+
+  std::string make_usage(const CLI::App* app, std::string) const override {
+    const bool command = app->get_parent() != nullptr;
+    return command ? fmt::format("Usage: lockstep {} [FLAGS]\n", app->get_name())
+                   : "Usage: lockstep COMMAND [FLAGS]\n";
+  }
+};
+
+// CLI11 puts two empty lines between groups.
+std::string HelpText(const CLI::App& app) {
+  std::string text = app.help();
+  for (auto at = text.find("\n\n\n"); at != std::string::npos; at = text.find("\n\n\n", at))
+    text.erase(at, 1);
+  return text;
+}
+
+// CLI11 binds flags to variables: these, for all commands.
+struct Bindings {
+  OptionFlags flags;
+  std::string config;
+  std::vector<std::string> settings;
+  std::string prompt;
+  std::string input;
+  std::string output;
+  CLI::Option* prompt_option = nullptr;
+  bool print_config = false;
+  bool quiet = false;
+  bool verbose = false;
+  bool decode = false;
+  bool json = false;
+};
+
+using AllBindings = std::map<std::string, Bindings>;
+
+Bindings& AddCommand(CLI::App& app, AllBindings& all, const std::string& name,
+                     std::pair<const char*, const char*> help_and_footer) {
+  CLI::App& command = *app.add_subcommand(name, help_and_footer.first)->group("Commands");
+  command.footer(help_and_footer.second);
+  command.allow_extras();
+  return all[name];
+}
+
+void AddConfigFlags(CLI::App& command, Bindings& bound) {
+  command.add_option("--config", bound.config, "a YAML configuration; flags override it")
+      ->type_name("FILE.yaml")
+      ->take_last()
+      ->group(kConfigGroup);
+  command.add_option("--set", bound.settings, "sets one key of the configuration; may be repeated")
+      ->type_name("KEY.PATH=VALUE")
+      ->allow_extra_args(false)
+      ->group(kConfigGroup);
+  command.add_flag("--print-config", bound.print_config, "prints all keys as they are, and ends")
+      ->group(kConfigGroup);
+}
+
+void AddRunFlags(CLI::App& command, Bindings& bound) {
+  bound.flags.Add(command, kModelGroup,
+                  {{"--model", "model.path", "MODEL"},
+                   {"--tokenizer", "model.tokenizer", "PATH"},
+                   {"--dtype", "model.dtype", "fp32|bf16"}});
+  bound.flags.Add(command, kRunGroup,
+                  {{"--tp", "parallel.tp", "N"},
+                   {"--threads", "parallel.threads", "N"},
+                   {"--backend", "engine.backend", "cpu|reference"}});
+  command.add_flag("--quiet", bound.quiet, "says nothing but errors")->group(kRunGroup);
+  command.add_flag("--verbose", bound.verbose, "says what it does")->group(kRunGroup);
+  command.add_option("--input", bound.input, "JSON lines; - is standard input")
+      ->type_name("FILE")
+      ->take_last()
+      ->group(kTextGroup);
+  command.add_option("--output", bound.output, "where JSON lines go [standard output]")
+      ->type_name("FILE")
+      ->take_last()
+      ->group(kTextGroup);
+}
+
+void AddGenerate(CLI::App& app, AllBindings& all) {
+  Bindings& bound = AddCommand(app, all, "generate", {"Continues texts.", kGenerateFooter});
+  CLI::App& command = *app.get_subcommand("generate");
+  AddRunFlags(command, bound);
+  bound.prompt_option = command.add_option("--prompt", bound.prompt, "continues this text")
+                            ->type_name("TEXT")
+                            ->take_last()
+                            ->group(kTextGroup);
+  bound.flags.Add(command, kSamplingGroup,
+                  {{"--max-new-tokens", "sampling.max_new_tokens", "N"},
+                   {"--temperature", "sampling.temperature", "T"},
+                   {"--top-k", "sampling.top_k", "K"},
+                   {"--top-p", "sampling.top_p", "P"},
+                   {"--seed", "sampling.seed", "N"}});
+  bound.flags.AddStopFlags(command, kSamplingGroup);
+  AddConfigFlags(command, bound);
+}
+
+void AddScore(CLI::App& app, AllBindings& all) {
+  Bindings& bound = AddCommand(
+      app, all, "score", {"Gives the log-probability of each token of a text.", kScoreFooter});
+  CLI::App& command = *app.get_subcommand("score");
+  AddRunFlags(command, bound);
+  AddConfigFlags(command, bound);
+}
+
+void AddTokenize(CLI::App& app, AllBindings& all) {
+  Bindings& bound =
+      AddCommand(app, all, "tokenize", {"Turns text into token ids, and back.", kTokenizeFooter});
+  CLI::App& command = *app.get_subcommand("tokenize");
+  bound.flags.Add(command, kModelGroup, {{"--tokenizer", "model.tokenizer", "PATH"}});
+  command.add_flag("--decode", bound.decode, "token ids to text")->group(kTextGroup);
+}
+
+void AddPlan(CLI::App& app, AllBindings& all) {
+  Bindings& bound = AddCommand(app, all, "plan", {"Shows what each rank would hold.", kPlanFooter});
+  CLI::App& command = *app.get_subcommand("plan");
+  bound.flags.Add(command, kModelGroup,
+                  {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16"}});
+  bound.flags.Add(command, kRunGroup, {{"--tp", "parallel.tp", "N"}});
+  command.add_flag("--json", bound.json, "for programs")->group(kTextGroup);
+  AddConfigFlags(command, bound);
+}
+
+Command CommandOf(const std::string& name) {
+  if (name == "generate") return Command::kGenerate;
+  if (name == "score") return Command::kScore;
+  return name == "tokenize" ? Command::kTokenize : Command::kPlan;
+}
+
+bool NamesConfig(const std::string& model) {
+  std::error_code ignored;
+  return (model.ends_with(".yaml") || model.ends_with(".yml")) &&
+         !std::filesystem::is_directory(model, ignored);
+}
+
+// The configuration, then --set, then flags. A YAML given as --model is the configuration.
+void FillOptions(const Bindings& bound, Arguments& arguments) {
+  const std::string model = bound.flags.Given("--model");
+  arguments.config_file = bound.config;
+  if (NamesConfig(model)) {
+    if (!bound.config.empty())
+      throw BadInput("--model {} and --config {} are two configurations; give one", model,
+                     bound.config);
+    arguments.config_file = model;
+  }
+  Options& options = arguments.options;
+  if (!arguments.config_file.empty()) ApplyConfigFile(options, arguments.config_file);
+  for (const std::string& setting : bound.settings) ApplySetting(options, setting);
+  const std::string configured = options.model.path;
+  bound.flags.Apply(options);
+  if (NamesConfig(model)) {
+    options.model.path = configured;
+  } else if (!model.empty()) {
+    arguments.model_source = ModelSource::kFlag;
+  }
+}
+
+void CheckTexts(const Arguments& arguments, const Bindings& bound) {
+  const bool generate = arguments.command == Command::kGenerate;
+  const std::string_view name = generate ? "generate" : "score";
+  if (arguments.prompt && !arguments.input.empty())
+    throw BadInput("generate: --prompt and --input are both given; expected one of them");
+  if (!arguments.prompt && arguments.input.empty())
+    throw BadInput("{}: no text; expected {}--input FILE.jsonl", name,
+                   generate ? "--prompt TEXT or " : "");
+  if (arguments.prompt && !bound.output.empty())
+    throw BadInput(
+        "generate: --output goes with --input; a --prompt is answered on standard output");
+  if (arguments.options.model.path.empty())
+    throw BadInput("{}: no model; expected --model MODEL, or model.path in a configuration", name);
+  Validate(arguments.options.sampling.params, "sampling");
+  const auto& stop = arguments.options.sampling.stop;
+  if (std::find(stop.begin(), stop.end(), "") != stop.end())
+    throw BadInput("sampling: stop holds an empty text; expected at least one character");
+}
+
+void Check(const Arguments& arguments, const Bindings& bound) {
+  switch (arguments.command) {
+    case Command::kGenerate:
+    case Command::kScore: return CheckTexts(arguments, bound);
+    case Command::kTokenize:
+      if (arguments.options.model.tokenizer.empty())
+        throw BadInput("tokenize: no tokenizer; expected --tokenizer PATH");
+      return;
+    case Command::kPlan:
+      if (arguments.options.model.path.empty() && arguments.config_file.empty())
+        throw BadInput("plan: no model; expected --model MODEL or --config FILE.yaml");
+  }
+}
+
+CommandLine Resolve(const std::string& name, const Bindings& bound) {
+  Arguments arguments;
+  arguments.command = CommandOf(name);
+  FillOptions(bound, arguments);
+  if (bound.print_config) return {std::nullopt, PrintOptions(arguments.options)};
+  if (bound.prompt_option != nullptr && bound.prompt_option->count() > 0)
+    arguments.prompt = bound.prompt;
+  arguments.input = bound.input;
+  if (!bound.output.empty()) arguments.output = bound.output;
+  if (bound.quiet && bound.verbose)
+    throw BadInput("{}: --quiet and --verbose are both given; expected one of them", name);
+  if (bound.quiet) arguments.verbosity = Verbosity::kQuiet;
+  if (bound.verbose) arguments.verbosity = Verbosity::kVerbose;
+  if (bound.decode) arguments.direction = TokenizeDirection::kDecode;
+  if (bound.json) arguments.plan_format = PlanFormat::kJson;
+  Check(arguments, bound);
+  return {std::move(arguments), ""};
+}
+
+}  // namespace
+
+CommandLine ParseCommandLine(std::span<const std::string> arguments) {
+  CLI::App app(kMainHelp, "lockstep");
+  app.footer(kMainFooter);
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.set_help_flag("--help,-h", "shows this");
+  app.set_version_flag("--version", "lockstep " LOCKSTEP_VERSION, "shows the version");
+  app.allow_extras();
+  AllBindings all;
+  AddGenerate(app, all);
+  AddScore(app, all);
+  AddTokenize(app, all);
+  AddPlan(app, all);
+  // CLI11 takes them last first, without the program's name.
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  if (!reversed.empty()) reversed.pop_back();
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    return {std::nullopt, HelpText(app)};
+  } catch (const CLI::CallForVersion&) {
+    return {std::nullopt, app.version() + "\n"};
+  } catch (const CLI::ParseError& error) {
+    throw BadInput("{}; see lockstep --help", error.what());
+  }
+  RefuseLeftovers(app);
+  const auto commands = app.get_subcommands();
+  if (commands.empty())
+    throw BadInput("no command; expected generate, score, tokenize or plan; see lockstep --help");
+  if (commands.size() > 1)
+    throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
+                   commands[1]->get_name());
+  return Resolve(commands[0]->get_name(), all.at(commands[0]->get_name()));
+}
+
+}  // namespace lockstep

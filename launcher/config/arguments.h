@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "launcher/config/options.h"
+
+namespace lockstep {
+
+enum class Command { kGenerate, kScore, kTokenize, kPlan };
+enum class Verbosity { kQuiet, kNormal, kVerbose };
+enum class PlanFormat { kTable, kJson };
+enum class TokenizeDirection { kEncode, kDecode };
+enum class ModelSource { kConfig, kFlag };  // who named options.model.path
+
+// The command line, with the configuration it names read in.
+struct Arguments {
+  Command command = Command::kGenerate;
+  Options options;
+  std::string config_file;  // of --config; empty: none
+  ModelSource model_source = ModelSource::kConfig;
+  Verbosity verbosity = Verbosity::kNormal;
+
+  std::optional<std::string> prompt;  // generate
+  std::string input;                  // generate, score: a file, or "-" for standard input
+  std::string output = "-";           // a file, or "-" for standard output
+  TokenizeDirection direction = TokenizeDirection::kEncode;
+  PlanFormat plan_format = PlanFormat::kTable;
+};
+
+struct CommandLine {
+  std::optional<Arguments> run;  // empty: print `text` and end well
+  std::string text;              // of --help, --version and --print-config
+};
+
+// arguments[0] is the program's name. Throws BadInput in one line: for an unknown flag or command
+// with the nearest known one, for values of the wrong type, and for flags that contradict.
+CommandLine ParseCommandLine(std::span<const std::string> arguments);
+
+}  // namespace lockstep

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "launcher/config/option_table.h"
+
+namespace lockstep {
+
+// How the text of a value becomes a member's type, and back. Every type has
+//   T Parse(value)          throws BadInput naming it, what was found and what was expected
+//   std::string Print(T)    the YAML that gives the same T again
+//   std::string Expected()  completes "expected ..."
+
+[[noreturn]] void ThrowWrongValue(const ConfigValue& value, std::string_view expected);
+
+// Text in double quotes as YAML and JSON read it.
+std::string QuotedText(std::string_view text);
+
+struct IntegerType {
+  std::int64_t least;
+  std::int64_t most;
+
+  std::int64_t Parse(const ConfigValue& value) const;
+  std::string Print(std::int64_t value) const { return fmt::format("{}", value); }
+  std::string Expected() const { return fmt::format("an integer from {} to {}", least, most); }
+};
+
+struct SeedType {
+  std::uint64_t Parse(const ConfigValue& value) const;
+  std::string Print(std::uint64_t value) const { return fmt::format("{}", value); }
+  std::string Expected() const { return "an integer from 0 to 18446744073709551615"; }
+};
+
+struct NumberType {
+  double least;
+  double most;
+
+  double Parse(const ConfigValue& value) const;
+  std::string Print(double value) const { return fmt::format("{}", value); }
+  std::string Expected() const { return fmt::format("a number from {} to {}", least, most); }
+};
+
+struct FlagType {
+  bool Parse(const ConfigValue& value) const;
+  std::string Print(bool value) const { return value ? "true" : "false"; }
+  std::string Expected() const { return "true or false"; }
+};
+
+struct TextType {
+  std::string Parse(const ConfigValue& value) const;
+  std::string Print(const std::string& value) const { return QuotedText(value); }
+  std::string Expected() const { return "text"; }
+};
+
+// One text, or a list of them.
+struct TextListType {
+  std::vector<std::string> Parse(const ConfigValue& value) const;
+  std::string Print(const std::vector<std::string>& values) const;
+  std::string Expected() const { return "text or a list of texts"; }
+};
+
+template <typename T>
+struct ChoiceType {
+  std::vector<std::pair<std::string_view, T>> choices;
+
+  T Parse(const ConfigValue& value) const {
+    if (value.kind == ConfigValue::Kind::kPlain || value.kind == ConfigValue::Kind::kQuoted)
+      for (const auto& [name, choice] : choices)
+        if (value.text == name) return choice;
+    ThrowWrongValue(value, Expected());
+  }
+  std::string Print(T value) const {
+    for (const auto& [name, choice] : choices)
+      if (choice == value) return std::string(name);
+    return "null";
+  }
+  std::string Expected() const {
+    std::string names;
+    for (const auto& [name, choice] : choices) {
+      if (!names.empty()) names += " or ";
+      names += name;
+    }
+    return names;
+  }
+};
+
+}  // namespace lockstep
