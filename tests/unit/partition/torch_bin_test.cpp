@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "partition/checkpoint.h"
 #include "tests/support/message_of.h"
 #include "tests/support/test_data.h"
@@ -99,6 +101,33 @@ TEST(TorchBin, ReadsSlicesOfTransposedViews) {
   checkpoint.Read({"transposed", Shape{8, 6}, {3, 5}, {4, 6}},
                   TensorView(values.data(), DType::kF32, {2, 2}));
   EXPECT_THAT(values, ElementsAre(35 / 8.0f, 43 / 8.0f, 36 / 8.0f, 44 / 8.0f));
+}
+
+// Rows lie side by side in the file and are copied into columns, 4 MiB of the file at a time.
+TEST(TorchBin, ReadsTransposedMatricesOfSeveralTiles) {
+  constexpr std::int64_t kRows = 2500;
+  constexpr std::int64_t kColumns = 2000;
+  std::string storage(kRows * kColumns * sizeof(float), '\0');
+  for (std::int64_t i = 0; i < kRows * kColumns; ++i) {
+    const auto value = static_cast<float>(i);
+    std::memcpy(storage.data() + static_cast<std::size_t>(i) * sizeof value, &value, sizeof value);
+  }
+  const TemporaryFolder folder;
+  WriteText(folder / "pytorch_model.bin",
+            ZipBytes(TorchFiles(OneTensorPickle({.storage_elements = kRows * kColumns,
+                                                 .shape = {kRows, kColumns},
+                                                 .strides = {1, kRows}}),
+                                {storage})));
+  const auto checkpoint = Checkpoint::Open(folder.path());
+  const Range rows{1, kRows};
+  const Range columns{3, kColumns - 1};
+  std::vector<float> values(static_cast<std::size_t>(rows.size() * columns.size()));
+  checkpoint.Read({"weight", {kRows, kColumns}, rows, columns},
+                  TensorView(values.data(), DType::kF32, {rows.size(), columns.size()}));
+  std::size_t i = 0;
+  for (std::int64_t row = rows.begin; row < rows.end; ++row)
+    for (std::int64_t column = columns.begin; column < columns.end; ++column, ++i)
+      ASSERT_EQ(values[i], static_cast<float>(column * kRows + row)) << row << ", " << column;
 }
 
 TEST(TorchBin, ReadsParametersAndPassesOverWhatIsNoTensor) {
