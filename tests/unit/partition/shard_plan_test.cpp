@@ -140,7 +140,8 @@ TEST(ShardPlan, KeepsSlicesInsideTheirTensorsAndCoversThem) {
       ForEachSlice(plan.Slices(rank), [&](const TensorSlice& slice) {
         EXPECT_GE(slice.rows.begin, 0);
         EXPECT_LE(slice.rows.end, slice.shape[0]) << slice.name;
-        if (slice.shape.rank() == 2) EXPECT_LE(slice.columns.end, slice.shape[1]) << slice.name;
+        const std::int64_t columns = slice.shape.rank() == 2 ? slice.shape[1] : 1;
+        EXPECT_LE(slice.columns.end, columns) << slice.name;
         EXPECT_GT(slice.elements(), 0) << slice.name;
         covered += slice.elements();
       });
