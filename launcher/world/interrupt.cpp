@@ -18,7 +18,10 @@ void OnSignal(int signal_number) {
   g_requested.store(true);
   if (signal_number == SIGTERM) {
     g_terminated.store(true);
-    if (auto* mark = g_termination_mark.load()) mark->store(1);
+    if (auto* mark = g_termination_mark.load()) {
+      mark->store(1);
+      ::_exit(static_cast<int>(ExitCode::kInterrupted));
+    }
   }
   const bool urgent = signal_number == SIGINT || signal_number == SIGTERM;
   if (urgent && g_urgent.fetch_add(1) > 0) ::_exit(static_cast<int>(ExitCode::kInterrupted));

@@ -23,8 +23,9 @@ bool TerminationRequested();
 // As if a signal had come.
 void RequestInterrupt();
 
-// From now on SIGTERM also stores 1 here: how a rank leaves word that it was told to end and did
-// not die by itself. Null ends that. The mark outlives the process's use of it.
+// For a rank whose orders to stop come as SIGUSR1: from now on SIGTERM is mpirun ending what is
+// left of the world. It stores 1 here, so that the rank is not taken for the one that died by
+// itself, and ends the process at once. Null ends that. The mark outlives its use.
 void MarkTermination(std::atomic<std::uint32_t>* mark);
 
 }  // namespace lockstep

@@ -60,6 +60,7 @@ std::unique_ptr<Communicator> Join(const WorldConfig& config) {
   WorldOptions options;
   options.deadline_seconds = config.deadline_seconds;
   options.init_deadline_seconds = config.init_deadline_seconds;
+  options.max_message_bytes = config.max_message_bytes;
   return JoinWorld(options);
 }
 

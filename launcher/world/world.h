@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string_view>
 
@@ -14,7 +15,8 @@ namespace lockstep {
 struct WorldConfig {
   int expected_ranks = 0;             // what --tp says; 0: any
   double deadline_seconds = 60;       // comm.deadline_seconds: of every collective
-  double init_deadline_seconds = 60;  // comm.init_deadline_seconds: of joining
+  double init_deadline_seconds = 60;  // of joining
+  std::size_t max_message_bytes = std::size_t{1} << 30;  // see WorldOptions; tests lower it
 };
 
 // Whether mpirun or srun has started this process as one rank of a world (of one rank or more).

@@ -55,5 +55,6 @@ int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   lockstep::WorldConfig config;
   config.deadline_seconds = 20;
+  config.max_message_bytes = 1 << 20;  // so that the larger messages go in pieces
   return lockstep::RunWorld(config, lockstep::testing::RunTests);
 }

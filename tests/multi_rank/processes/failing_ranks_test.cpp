@@ -81,16 +81,16 @@ INSTANTIATE_TEST_SUITE_P(
         FailureCase{"KilledFirstRank", {"2", "kill", "0"}, 4, {"rank 0 on ", "killed by signal 9"}},
         FailureCase{"SilentExit", {"2", "exit", "1"}, 4, {"rank 1 on ", "exit code 7", "step 5"}},
         FailureCase{"AbsentPeer",
-                    {"3", "late", "1", "2"},
+                    {"3", "late", "1", "4"},
                     4,
-                    {"all-reduce of 400 bytes", "rank 1 on ", "did not arrive within 2 s",
+                    {"all-reduce of 400 bytes", "rank 1 on ", "did not arrive within 4 s",
                      "decoding (step 5)"}},
         FailureCase{"AnotherCollective",
-                    {"3", "drift", "1", "2"},
+                    {"3", "drift", "1", "4"},
                     1,
                     {"all-reduce", "drifted apart", "barrier"}},
         FailureCase{"AnotherSize",
-                    {"2", "size-drift", "1", "5"},
+                    {"2", "size-drift", "1", "10"},
                     1,
                     {"all-reduce", "drifted apart", "please report this"}},
         FailureCase{"AgreedByAll",
@@ -120,7 +120,7 @@ TEST(FailingRanks, NamesARankThatNeverJoins) {
 }
 
 TEST(FailingRanks, NoticesAPeerStoppedFromOutside) {
-  ChildProcess child(StartedProbe({"3", "loop", "0", "2"}));
+  ChildProcess child(StartedProbe({"3", "loop", "0", "4"}));
   const auto pids = Pids(child);
   ASSERT_EQ(pids.size(), 4u);
   ASSERT_THAT(child.WaitForLine("step 3"), Not(IsEmpty()));

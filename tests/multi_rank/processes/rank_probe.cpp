@@ -70,6 +70,7 @@ void Misbehave(Communicator& comm, const Order& order) {
 
 // The shape of a generation loop: rank 0 decides in its step message when all stop.
 int Generate(Communicator& comm, const Order& order) {
+  const Activity generating("decoding");
   SayPids(comm);
   for (int step = 0;; ++step) {
     Communicator::Bytes message(1, std::byte{InterruptRequested()});
@@ -131,11 +132,11 @@ int Main(int argc, char** argv) {
   if (order.mode == "unjoined" && std::getenv("OMPI_COMM_WORLD_RANK") == arguments.at(3)) {
     SleepFor(300);
   }
-  if (order.mode == "debug" || order.mode == "unjoined") order.mode = "sum";
   WorldConfig config;
+  if (order.mode == "unjoined") config.init_deadline_seconds = order.deadline_seconds;
+  if (order.mode == "debug" || order.mode == "unjoined") order.mode = "sum";
   config.expected_ranks = ranks;
   config.deadline_seconds = order.deadline_seconds;
-  config.init_deadline_seconds = order.deadline_seconds;
   return RunWorld(config, [&](Communicator& comm) { return Obey(comm, order); });
 }
 
