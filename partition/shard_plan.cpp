@@ -69,9 +69,11 @@ ShardPlan::ShardPlan(const ModelSpec& spec, int rank_count) : spec_(spec), rank_
   if (rank_count < 1)
     throw BadInput("shard plan: {} ranks; expected 1 to {}, the number of heads", rank_count,
                    spec.head_count);
-  if (rank_count > spec.head_count)
-    throw BadInput("shard plan: {} heads over {} ranks leaves {} ranks empty; use at most {} ranks",
-                   spec.head_count, rank_count, rank_count - spec.head_count, spec.head_count);
+  const std::int64_t empty = rank_count - spec.head_count;
+  if (empty > 0)
+    throw BadInput("shard plan: {} heads over {} ranks leaves {} {} empty; use at most {} ranks",
+                   spec.head_count, rank_count, empty, empty == 1 ? "rank" : "ranks",
+                   spec.head_count);
 }
 
 Range ShardPlan::Part(std::int64_t total, int parts, int index) {

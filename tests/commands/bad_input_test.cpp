@@ -118,7 +118,7 @@ TEST(BadInput, MoreRanksThanHeadsStartsNone) {
   const Outcome run = RunLockstep({"generate", "--model", model, "--tp", "6", "--prompt", "a"});
   EXPECT_EQ(run.exit_code, 2);
   EXPECT_EQ(run.errors,
-            "lockstep: error: shard plan: 5 heads over 6 ranks leaves 1 ranks empty; use at most "
+            "lockstep: error: shard plan: 5 heads over 6 ranks leaves 1 rank empty; use at most "
             "5 ranks\n");
 }
 
