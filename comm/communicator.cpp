@@ -6,6 +6,8 @@
 
 namespace lockstep {
 
+Tensor Communicator::AllocateReducible(Shape shape) { return Tensor::OnHost(DType::kF32, shape); }
+
 float SumTree(std::span<const float> values) {
   LOCKSTEP_CHECK(!values.empty(), "a sum of no ranks");
   std::vector<float> left(values.begin(), values.end());

@@ -41,6 +41,13 @@ class Communicator {
   // In place, ordered on the stream. Every rank gets the same bits, those of SumTree() below.
   virtual void AllReduceSum(const TensorView& x, Stream stream) = 0;
 
+  // Memory for fp32 values that AllReduceSum() will add: lies where the peers can reach it, if
+  // ranks share memory, so that nothing is copied on the way. Views of any part of it may be
+  // added; any other host memory may be, too. Host memory, aligned to 64 bytes, uninitialised.
+  // Not collective: ranks may allocate different shapes, and free them whenever no collective is
+  // running. The tensor may outlive the communicator. Throws EnvironmentError when there is none.
+  virtual Tensor AllocateReducible(Shape shape);
+
   // The ranks' messages in rank order, on every rank. Messages may differ in length.
   virtual std::vector<Bytes> AllGather(std::span<const std::byte> mine) = 0;
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <vector>
 
 namespace lockstep {
@@ -29,6 +30,16 @@ TEST(SelfCommunicator, RefusesToAddAnythingButFp32) {
   SelfCommunicator comm;
   BFloat16 x;
   EXPECT_THROW(comm.AllReduceSum(TensorView(&x, DType::kBF16, {1}), Stream{}), Error);
+}
+
+TEST(SelfCommunicator, AllocatesWhatItAddsInOrdinaryMemory) {
+  SelfCommunicator comm;
+  const Tensor x = comm.AllocateReducible({3, 5});
+  EXPECT_EQ(x.view().shape(), Shape({3, 5}));
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(x.view().data<float>()) % 64, 0u);
+  x.view().data<float>()[14] = 2.0f;
+  comm.AllReduceSum(x.view(), Stream{});
+  EXPECT_EQ(x.view().data<float>()[14], 2.0f);
 }
 
 TEST(SelfCommunicator, GathersItsOwnMessageOnly) {
