@@ -1,0 +1,138 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "engine/block_manager.h"
+
+namespace lockstep {
+
+struct SchedulerOptions {
+  std::int64_t max_sequences = 16;     // that have pages at the same time
+  std::int64_t max_step_tokens = 512;  // prompt and decode tokens of one step
+  // Of these, tokens of sequences that want logits at each: a row of logits is as long as the
+  // vocabulary, 128 rows of Pythia are 26 MB.
+  std::int64_t max_logit_tokens = 128;
+  std::int64_t page_count = 0;
+  std::int64_t page_tokens = 16;
+  PrefixCache prefix_cache = PrefixCache::kOn;
+};
+
+// Where a sequence wants logits: behind its last token, to choose the next one; or behind every
+// token of its prompt too, to say how likely they are. Then its prompt takes no pages from the
+// prefix cache, for these have no logits.
+enum class LogitRows : std::uint8_t { kLast, kAll };
+
+struct NewSequence {
+  std::int64_t id = 0;  // the caller's; unique among those that are not finished
+  std::vector<std::int32_t> tokens;
+  std::int64_t priority = 0;  // lower ones come earlier, see Scheduler
+  LogitRows rows = LogitRows::kLast;
+};
+
+// A sequence's part in a step: run tokens[start, start + count) and keep them in these pages.
+// The spans are good until the scheduler is changed.
+struct Chunk {
+  std::int64_t id = 0;
+  std::int64_t start = 0;
+  std::int64_t count = 0;
+  std::span<const std::int32_t> tokens;  // all that the sequence has
+  std::span<const std::int32_t> pages;
+
+  // Whether the step reaches the sequence's end, so that its next token can be chosen.
+  bool reaches_end() const { return start + count == static_cast<std::int64_t>(tokens.size()); }
+};
+
+struct SchedulerCounts {
+  std::int64_t preemptions = 0;
+  std::int64_t prefix_queries = 0;  // tokens of prompts that were looked up in the prefix cache
+  std::int64_t prefix_hits = 0;     // of these, tokens that were found
+};
+
+// Who computes what in the next step: continuous batching over a paged cache. It counts tokens and
+// pages, touches no device and never looks at a clock, so that a run can be repeated exactly.
+// docs/scheduler.md explains the rules; in short:
+// - Each sequence has a turn: its place in the order of arrival, plus kTurnsPerPriority for each
+//   level of priority. An earlier turn goes first everywhere, and nobody is admitted before
+//   someone with an earlier turn. So a sequence is overtaken by at most kTurnsPerPriority later
+//   ones per level, however long the stream of urgent ones: waiting is bounded.
+// - A step first gives every decoding sequence its token, then prompts what is left of the budget.
+// - Pages are taken when they are needed. When there are none, the running sequence of the latest
+//   turn gives up its own and waits again; it keeps its tokens and computes them anew.
+// None of this may change a token: that is the kernels' promise (docs/numerics.md).
+class Scheduler {
+ public:
+  static constexpr std::int64_t kTurnsPerPriority = 1000;
+
+  explicit Scheduler(const SchedulerOptions& options);
+
+  // The caller has made sure that the sequence at its longest fits the cache when it is alone.
+  void Submit(NewSequence sequence);
+  // Finished or cancelled: forgets the sequence. False when there is none of this id.
+  bool Remove(std::int64_t id);
+
+  // The next step; empty only when idle. Complete() must follow, once it has been computed.
+  std::vector<Chunk> Plan();
+  void Complete();
+
+  // A running sequence goes on with this token.
+  void Append(std::int64_t id, std::int32_t token);
+
+  bool idle() const { return waiting_.empty() && running_.empty(); }
+  std::int64_t waiting_count() const { return static_cast<std::int64_t>(waiting_.size()); }
+  std::int64_t running_count() const { return static_cast<std::int64_t>(running_.size()); }
+  std::span<const std::int32_t> Tokens(std::int64_t id) const;
+  const BlockManager& blocks() const { return blocks_; }
+  const SchedulerCounts& counts() const { return counts_; }
+
+ private:
+  using Turn = std::pair<std::int64_t, std::int64_t>;  // equal ones by arrival
+
+  struct Sequence {
+    std::int64_t id = 0;
+    std::vector<std::int32_t> tokens;
+    std::size_t prompt_size = 0;
+    LogitRows rows = LogitRows::kLast;
+    std::int64_t cached = 0;   // tokens whose keys and values are in the pages
+    std::int64_t planned = 0;  // tokens that this step adds
+    std::vector<std::int32_t> pages;
+    std::int64_t published = 0;  // how many of the pages
+    BlockManager::BlockId last_block = BlockManager::kBeginning;
+
+    std::int64_t pending() const {
+      return static_cast<std::int64_t>(tokens.size()) - cached - planned;
+    }
+  };
+  using Queue = std::map<Turn, Sequence>;
+
+  std::int64_t PagesFor(std::int64_t tokens) const;
+  void PlanDecodes();
+  void PlanPrompts();
+  void PlanLeftovers();
+  void Admit();
+  bool TryAdmit(Sequence& sequence);
+  std::int64_t PromisedPages() const;
+  bool IsBeingComputed(const Sequence& sequence, const BlockManager::Prefix& prefix) const;
+  std::int64_t FairShare(const Sequence& sequence) const;
+  void Give(Sequence& sequence, std::int64_t count);
+  void MakeRoom(const Sequence& sequence, std::int64_t tokens);
+  std::int64_t Room(const Sequence& sequence) const;
+  void PreemptLast();
+  void Publish(Sequence& sequence);
+
+  SchedulerOptions options_;
+  BlockManager blocks_;
+  Queue waiting_;
+  Queue running_;
+  std::unordered_map<std::int64_t, Turn> turns_;
+  std::int64_t arrivals_ = 0;
+  std::int64_t budget_ = 0;        // tokens that the step being planned can still take
+  std::int64_t logit_budget_ = 0;  // the same for those that want all their logits
+  SchedulerCounts counts_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,94 @@
+#include "engine/block_manager.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+using Tokens = std::vector<std::int32_t>;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+// Takes pages for the full blocks of a text and publishes them.
+Tokens Fill(BlockManager& blocks, const Tokens& text) {
+  BlockManager::Prefix prefix = blocks.Reuse(text);
+  for (std::size_t begin = 2 * prefix.pages.size(); begin + 2 <= text.size(); begin += 2) {
+    prefix.pages.push_back(blocks.Take());
+    prefix.last = blocks.Publish(prefix.pages.back(), prefix.last,
+                                 std::span(text).subspan(begin, 2));
+  }
+  return prefix.pages;
+}
+
+TEST(BlockManager, GivesTheLowestPagesFirstAndTakesThemBack) {
+  BlockManager blocks(3, 2, PrefixCache::kOn);
+  EXPECT_EQ(blocks.Take(), 0);
+  EXPECT_EQ(blocks.Take(), 1);
+  blocks.Release(Tokens{0});
+  EXPECT_EQ(blocks.available(), 2);
+  EXPECT_EQ(blocks.Take(), 0);
+  EXPECT_EQ(blocks.Take(), 2);
+  EXPECT_THROW(blocks.Take(), Error);
+  EXPECT_THROW(blocks.Release(Tokens{0, 0}), Error);
+}
+
+TEST(BlockManager, FindsTheLongestBeginning) {
+  BlockManager blocks(8, 2, PrefixCache::kOn);
+  const Tokens pages = Fill(blocks, {1, 2, 3, 4, 5, 6});
+  EXPECT_THAT(pages, ElementsAre(0, 1, 2));
+  EXPECT_THAT(blocks.Reuse(Tokens{1, 2, 3, 4, 9, 9}).pages, ElementsAre(0, 1));
+  EXPECT_THAT(blocks.Reuse(Tokens{1, 2, 3}).pages, ElementsAre(0));
+  EXPECT_THAT(blocks.Reuse(Tokens{3, 4, 5, 6}).pages, IsEmpty()) << "not at the beginning";
+  EXPECT_THAT(blocks.Reuse(Tokens{1}).pages, IsEmpty());
+  blocks.CheckConsistency();
+}
+
+TEST(BlockManager, KeepsPagesUntilTheyAreNeededTheLongestUnusedGoFirst) {
+  BlockManager blocks(4, 2, PrefixCache::kOn);
+  const Tokens first = Fill(blocks, {1, 2, 3, 4});
+  const Tokens second = Fill(blocks, {5, 6, 7, 8});
+  blocks.Release(first);
+  blocks.Release(second);
+  EXPECT_EQ(blocks.available(), 4);
+  const Tokens again = blocks.Reuse(Tokens{1, 2, 3, 4}).pages;
+  EXPECT_EQ(again, first);
+  EXPECT_EQ(blocks.available(), 2);
+  EXPECT_EQ(blocks.Take(), second[1]) << "a text's end goes before its beginning";
+  EXPECT_THAT(blocks.Reuse(Tokens{5, 6, 7, 8}).pages, ElementsAre(second[0]));
+  blocks.CheckConsistency();
+}
+
+TEST(BlockManager, AForgottenBlockIsNotFoundThroughItsOldNumber) {
+  BlockManager blocks(2, 2, PrefixCache::kOn);
+  const Tokens pages = Fill(blocks, {1, 2, 3, 4});
+  blocks.Release(std::span(pages).first(1));  // the end alone is still in use
+  EXPECT_EQ(blocks.Take(), pages[0]);         // now holds something else
+  EXPECT_THAT(blocks.Reuse(Tokens{1, 2, 3, 4}).pages, IsEmpty());
+  blocks.Publish(pages[0], BlockManager::kBeginning, Tokens{1, 2});
+  EXPECT_THAT(blocks.Reuse(Tokens{1, 2, 3, 4}).pages, ElementsAre(pages[0]));
+  blocks.CheckConsistency();
+}
+
+TEST(BlockManager, TheSameBlockComputedTwiceHasOneNumber) {
+  BlockManager blocks(4, 2, PrefixCache::kOn);
+  const std::int32_t one = blocks.Take(), two = blocks.Take();
+  const auto id = blocks.Publish(one, BlockManager::kBeginning, Tokens{1, 2});
+  EXPECT_EQ(blocks.Publish(two, BlockManager::kBeginning, Tokens{1, 2}), id);
+  blocks.Release(Tokens{two});
+  EXPECT_EQ(blocks.Take(), two) << "the copy is simply free";
+  EXPECT_THAT(blocks.Reuse(Tokens{1, 2}).pages, ElementsAre(one));
+}
+
+TEST(BlockManager, WithoutThePrefixCacheNothingIsFound) {
+  BlockManager blocks(4, 2, PrefixCache::kOff);
+  const Tokens pages = Fill(blocks, {1, 2, 3, 4});
+  EXPECT_THAT(blocks.Reuse(Tokens{1, 2, 3, 4}).pages, IsEmpty());
+  blocks.Release(pages);
+  EXPECT_EQ(blocks.Take(), 0);
+}
+
+}  // namespace
+}  // namespace lockstep

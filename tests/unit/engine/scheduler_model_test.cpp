@@ -1,0 +1,206 @@
+// The scheduler against a model of the device: a million random steps.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <set>
+
+#include "core/error.h"
+#include "engine/scheduler.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::int64_t kPageTokens = 4;
+
+// What stands for keys and values: a number that depends on all tokens up to a position, as they
+// do.
+std::uint64_t Mix(std::uint64_t before, std::int32_t token) {
+  std::uint64_t value = (before + 0x9E3779B97F4A7C15u) ^ static_cast<std::uint32_t>(token);
+  value *= 0xBF58476D1CE4E5B9u;
+  return value ^ (value >> 29);
+}
+
+class Device {
+ public:
+  explicit Device(std::int64_t pages) : slots_(static_cast<std::size_t>(pages * kPageTokens)) {}
+
+  // Whether the chunk finds behind it what it has to.
+  bool Holds(const Chunk& chunk) const {
+    std::uint64_t value = 0;
+    for (std::int64_t i = 0; i < chunk.start; ++i) {
+      value = Mix(value, chunk.tokens[static_cast<std::size_t>(i)]);
+      if (slots_[Slot(chunk, i)] != value) return false;
+    }
+    return true;
+  }
+
+  void Run(const Chunk& chunk) {
+    std::uint64_t value = 0;
+    for (std::int64_t i = 0; i < chunk.start + chunk.count; ++i) {
+      value = Mix(value, chunk.tokens[static_cast<std::size_t>(i)]);
+      if (i >= chunk.start) slots_[Slot(chunk, i)] = value;
+    }
+  }
+
+ private:
+  static std::size_t Slot(const Chunk& chunk, std::int64_t position) {
+    const std::int32_t page = chunk.pages[static_cast<std::size_t>(position / kPageTokens)];
+    return static_cast<std::size_t>(page * kPageTokens + position % kPageTokens);
+  }
+
+  std::vector<std::uint64_t> slots_;
+};
+
+// Random sequences through one scheduler, every step checked.
+class RandomRun {
+ public:
+  RandomRun(const SchedulerOptions& options, unsigned seed)
+      : options_(options), scheduler_(options), device_(options.page_count), random_(seed) {}
+
+  void Steps(std::int64_t count) {
+    for (std::int64_t step = 0; step < count && !testing::Test::HasFatalFailure(); ++step) {
+      if (live_.size() < 24 && Below(3) == 0) Submit();
+      if (!live_.empty() && Below(40) == 0) Forget(Any());
+      Step();
+      if (step % 256 == 0) scheduler_.blocks().CheckConsistency();
+    }
+  }
+
+  // No more come: all end, and every page is there again.
+  void Drain() {
+    while (!scheduler_.idle() && !testing::Test::HasFatalFailure()) Step();
+    ASSERT_TRUE(live_.empty());
+    scheduler_.blocks().CheckConsistency();
+    ASSERT_EQ(scheduler_.blocks().available(), options_.page_count);
+  }
+
+  const SchedulerCounts& counts() const { return scheduler_.counts(); }
+  std::int64_t longest_wait() const { return longest_wait_; }
+
+ private:
+  struct Live {
+    std::size_t longest = 0;
+    std::pair<std::int64_t, std::int64_t> turn;
+    std::int64_t priority = 0;
+    bool started = false;
+    std::int64_t overtaken = 0;  // by later ones, before it started
+    std::int64_t since = 0;  // the step of its last progress
+  };
+
+  std::int64_t Below(std::int64_t limit) {
+    return static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(limit));
+  }
+
+  std::int64_t Any() {
+    auto one = live_.begin();
+    std::advance(one, Below(static_cast<std::int64_t>(live_.size())));
+    return one->first;
+  }
+
+  // Few tokens and many common beginnings.
+  void Submit() {
+    NewSequence added{.id = next_id_++, .tokens = {}, .priority = Below(10) == 0 ? Below(3) - 1 : 0};
+    const std::int64_t size = 1 + Below(Below(4) == 0 ? 30 : 12);
+    const std::int64_t common = Below(size + 1);
+    for (std::int64_t i = 0; i < size; ++i)
+      added.tokens.push_back(static_cast<std::int32_t>(i < common ? i : Below(3)));
+    if (Below(8) == 0) added.rows = LogitRows::kAll;
+    const std::int64_t most = options_.page_count * kPageTokens;
+    const auto longest = static_cast<std::size_t>(std::min(size + 1 + Below(16), most));
+    const std::int64_t turn = added.id + added.priority * Scheduler::kTurnsPerPriority;
+    live_[added.id] = {.longest = longest,
+                       .turn = {turn, added.id},
+                       .priority = added.priority,
+                       .since = step_};
+    scheduler_.Submit(std::move(added));
+  }
+
+  void Forget(std::int64_t id) {
+    ASSERT_TRUE(scheduler_.Remove(id));
+    live_.erase(id);
+  }
+
+  void Step() {
+    ++step_;
+    const std::vector<Chunk> chunks = scheduler_.Plan();
+    ASSERT_EQ(chunks.empty(), live_.empty());
+    CheckPlan(chunks);
+    for (const Chunk& chunk : chunks) ASSERT_TRUE(device_.Holds(chunk)) << "sequence " << chunk.id;
+    for (const Chunk& chunk : chunks) device_.Run(chunk);
+    std::map<std::int64_t, std::size_t> ended;
+    for (const Chunk& chunk : chunks) {
+      Live& live = live_.at(chunk.id);
+      longest_wait_ = std::max(longest_wait_, step_ - live.since);
+      live.since = step_;
+      if (chunk.reaches_end()) ended[chunk.id] = chunk.tokens.size();
+    }
+    scheduler_.Complete();
+    for (const auto& [id, size] : ended) {
+      if (size + 1 >= live_.at(id).longest) {
+        Forget(id);
+      } else {
+        scheduler_.Append(id, static_cast<std::int32_t>(Below(3)));
+      }
+    }
+  }
+
+  void CheckPlan(const std::vector<Chunk>& chunks) {
+    std::int64_t tokens = 0;
+    for (const Chunk& chunk : chunks) {
+      ASSERT_GT(chunk.count, 0);
+      ASSERT_LE((chunk.start + chunk.count + kPageTokens - 1) / kPageTokens,
+                static_cast<std::int64_t>(chunk.pages.size()));
+      tokens += chunk.count;
+    }
+    ASSERT_LE(tokens, options_.max_step_tokens);
+    ASSERT_LE(scheduler_.running_count(), options_.max_sequences);
+    // Who starts now has an earlier turn than everybody who has not started yet.
+    std::pair<std::int64_t, std::int64_t> latest{-1'000'000'000, 0};
+    for (const Chunk& chunk : chunks) {
+      Live& live = live_.at(chunk.id);
+      if (std::exchange(live.started, true)) continue;
+      latest = std::max(latest, live.turn);
+      for (auto& [id, other] : live_)
+        if (!other.started && id < chunk.id) ++other.overtaken;
+    }
+    for (const auto& [id, live] : live_) {
+      ASSERT_TRUE(live.started || live.turn > latest) << id;
+      ASSERT_LE(live.overtaken, (live.priority + 1) * Scheduler::kTurnsPerPriority) << id;
+    }
+  }
+
+  SchedulerOptions options_;
+  Scheduler scheduler_;
+  Device device_;
+  std::minstd_rand random_;
+  std::map<std::int64_t, Live> live_;
+  std::int64_t next_id_ = 0;
+  std::int64_t step_ = 0;
+  std::int64_t longest_wait_ = 0;
+};
+
+TEST(SchedulerModel, AMillionRandomStepsLoseNoPageMixNoTextsAndStarveNobody) {
+  SchedulerCounts all;
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    SchedulerOptions options{.max_sequences = 1 + seed % 7,
+                             .max_step_tokens = 1 + 5 * (seed % 4),
+                             .max_logit_tokens = 1 + seed % 6,
+                             .page_count = 12 + seed % 3,
+                             .page_tokens = kPageTokens};
+    if (seed % 5 == 4) options.prefix_cache = PrefixCache::kOff;
+    SCOPED_TRACE(seed);
+    RandomRun run(options, seed);
+    run.Steps(50'000);
+    run.Drain();
+    if (HasFatalFailure()) return;
+    EXPECT_LT(run.longest_wait(), 20'000);
+    all.preemptions += run.counts().preemptions;
+    all.prefix_hits += run.counts().prefix_hits;
+  }
+  EXPECT_GT(all.preemptions, 1'000) << "or the pages were not scarce";
+  EXPECT_GT(all.prefix_hits, 100'000) << "or nothing was shared";
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,177 @@
+#include "engine/scheduler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+// (id, start, count) of each chunk.
+using Plan = std::vector<std::tuple<std::int64_t, std::int64_t, std::int64_t>>;
+
+Plan Shape(const std::vector<Chunk>& chunks) {
+  Plan plan;
+  for (const Chunk& chunk : chunks) plan.emplace_back(chunk.id, chunk.start, chunk.count);
+  return plan;
+}
+
+// Plans and completes a step; sequences that reach their end get token 7.
+Plan Step(Scheduler& scheduler) {
+  const std::vector<Chunk> chunks = scheduler.Plan();
+  const Plan plan = Shape(chunks);
+  std::vector<std::int64_t> ended;
+  for (const Chunk& chunk : chunks)
+    if (chunk.reaches_end()) ended.push_back(chunk.id);
+  scheduler.Complete();
+  for (const std::int64_t id : ended) scheduler.Append(id, 7);
+  return plan;
+}
+
+// Tokens that no other id has.
+NewSequence Make(std::int64_t id, std::size_t size, std::int64_t priority = 0) {
+  NewSequence sequence{.id = id, .tokens = std::vector<std::int32_t>(size), .priority = priority};
+  std::iota(sequence.tokens.begin(), sequence.tokens.end(), static_cast<std::int32_t>(1000 * id));
+  return sequence;
+}
+
+SchedulerOptions Sizes(std::int64_t sequences, std::int64_t step_tokens, std::int64_t pages) {
+  return {.max_sequences = sequences, .max_step_tokens = step_tokens, .page_count = pages,
+          .page_tokens = 4};
+}
+
+TEST(Scheduler, MixesPromptsWithDecodingWithinTheBudget) {
+  Scheduler scheduler(Sizes(4, 8, 100));
+  scheduler.Submit(Make(1, 3));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 0, 3)));
+  scheduler.Submit(Make(2, 12));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 3, 1), std::tuple(2, 0, 7)));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 4, 1), std::tuple(2, 7, 5)));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 5, 1), std::tuple(2, 12, 1)));
+}
+
+TEST(Scheduler, ALongPromptLeavesAQuarterToThoseBehindIt) {
+  Scheduler scheduler(Sizes(4, 8, 100));
+  scheduler.Submit(Make(1, 40));
+  scheduler.Submit(Make(2, 2));
+  scheduler.Submit(Make(3, 2));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 0, 6), std::tuple(2, 0, 2)));
+  EXPECT_THAT(Step(scheduler),
+              ElementsAre(std::tuple(1, 6, 6), std::tuple(2, 2, 1), std::tuple(3, 0, 1)));
+}
+
+TEST(Scheduler, NobodyOvertakesTheHeadOfTheQueue) {
+  Scheduler scheduler(Sizes(4, 100, 10));
+  scheduler.Submit(Make(1, 20));
+  scheduler.Submit(Make(2, 30));  // does not fit beside the first
+  scheduler.Submit(Make(3, 1));   // would
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 0, 20)));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 20, 1)));
+  scheduler.Remove(1);
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(2, 0, 30), std::tuple(3, 0, 1)));
+}
+
+TEST(Scheduler, LowerPrioritiesGoFirstButOnlySoFar) {
+  Scheduler scheduler(Sizes(1, 100, 100));
+  scheduler.Submit(Make(1, 1, 1));
+  scheduler.Submit(Make(2, 1, 0));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(2, 0, 1)));
+  // Urgent ones without end: the first still comes after kTurnsPerPriority of them.
+  for (std::int64_t id = 3; id < 3 + Scheduler::kTurnsPerPriority; ++id)
+    scheduler.Submit(Make(id, 1, 0));
+  std::int64_t overtaken = 0;
+  for (std::int64_t running = 2; running != 1; ++overtaken) {
+    scheduler.Remove(running);
+    running = std::get<0>(Step(scheduler).front());
+  }
+  EXPECT_LE(overtaken, Scheduler::kTurnsPerPriority);
+  EXPECT_FALSE(scheduler.idle());
+}
+
+TEST(Scheduler, ThePagesOfTheLatestAreTakenWhenThereAreNoOthers) {
+  SchedulerOptions options = Sizes(4, 100, 6);
+  options.prefix_cache = PrefixCache::kOff;
+  Scheduler scheduler(options);
+  scheduler.Submit(Make(1, 7));
+  scheduler.Submit(Make(2, 7));
+  while (scheduler.counts().preemptions == 0) Step(scheduler);
+  EXPECT_EQ(scheduler.running_count(), 1);
+  const std::size_t kept = scheduler.Tokens(2).size();
+  EXPECT_GT(kept, 7u) << "tokens are never lost";
+  Step(scheduler);
+  scheduler.Remove(1);
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(2, 0, kept))) << "computed anew";
+}
+
+TEST(Scheduler, ACommonBeginningIsComputedOnceEvenByThoseThatComeTogether) {
+  Scheduler scheduler(Sizes(4, 100, 100));
+  for (const std::int64_t id : {1, 2, 3}) {
+    NewSequence sequence = Make(1, 10);
+    sequence.id = id;
+    scheduler.Submit(sequence);
+  }
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 0, 10)));
+  EXPECT_THAT(Step(scheduler),
+              ElementsAre(std::tuple(1, 10, 1), std::tuple(2, 8, 2), std::tuple(3, 8, 2)));
+  EXPECT_EQ(scheduler.counts().prefix_hits, 16);
+  EXPECT_EQ(scheduler.blocks().page_count() - scheduler.blocks().available(), 2 + 3)
+      << "two shared pages, and each one's own";
+}
+
+TEST(Scheduler, ThePromptsLastTokenIsComputedEvenWhenAllIsCached) {
+  Scheduler scheduler(Sizes(4, 100, 100));
+  scheduler.Submit(Make(1, 8));
+  Step(scheduler);
+  Step(scheduler);
+  scheduler.Remove(1);
+  scheduler.Submit(Make(1, 8));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 4, 4)));
+}
+
+TEST(Scheduler, WhoWantsAllLogitsComputesTheWholePromptInSmallSteps) {
+  SchedulerOptions options = Sizes(4, 100, 100);
+  options.max_logit_tokens = 5;
+  Scheduler scheduler(options);
+  scheduler.Submit(Make(1, 8));
+  Step(scheduler);
+  scheduler.Remove(1);
+  NewSequence all = Make(1, 8);
+  all.rows = LogitRows::kAll;
+  scheduler.Submit(all);
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 0, 5)));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 5, 3)));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 8, 1)));
+}
+
+TEST(Scheduler, ForgetsWaitingAndRunningSequences) {
+  Scheduler scheduler(Sizes(1, 100, 10));
+  scheduler.Submit(Make(1, 9));
+  scheduler.Submit(Make(2, 9));
+  Step(scheduler);
+  EXPECT_TRUE(scheduler.Remove(1));
+  EXPECT_TRUE(scheduler.Remove(2));
+  EXPECT_FALSE(scheduler.Remove(2));
+  EXPECT_TRUE(scheduler.idle());
+  EXPECT_EQ(scheduler.blocks().available(), 10);
+  EXPECT_THAT(Step(scheduler), IsEmpty());
+}
+
+TEST(Scheduler, RefusesWhatItsOwnerGotWrong) {
+  Scheduler scheduler(Sizes(4, 100, 2));
+  scheduler.Submit(Make(1, 1));
+  EXPECT_THROW(scheduler.Submit(Make(1, 1)), Error);
+  EXPECT_THROW(scheduler.Submit(Make(2, 0)), Error);
+  EXPECT_THROW(scheduler.Append(1, 5), Error) << "it does not run yet";
+  scheduler.Remove(1);
+  scheduler.Submit(Make(3, 9));  // can never fit
+  EXPECT_THROW(scheduler.Plan(), Error);
+}
+
+}  // namespace
+}  // namespace lockstep
