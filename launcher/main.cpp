@@ -28,6 +28,7 @@ int Dispatch(const Arguments& arguments, const std::vector<std::string>& given) 
     case Command::kScore: return RunScore(arguments, given);
     case Command::kTokenize: return RunTokenize(arguments);
     case Command::kPlan: return RunPlan(arguments);
+    case Command::kBench: return RunBench(arguments, given);
   }
   return static_cast<int>(ExitCode::kInternal);
 }

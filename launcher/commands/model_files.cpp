@@ -37,6 +37,21 @@ std::optional<std::int32_t> EosOf(const std::filesystem::path& folder, const Mod
   return static_cast<std::int32_t>(*chosen);
 }
 
+// The checkpoint's folder; empty where the shape that a configuration states has to do.
+std::filesystem::path FindFolder(const Arguments& arguments) {
+  const ModelOptions& model = arguments.options.model;
+  if (model.path.empty()) return {};
+  // A model that the user names is meant; one that a configuration names may be elsewhere.
+  if (arguments.model_source == ModelSource::kFlag || !IsStated(model.shape))
+    return ResolveModel(model.path);
+  try {
+    return ResolveModel(model.path);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kBadInput) throw;
+    return {};
+  }
+}
+
 }  // namespace
 
 ModelFiles OpenModel(const Options& options) {
@@ -47,21 +62,21 @@ ModelFiles OpenModel(const Options& options) {
   return model;
 }
 
+ModelFiles OpenModel(const Arguments& arguments) {
+  if (arguments.weights == WeightChoice::kCheckpoint) return OpenModel(arguments.options);
+  const std::filesystem::path folder = FindFolder(arguments);
+  if (arguments.weights == WeightChoice::kRandomIfMissing && !folder.empty())
+    return OpenModel(arguments.options);
+  ModelFiles model;
+  model.spec = ReadSpec(arguments);
+  model.random_seed = 0;
+  return model;
+}
+
 ModelSpec ReadSpec(const Arguments& arguments) {
-  const Options& options = arguments.options;
-  const std::string& where = arguments.config_file;
-  if (options.model.path.empty()) return SpecFromShape(options.model.shape, where);
-  // A model that the user names is meant; one that a configuration names may be elsewhere.
-  if (arguments.model_source == ModelSource::kFlag || !IsStated(options.model.shape))
-    return SpecOf(ResolveModel(options.model.path), options);
-  std::filesystem::path folder;
-  try {
-    folder = ResolveModel(options.model.path);
-  } catch (const Error& error) {
-    if (error.code() != ExitCode::kBadInput) throw;
-    return SpecFromShape(options.model.shape, where);
-  }
-  return SpecOf(folder, options);
+  const std::filesystem::path folder = FindFolder(arguments);
+  if (folder.empty()) return SpecFromShape(arguments.options.model.shape, arguments.config_file);
+  return SpecOf(folder, arguments.options);
 }
 
 Tokenizer OpenTokenizer(const Options& options, const ModelFiles& model) {

@@ -15,11 +15,17 @@ struct ModelFiles {
   std::filesystem::path folder;
   ModelSpec spec;
   std::optional<std::int32_t> eos_token;  // of generation_config.json, else of config.json
+  // Set where the weights are made up of this seed: then there may be no folder.
+  std::optional<std::uint64_t> random_seed;
 };
 
 // Finds the model, reads its configuration and compares it with options.model.shape.
 // Throws BadInput.
 ModelFiles OpenModel(const Options& options);
+
+// The same where arguments.weights asks for the checkpoint's weights. Where it allows random ones
+// the shape of a configuration does, as for ReadSpec().
+ModelFiles OpenModel(const Arguments& arguments);
 
 // For plan: the checkpoint's config.json; where a configuration states a shape and its checkpoint
 // is not on this machine, that shape.

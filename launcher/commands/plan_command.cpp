@@ -11,7 +11,7 @@ int RunPlan(const Arguments& arguments) {
   const ShardPlan plan(ReadSpec(arguments), ranks);
   const std::string& model = options.model.path;
   const PlanReport report{plan, model.empty() ? arguments.config_file : model, options.model.dtype};
-  const bool json = arguments.plan_format == PlanFormat::kJson;
+  const bool json = arguments.report_format == ReportFormat::kJson;
   WriteStandardOutput(json ? PlanJson(report) : PlanTable(report));
   return 0;
 }

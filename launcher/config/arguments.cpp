@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "launcher/config/bench_flags.h"
 #include "launcher/config/config_yaml.h"
 #include "launcher/config/flags.h"
 #include "launcher/config/option_table.h"
@@ -16,6 +17,7 @@ constexpr const char* kRunGroup = "How to run it";
 constexpr const char* kTextGroup = "Input and output";
 constexpr const char* kSamplingGroup = "Choosing tokens";
 constexpr const char* kConfigGroup = "Configuration";
+constexpr const char* kBenchGroup = "What to measure";
 
 constexpr const char* kMainHelp =
     "Text generation with GPT-J and GPT-NeoX (Pythia) models over many ranks.";
@@ -57,6 +59,19 @@ constexpr const char* kPlanFooter = R"(Examples:
 
 Reads config.json, or the model.shape of a configuration, and no weights.)";
 
+constexpr const char* kBenchFooter = R"(KIND is what to measure:
+  decode   one sequence, token by token
+  prefill  prompts
+  batch    several sequences, token by token
+  comm     all-reduces between the ranks
+
+Examples:
+  lockstep bench decode --model configs/pythia-1.4b.yaml --dtype bf16 --tp 2 --threads 1
+  lockstep bench batch --model ./gpt-j-6b --dtype bf16 --batch 1,8,32 --json
+
+Where the checkpoint of a configuration is not on this machine, weights of its model.shape are
+made up: their values do not matter to the time.)";
+
 // CLI11's help, in the words and with the spacing of the rest of the project.
 class HelpFormatter : public CLI::Formatter {
  public:
@@ -91,6 +106,8 @@ struct Bindings {
   bool verbose = false;
   bool decode = false;
   bool json = false;
+  bool random_weights = false;
+  BenchFlags bench;
 };
 
 using AllBindings = std::map<std::string, Bindings>;
@@ -116,17 +133,27 @@ void AddConfigFlags(CLI::App& command, Bindings& bound) {
       ->group(kConfigGroup);
 }
 
-void AddRunFlags(CLI::App& command, Bindings& bound) {
-  bound.flags.Add(command, kModelGroup,
-                  {{"--model", "model.path", "MODEL"},
-                   {"--tokenizer", "model.tokenizer", "PATH"},
-                   {"--dtype", "model.dtype", "fp32|bf16"}});
+void AddRandomWeights(CLI::App& command, Bindings& bound) {
+  command.add_flag("--random-weights", bound.random_weights, "makes weights of this shape up")
+      ->group(kModelGroup);
+}
+
+void AddPlaceFlags(CLI::App& command, Bindings& bound) {
   bound.flags.Add(command, kRunGroup,
                   {{"--tp", "parallel.tp", "N"},
                    {"--threads", "parallel.threads", "N"},
                    {"--backend", "engine.backend", "cpu|reference"}});
   command.add_flag("--quiet", bound.quiet, "says nothing but errors")->group(kRunGroup);
   command.add_flag("--verbose", bound.verbose, "says what it does")->group(kRunGroup);
+}
+
+void AddRunFlags(CLI::App& command, Bindings& bound) {
+  bound.flags.Add(command, kModelGroup,
+                  {{"--model", "model.path", "MODEL"},
+                   {"--tokenizer", "model.tokenizer", "PATH"},
+                   {"--dtype", "model.dtype", "fp32|bf16"}});
+  AddRandomWeights(command, bound);
+  AddPlaceFlags(command, bound);
   command.add_option("--input", bound.input, "JSON lines; - is standard input")
       ->type_name("FILE")
       ->take_last()
@@ -181,7 +208,21 @@ void AddPlan(CLI::App& app, AllBindings& all) {
   AddConfigFlags(command, bound);
 }
 
+void AddBench(CLI::App& app, AllBindings& all) {
+  Bindings& bound = AddCommand(app, all, "bench",
+                               {"Measures speed beside what the machine can do.", kBenchFooter});
+  CLI::App& command = *app.get_subcommand("bench");
+  bound.bench.Add(command, kBenchGroup);
+  bound.flags.Add(command, kModelGroup,
+                  {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16"}});
+  AddRandomWeights(command, bound);
+  AddPlaceFlags(command, bound);
+  command.add_flag("--json", bound.json, "for programs")->group(kTextGroup);
+  AddConfigFlags(command, bound);
+}
+
 Command CommandOf(const std::string& name) {
+  if (name == "bench") return Command::kBench;
   if (name == "generate") return Command::kGenerate;
   if (name == "score") return Command::kScore;
   return name == "tokenize" ? Command::kTokenize : Command::kPlan;
@@ -243,8 +284,10 @@ void Check(const Arguments& arguments, const Bindings& bound) {
         throw BadInput("tokenize: no tokenizer; expected --tokenizer PATH");
       return;
     case Command::kPlan:
+    case Command::kBench:
       if (arguments.options.model.path.empty() && arguments.config_file.empty())
-        throw BadInput("plan: no model; expected --model MODEL or --config FILE.yaml");
+        throw BadInput("{}: no model; expected --model MODEL or --config FILE.yaml",
+                       arguments.command == Command::kPlan ? "plan" : "bench");
   }
 }
 
@@ -262,7 +305,12 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
   if (bound.quiet) arguments.verbosity = Verbosity::kQuiet;
   if (bound.verbose) arguments.verbosity = Verbosity::kVerbose;
   if (bound.decode) arguments.direction = TokenizeDirection::kDecode;
-  if (bound.json) arguments.plan_format = PlanFormat::kJson;
+  if (bound.json) arguments.report_format = ReportFormat::kJson;
+  if (arguments.command == Command::kBench) {
+    arguments.bench = bound.bench.Read();
+    arguments.weights = WeightChoice::kRandomIfMissing;
+  }
+  if (bound.random_weights) arguments.weights = WeightChoice::kRandom;
   Check(arguments, bound);
   return {std::move(arguments), ""};
 }
@@ -281,6 +329,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   AddScore(app, all);
   AddTokenize(app, all);
   AddPlan(app, all);
+  AddBench(app, all);
   // CLI11 takes them last first, without the program's name.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   if (!reversed.empty()) reversed.pop_back();
@@ -296,7 +345,8 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   RefuseLeftovers(app);
   const auto commands = app.get_subcommands();
   if (commands.empty())
-    throw BadInput("no command; expected generate, score, tokenize or plan; see lockstep --help");
+    throw BadInput(
+        "no command; expected generate, score, tokenize, plan or bench; see lockstep --help");
   if (commands.size() > 1)
     throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
                    commands[1]->get_name());

@@ -4,15 +4,17 @@
 #include <span>
 #include <string>
 
+#include "launcher/config/bench_options.h"
 #include "launcher/config/options.h"
 
 namespace lockstep {
 
-enum class Command { kGenerate, kScore, kTokenize, kPlan };
+enum class Command { kGenerate, kScore, kTokenize, kPlan, kBench };
 enum class Verbosity { kQuiet, kNormal, kVerbose };
-enum class PlanFormat { kTable, kJson };
+enum class ReportFormat { kTable, kJson };
 enum class TokenizeDirection { kEncode, kDecode };
 enum class ModelSource { kConfig, kFlag };  // who named options.model.path
+enum class WeightChoice { kCheckpoint, kRandom, kRandomIfMissing };
 
 // The command line, with the configuration it names read in.
 struct Arguments {
@@ -26,7 +28,9 @@ struct Arguments {
   std::string input;                  // generate, score: a file, or "-" for standard input
   std::string output = "-";           // a file, or "-" for standard output
   TokenizeDirection direction = TokenizeDirection::kEncode;
-  PlanFormat plan_format = PlanFormat::kTable;
+  ReportFormat report_format = ReportFormat::kTable;  // plan, bench
+  WeightChoice weights = WeightChoice::kCheckpoint;
+  BenchOptions bench;
 };
 
 struct CommandLine {

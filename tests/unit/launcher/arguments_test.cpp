@@ -107,7 +107,7 @@ TEST(ParseCommandLine, ReadsTheOtherCommands) {
   EXPECT_EQ(ArgumentsOf({"tokenize", "--tokenizer", "t"}).direction, TokenizeDirection::kEncode);
   const Arguments plan = ArgumentsOf({"plan", "--model", "m", "--json"});
   EXPECT_EQ(plan.command, Command::kPlan);
-  EXPECT_EQ(plan.plan_format, PlanFormat::kJson);
+  EXPECT_EQ(plan.report_format, ReportFormat::kJson);
 }
 
 TEST(ParseCommandLine, LetsSetOverrideYamlAndFlagsOverrideBoth) {
@@ -173,7 +173,7 @@ TEST_P(RefusedCommandLine, IsRefusedInOneLine) {
 INSTANTIATE_TEST_SUITE_P(
     ParseCommandLine, RefusedCommandLine,
     testing::Values(
-        Refused{{}, "no command; expected generate, score, tokenize or plan; see lockstep --help"},
+        Refused{{}, "no command; expected generate, score, tokenize, plan or bench; see lockstep --help"},
         Refused{{"genrate", "--model", "m"},
                 "unknown command \"genrate\"; the nearest is generate, all are generate, score, "
                 "tokenize, plan"},

@@ -1,0 +1,135 @@
+#include <algorithm>
+#include <cstring>
+
+#include "core/activity.h"
+#include "core/log.h"
+#include "launcher/commands/bench_report.h"
+#include "launcher/commands/bringup.h"
+#include "launcher/commands/commands.h"
+#include "launcher/commands/streams.h"
+#include "launcher/world/interrupt.h"
+#include "launcher/world/world.h"
+
+namespace lockstep {
+namespace {
+
+// Everybody's number on rank 0, in rank order.
+std::vector<double> GatherNumbers(Communicator& comm, double mine) {
+  std::vector<double> numbers;
+  for (const auto& bytes : comm.Gather(std::as_bytes(std::span<const double, 1>(&mine, 1)))) {
+    LOCKSTEP_CHECK(bytes.size() == sizeof(double), "{} bytes", bytes.size());
+    std::memcpy(&numbers.emplace_back(), bytes.data(), sizeof(double));
+  }
+  return numbers;
+}
+
+ElementBytes BytesOf(const Options& options) {
+  const auto bytes = static_cast<double>(SizeOf(options.model.dtype));
+  return {.matrices = bytes, .cache = bytes};
+}
+
+// The benchmark on one rank. All ranks go through the same rounds; within a case rank 0 leads and
+// the others work, as in any other command.
+class Bench {
+ public:
+  Bench(const Arguments& arguments, Communicator& comm)
+      : arguments_(arguments), comm_(comm), cases_(CasesOf(arguments.bench)) {}
+
+  ExitCode Run() {
+    Check();
+    Load();
+    const Activity doing("measuring");
+    Prepare();
+    for (std::int64_t round = 0; round <= arguments_.bench.rounds; ++round)
+      for (std::size_t index = 0; index < cases_.size(); ++index) RunOnce(round, index);
+    report_.weight_bytes = GatherNumbers(comm_, rank_.weight_bytes);
+    report_.peak_memory_bytes = GatherNumbers(comm_, PeakMemoryBytes());
+    if (comm_.rank() == 0) Print();
+    return ExitCode::kOk;
+  }
+
+ private:
+  const EngineLimits& limits() const { return arguments_.options.engine; }
+
+  void Check() {
+    Agree(comm_, "reading the model's configuration", [&] {
+      model_ = OpenModel(arguments_);
+      plan_.emplace(model_.spec, comm_.size());
+      CheckCases(cases_, limits().max_step_tokens, model_.spec);
+    });
+  }
+
+  void Load() {
+    std::int64_t pages = 0;
+    for (const BenchCase& one : cases_)
+      pages = std::max(pages, CachePagesOf(one, limits().max_step_tokens));
+    rank_ = LoadModel(arguments_, model_, pages, comm_);
+  }
+
+  void Prepare() {
+    const Options& options = arguments_.options;
+    const std::string& path = options.model.path;
+    report_ = {.kind = arguments_.bench.kind,
+               .model = path.empty() ? arguments_.config_file : path,
+               .weights = model_.random_seed ? "random" : "checkpoint",
+               .dtype = std::string(Name(options.model.dtype)),
+               .ranks = comm_.size(),
+               .threads = rank_.threads,
+               .ceilings = {},
+               .cases = {},
+               .weight_bytes = {},
+               .peak_memory_bytes = {}};
+    for (const BenchCase& one : cases_) report_.cases.emplace_back().what = one;
+  }
+
+  // Round 0 warms up and is not counted.
+  void RunOnce(std::int64_t round, std::size_t index) {
+    if (comm_.rank() != 0) return RunWorker(*rank_.decoder, comm_);
+    const BenchCase& one = cases_[index];
+    Engine engine(*rank_.decoder, comm_,
+                  {.max_sequences = one.sequences, .max_step_tokens = limits().max_step_tokens});
+    const auto seed = static_cast<std::uint64_t>(round) * cases_.size() + index;
+    const CaseSample sample = RunCase(engine, {.what = one,
+                                               .vocab_rows = model_.spec.vocab_rows,
+                                               .max_step_tokens = limits().max_step_tokens,
+                                               .seed = seed});
+    engine.Shutdown();
+    if (round > 0) Count(sample, report_.cases[index]);
+  }
+
+  void Count(const CaseSample& sample, CaseReport& report) const {
+    report.tokens_per_second.push_back(static_cast<double>(sample.tokens) / sample.seconds);
+    report.tokens = sample.tokens;
+    report.cost = {};
+    for (const std::vector<StepTokens>& step : sample.work)
+      report.cost += CostOfStep(*plan_, BytesOf(arguments_.options), step);
+  }
+
+  void Print() const {
+    const bool json = arguments_.report_format == ReportFormat::kJson;
+    WriteStandardOutput(json ? BenchJson(report_) : BenchText(report_));
+  }
+
+  const Arguments& arguments_;
+  Communicator& comm_;
+  std::vector<BenchCase> cases_;
+  ModelFiles model_;
+  std::optional<ShardPlan> plan_;
+  ModelRank rank_;
+  BenchReport report_;
+};
+
+}  // namespace
+
+int RunBench(const Arguments& arguments, std::span<const std::string> arguments_given) {
+  RankProgram program;
+  program.check = [&](int ranks) {
+    const ModelFiles model = OpenModel(arguments);
+    const ShardPlan plan(model.spec, ranks);
+    CheckCases(CasesOf(arguments.bench), arguments.options.engine.max_step_tokens, model.spec);
+  };
+  program.run = [&](Communicator& comm) { return Bench(arguments, comm).Run(); };
+  return RunOnRanks(arguments, arguments_given, program);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,96 @@
+#include "launcher/commands/bringup.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+
+#include "core/log.h"
+#include "launcher/commands/weight_source.h"
+#include "launcher/world/spawn.h"
+#include "launcher/world/thread_share.h"
+#include "launcher/world/world.h"
+#include "layers/weights.h"
+#include "partition/shard_plan.h"
+
+namespace lockstep {
+namespace {
+
+// Set for the ranks we start when our own standard error is a terminal: theirs is a pipe.
+constexpr const char* kTerminalVariable = "LOCKSTEP_STDERR_IS_TERMINAL";
+
+bool StderrIsTerminal() {
+  return ::isatty(STDERR_FILENO) != 0 || std::getenv(kTerminalVariable) != nullptr;
+}
+
+// A line on the terminal that counts the layers; nothing when nobody watches.
+LoadProgress ProgressLine(const Communicator& comm, Verbosity verbosity) {
+  if (comm.rank() != 0 || verbosity == Verbosity::kQuiet || !StderrIsTerminal()) return nullptr;
+  return [](std::int64_t done, std::int64_t all) {
+    const std::string line =
+        fmt::format("\rlockstep: loading weights {}/{}{}", done, all, done == all ? "\n" : "");
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+  };
+}
+
+struct LoadJob {
+  const Arguments& arguments;
+  const ModelFiles& model;
+  std::int64_t cache_pages;
+  Communicator& comm;
+};
+
+void LoadHere(const LoadJob& job, ModelRank& rank) {
+  const Options& options = job.arguments.options;
+  const ShardPlan plan(job.model.spec, job.comm.size());
+  const WeightSource source(job.model);
+  rank.backend = MakeBackend(options.engine.backend, rank.threads);
+  const RankSlices slices = plan.Slices(job.comm.rank());
+  ModelWeights weights = LoadWeights(slices, options.model.dtype, source.reader(), *rank.backend,
+                                     ProgressLine(job.comm, job.arguments.verbosity));
+  rank.read_bytes = source.bytes_read();
+  rank.weight_bytes =
+      static_cast<double>(WeightBytes(CountParameters(slices), options.model.dtype));
+  rank.decoder = std::make_unique<Decoder>(
+      plan, std::move(weights), *rank.backend, job.comm,
+      DecoderOptions{.cache_pages = job.cache_pages, .cache_dtype = options.model.dtype});
+}
+
+}  // namespace
+
+ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::int64_t cache_pages,
+                    Communicator& comm) {
+  const auto start = std::chrono::steady_clock::now();
+  ModelRank rank;
+  rank.threads = ThreadShare(comm, arguments.options.parallel.threads);
+  Agree(comm, "loading weights", [&] { LoadHere({arguments, model, cache_pages, comm}, rank); });
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  WriteLog(LogLevel::kDebug,
+           fmt::format("loaded in {:.2f} s; {:.1f} MB of KV cache, {} threads", took.count(),
+                       1e-6 * static_cast<double>(rank.decoder->cache().bytes()), rank.threads));
+  return rank;
+}
+
+double PeakMemoryBytes() {
+  struct rusage usage {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return 1024.0 * static_cast<double>(usage.ru_maxrss);
+}
+
+int RunOnRanks(const Arguments& arguments, std::span<const std::string> arguments_given,
+               const RankProgram& program) {
+  const Options& options = arguments.options;
+  const auto ranks = static_cast<int>(options.parallel.tp.value_or(0));
+  if (ranks > 1 && !InsideWorld()) {
+    program.check(ranks);
+    if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
+    return SpawnWorld(ranks, arguments_given);
+  }
+  const WorldConfig config{.expected_ranks = ranks,
+                           .deadline_seconds = options.comm.deadline_seconds,
+                           .init_deadline_seconds = options.comm.init_deadline_seconds};
+  return RunWorld(config, [&](Communicator& comm) { return static_cast<int>(program.run(comm)); });
+}
+
+}  // namespace lockstep

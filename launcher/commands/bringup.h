@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "comm/communicator.h"
+#include "launcher/commands/model_files.h"
+#include "launcher/config/arguments.h"
+#include "layers/decoder.h"
+
+namespace lockstep {
+
+// What commands that run a model on several ranks have in common.
+
+// What a rank holds while it lives. Members are destroyed last first: the decoder's weights
+// before the backend they live on.
+struct ModelRank {
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Decoder> decoder;
+  int threads = 1;
+  double weight_bytes = 0.0;
+  double read_bytes = 0.0;  // of the checkpoint
+};
+
+// Loads this rank's part of the model. Collective.
+ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::int64_t cache_pages,
+                    Communicator& comm);
+
+// The most memory this process has had so far.
+double PeakMemoryBytes();
+
+struct RankProgram {
+  // Throws for everything that can be wrong with the input. Called in the process that starts the
+  // ranks, so that bad input is one message, and keeps nothing: the ranks check for themselves.
+  std::function<void(int ranks)> check;
+  std::function<ExitCode(Communicator& comm)> run;  // on every rank
+};
+
+// Runs the program on the ranks that --tp asks for or mpirun has started and returns the process's
+// exit code. arguments_given is the command line, for the ranks to repeat.
+int RunOnRanks(const Arguments& arguments, std::span<const std::string> arguments_given,
+               const RankProgram& program);
+
+}  // namespace lockstep

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <memory>
+
+#include "launcher/commands/model_files.h"
+#include "partition/checkpoint.h"
+#include "partition/slice_reader.h"
+
+namespace lockstep {
+
+// Where a model's weights come from: its checkpoint, or nowhere when they are made up.
+class WeightSource {
+ public:
+  // Opens the checkpoint and reads no weights. Throws BadInput or EnvironmentError.
+  explicit WeightSource(const ModelFiles& model);
+
+  // Valid as long as this object.
+  const SliceReader& reader() const { return reader_; }
+
+  // Of the checkpoint, so far; 0 for weights that are made up.
+  double bytes_read() const;
+
+ private:
+  std::unique_ptr<Checkpoint> checkpoint_;  // the reader refers to it
+  SliceReader reader_;
+};
+
+}  // namespace lockstep
