@@ -16,18 +16,6 @@ constexpr double kRollCallAfterSeconds = 0.25;  // from here on a waiting rank a
 constexpr double kRollCallSeconds = 2;          // how long the caller waits for answers
 constexpr int kNumberBits = 12;                 // tags must stay below 2^15 to be portable
 
-std::string_view NameOf(Collective collective) {
-  switch (collective) {
-    case Collective::kAllReduce: return "all-reduce";
-    case Collective::kAllGather: return "all-gather";
-    case Collective::kGather: return "gather";
-    case Collective::kBroadcast: return "broadcast";
-    case Collective::kBarrier: return "barrier";
-    case Collective::kRollCall: return "roll call";
-  }
-  return "unknown collective";
-}
-
 template <typename... Args>
 CollectiveError Absence(fmt::format_string<Args...> format, Args&&... args) {
   return CollectiveError(ExitCode::kRankFailure, fmt::format(format, std::forward<Args>(args)...));

@@ -9,14 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "comm/collective.h"
 #include "comm/patience.h"
 #include "core/error.h"
 
 namespace lockstep {
-
-// Which collective a message belongs to. Part of the message's tag, so that ranks which have
-// drifted apart never take each other's messages for their own.
-enum class Collective : int { kAllReduce, kAllGather, kGather, kBroadcast, kBarrier, kRollCall };
 
 // Point-to-point messages for the collectives, all with the deadline of the collective they
 // belong to. Sends and receives are posted, then Wait() completes them together:

@@ -25,6 +25,15 @@ class Patience {
 
   // Waits a little. Call between polls.
   void Pause() {
+    Pause([] {
+      const timespec nap{0, kNapNanoseconds};
+      ::nanosleep(&nap, nullptr);
+    });
+  }
+
+  // The same with another way to sleep, for waits that can be ended from outside.
+  template <typename Sleep>
+  void Pause(const Sleep& sleep) {
     const double now = Now();
     // A gap means that this process was itself stopped: that is not the peers' fault.
     const double step = std::min(now - last_, kLongestStep);
@@ -36,8 +45,7 @@ class Patience {
       ::sched_yield();
       return;
     }
-    const timespec nap{0, kNapNanoseconds};
-    ::nanosleep(&nap, nullptr);
+    sleep();
   }
 
   double waited_seconds() const { return waited_; }

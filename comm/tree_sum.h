@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace lockstep {
+
+// Adds arrays of `count` floats, one of each rank, elementwise and in the order of SumTree()
+// (comm/communicator.h), and writes the sums to each of `sums`. Those may be among the arrays
+// that are added, but otherwise no two arrays may overlap.
+struct TreeSum {
+  std::span<const float* const> values;  // of ranks 0, 1, …; at least one
+  std::span<float* const> sums;
+  std::size_t count;
+};
+void AddInTree(const TreeSum& sum);
+
+}  // namespace lockstep

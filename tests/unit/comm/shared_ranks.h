@@ -1,0 +1,44 @@
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "comm/shared_communicator.h"
+#include "comm/shared_segment.h"
+
+namespace lockstep::testing {
+
+// Threads as the ranks of a host, over one mapping of one segment, so that a thread sanitizer
+// sees all they do to each other. The body's exceptions are returned, one text for each rank.
+inline std::vector<std::string> RunSharedRanks(
+    int ranks, const std::function<void(SharedCommunicator&)>& body) {
+  const auto segment = SharedSegment::Create(ranks);
+  std::vector<std::string> errors(static_cast<std::size_t>(ranks));
+  std::vector<std::unique_ptr<SharedCommunicator>> comms;
+  // All join before the first begins, as in a world of processes.
+  for (int rank = 0; rank < ranks; ++rank) {
+    std::vector<std::string> hosts(static_cast<std::size_t>(ranks), "here");
+    comms.push_back(std::make_unique<SharedCommunicator>(
+        SharedCommunicator::Parts{segment, {rank, 0, std::move(hosts)}, nullptr, nullptr}));
+    comms.back()->set_deadline_seconds(30);
+  }
+  std::vector<std::thread> threads;
+  for (std::size_t rank = 0; rank < comms.size(); ++rank) {
+    threads.emplace_back([&body, &error = errors[rank], comm = std::move(comms[rank])]() mutable {
+      try {
+        body(*comm);
+      } catch (const std::exception& caught) {
+        error = caught.what();
+      }
+      comm.reset();  // this rank is gone
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return errors;
+}
+
+}  // namespace lockstep::testing
