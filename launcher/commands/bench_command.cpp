@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "launcher/commands/bench_report.h"
 #include "launcher/commands/bringup.h"
+#include "launcher/commands/ceilings.h"
 #include "launcher/commands/commands.h"
 #include "launcher/commands/streams.h"
 #include "launcher/world/interrupt.h"
@@ -28,6 +29,44 @@ ElementBytes BytesOf(const Options& options) {
   return {.matrices = bytes, .cache = bytes};
 }
 
+// What the products of this format are made of.
+PeakKind PeakKindOf(const Options& options) {
+  return options.model.dtype == DType::kBF16 ? PeakKind::kBf16 : PeakKind::kFp32;
+}
+
+// A ceiling while one case ran, in bytes or operations a second.
+struct RateOf {
+  const CeilingName* name;
+  double rate;
+};
+
+std::vector<RateOf> Between(const std::vector<CeilingName>& names,
+                            const std::vector<double>& before, const std::vector<double>& after) {
+  std::vector<RateOf> rates;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    rates.push_back({&names[i], 1e9 * 0.5 * (before[i] + after[i])});
+  return rates;
+}
+
+// Of the memory, and of each unit that could do the work: fp32's where none knows the format.
+void AddShares(CaseReport& report, const std::vector<RateOf>& machine, double seconds,
+               PeakKind kind) {
+  const auto is_kind = [&](const RateOf& one) {
+    return !one.name->memory && one.name->kind == kind;
+  };
+  const bool known = std::any_of(machine.begin(), machine.end(), is_kind);
+  if (!known) kind = PeakKind::kFp32;
+  const double bytes = report.cost.weight_bytes + report.cost.cache_bytes;
+  const double operations = 2.0 * report.cost.multiply_adds;
+  std::size_t next = 0;
+  for (const RateOf& one : machine) {
+    if (!one.name->memory && !is_kind(one)) continue;
+    if (next == report.shares.size()) report.shares.push_back({one.name->name, {}});
+    const double work = one.name->memory ? bytes : operations;
+    report.shares[next++].samples.push_back(work / seconds / one.rate);
+  }
+}
+
 // The benchmark on one rank. All ranks go through the same rounds; within a case rank 0 leads and
 // the others work, as in any other command.
 class Bench {
@@ -40,10 +79,11 @@ class Bench {
     Load();
     const Activity doing("measuring");
     Prepare();
-    for (std::int64_t round = 0; round <= arguments_.bench.rounds; ++round)
-      for (std::size_t index = 0; index < cases_.size(); ++index) RunOnce(round, index);
+    for (std::size_t index = 0; index < cases_.size(); ++index) RunOnce(0, index);
     report_.weight_bytes = GatherNumbers(comm_, rank_.weight_bytes);
+    // Before the ceilings take memory of their own.
     report_.peak_memory_bytes = GatherNumbers(comm_, PeakMemoryBytes());
+    MeasureRounds();
     if (comm_.rank() == 0) Print();
     return ExitCode::kOk;
   }
@@ -82,9 +122,42 @@ class Bench {
     for (const BenchCase& one : cases_) report_.cases.emplace_back().what = one;
   }
 
+  // What the machine can do is measured before and after every case, because it may be another
+  // machine a few seconds later: neighbours come and go, virtual cores move.
+  void MeasureRounds() {
+    CeilingMeter meter(comm_, {.threads = rank_.threads, .memory_bytes = MeterBytes()});
+    for (const CeilingName& name : meter.names())
+      report_.ceilings.push_back({.name = name.name, .unit = name.unit, .samples = {}});
+    std::vector<double> before = meter.Measure();
+    Keep(before);
+    for (std::int64_t round = 1; round <= arguments_.bench.rounds; ++round)
+      for (std::size_t index = 0; index < cases_.size(); ++index) {
+        const CaseSample sample = RunOnce(round, index);
+        std::vector<double> after = meter.Measure();
+        Keep(after);
+        if (comm_.rank() == 0)
+          Count(sample, Between(meter.names(), before, after), report_.cases[index]);
+        before = std::move(after);
+      }
+  }
+
+  // As much as a step reads, within reason.
+  std::size_t MeterBytes() const {
+    constexpr double kLeast = 64e6;
+    constexpr double kMost = 512e6;
+    return static_cast<std::size_t>(std::clamp(rank_.weight_bytes, kLeast, kMost));
+  }
+
+  void Keep(const std::vector<double>& rates) {
+    for (std::size_t i = 0; i < rates.size(); ++i) report_.ceilings[i].samples.push_back(rates[i]);
+  }
+
   // Round 0 warms up and is not counted.
-  void RunOnce(std::int64_t round, std::size_t index) {
-    if (comm_.rank() != 0) return RunWorker(*rank_.decoder, comm_);
+  CaseSample RunOnce(std::int64_t round, std::size_t index) {
+    if (comm_.rank() != 0) {
+      RunWorker(*rank_.decoder, comm_);
+      return {};
+    }
     const BenchCase& one = cases_[index];
     Engine engine(*rank_.decoder, comm_,
                   {.max_sequences = one.sequences, .max_step_tokens = limits().max_step_tokens});
@@ -94,15 +167,17 @@ class Bench {
                                                .max_step_tokens = limits().max_step_tokens,
                                                .seed = seed});
     engine.Shutdown();
-    if (round > 0) Count(sample, report_.cases[index]);
+    return sample;
   }
 
-  void Count(const CaseSample& sample, CaseReport& report) const {
+  void Count(const CaseSample& sample, const std::vector<RateOf>& machine,
+             CaseReport& report) const {
     report.tokens_per_second.push_back(static_cast<double>(sample.tokens) / sample.seconds);
     report.tokens = sample.tokens;
     report.cost = {};
     for (const std::vector<StepTokens>& step : sample.work)
       report.cost += CostOfStep(*plan_, BytesOf(arguments_.options), step);
+    AddShares(report, machine, sample.seconds, PeakKindOf(arguments_.options));
   }
 
   void Print() const {
