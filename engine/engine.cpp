@@ -1,32 +1,33 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "core/error.h"
-#include "engine/page_pool.h"
-#include "engine/sampler.h"
+#include "engine/check_request.h"
+#include "engine/choose_token.h"
 #include "engine/step.h"
 
 namespace lockstep {
 namespace {
 
-// A request that has pages.
-struct Sequence {
+// A request in flight. Its tokens and pages are the scheduler's.
+struct Live {
   Request request;
-  std::vector<std::int32_t> tokens;  // prompt and what was generated
-  std::int64_t cached = 0;           // of these, how many are in the cache
-  std::vector<std::int32_t> pages;
+  std::vector<std::int32_t> ending;  // tokens that end it
+  std::int64_t generated = 0;
+  std::int64_t scored = 0;  // tokens of the prompt; after a preemption they are not scored again
+  std::vector<TokenLogprob> prompt_logprobs;  // of the prompt, from the second token on
 
-  std::int64_t pending() const { return static_cast<std::int64_t>(tokens.size()) - cached; }
-  std::int64_t generated() const {
-    return static_cast<std::int64_t>(tokens.size() - request.prompt.size());
-  }
+  bool scores_prompt() const { return request.prompt_logprobs.has_value(); }
 };
 
-std::int64_t TokensAtMost(const Request& request) {
-  return static_cast<std::int64_t>(request.prompt.size()) + request.sampling.max_new_tokens;
-}
+// What a row of logits is for.
+struct RowUse {
+  std::int64_t request = 0;
+  std::int32_t following = -1;  // the token of the prompt that it says something of; -1: choose
+};
 
 }  // namespace
 
@@ -34,203 +35,194 @@ struct Engine::Impl {
   Decoder& decoder;
   Communicator& communicator;
   EngineOptions options;
-  PagePool pages;
-  std::deque<Request> waiting;
-  std::vector<Sequence> running;
+  Scheduler scheduler;
+  std::unordered_map<std::int64_t, Live> live;
+  std::vector<TokenEvent> ready;  // of requests that need no computing
   bool shut_down = false;
 
   Impl(Decoder& decoder_in, Communicator& communicator_in, const EngineOptions& options_in)
       : decoder(decoder_in),
         communicator(communicator_in),
         options(options_in),
-        pages(decoder_in.cache().page_count()) {}
-
-  void CheckTokens(std::span<const std::int32_t> tokens, std::int64_t room_for) const {
-    const ModelSpec& spec = decoder.spec();
-    if (tokens.empty()) throw BadInput("the prompt has no tokens; expected at least one");
-    for (const std::int32_t token : tokens)
-      if (token < 0 || token >= spec.vocab_rows)
-        throw BadInput("token id {} is outside the vocabulary; expected 0 to {}", token,
-                       spec.vocab_rows - 1);
-    const auto count = static_cast<std::int64_t>(tokens.size());
-    if (count + room_for > spec.context_tokens)
-      throw BadInput("{} tokens do not fit the context of {} tokens{}; shorten the text", count,
-                     spec.context_tokens, room_for > 0 ? " together with a new one" : "");
+        scheduler({.max_sequences = options_in.max_sequences,
+                   .max_step_tokens = options_in.max_step_tokens,
+                   .page_count = decoder_in.cache().page_count(),
+                   .page_tokens = KvCache::kPageTokens,
+                   .prefix_cache = options_in.prefix_cache}) {
+    const std::int64_t rows = decoder.spec().vocab_rows;
+    if (options.sampled_vocab <= 0 || options.sampled_vocab > rows) options.sampled_vocab = rows;
   }
 
-  // First come, first served: the head of the queue waits for room, nobody overtakes it.
-  void Admit() {
-    while (!waiting.empty() && running.size() < static_cast<std::size_t>(options.max_sequences)) {
-      const std::int64_t needed = KvCache::PagesFor(TokensAtMost(waiting.front()));
-      if (needed > pages.free_count()) return;
-      Sequence sequence;
-      sequence.request = std::move(waiting.front());
-      sequence.tokens = sequence.request.prompt;
-      sequence.pages = pages.Take(needed);
-      running.push_back(std::move(sequence));
-      waiting.pop_front();
-    }
+  RequestLimits Limits() const {
+    return {.vocab_rows = decoder.spec().vocab_rows,
+            .sampled_vocab = options.sampled_vocab,
+            .context_tokens = decoder.spec().context_tokens,
+            .cache_tokens = decoder.cache().page_count() * KvCache::kPageTokens};
   }
 
-  // The sequences of this step, by index into running, with their token counts: those that
-  // decode first, then prompts as far as the budget goes.
-  std::vector<std::pair<std::size_t, std::int64_t>> Choose() const {
-    std::vector<std::pair<std::size_t, std::int64_t>> chosen;
-    std::int64_t budget = options.max_step_tokens;
-    for (const bool decoding : {true, false})
-      for (std::size_t i = 0; i < running.size(); ++i) {
-        if ((running[i].pending() == 1) != decoding || budget == 0) continue;
-        const std::int64_t count = std::min(budget, running[i].pending());
-        chosen.emplace_back(i, count);
-        budget -= count;
-      }
-    return chosen;
-  }
-
-  std::vector<RowResult> Execute(const StepMessage& message) {
-    Communicator::Bytes bytes = Flatten(message);
-    communicator.Broadcast(bytes);
-    return ExecuteStep(decoder, communicator, message);
-  }
-
+  void Submit(Request request);
   std::vector<TokenEvent> Step();
-  bool TakeToken(Sequence& sequence, const RowResult& row, std::vector<TokenEvent>& events);
-  Score ScoreTokens(std::span<const std::int32_t> tokens);
+  void AddRows(const Chunk& chunk, StepMessage& message, std::vector<RowUse>& uses) const;
+  std::vector<RowResult> Execute(const StepMessage& message);
+  void TakeRow(const RowUse& use, const RowResult& row, std::vector<TokenEvent>& events);
+  TokenEvent TakeToken(Live& one, const RowResult& row);
+  FinishReason FinishOf(const Live& one, std::int32_t token) const;
+  void End(std::int64_t id);
 };
 
-namespace {
-
-// Appends the next `count` pending tokens of a sequence to the batch.
-void AddRows(Batch& batch, const Sequence& sequence, std::int64_t count) {
-  const auto first = sequence.tokens.begin() + sequence.cached;
-  batch.sequences.push_back({.first_row = static_cast<std::int64_t>(batch.ids.size()),
-                             .token_count = count,
-                             .start = sequence.cached,
-                             .page_table = sequence.pages});
-  batch.ids.insert(batch.ids.end(), first, first + count);
+void Engine::Impl::Submit(Request request) {
+  FitRequest(request, Limits());
+  LOCKSTEP_CHECK(!live.contains(request.id), "there is a request {} already", request.id);
+  NewSequence sequence{.id = request.id,
+                       .tokens = request.prompt,
+                       .priority = request.priority,
+                       .rows = request.prompt_logprobs ? LogitRows::kAll : LogitRows::kLast};
+  // Nothing follows on the last token, so that nothing about it has to be computed.
+  if (request.only_scores()) sequence.tokens.pop_back();
+  if (sequence.tokens.empty()) {
+    ready.push_back({.request = request.id, .finish = FinishReason::kLength});
+    return;
+  }
+  Live one{.request = std::move(request), .ending = {}, .prompt_logprobs = {}};
+  one.ending = one.request.sampling.stop_tokens;
+  if (options.eos_token && !one.request.sampling.ignore_eos)
+    one.ending.push_back(*options.eos_token);
+  live.emplace(sequence.id, std::move(one));
+  scheduler.Submit(std::move(sequence));
 }
 
-}  // namespace
+void Engine::Impl::End(std::int64_t id) {
+  std::erase_if(ready, [&](const TokenEvent& event) { return event.request == id; });
+  scheduler.Remove(id);
+  live.erase(id);
+}
+
+std::vector<RowResult> Engine::Impl::Execute(const StepMessage& message) {
+  Communicator::Bytes bytes = Flatten(message);
+  communicator.Broadcast(bytes);
+  return ExecuteStep(decoder, communicator, message);
+}
+
+// A sequence's part of the batch, and the rows of logits that it is computed for.
+void Engine::Impl::AddRows(const Chunk& chunk, StepMessage& message,
+                           std::vector<RowUse>& uses) const {
+  const Live& one = live.at(chunk.id);
+  const auto first_row = static_cast<std::int64_t>(message.batch.ids.size());
+  const auto tokens = chunk.tokens.subspan(static_cast<std::size_t>(chunk.start),
+                                           static_cast<std::size_t>(chunk.count));
+  message.batch.ids.insert(message.batch.ids.end(), tokens.begin(), tokens.end());
+  message.batch.sequences.push_back({.first_row = first_row,
+                                     .token_count = chunk.count,
+                                     .start = chunk.start,
+                                     .page_table = {chunk.pages.begin(), chunk.pages.end()}});
+  const auto add = [&](std::int64_t position, const RowRequest& row, std::int32_t following) {
+    message.batch.logit_rows.push_back(first_row + position - chunk.start);
+    message.rows.push_back(row);
+    uses.push_back({chunk.id, following});
+  };
+  const std::vector<std::int32_t>& prompt = one.request.prompt;
+  const auto last = static_cast<std::int64_t>(prompt.size()) - 1;
+  if (one.scores_prompt())
+    for (auto position = std::max(chunk.start, one.scored);
+         position < std::min(chunk.start + chunk.count, last); ++position) {
+      const std::int32_t following = prompt[static_cast<std::size_t>(position + 1)];
+      add(position, RowForPrompt(one.request, following), following);
+    }
+  if (chunk.reaches_end() && !one.request.only_scores())
+    add(chunk.start + chunk.count - 1, RowForChoice(one.request, one.generated), -1);
+}
 
 std::vector<TokenEvent> Engine::Impl::Step() {
-  Admit();
+  std::vector<TokenEvent> events = std::exchange(ready, {});
   StepMessage message;
   message.vocab_limit = options.sampled_vocab;
-  std::vector<std::size_t> sampled;  // which sequence each row of logits belongs to
-  for (const auto& [index, count] : Choose()) {
-    Sequence& sequence = running[index];
-    AddRows(message.batch, sequence, count);
-    sequence.cached += count;
-    if (sequence.pending() > 0) continue;  // more of the prompt comes in the next step
-    message.batch.logit_rows.push_back(static_cast<std::int64_t>(message.batch.ids.size()) - 1);
-    message.rows.push_back({.whole_row = sequence.request.sampling.temperature > 0.0});
-    sampled.push_back(index);
-  }
-  if (message.batch.ids.empty()) return {};
+  std::vector<RowUse> uses;
+  for (const Chunk& chunk : scheduler.Plan()) AddRows(chunk, message, uses);
+  if (message.batch.ids.empty()) return events;
 
   const std::vector<RowResult> results = Execute(message);
-  std::vector<TokenEvent> events;
-  std::vector<std::size_t> finished;
-  for (std::size_t row = 0; row < results.size(); ++row)
-    if (TakeToken(running[sampled[row]], results[row], events)) finished.push_back(sampled[row]);
-  std::sort(finished.rbegin(), finished.rend());
-  for (const std::size_t index : finished) {
-    pages.Return(running[index].pages);
-    running.erase(running.begin() + static_cast<std::ptrdiff_t>(index));
-  }
+  scheduler.Complete();
+  for (std::size_t row = 0; row < results.size(); ++row) TakeRow(uses[row], results[row], events);
   return events;
 }
 
-// Adds the row's token to the sequence and reports it. True when the sequence has ended.
-bool Engine::Impl::TakeToken(Sequence& sequence, const RowResult& row,
-                             std::vector<TokenEvent>& events) {
-  const SamplingParams& sampling = sequence.request.sampling;
-  const auto position = static_cast<std::int64_t>(sequence.tokens.size());
-  const std::int32_t token =
-      sampling.temperature > 0.0 ? SampleToken(row.logits, sampling, position) : row.argmax;
-  sequence.tokens.push_back(token);
-  FinishReason finish = FinishReason::kNone;
-  if (token == options.eos_token && !sampling.ignore_eos) {
-    finish = FinishReason::kEos;
-  } else if (sequence.generated() == sampling.max_new_tokens) {
-    finish = FinishReason::kLength;
+void Engine::Impl::TakeRow(const RowUse& use, const RowResult& row,
+                           std::vector<TokenEvent>& events) {
+  Live& one = live.at(use.request);
+  if (use.following < 0) {
+    events.push_back(TakeToken(one, row));
+  } else {
+    one.prompt_logprobs.push_back(PromptLogprob(row, one.request, use.following));
+    const bool all = ++one.scored + 1 == static_cast<std::int64_t>(one.request.prompt.size());
+    if (!one.request.only_scores() || !all) return;
+    events.push_back({.request = use.request, .finish = FinishReason::kLength});
   }
-  events.push_back({sequence.request.id, token, finish});
-  return finish != FinishReason::kNone;
+  TokenEvent& event = events.back();
+  if (one.generated <= 1) event.prompt_logprobs = std::move(one.prompt_logprobs);
+  if (event.finish != FinishReason::kNone) End(use.request);
 }
 
-Score Engine::Impl::ScoreTokens(std::span<const std::int32_t> tokens) {
-  // A chunk's logits are [rows, vocabulary] floats: 128 rows of Pythia are 26 MB.
-  constexpr std::int64_t kChunkTokens = 128;
-  CheckTokens(tokens, 0);
-  Score score;
-  if (tokens.size() == 1) return score;
-  Sequence sequence;
-  sequence.tokens.assign(tokens.begin(), tokens.end() - 1);
-  sequence.pages = pages.Take(KvCache::PagesFor(sequence.pending()));
-  while (sequence.pending() > 0) {
-    StepMessage message;
-    message.vocab_limit = decoder.spec().vocab_rows;
-    const std::int64_t count =
-        std::min({sequence.pending(), kChunkTokens, options.max_step_tokens});
-    AddRows(message.batch, sequence, count);
-    for (std::int64_t row = 0; row < count; ++row) {
-      message.batch.logit_rows.push_back(row);
-      message.rows.push_back(
-          {.target = tokens[static_cast<std::size_t>(sequence.cached + row + 1)]});
-    }
-    sequence.cached += count;
-    for (const RowResult& row : Execute(message)) {
-      score.logprobs.push_back(static_cast<float>(row.target - row.log_sum_exp));
-      score.top.push_back(row.argmax);
-    }
-  }
-  pages.Return(sequence.pages);
-  return score;
+TokenEvent Engine::Impl::TakeToken(Live& one, const RowResult& row) {
+  const auto tokens = scheduler.Tokens(one.request.id);
+  const std::size_t prompt = one.request.prompt.size();
+  TokenEvent event = ChooseToken(row, one.request,
+                                 {.prompt = tokens.first(prompt),
+                                  .generated = tokens.subspan(prompt),
+                                  .ending = one.ending});
+  ++one.generated;
+  event.finish = FinishOf(one, event.token);
+  if (event.finish == FinishReason::kNone) scheduler.Append(event.request, event.token);
+  return event;
+}
+
+FinishReason Engine::Impl::FinishOf(const Live& one, std::int32_t token) const {
+  if (std::find(one.ending.begin(), one.ending.end(), token) != one.ending.end())
+    return token == options.eos_token ? FinishReason::kEos : FinishReason::kStop;
+  const bool enough = one.generated == one.request.sampling.max_new_tokens;
+  return enough ? FinishReason::kLength : FinishReason::kNone;
 }
 
 Engine::Engine(Decoder& decoder, Communicator& communicator, const EngineOptions& options)
     : impl_(std::make_unique<Impl>(decoder, communicator, options)) {
   LOCKSTEP_CHECK(communicator.rank() == 0, "the engine is rank 0's, this is rank {}",
                  communicator.rank());
-  const std::int64_t rows = decoder.spec().vocab_rows;
-  if (options.sampled_vocab <= 0 || options.sampled_vocab > rows)
-    impl_->options.sampled_vocab = rows;
 }
 
 Engine::~Engine() = default;
 
-void Engine::Submit(Request request) {
-  impl_->CheckTokens(request.prompt, 1);
-  Validate(request.sampling, "request");
-  const auto prompt = static_cast<std::int64_t>(request.prompt.size());
-  std::int64_t& budget = request.sampling.max_new_tokens;
-  budget = std::min(budget, impl_->decoder.spec().context_tokens - prompt);
-  const std::int64_t needed = KvCache::PagesFor(TokensAtMost(request));
-  if (needed > impl_->pages.page_count())
-    throw BadInput(
-        "a request of {} tokens needs {} pages of the KV cache, which has {}; "
-        "shorten it or enlarge the cache",
-        TokensAtMost(request), needed, impl_->pages.page_count());
-  impl_->waiting.push_back(std::move(request));
-}
+void Engine::Submit(Request request) { impl_->Submit(std::move(request)); }
 
-void Engine::Cancel(std::int64_t request) {
-  std::erase_if(impl_->waiting, [&](const Request& one) { return one.id == request; });
-  std::erase_if(impl_->running, [&](const Sequence& sequence) {
-    if (sequence.request.id != request) return false;
-    impl_->pages.Return(sequence.pages);
-    return true;
-  });
-}
+void Engine::Cancel(std::int64_t request) { impl_->End(request); }
 
-bool Engine::idle() const { return impl_->waiting.empty() && impl_->running.empty(); }
+bool Engine::idle() const { return impl_->live.empty() && impl_->ready.empty(); }
+
+EngineStatus Engine::status() const {
+  const Scheduler& scheduler = impl_->scheduler;
+  const std::int64_t pages = scheduler.blocks().page_count();
+  return {.waiting = scheduler.waiting_count(),
+          .running = scheduler.running_count(),
+          .pages = pages,
+          .pages_used = pages - scheduler.blocks().available(),
+          .counts = scheduler.counts()};
+}
 
 std::vector<TokenEvent> Engine::Step() { return impl_->Step(); }
 
 Score Engine::ScoreTokens(std::span<const std::int32_t> tokens) {
   LOCKSTEP_CHECK(idle(), "scoring while requests are in flight");
-  return impl_->ScoreTokens(tokens);
+  Request request;
+  request.prompt.assign(tokens.begin(), tokens.end());
+  request.prompt_logprobs = 0;
+  request.sampling.max_new_tokens = 0;
+  Submit(std::move(request));
+  Score score;
+  while (!idle())
+    for (const TokenEvent& event : Step())
+      for (const TokenLogprob& one : event.prompt_logprobs) {
+        score.logprobs.push_back(one.logprob);
+        score.top.push_back(one.top);
+      }
+  return score;
 }
 
 void Engine::Shutdown() {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -9,6 +8,7 @@
 
 #include "comm/communicator.h"
 #include "engine/request.h"
+#include "engine/scheduler.h"
 #include "layers/decoder.h"
 
 namespace lockstep {
@@ -16,9 +16,18 @@ namespace lockstep {
 struct EngineOptions {
   std::int64_t max_sequences = 16;     // decoded together
   std::int64_t max_step_tokens = 512;  // prompt and decode tokens of one step
-  // Ids from here on are padding of the vocabulary and are never sampled.
+  PrefixCache prefix_cache = PrefixCache::kOn;
+  // Ids from here on are padding of the vocabulary and are never sampled. 0: there is none.
   std::int64_t sampled_vocab = 0;
   std::optional<std::int32_t> eos_token = {};
+};
+
+struct EngineStatus {
+  std::int64_t waiting = 0;
+  std::int64_t running = 0;
+  std::int64_t pages = 0;       // of the KV cache
+  std::int64_t pages_used = 0;  // of these, pages that sequences use; the others can be had
+  SchedulerCounts counts;
 };
 
 // The part of the engine that decides, on rank 0. The other ranks run RunWorker() with the same
@@ -40,12 +49,13 @@ class Engine {
   void Cancel(std::int64_t request);
 
   bool idle() const;
+  EngineStatus status() const;
 
   // One iteration over the requests in flight: at most one new token for each.
   std::vector<TokenEvent> Step();
 
-  // Scores tokens in one pass over the model. Only while idle. Throws BadInput like Submit();
-  // here the whole context may be used.
+  // Scores tokens. Only while idle. Throws BadInput like Submit(); here the whole context may be
+  // used. The same as a request with prompt_logprobs and no new tokens.
   Score ScoreTokens(std::span<const std::int32_t> tokens);
 
   // Lets the workers return: the last call. Not done by the destructor, because after an error

@@ -1,10 +1,32 @@
 #include "engine/request.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
 
 namespace lockstep {
+namespace {
+
+void CheckPenalty(double value, std::string_view name, std::string_view where) {
+  if (!(value >= -2.0 && value <= 2.0))
+    throw BadInput("{}: {} is {}; expected -2 to 2, 0 is off", where, name, value);
+}
+
+void CheckTokenLists(const SamplingParams& params, std::string_view where) {
+  for (const auto& [token, bias] : params.logit_bias)
+    if (!(bias >= -100.0 && bias <= 100.0))
+      throw BadInput("{}: logit_bias of token {} is {}; expected -100 to 100", where, token, bias);
+  const auto& banned = params.banned_tokens;
+  const auto is_banned = [&](std::int32_t token) {
+    return std::find(banned.begin(), banned.end(), token) != banned.end();
+  };
+  const auto& allowed = params.allowed_tokens;
+  if (!allowed.empty() && std::all_of(allowed.begin(), allowed.end(), is_banned))
+    throw BadInput("{}: every one of allowed_tokens is in banned_tokens; no token is left", where);
+}
+
+}  // namespace
 
 void Validate(const SamplingParams& params, std::string_view where) {
   if (params.max_new_tokens < 1)
@@ -16,6 +38,17 @@ void Validate(const SamplingParams& params, std::string_view where) {
   if (!(params.top_p > 0.0 && params.top_p <= 1.0))
     throw BadInput("{}: top_p is {}; expected more than 0 and at most 1 (off)", where,
                    params.top_p);
+  if (!(params.min_p >= 0.0 && params.min_p <= 1.0))
+    throw BadInput("{}: min_p is {}; expected 0 (off) to 1", where, params.min_p);
+  if (!(params.repetition_penalty > 0.0 && std::isfinite(params.repetition_penalty)))
+    throw BadInput("{}: repetition_penalty is {}; expected more than 0, 1 is off", where,
+                   params.repetition_penalty);
+  CheckPenalty(params.presence_penalty, "presence_penalty", where);
+  CheckPenalty(params.frequency_penalty, "frequency_penalty", where);
+  if (params.min_tokens < 0 || params.min_tokens > params.max_new_tokens)
+    throw BadInput("{}: min_tokens is {}; expected 0 to max_new_tokens, which is {}", where,
+                   params.min_tokens, params.max_new_tokens);
+  CheckTokenLists(params, where);
 }
 
 std::string_view Name(FinishReason reason) {

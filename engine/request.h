@@ -1,22 +1,35 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lockstep {
 
-// How the next token is chosen from the logits. Defaults are greedy.
+// How the next token is chosen from the logits. Defaults are greedy. docs/sampling.md says in
+// which order the controls work and whose semantics each one has.
 struct SamplingParams {
   std::int64_t max_new_tokens = 128;
   double temperature = 0.0;  // 0: the most likely token, always
   std::int64_t top_k = 0;    // 0: off
   double top_p = 1.0;        // 1: off
+  double min_p = 0.0;        // 0: off
   // Random numbers are a pure function of (seed, stream, position): the same on any rank count,
   // in any batch, after any restart.
   std::uint64_t seed = 0;
   std::uint64_t stream = 0;
   bool ignore_eos = false;
+
+  double repetition_penalty = 1.0;  // 1: off; divides and multiplies; prompt and new tokens
+  double presence_penalty = 0.0;    // 0: off; subtracts once; new tokens
+  double frequency_penalty = 0.0;   // 0: off; subtracts for each time; new tokens
+  std::vector<std::pair<std::int32_t, double>> logit_bias = {};  // added
+  std::vector<std::int32_t> allowed_tokens = {};                 // empty: all
+  std::vector<std::int32_t> banned_tokens = {};
+  std::int64_t min_tokens = 0;                 // before these no end and no stop token is chosen
+  std::vector<std::int32_t> stop_tokens = {};  // end the text, as the end token does
 };
 
 // Throws BadInput naming `where`, the field, what was found and what was expected.
@@ -25,7 +38,14 @@ void Validate(const SamplingParams& params, std::string_view where);
 struct Request {
   std::int64_t id = 0;  // the caller's; unique among the requests in flight
   std::vector<std::int32_t> prompt;
-  SamplingParams sampling;
+  SamplingParams sampling = {};
+  std::int64_t priority = 0;  // lower ones come earlier (engine/scheduler.h)
+  // Reports log-probabilities, and so many of the likeliest tokens (0: none) at each place: of new
+  // tokens, and of the prompt's. With prompt_logprobs max_new_tokens may be 0.
+  std::optional<std::int64_t> logprobs = {};
+  std::optional<std::int64_t> prompt_logprobs = {};
+
+  bool only_scores() const { return prompt_logprobs && sampling.max_new_tokens == 0; }
 };
 
 enum class FinishReason : std::uint8_t { kNone, kLength, kStop, kEos };
@@ -33,11 +53,24 @@ enum class FinishReason : std::uint8_t { kNone, kLength, kStop, kEos };
 // "length", "stop", "eos", or "" while a request goes on.
 std::string_view Name(FinishReason reason);
 
-// One token of one request. The end token itself is reported too (its finish is kEos).
+// How likely the model found a token at its place: natural logarithms of its probability among
+// all rows of the vocabulary, before any sampling control.
+struct TokenLogprob {
+  std::int32_t token = 0;
+  float logprob = 0.0f;
+  std::int32_t top = 0;  // the most likely of all rows
+  // As many as were asked for, the likeliest first. Padding of the vocabulary is not among them.
+  std::vector<std::pair<std::int32_t, float>> likeliest;
+};
+
+// One token of one request. The end or stop token itself is reported too (its finish is kEos or
+// kStop).
 struct TokenEvent {
   std::int64_t request = 0;
-  std::int32_t token = 0;
+  std::int32_t token = -1;  // -1: of a request that only scores
   FinishReason finish = FinishReason::kNone;
+  std::optional<TokenLogprob> logprob = {};      // when asked for
+  std::vector<TokenLogprob> prompt_logprobs = {};  // with the first event, from the second token on
 };
 
 // The log-probabilities of a given text.

@@ -117,7 +117,7 @@ bool Scheduler::TryAdmit(Sequence& sequence) {
     }
   }
   const auto found = static_cast<std::int64_t>(prefix.pages.size());
-  if (PagesFor(size + 1) - found > blocks_.available() - PromisedPages()) {
+  if (PagesFor(size) - found > blocks_.available() - PromisedPages()) {
     blocks_.Release(prefix.pages);
     return false;
   }

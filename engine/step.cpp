@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
+#include <utility>
 
 #include "core/activity.h"
 #include "core/error.h"
@@ -23,27 +25,68 @@ void Append(Communicator::Bytes& bytes, const void* data, std::size_t size) {
   bytes.insert(bytes.end(), first, first + size);
 }
 
-// This rank's answer: the statistics of all rows, ids made global, then the rows asked whole.
-Communicator::Bytes LocalAnswer(Decoder& decoder, const TensorView& logits,
-                                const StepMessage& message) {
+// One row of this rank's logits, in host memory, without padding of the vocabulary.
+class HostRow {
+ public:
+  HostRow(Decoder& decoder, const TensorView& logits, std::int64_t columns)
+      : decoder_(decoder),
+        logits_(logits),
+        host_(Tensor::OnHost(DType::kF32, {1, logits.dim(1)})),
+        columns_(static_cast<std::size_t>(columns)) {}
+
+  std::span<const float> Get(std::size_t row) {
+    decoder_.backend().Download(logits_.Rows(static_cast<std::int64_t>(row), 1), host_.view());
+    return std::span(host_.view().data<float>(), columns_);
+  }
+
+ private:
+  Decoder& decoder_;
+  TensorView logits_;
+  Tensor host_;
+  std::size_t columns_;
+};
+
+std::vector<RowStatistics> LocalStatistics(Decoder& decoder, const TensorView& logits,
+                                           const StepMessage& message) {
   const Range vocab = decoder.vocab_rows();
-  const std::int64_t columns = LocalColumns(vocab, message.vocab_limit);
   std::vector<std::int64_t> targets;
   for (const RowRequest& row : message.rows) {
-    const bool here = row.target >= vocab.begin && row.target < vocab.begin + columns;
+    const bool here = row.target >= vocab.begin && row.target < vocab.begin + vocab.size();
     targets.push_back(here ? row.target - vocab.begin : -1);
   }
-  std::vector<RowStatistics> statistics = decoder.backend().Statistics(logits, targets, columns);
+  auto statistics = decoder.backend().Statistics(logits, targets, vocab.size());
   for (RowStatistics& row : statistics) row.argmax += static_cast<std::int32_t>(vocab.begin);
+  return statistics;
+}
+
+// This rank's answer: the statistics of all rows; for each row the number of its likeliest tokens
+// and these; then the rows asked whole.
+Communicator::Bytes LocalAnswer(Decoder& decoder, const TensorView& logits,
+                                const StepMessage& message) {
+  const auto statistics = LocalStatistics(decoder, logits, message);
+  const auto first_token = static_cast<std::int32_t>(decoder.vocab_rows().begin);
+  const std::int64_t columns = LocalColumns(decoder.vocab_rows(), message.vocab_limit);
+  HostRow host(decoder, logits, columns);
 
   Communicator::Bytes answer;
   Append(answer, statistics.data(), statistics.size() * sizeof(RowStatistics));
-  const Tensor host = Tensor::OnHost(DType::kF32, {1, logits.dim(1)});
   for (std::size_t row = 0; row < message.rows.size(); ++row) {
-    if (!message.rows[row].whole_row) continue;
-    decoder.backend().Download(logits.Rows(static_cast<std::int64_t>(row), 1), host.view());
-    Append(answer, host.view().raw(), static_cast<std::size_t>(columns) * sizeof(float));
+    const std::int64_t count = message.rows[row].likeliest;
+    std::vector<Candidate> likeliest;
+    // For greedy choice the statistics know it already, unless a padding token is the likeliest.
+    if (count == 1 && statistics[row].argmax < first_token + columns)
+      likeliest = {{statistics[row].argmax, statistics[row].max}};
+    else if (count > 0)
+      likeliest = Likeliest(host.Get(row), count, first_token);
+    const std::size_t size = likeliest.size();
+    Append(answer, &size, sizeof(size));
+    Append(answer, likeliest.data(), size * sizeof(Candidate));
   }
+  for (std::size_t row = 0; row < message.rows.size(); ++row)
+    if (message.rows[row].whole_row) {
+      const auto values = host.Get(row);
+      Append(answer, values.data(), values.size_bytes());
+    }
   return answer;
 }
 
@@ -70,22 +113,45 @@ RowResult CombineStatistics(const std::vector<Communicator::Bytes>& answers, std
   return result;
 }
 
-// Each rank's whole rows stand behind its statistics, in the order of the rows.
-void AppendWholeRows(const Communicator::Bytes& answer, const StepMessage& message,
-                     std::vector<RowResult>& results) {
+// Takes what stands behind the statistics of one rank's answer.
+class AnswerReader {
+ public:
+  AnswerReader(const Communicator::Bytes& answer, std::size_t rows)
+      : rest_(std::span(answer).subspan(rows * sizeof(RowStatistics))) {}
+
+  std::size_t left() const { return rest_.size(); }
+
+  // Appends `count` elements to the list.
+  template <typename T>
+  void Take(std::size_t count, std::vector<T>& list) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    LOCKSTEP_CHECK(count <= rest_.size() / sizeof(T), "{} elements in {} bytes", count,
+                   rest_.size());
+    const std::size_t before = list.size();
+    list.resize(before + count);
+    if (count != 0) std::memcpy(list.data() + before, rest_.data(), count * sizeof(T));
+    rest_ = rest_.subspan(count * sizeof(T));
+  }
+
+ private:
+  std::span<const std::byte> rest_;
+};
+
+// Adds one rank's likeliest tokens and its part of the whole rows to the results.
+void AppendAnswer(const Communicator::Bytes& answer, const StepMessage& message,
+                  std::vector<RowResult>& results) {
+  AnswerReader reader(answer, message.rows.size());
+  for (RowResult& result : results) {
+    std::vector<std::size_t> size;
+    reader.Take(1, size);
+    reader.Take(size.front(), result.likeliest);
+  }
   std::size_t wanted = 0;
   for (const RowRequest& row : message.rows) wanted += row.whole_row ? 1 : 0;
   if (wanted == 0) return;
-  std::size_t offset = message.rows.size() * sizeof(RowStatistics);
-  const std::size_t row_bytes = (answer.size() - offset) / wanted;
-  for (std::size_t row = 0; row < message.rows.size(); ++row) {
-    if (!message.rows[row].whole_row) continue;
-    std::vector<float>& logits = results[row].logits;
-    const std::size_t before = logits.size();
-    logits.resize(before + row_bytes / sizeof(float));
-    if (row_bytes != 0) std::memcpy(logits.data() + before, answer.data() + offset, row_bytes);
-    offset += row_bytes;
-  }
+  const std::size_t columns = reader.left() / wanted / sizeof(float);
+  for (std::size_t row = 0; row < results.size(); ++row)
+    if (message.rows[row].whole_row) reader.Take(columns, results[row].logits);
 }
 
 }  // namespace
@@ -100,7 +166,10 @@ std::vector<RowResult> ExecuteStep(Decoder& decoder, Communicator& communicator,
   std::vector<RowResult> results;
   for (std::size_t row = 0; row < message.rows.size(); ++row)
     results.push_back(CombineStatistics(answers, row));
-  for (const Communicator::Bytes& answer : answers) AppendWholeRows(answer, message, results);
+  for (const Communicator::Bytes& answer : answers) AppendAnswer(answer, message, results);
+  for (std::size_t row = 0; row < results.size(); ++row)
+    results[row].likeliest =
+        MergeLikeliest(std::move(results[row].likeliest), message.rows[row].likeliest);
   return results;
 }
 

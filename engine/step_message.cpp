@@ -78,6 +78,7 @@ std::vector<std::byte> Flatten(const StepMessage& message) {
   writer.Put(static_cast<std::int64_t>(message.rows.size()));
   for (const RowRequest& row : message.rows) {
     writer.Put(row.target);
+    writer.Put(row.likeliest);
     writer.Put(row.whole_row ? 1 : 0);
   }
   return writer.Take();
@@ -100,6 +101,7 @@ StepMessage ParseStepMessage(std::span<const std::byte> bytes) {
   message.rows.resize(reader.GetCount());
   for (RowRequest& row : message.rows) {
     row.target = static_cast<std::int32_t>(reader.Get());
+    row.likeliest = reader.Get();
     row.whole_row = reader.Get() != 0;
   }
   LOCKSTEP_CHECK(reader.done(), "step message with bytes left over");

@@ -129,8 +129,9 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
       Checkpoint::Open(GoldenCheckpoint(case_folder, scratch_ / "checkpoint"));
   ModelWeights weights = LoadWeights(plan_.Slices(communicator.rank()), setup.dtype,
                                      ReaderOf(checkpoint, plan_.spec().family), *backend_, nullptr);
-  // Room for three whole contexts; pages are shared out by the engine or by Logits().
-  const std::int64_t pages = 3 * KvCache::PagesFor(plan_.spec().context_tokens);
+  // Pages are shared out by the engine or by Logits().
+  const std::int64_t contexts = 3 * KvCache::PagesFor(plan_.spec().context_tokens);
+  const std::int64_t pages = setup.cache_pages > 0 ? setup.cache_pages : contexts;
   decoder_ =
       std::make_unique<Decoder>(plan_, std::move(weights), *backend_, communicator,
                                 DecoderOptions{.cache_pages = pages, .cache_dtype = setup.dtype});

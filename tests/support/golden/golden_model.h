@@ -38,6 +38,7 @@ struct GoldenSetup {
   DType dtype = DType::kF32;
   int threads = 1;
   std::int64_t chunk = 1 << 20;  // tokens of a prompt that are fed at once
+  std::int64_t cache_pages = 0;  // 0: room for three whole contexts
 };
 
 // A golden case's model on this rank of a world.

@@ -50,23 +50,6 @@ Request Make(std::int64_t id, std::size_t prompt, std::int64_t max_new, double t
   return request;
 }
 
-TEST_F(EngineTest, GivesEachRequestWhatItGetsAlone) {
-  std::map<std::int64_t, std::vector<std::int32_t>> alone;
-  for (std::int64_t id = 0; id < 9; ++id) {
-    Engine engine(model_.decoder(), self_, {});
-    engine.Submit(
-        Make(id, static_cast<std::size_t>(1 + 5 * id), 1 + 2 * id, id % 2 == 0 ? 0.9 : 0));
-    alone.merge(RunAll(engine));
-  }
-  for (const std::int64_t step_tokens : {1, 7, 512}) {
-    Engine engine(model_.decoder(), self_, {.max_sequences = 4, .max_step_tokens = step_tokens});
-    for (std::int64_t id = 0; id < 9; ++id)
-      engine.Submit(
-          Make(id, static_cast<std::size_t>(1 + 5 * id), 1 + 2 * id, id % 2 == 0 ? 0.9 : 0));
-    EXPECT_EQ(RunAll(engine), alone) << step_tokens << " tokens a step";
-  }
-}
-
 TEST_F(EngineTest, EndsAtTheLengthAndAtTheContext) {
   Engine engine(model_.decoder(), self_, {});
   engine.Submit(Make(1, 3, 5));

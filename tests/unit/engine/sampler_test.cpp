@@ -18,7 +18,7 @@ constexpr int kDraws = 20000;
 std::map<std::int32_t, int> Draw(const std::vector<float>& logits, const SamplingParams& params) {
   std::map<std::int32_t, int> counts;
   for (int position = 0; position < kDraws; ++position)
-    ++counts[SampleToken(logits, params, position)];
+    ++counts[SampleToken(Possible(logits), params, position)];
   return counts;
 }
 
@@ -64,9 +64,9 @@ TEST(Sampler, IsAPureFunctionOfSeedStreamAndPosition) {
   other_stream.stream = 3;
   bool differs = false;
   for (int position = 0; position < 100; ++position) {
-    EXPECT_EQ(SampleToken(kLogits, params, position), SampleToken(kLogits, params, position));
+    EXPECT_EQ(SampleToken(Possible(kLogits), params, position), SampleToken(Possible(kLogits), params, position));
     differs |=
-        SampleToken(kLogits, params, position) != SampleToken(kLogits, other_stream, position);
+        SampleToken(Possible(kLogits), params, position) != SampleToken(Possible(kLogits), other_stream, position);
   }
   EXPECT_TRUE(differs);
 }

@@ -14,7 +14,7 @@ StepMessage Example() {
   message.batch.sequences = {{.first_row = 0, .token_count = 2, .start = 14, .page_table = {3, 9}},
                              {.first_row = 2, .token_count = 1, .start = 0, .page_table = {1}}};
   message.batch.logit_rows = {1, 2};
-  message.rows = {{.target = 8, .whole_row = false}, {.target = -1, .whole_row = true}};
+  message.rows = {{.target = 8, .likeliest = 40}, {.whole_row = true}};
   return message;
 }
 
@@ -30,6 +30,8 @@ TEST(StepMessage, SurvivesTheWay) {
   EXPECT_EQ(back.batch.logit_rows, (std::vector<std::int64_t>{1, 2}));
   ASSERT_EQ(back.rows.size(), 2u);
   EXPECT_EQ(back.rows[0].target, 8);
+  EXPECT_EQ(back.rows[0].likeliest, 40);
+  EXPECT_FALSE(back.rows[0].whole_row);
   EXPECT_TRUE(back.rows[1].whole_row);
 }
 

@@ -1,0 +1,68 @@
+#include "engine/check_request.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+void CheckPrompt(const Request& request, const RequestLimits& limits) {
+  if (request.prompt.empty()) throw BadInput("the prompt has no tokens; expected at least one");
+  for (const std::int32_t token : request.prompt)
+    if (token < 0 || token >= limits.vocab_rows)
+      throw BadInput("token id {} is outside the vocabulary; expected 0 to {}", token,
+                     limits.vocab_rows - 1);
+  const auto count = static_cast<std::int64_t>(request.prompt.size());
+  const std::int64_t room_for = request.only_scores() ? 0 : 1;
+  if (count + room_for > limits.context_tokens)
+    throw BadInput("{} tokens do not fit the context of {} tokens{}; shorten the text", count,
+                   limits.context_tokens, room_for > 0 ? " together with a new one" : "");
+}
+
+void CheckToken(std::int32_t token, std::string_view name, const RequestLimits& limits) {
+  if (token < 0 || token >= limits.sampled_vocab)
+    throw BadInput("{} holds token id {}; expected 0 to {}", name, token, limits.sampled_vocab - 1);
+}
+
+void CheckTokens(const SamplingParams& params, const RequestLimits& limits) {
+  for (const auto& [token, bias] : params.logit_bias) CheckToken(token, "logit_bias", limits);
+  for (const std::int32_t token : params.allowed_tokens)
+    CheckToken(token, "allowed_tokens", limits);
+  for (const std::int32_t token : params.banned_tokens) CheckToken(token, "banned_tokens", limits);
+  for (const std::int32_t token : params.stop_tokens) CheckToken(token, "stop_tokens", limits);
+}
+
+void CheckLogprobs(std::optional<std::int64_t> count, std::string_view name,
+                   const RequestLimits& limits) {
+  if (count && (*count < 0 || *count > limits.sampled_vocab))
+    throw BadInput("request: {} is {}; expected 0 to {}", name, *count, limits.sampled_vocab);
+}
+
+}  // namespace
+
+std::int64_t MostCachedTokens(const Request& request) {
+  return static_cast<std::int64_t>(request.prompt.size()) + request.sampling.max_new_tokens - 1;
+}
+
+void FitRequest(Request& request, const RequestLimits& limits) {
+  CheckPrompt(request, limits);
+  CheckLogprobs(request.logprobs, "logprobs", limits);
+  CheckLogprobs(request.prompt_logprobs, "prompt_logprobs", limits);
+  SamplingParams& params = request.sampling;
+  if (!request.only_scores()) {
+    Validate(params, "request");
+    CheckTokens(params, limits);
+    const auto prompt = static_cast<std::int64_t>(request.prompt.size());
+    params.max_new_tokens = std::min(params.max_new_tokens, limits.context_tokens - prompt);
+  }
+  const std::int64_t needed = MostCachedTokens(request);
+  if (needed > limits.cache_tokens)
+    throw BadInput(
+        "a request of {} tokens needs {} of them in the KV cache, which holds {}; shorten it or "
+        "enlarge the cache",
+        needed + 1, needed, limits.cache_tokens);
+}
+
+}  // namespace lockstep

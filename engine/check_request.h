@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "engine/request.h"
+
+namespace lockstep {
+
+// What a request must fit.
+struct RequestLimits {
+  std::int64_t vocab_rows = 0;
+  std::int64_t sampled_vocab = 0;
+  std::int64_t context_tokens = 0;
+  std::int64_t cache_tokens = 0;  // of the whole KV cache
+};
+
+// Cuts max_new_tokens to what the context leaves. Throws BadInput when the request cannot run.
+void FitRequest(Request& request, const RequestLimits& limits);
+
+// The tokens of it that are ever in the cache at the same time: all but the last.
+std::int64_t MostCachedTokens(const Request& request);
+
+}  // namespace lockstep
