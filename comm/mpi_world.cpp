@@ -35,4 +35,9 @@ std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options) {
   return std::make_unique<MpiCommunicator>(options);
 }
 
+void PlainMpiAllReduceSum(std::span<float> x) {
+  MPI_Allreduce(MPI_IN_PLACE, x.data(), static_cast<int>(x.size()), MPI_FLOAT, MPI_SUM,
+                MPI_COMM_WORLD);
+}
+
 }  // namespace lockstep

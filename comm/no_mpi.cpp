@@ -11,4 +11,8 @@ std::unique_ptr<Communicator> JoinWorld(const WorldOptions& /*options*/) {
       "libopenmpi-dev and build it with -DLOCKSTEP_MPI=ON, or run it without mpirun");
 }
 
+void PlainMpiAllReduceSum(std::span<float> /*x*/) {
+  throw EnvironmentError("this lockstep was built without MPI");
+}
+
 }  // namespace lockstep

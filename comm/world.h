@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "comm/communicator.h"
@@ -25,6 +26,11 @@ bool BuiltWithMpi();
 // Throws EnvironmentError when MPI cannot start or was left out of the build. Ends the process
 // with kRankFailure, after saying so, when the deadline passes: MPI's start cannot be interrupted.
 std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options);
+
+// MPI's own all-reduce, in the world that JoinWorld() has joined: what `lockstep bench comm`
+// compares ours with. It promises neither an order of additions nor a deadline, and nothing else
+// uses it. Collective, in place. Throws EnvironmentError in builds without MPI.
+void PlainMpiAllReduceSum(std::span<float> x);
 
 // This machine's name, as messages show it.
 std::string HostName();

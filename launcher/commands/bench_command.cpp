@@ -3,6 +3,7 @@
 
 #include "core/activity.h"
 #include "core/log.h"
+#include "launcher/commands/bench_comm.h"
 #include "launcher/commands/bench_report.h"
 #include "launcher/commands/bringup.h"
 #include "launcher/commands/ceilings.h"
@@ -197,6 +198,7 @@ class Bench {
 }  // namespace
 
 int RunBench(const Arguments& arguments, std::span<const std::string> arguments_given) {
+  if (arguments.bench.kind == BenchKind::kComm) return RunCommBench(arguments, arguments_given);
   RankProgram program;
   program.check = [&](int ranks) {
     const ModelFiles model = OpenModel(arguments);

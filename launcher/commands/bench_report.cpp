@@ -69,6 +69,14 @@ std::string CaseText(const CaseReport& one, BenchKind kind) {
   return text;
 }
 
+// MPI's time over ours, round by round: what moves both does not count.
+std::vector<double> Ratios(const CommCase& one) {
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < one.mpi_us.size(); ++i)
+    ratios.push_back(one.mpi_us[i] / one.lockstep_us[i]);
+  return ratios;
+}
+
 std::string Megabytes(const std::vector<double>& per_rank) {
   std::string text;
   for (const double bytes : per_rank)
@@ -121,6 +129,29 @@ std::string BenchText(const BenchReport& report) {
   for (const CaseReport& one : report.cases) text += CaseText(one, report.kind);
   text += fmt::format("\nMB of weights per rank: {}; peak memory: {}\n",
                       Megabytes(report.weight_bytes), Megabytes(report.peak_memory_bytes));
+  return text;
+}
+
+std::string CommJson(const CommReport& report) {
+  OrderedJson cases = OrderedJson::array();
+  for (const CommCase& one : report.cases)
+    cases.push_back({{"benchmark", "comm"},
+                     {"bytes", one.bytes},
+                     {"lockstep_us", SpreadJson(one.lockstep_us)},
+                     {"mpi_us", SpreadJson(one.mpi_us)},
+                     {"mpi_over_lockstep", SpreadJson(Ratios(one))}});
+  return OrderedJson{{"ranks", report.ranks}, {"cases", std::move(cases)}}.dump() + "\n";
+}
+
+std::string CommText(const CommReport& report) {
+  std::string text = fmt::format(
+      "all-reduce of fp32 over {} ranks, microseconds: median (least to most)\n\n"
+      "     bytes  {:32}{:32}MPI / Lockstep\n",
+      report.ranks, "  Lockstep", "  MPI_Allreduce");
+  for (const CommCase& one : report.cases)
+    text +=
+        fmt::format("{:10}{:<32}{:<32}{}\n", one.bytes, Numbers(SpreadOf(one.lockstep_us), 1.0, 2),
+                    Numbers(SpreadOf(one.mpi_us), 1.0, 2), Numbers(SpreadOf(Ratios(one)), 1.0, 2));
   return text;
 }
 

@@ -43,6 +43,21 @@ struct BenchReport {
   std::vector<double> peak_memory_bytes;  // per rank
 };
 
+// All-reduces of one size: ours, and MPI's own in the same rounds.
+struct CommCase {
+  std::int64_t bytes = 0;
+  std::vector<double> lockstep_us;  // one for each round
+  std::vector<double> mpi_us;
+};
+
+struct CommReport {
+  int ranks = 1;
+  std::vector<CommCase> cases;
+};
+
+std::string CommJson(const CommReport& report);
+std::string CommText(const CommReport& report);
+
 // The middle of the values and their range. Of an even number the mean of the middle two.
 struct Spread {
   double median = 0.0;

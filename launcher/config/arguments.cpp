@@ -68,6 +68,7 @@ constexpr const char* kBenchFooter = R"(KIND is what to measure:
 Examples:
   lockstep bench decode --model configs/pythia-1.4b.yaml --dtype bf16 --tp 2 --threads 1
   lockstep bench batch --model ./gpt-j-6b --dtype bf16 --batch 1,8,32 --json
+  lockstep bench comm --tp 2
 
 Where the checkpoint of a configuration is not on this machine, weights of its model.shape are
 made up: their values do not matter to the time.)";
@@ -283,8 +284,10 @@ void Check(const Arguments& arguments, const Bindings& bound) {
       if (arguments.options.model.tokenizer.empty())
         throw BadInput("tokenize: no tokenizer; expected --tokenizer PATH");
       return;
-    case Command::kPlan:
     case Command::kBench:
+      if (arguments.bench.kind == BenchKind::kComm) return;
+      [[fallthrough]];
+    case Command::kPlan:
       if (arguments.options.model.path.empty() && arguments.config_file.empty())
         throw BadInput("{}: no model; expected --model MODEL or --config FILE.yaml",
                        arguments.command == Command::kPlan ? "plan" : "bench");

@@ -10,6 +10,7 @@ namespace {
 constexpr BenchKind kKinds[] = {BenchKind::kDecode, BenchKind::kPrefill, BenchKind::kBatch,
                                 BenchKind::kComm};
 constexpr IntegerType kCount{1, 1 << 20};
+constexpr IntegerType kBytes{4, 1 << 30};
 
 BenchKind KindOf(const std::string& name) {
   constexpr std::string_view kAll = "decode, prefill, batch or comm";
@@ -23,17 +24,26 @@ BenchKind KindOf(const std::string& name) {
                  NearestName(name, names), kAll);
 }
 
-std::int64_t Number(const std::string& text, const std::string& flag) {
-  return kCount.Parse({ConfigValue::Kind::kPlain, text, {}, flag});
+std::int64_t Number(const std::string& text, const std::string& flag,
+                    const IntegerType& type = kCount) {
+  return type.Parse({ConfigValue::Kind::kPlain, text, {}, flag});
+}
+
+// A flag that this benchmark has no use for.
+void Refuse(BenchKind kind, const std::string& text, std::string_view flag) {
+  if (!text.empty())
+    throw BadInput("bench {}: {} is given, but does not belong to what it measures", Name(kind),
+                   flag);
 }
 
 // "1,8,32"
-std::vector<std::int64_t> Numbers(const std::string& text, const std::string& flag) {
+std::vector<std::int64_t> Numbers(const std::string& text, const std::string& flag,
+                                  const IntegerType& type = kCount) {
   std::vector<std::int64_t> numbers;
   std::size_t begin = 0;
   for (std::size_t comma = 0; comma != std::string::npos; begin = comma + 1) {
     comma = text.find(',', begin);
-    numbers.push_back(Number(text.substr(begin, comma - begin), flag));
+    numbers.push_back(Number(text.substr(begin, comma - begin), flag, type));
   }
   return numbers;
 }
@@ -51,7 +61,19 @@ std::string_view Name(BenchKind kind) {
 }
 
 BenchOptions DefaultBench(BenchKind kind) {
-  BenchOptions bench{kind, {1}, {16}, 32, 5};
+  if (kind == BenchKind::kComm)
+    return {.kind = kind,
+            .batch_sizes = {},
+            .prompt_tokens = {},
+            .message_bytes = {4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10, 256 << 10, 1 << 20,
+                              8 << 20},
+            .rounds = 11};
+  BenchOptions bench{.kind = kind,
+                     .batch_sizes = {1},
+                     .prompt_tokens = {16},
+                     .new_tokens = 32,
+                     .message_bytes = {},
+                     .rounds = 5};
   if (kind == BenchKind::kPrefill) {
     bench.prompt_tokens = {512};
     bench.new_tokens = 0;
@@ -77,7 +99,11 @@ void BenchFlags::Add(CLI::App& command, std::string_view heading) {
       ->type_name("N")
       ->take_last()
       ->group(group);
-  command.add_option("--rounds", rounds_, "rounds that count, after one to warm up [5]")
+  command.add_option("--bytes", message_bytes_, "of each all-reduce; a case for each number")
+      ->type_name("N,N,...")
+      ->take_last()
+      ->group(group);
+  command.add_option("--rounds", rounds_, "rounds that count, after one to warm up [5; comm 11]")
       ->type_name("N")
       ->take_last()
       ->group(group);
@@ -85,13 +111,18 @@ void BenchFlags::Add(CLI::App& command, std::string_view heading) {
 
 BenchOptions BenchFlags::Read() const {
   BenchOptions bench = DefaultBench(KindOf(kind_));
+  const bool comm = bench.kind == BenchKind::kComm;
+  if (comm) {
+    Refuse(bench.kind, batch_, "--batch");
+    Refuse(bench.kind, prompt_tokens_, "--prompt-tokens");
+  } else {
+    Refuse(bench.kind, message_bytes_, "--bytes");
+  }
+  if (comm || bench.kind == BenchKind::kPrefill) Refuse(bench.kind, new_tokens_, "--new-tokens");
   if (!batch_.empty()) bench.batch_sizes = Numbers(batch_, "--batch");
   if (!prompt_tokens_.empty()) bench.prompt_tokens = Numbers(prompt_tokens_, "--prompt-tokens");
-  if (!new_tokens_.empty()) {
-    if (bench.kind == BenchKind::kPrefill)
-      throw BadInput("bench prefill: --new-tokens is given, but prompts are all it measures");
-    bench.new_tokens = Number(new_tokens_, "--new-tokens");
-  }
+  if (!new_tokens_.empty()) bench.new_tokens = Number(new_tokens_, "--new-tokens");
+  if (!message_bytes_.empty()) bench.message_bytes = Numbers(message_bytes_, "--bytes", kBytes);
   if (!rounds_.empty()) bench.rounds = Number(rounds_, "--rounds");
   return bench;
 }

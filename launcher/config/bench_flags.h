@@ -22,6 +22,7 @@ class BenchFlags {
   std::string batch_;
   std::string prompt_tokens_;
   std::string new_tokens_;
+  std::string message_bytes_;
   std::string rounds_;
 };
 
