@@ -1,8 +1,24 @@
 #include "core/thread_pool.h"
 
+#include <sched.h>
+
 #include "core/error.h"
 
 namespace lockstep {
+namespace {
+
+// About 50 microseconds: longer than what lies between two loops of a pass.
+constexpr int kSpins = 2000;
+// Then the processor goes to others now and then, should there be more threads than cores.
+constexpr int kYields = 200;
+
+void Relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+}  // namespace
 
 ThreadPool::ThreadPool(int threads) {
   LOCKSTEP_CHECK(threads >= 1, "a pool of {} threads", threads);
@@ -11,45 +27,49 @@ ThreadPool::ThreadPool(int threads) {
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  start_.notify_all();
+  stopping_ = true;
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
 void ThreadPool::ParallelFor(std::int64_t count, const Body& body) {
   if (count <= 0) return;
   if (workers_.empty() || count == 1) return body(0, count);
-  {
-    const std::lock_guard lock(mutex_);
-    count_ = count;
-    body_ = &body;
-    failure_ = nullptr;
-    running_ = static_cast<int>(workers_.size());
-    ++generation_;
-  }
-  start_.notify_all();
+  count_ = count;
+  body_ = &body;
+  failure_ = nullptr;
+  running_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
   RunShare(0);
-  std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return running_ == 0; });
+  for (int spins = 0; running_.load(std::memory_order_acquire) != 0; ++spins) {
+    if (spins < kSpins) {
+      Relax();
+    } else {
+      ::sched_yield();
+    }
+  }
   body_ = nullptr;
   if (failure_) std::rethrow_exception(failure_);
 }
 
 void ThreadPool::Work(int thread) {
-  std::uint64_t seen = 0;
+  std::uint32_t seen = 0;
   for (;;) {
-    {
-      std::unique_lock lock(mutex_);
-      start_.wait(lock, [&] { return stopping_ || generation_ != seen; });
-      if (stopping_) return;
-      seen = generation_;
+    for (int spins = 0; generation_.load(std::memory_order_acquire) == seen; ++spins) {
+      if (spins < kSpins) {
+        Relax();
+      } else if (spins < kSpins + kYields) {
+        ::sched_yield();
+      } else {
+        generation_.wait(seen, std::memory_order_acquire);
+      }
     }
+    ++seen;
+    if (stopping_) return;
     RunShare(thread);
-    const std::lock_guard lock(mutex_);
-    if (--running_ == 0) done_.notify_one();
+    running_.fetch_sub(1, std::memory_order_release);
   }
 }
 
@@ -60,7 +80,7 @@ void ThreadPool::RunShare(int thread) noexcept {
   try {
     (*body_)(begin, end);
   } catch (...) {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(failure_mutex_);
     if (!failure_) failure_ = std::current_exception();
   }
 }

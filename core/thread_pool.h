@@ -1,6 +1,6 @@
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -11,6 +11,9 @@
 namespace lockstep {
 
 // A fixed set of threads that run one parallel loop at a time. The caller is thread 0.
+//
+// Between the loops of one pass over a model lie microseconds: idle threads spin for a while
+// before they sleep, and the caller spins for the last of them.
 class ThreadPool {
  public:
   // threads >= 1; threads - 1 are started.
@@ -32,14 +35,13 @@ class ThreadPool {
   void RunShare(int thread) noexcept;
 
   std::vector<std::thread> workers_;
-  std::mutex mutex_;
-  std::condition_variable start_;
-  std::condition_variable done_;
-  std::uint64_t generation_ = 0;
-  int running_ = 0;
-  bool stopping_ = false;
+  // Written by the caller before it raises generation_, read by the workers after they saw it.
   std::int64_t count_ = 0;
   const Body* body_ = nullptr;
+  bool stopping_ = false;
+  alignas(64) std::atomic<std::uint32_t> generation_{0};
+  alignas(64) std::atomic<int> running_{0};
+  std::mutex failure_mutex_;
   std::exception_ptr failure_;
 };
 

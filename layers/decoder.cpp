@@ -34,6 +34,7 @@ Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, Backend& backend,
                  plan.rank_count(), communicator.size());
   const RankSlices slices = plan.Slices(communicator.rank());
   vocab_rows_ = slices.vocab_rows;
+  vocab_leaves_ = slices.vocab_leaves;
   local_heads_ = slices.local_heads();
   local_ffn_ = slices.ffn_columns.size();
   cache_ = KvCache({.layer_count = spec_.layer_count,
@@ -71,19 +72,26 @@ void Decoder::RunBlock(std::size_t index, const Batch& batch, Workspace& work) {
   const TensorView attention_bias = layer.attention_out_bias.view();
   const TensorView mlp_bias = layer.mlp_out_bias.view();
 
+  const auto attended = [&] { return work.attention.view().Rows(0, work.tokens); };
+  const auto activated = [&] { return work.ffn.view().Rows(0, work.tokens); };
+
   Normalize(layer.attention_norm, x, normed);
   RunAttention(index, batch, work);
   if (spec_.parallel_residual) {
     if (layer.mlp_norm) Normalize(*layer.mlp_norm, x, normed);
-    RunMlp(layer, normed, Store::kAdd, work);
+    RunMlp(layer, work);
+    backend_.Linear(
+        {.x = attended(), .x_second = activated(), .weight = layer.out.get(), .y = partial});
     Reduce(partial);
     backend_.AddResidual(x, partial, attention_bias, mlp_bias);
     return;
   }
+  backend_.Linear({.x = attended(), .weight = layer.out.get(), .y = partial});
   Reduce(partial);
   backend_.AddResidual(x, partial, attention_bias, {});
   Normalize(layer.mlp_norm.value_or(layer.attention_norm), x, normed);
-  RunMlp(layer, normed, Store::kOverwrite, work);
+  RunMlp(layer, work);
+  backend_.Linear({.x = activated(), .weight = layer.mlp_out.get(), .y = partial});
   Reduce(partial);
   backend_.AddResidual(x, partial, mlp_bias, {});
 }
@@ -94,7 +102,6 @@ void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& wor
   const std::int64_t width = local_heads_ * spec_.d_head();
   const TensorView qkv = work.View(work.qkv, work.tokens, 3 * width, backend_);
   const TensorView attention = work.View(work.attention, work.tokens, width, backend_);
-  const TensorView partial = work.View(work.partial, work.tokens, spec_.d_model, backend_);
 
   backend_.Linear(
       {.x = work.normed.view().Rows(0, work.tokens), .weight = layer.qkv.get(), .y = qkv});
@@ -107,19 +114,16 @@ void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& wor
                       .sequences = batch.sequences,
                       .cache = cache_.layer(index),
                       .y = attention});
-  backend_.Linear({.x = attention, .weight = layer.attention_out.get(), .y = partial});
 }
 
-void Decoder::RunMlp(const LayerWeights& layer, const TensorView& normed, Store store,
-                     Workspace& work) {
+void Decoder::RunMlp(const LayerWeights& layer, Workspace& work) {
   const TensorView ffn = work.View(work.ffn, work.tokens, local_ffn_, backend_);
   const Activation gelu =
       spec_.gelu == GeluKind::kExact ? Activation::kGeluExact : Activation::kGeluTanh;
-  backend_.Linear({.x = normed, .weight = layer.mlp_in.get(), .y = ffn, .activation = gelu});
-  backend_.Linear({.x = ffn,
-                   .weight = layer.mlp_out.get(),
-                   .y = work.partial.view().Rows(0, work.tokens),
-                   .store = store});
+  backend_.Linear({.x = work.normed.view().Rows(0, work.tokens),
+                   .weight = layer.mlp_in.get(),
+                   .y = ffn,
+                   .activation = gelu});
 }
 
 void Decoder::Reduce(const TensorView& partial) {

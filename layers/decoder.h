@@ -37,8 +37,9 @@ class Decoder {
   Decoder& operator=(const Decoder&) = delete;
 
   const ModelSpec& spec() const { return spec_; }
-  // The columns of the logits that this rank computes.
+  // The columns of the logits that this rank computes, and the leaves of sums over them.
   Range vocab_rows() const { return vocab_rows_; }
+  const std::vector<Range>& vocab_leaves() const { return vocab_leaves_; }
   Backend& backend() { return backend_; }
   const KvCache& cache() const { return cache_; }
 
@@ -53,13 +54,14 @@ class Decoder {
   void EmbedTokens(const Batch& batch, Workspace& work);
   void RunBlock(std::size_t index, const Batch& batch, Workspace& work);
   void RunAttention(std::size_t index, const Batch& batch, Workspace& work);
-  void RunMlp(const LayerWeights& layer, const TensorView& normed, Store store, Workspace& work);
+  void RunMlp(const LayerWeights& layer, Workspace& work);
   void Reduce(const TensorView& partial);
   void Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y);
   TensorView HeadLogits(const Batch& batch, Workspace& work);
 
   ModelSpec spec_;
   Range vocab_rows_;
+  std::vector<Range> vocab_leaves_;
   std::int64_t local_heads_;
   std::int64_t local_ffn_;
   ModelWeights weights_;

@@ -12,7 +12,7 @@ namespace lockstep {
 // sequence owns pages through its page table; the cache itself knows no sequences.
 class KvCache {
  public:
-  static constexpr std::int64_t kPageTokens = 16;
+  static constexpr std::int64_t kPageTokens = 32;
 
   struct Options {
     std::int64_t layer_count = 0;
@@ -26,7 +26,7 @@ class KvCache {
   KvCache(const Options& options, Backend& backend);
 
   KvPages layer(std::size_t index) const {
-    return {layers_[index].view(), options_.local_heads, kPageTokens};
+    return {layers_[index].view(), options_.local_heads, kPageTokens, options_.d_head};
   }
   std::int64_t page_count() const { return options_.page_count; }
   std::size_t bytes() const;

@@ -5,10 +5,25 @@
 namespace lockstep {
 namespace {
 
+// Ranges of heads or columns as ranges of this rank's inputs.
+std::vector<Range> LocalInputs(const std::vector<Range>& leaves, std::int64_t width) {
+  std::vector<Range> local;
+  const std::int64_t first = leaves.front().begin;
+  for (const Range& leaf : leaves)
+    local.push_back({(leaf.begin - first) * width, (leaf.end - first) * width});
+  return local;
+}
+
 class Loader {
  public:
-  Loader(DType dtype, const SliceReader& read, Backend& backend)
-      : dtype_(dtype), read_(read), backend_(backend) {}
+  Loader(const ModelSpec& spec, const RankSlices& slices, WeightFormat format,
+         const SliceReader& read, Backend& backend)
+      : spec_(spec),
+        head_leaves_(LocalInputs(slices.head_leaves, spec.d_head())),
+        ffn_leaves_(LocalInputs(slices.ffn_leaves, 1)),
+        format_(format),
+        read_(read),
+        backend_(backend) {}
 
   Tensor Vector(const TensorSlice& slice) const {
     return ToBackend(ReadStacked({&slice, 1}, DType::kF32));
@@ -19,20 +34,37 @@ class Loader {
     return slices.bias.empty() ? Tensor() : Vector(slices.bias.front());
   }
 
-  Tensor Matrix(const TensorSlice& slice) const {
-    return ToBackend(ReadStacked({&slice, 1}, dtype_));
+  Tensor Table(const TensorSlice& slice) const {
+    return ToBackend(ReadStacked({&slice, 1}, TableDType(format_)));
   }
 
   NormWeights Norm(const NormSlices& slices) const {
     return {.weight = Vector(slices.weight), .bias = Vector(slices.bias)};
   }
 
-  enum class BiasPlace { kInLinear, kAfterReduce };
-  std::unique_ptr<LinearWeight> Linear(const LinearSlices& slices, BiasPlace bias) const {
-    Tensor stacked = ReadStacked(slices.weight, dtype_);
-    const bool fused = bias == BiasPlace::kInLinear && !slices.bias.empty();
-    return backend_.MakeLinear(std::move(stacked),
-                               fused ? ReadStacked(slices.bias, DType::kF32) : Tensor());
+  // Divided by outputs, with its bias.
+  std::unique_ptr<LinearWeight> ByOutputs(const LinearSlices& slices) const {
+    LinearSource source{.parts = {}, .bias = {}, .format = format_};
+    source.parts.push_back({ReadStacked(slices.weight, SourceDType(format_)), {}});
+    if (!slices.bias.empty()) source.bias = ReadStacked(slices.bias, DType::kF32);
+    return backend_.MakeLinear(std::move(source));
+  }
+
+  // Divided by inputs, without biases.
+  void LoadOut(const LayerSlices& slices, LayerWeights& layer) const {
+    LinearPart attention{ReadStacked(slices.attention_out.weight, SourceDType(format_)),
+                         head_leaves_};
+    LinearPart mlp{ReadStacked(slices.mlp_out.weight, SourceDType(format_)), ffn_leaves_};
+    std::vector<LinearPart> parts;
+    parts.push_back(std::move(attention));
+    if (spec_.parallel_residual) parts.push_back(std::move(mlp));
+    layer.out = backend_.MakeLinear({.parts = std::move(parts), .bias = {}, .format = format_});
+    layer.attention_out_bias = Bias(slices.attention_out);
+    layer.mlp_out_bias = Bias(slices.mlp_out);
+    if (spec_.parallel_residual) return;
+    parts.clear();
+    parts.push_back(std::move(mlp));
+    layer.mlp_out = backend_.MakeLinear({.parts = std::move(parts), .bias = {}, .format = format_});
   }
 
  private:
@@ -57,44 +89,43 @@ class Loader {
     return device;
   }
 
-  DType dtype_;
+  const ModelSpec& spec_;
+  std::vector<Range> head_leaves_;
+  std::vector<Range> ffn_leaves_;
+  WeightFormat format_;
   const SliceReader& read_;
   Backend& backend_;
 };
 
 LayerWeights LoadLayer(const LayerSlices& slices, const Loader& loader) {
-  using enum Loader::BiasPlace;
   LayerWeights layer;
   layer.attention_norm = loader.Norm(slices.attention_norm);
   if (slices.mlp_norm) layer.mlp_norm = loader.Norm(*slices.mlp_norm);
-  layer.qkv = loader.Linear(slices.qkv, kInLinear);
-  layer.attention_out = loader.Linear(slices.attention_out, kAfterReduce);
-  layer.attention_out_bias = loader.Bias(slices.attention_out);
-  layer.mlp_in = loader.Linear(slices.mlp_in, kInLinear);
-  layer.mlp_out = loader.Linear(slices.mlp_out, kAfterReduce);
-  layer.mlp_out_bias = loader.Bias(slices.mlp_out);
+  layer.qkv = loader.ByOutputs(slices.qkv);
+  layer.mlp_in = loader.ByOutputs(slices.mlp_in);
+  loader.LoadOut(slices, layer);
   return layer;
 }
 
 }  // namespace
 
-ModelWeights LoadWeights(const RankSlices& slices, DType dtype, const SliceReader& read,
-                         Backend& backend, const LoadProgress& progress) {
-  const Loader loader(dtype, read, backend);
+ModelWeights LoadWeights(const ModelSpec& spec, const RankSlices& slices, WeightFormat format,
+                         const SliceReader& read, Backend& backend, const LoadProgress& progress) {
+  const Loader loader(spec, slices, format, read, backend);
   const auto all = static_cast<std::int64_t>(slices.layers.size()) + 2;
   std::int64_t done = 0;
   const auto step = [&] {
     if (progress) progress(++done, all);
   };
   ModelWeights weights;
-  weights.embedding = loader.Matrix(slices.embedding);
+  weights.embedding = loader.Table(slices.embedding);
   step();
   for (const LayerSlices& layer : slices.layers) {
     weights.layers.push_back(LoadLayer(layer, loader));
     step();
   }
   weights.final_norm = loader.Norm(slices.final_norm);
-  weights.head = loader.Linear(slices.head, Loader::BiasPlace::kInLinear);
+  weights.head = loader.ByOutputs(slices.head);
   step();
   return weights;
 }

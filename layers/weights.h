@@ -20,8 +20,11 @@ struct LayerWeights {
   NormWeights attention_norm;
   std::optional<NormWeights> mlp_norm;
   std::unique_ptr<LinearWeight> qkv;
-  std::unique_ptr<LinearWeight> attention_out;  // its bias stands below
   std::unique_ptr<LinearWeight> mlp_in;
+  // The products whose sums are divided over the ranks; their biases stand below. With the
+  // parallel residual they are one product over attention and MLP, so that a leaf of the summation
+  // order holds its share of both; mlp_out is empty then.
+  std::unique_ptr<LinearWeight> out;
   std::unique_ptr<LinearWeight> mlp_out;
   // Biases of the two products whose partial sums are reduced over the ranks. Added once, after
   // the reduction: on each rank they would count world_size times. May be empty.
@@ -41,9 +44,9 @@ struct ModelWeights {
 using LoadProgress = std::function<void(std::int64_t done, std::int64_t all)>;
 
 // Reads this rank's slices one after the other and hands them to the backend, so that the peak
-// is the rank's weights and one matrix. Matrices are kept in `dtype` (fp32 or bf16), norms and
-// biases in fp32.
-ModelWeights LoadWeights(const RankSlices& slices, DType dtype, const SliceReader& read,
-                         Backend& backend, const LoadProgress& progress);
+// is the rank's weights and one or two matrices. Matrices are kept in `format`, the embedding in
+// TableDType(format), norms and biases in fp32.
+ModelWeights LoadWeights(const ModelSpec& spec, const RankSlices& slices, WeightFormat format,
+                         const SliceReader& read, Backend& backend, const LoadProgress& progress);
 
 }  // namespace lockstep

@@ -81,6 +81,14 @@ Range ShardPlan::Part(std::int64_t total, int parts, int index) {
   return {boundary(index), boundary(index + 1)};
 }
 
+std::vector<Range> ShardPlan::Leaves(std::int64_t total, int rank) const {
+  if (kLeaves % rank_count_ != 0) return {Part(total, rank_count_, rank)};
+  const int own = kLeaves / rank_count_;
+  std::vector<Range> leaves;
+  for (int leaf = 0; leaf < own; ++leaf) leaves.push_back(Part(total, kLeaves, rank * own + leaf));
+  return leaves;
+}
+
 RankSlices ShardPlan::Slices(int rank) const {
   LOCKSTEP_CHECK(rank >= 0 && rank < rank_count_, "rank {} of {}", rank, rank_count_);
   const Architecture& names = ArchitectureOf(spec_.family);
@@ -88,6 +96,9 @@ RankSlices ShardPlan::Slices(int rank) const {
   slices.heads = Part(spec_.head_count, rank_count_, rank);
   slices.ffn_columns = Part(spec_.d_ff, rank_count_, rank);
   slices.vocab_rows = Part(spec_.vocab_rows, rank_count_, rank);
+  slices.head_leaves = Leaves(spec_.head_count, rank);
+  slices.ffn_leaves = Leaves(spec_.d_ff, rank);
+  slices.vocab_leaves = Leaves(spec_.vocab_rows, rank);
 
   const std::string embedding(names.embedding);
   const Shape vocab_shape{spec_.vocab_rows, spec_.d_model};
@@ -148,6 +159,7 @@ ParameterCount CountParameters(const RankSlices& slices) {
   counter.Add(slices.final_norm);
   const std::int64_t body = counter.count.total();
   counter.count.matrices += slices.embedding.elements();
+  counter.count.table = slices.embedding.elements();
   LinearSlices head = slices.head;
   if (head.weight.front().name == slices.embedding.name) head.weight.clear();  // tied: one matrix
   counter.Add(head, Divide::kOutputs);
@@ -155,8 +167,9 @@ ParameterCount CountParameters(const RankSlices& slices) {
   return counter.count;
 }
 
-std::int64_t WeightBytes(const ParameterCount& count, DType matrix_dtype) {
-  return count.matrices * static_cast<std::int64_t>(SizeOf(matrix_dtype)) +
+std::int64_t WeightBytes(const ParameterCount& count, WeightFormat format) {
+  return MatrixBytes(format, count.matrices - count.table) +
+         count.table * static_cast<std::int64_t>(SizeOf(TableDType(format))) +
          count.vectors * static_cast<std::int64_t>(SizeOf(DType::kF32));
 }
 

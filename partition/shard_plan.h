@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/weight_format.h"
 #include "partition/model_spec.h"
 #include "partition/slice.h"
 
@@ -37,6 +38,10 @@ struct RankSlices {
   Range heads;
   Range ffn_columns;
   Range vocab_rows;
+  // The leaves of the fixed summation order within these ranges (ShardPlan::Leaves).
+  std::vector<Range> head_leaves;
+  std::vector<Range> ffn_leaves;
+  std::vector<Range> vocab_leaves;
   TensorSlice embedding;
   std::vector<LayerSlices> layers;
   NormSlices final_norm;
@@ -67,6 +72,14 @@ class ShardPlan {
 
   static Range Part(std::int64_t total, int parts, int index);
 
+  // Sums over heads, feed-forward columns and vocabulary rows are made in kLeaves parts, which are
+  // then added as a balanced binary tree. On 1, 2, 4 and 8 ranks every rank has whole leaves, and
+  // the all-reduce is the top of that tree: so the bits are the same on all of them. On any other
+  // number of ranks a rank's range is one leaf.
+  static constexpr int kLeaves = 8;
+  // Of one rank, in order; together they are its part of [0, total). Some may be empty.
+  std::vector<Range> Leaves(std::int64_t total, int rank) const;
+
  private:
   LayerSlices Layer(std::int64_t layer, const RankSlices& rank) const;
 
@@ -79,6 +92,7 @@ struct ParameterCount {
   std::int64_t matrices = 0;   // elements of weight matrices
   std::int64_t vectors = 0;    // elements of norms and biases
   std::int64_t embedding = 0;  // of these, in the embedding and the LM head
+  std::int64_t table = 0;      // of the matrices, the embedding: looked up, not multiplied
   // Of all, held whole by every rank: norms, and biases that are added after the reduction.
   std::int64_t replicated = 0;
 
@@ -88,7 +102,8 @@ struct ParameterCount {
 
 ParameterCount CountParameters(const RankSlices& slices);
 
-// Memory of the weights: matrices in `matrix_dtype`, norms and biases in fp32.
-std::int64_t WeightBytes(const ParameterCount& count, DType matrix_dtype);
+// Memory of the weights: matrices in `format`, the embedding in TableDType(format), norms and
+// biases in fp32.
+std::int64_t WeightBytes(const ParameterCount& count, WeightFormat format);
 
 }  // namespace lockstep

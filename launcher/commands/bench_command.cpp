@@ -26,13 +26,20 @@ std::vector<double> GatherNumbers(Communicator& comm, double mine) {
 }
 
 ElementBytes BytesOf(const Options& options) {
-  const auto bytes = static_cast<double>(SizeOf(options.model.dtype));
-  return {.matrices = bytes, .cache = bytes};
+  constexpr std::int64_t kElements = 1 << 20;
+  return {.matrices = static_cast<double>(MatrixBytes(options.model.dtype, kElements)) / kElements,
+          .cache = static_cast<double>(SizeOf(options.model.kv_dtype()))};
 }
 
 // What the products of this format are made of.
 PeakKind PeakKindOf(const Options& options) {
-  return options.model.dtype == DType::kBF16 ? PeakKind::kBf16 : PeakKind::kFp32;
+  switch (options.model.dtype) {
+    case WeightFormat::kF32: return PeakKind::kFp32;
+    case WeightFormat::kBF16: return PeakKind::kBf16;
+    case WeightFormat::kInt8:
+    case WeightFormat::kInt4: break;  // multiplied as int8
+  }
+  return PeakKind::kInt8;
 }
 
 // A ceiling while one case ran, in bytes or operations a second.

@@ -47,14 +47,15 @@ void LoadHere(const LoadJob& job, ModelRank& rank) {
   const WeightSource source(job.model);
   rank.backend = MakeBackend(options.engine.backend, rank.threads);
   const RankSlices slices = plan.Slices(job.comm.rank());
-  ModelWeights weights = LoadWeights(slices, options.model.dtype, source.reader(), *rank.backend,
-                                     ProgressLine(job.comm, job.arguments.verbosity));
+  ModelWeights weights =
+      LoadWeights(job.model.spec, slices, options.model.dtype, source.reader(), *rank.backend,
+                  ProgressLine(job.comm, job.arguments.verbosity));
   rank.read_bytes = source.bytes_read();
   rank.weight_bytes =
       static_cast<double>(WeightBytes(CountParameters(slices), options.model.dtype));
   rank.decoder = std::make_unique<Decoder>(
       plan, std::move(weights), *rank.backend, job.comm,
-      DecoderOptions{.cache_pages = job.cache_pages, .cache_dtype = options.model.dtype});
+      DecoderOptions{.cache_pages = job.cache_pages, .cache_dtype = options.model.kv_dtype()});
 }
 
 }  // namespace
@@ -89,7 +90,8 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
   }
   const WorldConfig config{.expected_ranks = ranks,
                            .deadline_seconds = options.comm.deadline_seconds,
-                           .init_deadline_seconds = options.comm.init_deadline_seconds};
+                           .init_deadline_seconds = options.comm.init_deadline_seconds,
+                           .shared_memory = options.comm.shared_memory};
   return RunWorld(config, [&](Communicator& comm) { return static_cast<int>(program.run(comm)); });
 }
 

@@ -41,7 +41,7 @@ std::vector<RankLine> RankLines(const PlanReport& report) {
     line.weight_bytes = WeightBytes(line.count, report.dtype);
     // A key and a value of each local head, in each layer.
     line.cache_bytes_per_token = 2 * spec.layer_count * slices.local_heads() * spec.d_head() *
-                                 static_cast<std::int64_t>(SizeOf(report.dtype));
+                                 static_cast<std::int64_t>(SizeOf(report.cache_dtype));
     lines.push_back(line);
   }
   return lines;

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "core/dtype.h"
+#include "core/weight_format.h"
 #include "partition/shard_plan.h"
 
 namespace lockstep {
@@ -16,7 +16,8 @@ namespace lockstep {
 struct PlanReport {
   const ShardPlan& plan;
   std::string model;  // what it is called in the report
-  DType dtype = DType::kF32;
+  WeightFormat dtype = WeightFormat::kF32;
+  DType cache_dtype = DType::kF32;
 };
 
 // One JSON object with a line end. Scripts rely on its fields: they may become more, never fewer.

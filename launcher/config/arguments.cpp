@@ -152,7 +152,7 @@ void AddRunFlags(CLI::App& command, Bindings& bound) {
   bound.flags.Add(command, kModelGroup,
                   {{"--model", "model.path", "MODEL"},
                    {"--tokenizer", "model.tokenizer", "PATH"},
-                   {"--dtype", "model.dtype", "fp32|bf16"}});
+                   {"--dtype", "model.dtype", "fp32|bf16|int8|int4"}});
   AddRandomWeights(command, bound);
   AddPlaceFlags(command, bound);
   command.add_option("--input", bound.input, "JSON lines; - is standard input")
@@ -202,8 +202,9 @@ void AddTokenize(CLI::App& app, AllBindings& all) {
 void AddPlan(CLI::App& app, AllBindings& all) {
   Bindings& bound = AddCommand(app, all, "plan", {"Shows what each rank would hold.", kPlanFooter});
   CLI::App& command = *app.get_subcommand("plan");
-  bound.flags.Add(command, kModelGroup,
-                  {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16"}});
+  bound.flags.Add(
+      command, kModelGroup,
+      {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16|int8|int4"}});
   bound.flags.Add(command, kRunGroup, {{"--tp", "parallel.tp", "N"}});
   command.add_flag("--json", bound.json, "for programs")->group(kTextGroup);
   AddConfigFlags(command, bound);
@@ -214,8 +215,9 @@ void AddBench(CLI::App& app, AllBindings& all) {
                                {"Measures speed beside what the machine can do.", kBenchFooter});
   CLI::App& command = *app.get_subcommand("bench");
   bound.bench.Add(command, kBenchGroup);
-  bound.flags.Add(command, kModelGroup,
-                  {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16"}});
+  bound.flags.Add(
+      command, kModelGroup,
+      {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16|int8|int4"}});
   AddRandomWeights(command, bound);
   AddPlaceFlags(command, bound);
   command.add_flag("--json", bound.json, "for programs")->group(kTextGroup);

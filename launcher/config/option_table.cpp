@@ -44,7 +44,11 @@ const IntegerType kCount{1, std::int64_t{1} << 24};
 const NumberType kPositive{1e-30, 1e30};
 
 void AddModelKeys(std::vector<OptionKey>& table) {
-  const ChoiceType<DType> dtypes{{{"fp32", DType::kF32}, {"bf16", DType::kBF16}}};
+  const ChoiceType<WeightFormat> formats{{{"fp32", WeightFormat::kF32},
+                                          {"bf16", WeightFormat::kBF16},
+                                          {"int8", WeightFormat::kInt8},
+                                          {"int4", WeightFormat::kInt4}}};
+  const ChoiceType<DType> cache_dtypes{{{"fp32", DType::kF32}, {"bf16", DType::kBF16}}};
   table.push_back(Key(
       "model.path", "a folder, or org/name[@revision] in the Hugging Face cache", TextType{},
       [](auto& o) -> auto& { return o.model.path; }));
@@ -52,8 +56,11 @@ void AddModelKeys(std::vector<OptionKey>& table) {
       "model.tokenizer", "a folder or a tokenizer.json; empty: the model's own", TextType{},
       [](auto& o) -> auto& { return o.model.tokenizer; }));
   table.push_back(Key(
-      "model.dtype", "what weights are kept in and multiplied as", dtypes,
+      "model.dtype", "what weights are kept in and multiplied as", formats,
       [](auto& o) -> auto& { return o.model.dtype; }));
+  table.push_back(Key(
+      "model.cache_dtype", "what keys and values are kept in; null: fp32 for fp32, else bf16",
+      cache_dtypes, [](auto& o) -> auto& { return o.model.cache_dtype; }));
 }
 
 void AddShapeSizes(std::vector<OptionKey>& table) {
@@ -122,6 +129,13 @@ void AddRunKeys(std::vector<OptionKey>& table) {
   table.push_back(Key(
       "comm.init_deadline_seconds", "how long ranks wait for all to have started",
       NumberType{0.1, 86400.0}, [](auto& o) -> auto& { return o.comm.init_deadline_seconds; }));
+  const ChoiceType<SharedMemory> sharing{{{"auto", SharedMemory::kAuto},
+                                          {"on", SharedMemory::kOn},
+                                          {"off", SharedMemory::kOff}}};
+  table.push_back(Key(
+      "comm.shared_memory",
+      "whether ranks of one host talk through shared memory; auto: where they can", sharing,
+      [](auto& o) -> auto& { return o.comm.shared_memory; }));
   table.push_back(Key(
       "engine.max_sequences", "most sequences generated at the same time", IntegerType{1, 1 << 16},
       [](auto& o) -> auto& { return o.engine.max_sequences; }));

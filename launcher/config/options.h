@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "comm/world.h"
 #include "core/dtype.h"
+#include "core/weight_format.h"
 #include "engine/request.h"
 #include "layers/kernels/backend.h"
 #include "partition/model_spec.h"
@@ -36,8 +38,11 @@ struct ModelShape {
 struct ModelOptions {
   std::string path;       // a folder, or org/name[@revision] in the local Hugging Face cache
   std::string tokenizer;  // a folder or a tokenizer.json; empty: the model's folder
-  DType dtype = DType::kF32;
+  WeightFormat dtype = WeightFormat::kF32;
+  std::optional<DType> cache_dtype;  // unset: TableDType(dtype)
   ModelShape shape;
+
+  DType kv_dtype() const { return cache_dtype.value_or(TableDType(dtype)); }
 };
 
 struct ParallelOptions {
@@ -48,6 +53,7 @@ struct ParallelOptions {
 struct CommOptions {
   double deadline_seconds = 60.0;       // of every collective
   double init_deadline_seconds = 60.0;  // of joining the world
+  SharedMemory shared_memory = SharedMemory::kAuto;
 };
 
 struct EngineLimits {

@@ -19,7 +19,7 @@ struct AttentionGeometry {
 
   explicit AttentionGeometry(const AttentionArgs& args)
       : local_heads(args.cache.local_heads),
-        d_head(args.cache.pages.dim(3)),
+        d_head(args.cache.d_head),
         page_tokens(args.cache.page_tokens),
         qkv_stride(3 * local_heads * d_head),
         head_stride(args.layout == QkvLayout::kFusedPerHead ? 3 * d_head : d_head),
@@ -29,14 +29,6 @@ struct AttentionGeometry {
     LOCKSTEP_CHECK(args.qkv.dim(1) == qkv_stride, "qkv {}", args.qkv.shape().ToString());
     LOCKSTEP_CHECK(args.cache.pages.dim(2) == local_heads * page_tokens, "pages {}",
                    args.cache.pages.shape().ToString());
-  }
-
-  // Element offset in the cache of one head's key (part 0) or value (part 1) at a position.
-  std::int64_t CacheOffset(const SequenceRows& sequence, std::int64_t position, std::int64_t part,
-                           std::int64_t head) const {
-    const std::int64_t page = sequence.page_table[static_cast<std::size_t>(position / page_tokens)];
-    const std::int64_t slot = position % page_tokens;
-    return (((page * 2 + part) * local_heads + head) * page_tokens + slot) * d_head;
   }
 };
 

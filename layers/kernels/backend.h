@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/tensor.h"
+#include "core/weight_format.h"
 #include "partition/architecture.h"
 #include "partition/slice.h"
 
@@ -20,12 +21,30 @@ class LinearWeight {
   virtual std::int64_t inputs() const = 0;
 };
 
+// One of the matrices whose products a linear adds up.
+struct LinearPart {
+  Tensor weight;  // [outputs, inputs] in host memory, of SourceDType(format)
+  // The inputs' leaves of the fixed summation order (docs/numerics.md), one behind the other;
+  // empty: all inputs are one leaf. Every part has the same number of leaves, a power of two.
+  std::vector<Range> leaves;
+};
+
+// y = part 0 (x) + part 1 (x_second) + bias. The sum's order: leaf by leaf, first part 0's inputs
+// of the leaf and then part 1's; the leaves' sums are added as a balanced binary tree. So the sum
+// of a rank that holds half of the leaves is one half of that tree.
+struct LinearSource {
+  std::vector<LinearPart> parts;  // one or two
+  Tensor bias;                    // [outputs] fp32, or empty
+  WeightFormat format = WeightFormat::kF32;
+};
+
 enum class Activation : std::uint8_t { kNone, kGeluExact, kGeluTanh };
 enum class Store : std::uint8_t { kOverwrite, kAdd };
 
 // y = activation(x W^T + bias)
 struct LinearArgs {
-  TensorView x;  // [tokens, inputs]
+  TensorView x;              // [tokens, inputs of part 0]
+  TensorView x_second = {};  // [tokens, inputs of part 1], of a weight of two parts
   const LinearWeight* weight = nullptr;
   TensorView y;  // [tokens, outputs]
   Activation activation = Activation::kNone;
@@ -51,11 +70,13 @@ struct SequenceRows {
 };
 
 // Where a layer keeps the keys and values of this rank's heads.
-//   pages: [page_count, 2 (key, value), local_heads * page_tokens, d_head]
+//   pages: [page_count, 2 (key, value), local_heads * page_tokens, CacheWidth(d_head)]
+// What lies where within one head's part of a page is the backend's own affair.
 struct KvPages {
   TensorView pages;
   std::int64_t local_heads = 0;
   std::int64_t page_tokens = 0;
+  std::int64_t d_head = 0;
 };
 
 struct RotaryArgs {
@@ -103,9 +124,12 @@ class Backend {
   virtual void Upload(const TensorView& host, const TensorView& device) = 0;
   virtual void Download(const TensorView& device, const TensorView& host) = 0;
 
-  // Takes a weight [outputs, inputs] in host memory, fp32 or bf16: the dtype the products are
-  // done in (bf16: inputs rounded to bf16, sums in fp32). bias: [outputs] fp32, or empty.
-  virtual std::unique_ptr<LinearWeight> MakeLinear(Tensor weight, Tensor bias) = 0;
+  // Brings a weight into the form it is multiplied in. bf16: inputs are rounded to bf16, sums are
+  // fp32; int8 and int4: inputs are rounded to 8 bits, with one scale per token and group.
+  virtual std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) = 0;
+
+  // Elements that the cache keeps for one head's key or value; at least d_head.
+  virtual std::int64_t CacheWidth(std::int64_t d_head) const { return d_head; }
 
   virtual void Linear(const LinearArgs& args) = 0;
   virtual void LayerNorm(const LayerNormArgs& args) = 0;

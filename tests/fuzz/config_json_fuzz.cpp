@@ -27,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (int rank = 0; rank < ranks; ++rank) {
     const auto count = lockstep::CountParameters(plan.Slices(rank));
     if (count.total() <= 0 || count.non_embedding() <= 0) std::abort();
-    if (lockstep::WeightBytes(count, lockstep::DType::kF32) <= 0) std::abort();
+    if (lockstep::WeightBytes(count, lockstep::WeightFormat::kF32) <= 0) std::abort();
   }
   return 0;
 }

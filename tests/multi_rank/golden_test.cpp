@@ -22,7 +22,7 @@ class Golden : public MultiRank, public ::testing::WithParamInterface<std::files
 
 TEST_P(Golden, MatchesTransformersInFp32) { ExpectMatch({.chunk = 40}); }
 
-TEST_P(Golden, IsAsCloseInBf16AsTransformersIs) { ExpectMatch({.dtype = DType::kBF16}); }
+TEST_P(Golden, IsAsCloseInBf16AsTransformersIs) { ExpectMatch({.dtype = WeightFormat::kBF16}); }
 
 INSTANTIATE_TEST_SUITE_P(Transformers, Golden, ::testing::ValuesIn(GoldenCases()),
                          [](const auto& one) { return one.param.filename().string(); });

@@ -1,28 +1,43 @@
 #include "layers/kernels/cpu/cpu_attention.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "layers/kernels/attention_geometry.h"
+#include "layers/kernels/cpu/cpu_cache.h"
 
 namespace lockstep::cpu {
 namespace {
 
-// The new token `row` of a sequence, as the tasks of the parallel loop see it.
-struct Query {
-  const SequenceRows* sequence;
-  std::int64_t index;  // within the sequence's new tokens
+// Positions of one step of the online softmax, counted from position 0 of the sequence: a row's
+// steps do not depend on the rows beside it.
+constexpr std::int64_t kStepTokens = 128;
+constexpr std::int64_t kMostWidth = 512;
 
-  std::int64_t row() const { return sequence->first_row + index; }
-  std::int64_t position() const { return sequence->start + index; }
+// Neighbouring new tokens of one sequence.
+struct Run {
+  const SequenceRows* sequence;
+  std::int64_t first;  // within the sequence's new tokens
+  std::int64_t count;
+
+  std::int64_t row(std::int64_t i) const { return sequence->first_row + first + i; }
+  std::int64_t position(std::int64_t i) const { return sequence->start + first + i; }
 };
 
-std::vector<Query> Flatten(std::span<const SequenceRows> sequences) {
-  std::vector<Query> queries;
+// Cuts every sequence's new tokens so that no run crosses a multiple of `unit` positions, nor has
+// more than `most` tokens.
+std::vector<Run> Cut(std::span<const SequenceRows> sequences, std::int64_t unit,
+                     std::int64_t most) {
+  std::vector<Run> runs;
   for (const SequenceRows& sequence : sequences)
-    for (std::int64_t i = 0; i < sequence.token_count; ++i) queries.push_back({&sequence, i});
-  return queries;
+    for (std::int64_t i = 0; i < sequence.token_count;) {
+      const std::int64_t to_boundary = unit - (sequence.start + i) % unit;
+      const std::int64_t count = std::min({sequence.token_count - i, to_boundary, most});
+      runs.push_back({&sequence, i, count});
+      i += count;
+    }
+  return runs;
 }
 
 void Rotate(float* head, const RotaryArgs& rotary, std::int64_t position) {
@@ -39,91 +54,192 @@ void Rotate(float* head, const RotaryArgs& rotary, std::int64_t position) {
   }
 }
 
+// Room of one thread, kept from call to call.
+struct Scratch {
+  alignas(64) std::byte queries[kBlockRows * kMostWidth * 4];
+  alignas(64) float scores[kStepTokens * kBlockRows];
+  alignas(64) float probabilities[kBlockRows * kStepTokens];
+  alignas(64) std::byte weights[kBlockRows * kStepTokens * 4];  // the probabilities as tiles
+  alignas(64) float sums[kBlockRows * kMostWidth];              // [panel][row][16]
+  float max[kBlockRows];
+  float sum[kBlockRows];
+};
+
 class AttentionRun {
  public:
   AttentionRun(const AttentionArgs& args, const Kernels& kernels)
-      : args_(args), kernels_(kernels), geometry_(args) {}
+      : args_(args),
+        geometry_(args),
+        layout_(args.cache),
+        kernels_(kernels),
+        wide_(args.cache.pages.dtype() == DType::kF32),
+        multiply_(wide_ ? kernels.product_f32 : kernels.product_bf16),
+        pack_(wide_ ? kernels.pack_f32 : kernels.pack_bf16) {
+    LOCKSTEP_CHECK(layout_.value_panels() * kPanelOutputs <= kMostWidth, "d_head {}",
+                   geometry_.d_head);
+  }
 
-  void Append(const Query& query, std::int64_t head) const {
-    float* q = Head(query, head);
-    Rotate(q, args_.rotary, query.position());
-    Rotate(q + geometry_.k_offset, args_.rotary, query.position());
-    const DType dtype = args_.cache.pages.dtype();
-    for (std::int64_t part : {0, 1}) {
-      const float* source = q + (part == 0 ? geometry_.k_offset : geometry_.v_offset);
-      ConvertElements(DType::kF32, source, dtype, Cache(query, query.position(), part, head),
-                      static_cast<std::size_t>(geometry_.d_head));
+  // Rotates q and k of one head and puts k and v into the cache: tokens of one page.
+  void Append(const Run& run, std::int64_t head) const {
+    const std::int64_t page = Page(run, run.position(0));
+    const std::int64_t slot = run.position(0) % args_.cache.page_tokens;
+    std::byte* keys = layout_.Keys(page, head);
+    std::byte* values = layout_.Values(page, head);
+    if (slot == 0) {
+      // What an earlier owner left must not meet a probability of zero as infinity or NaN.
+      std::memset(keys, 0, static_cast<std::size_t>(layout_.part_bytes()));
+      std::memset(values, 0, static_cast<std::size_t>(layout_.part_bytes()));
+    }
+    for (std::int64_t i = 0; i < run.count; ++i) {
+      float* q = Head(run.row(i), head);
+      float* k = q + geometry_.k_offset;
+      Rotate(q, args_.rotary, run.position(i));
+      Rotate(k, args_.rotary, run.position(i));
+      const float* v = q + geometry_.v_offset;
+      if (wide_) {
+        Scatter<float>(k, v, slot + i, keys, values);
+      } else {
+        Scatter<BFloat16>(k, v, slot + i, keys, values);
+      }
     }
   }
 
-  void Attend(const Query& query, std::int64_t head, std::vector<float>& scores) const {
-    const std::int64_t length = query.position() + 1;
-    const float* q = Head(query, head);
-    scores.resize(static_cast<std::size_t>(length));
-    for (std::int64_t position = 0; position < length; ++position)
-      scores[static_cast<std::size_t>(position)] =
-          Dot(q, Cache(query, position, 0, head)) * geometry_.scale;
-    const float largest = *std::max_element(scores.begin(), scores.end());
-    float sum = 0.0f;
-    for (float& score : scores) sum += score = std::exp(score - largest);
-    float* y =
-        args_.y.data<float>() + (query.row() * geometry_.local_heads + head) * geometry_.d_head;
-    std::fill_n(y, geometry_.d_head, 0.0f);
-    for (std::int64_t position = 0; position < length; ++position)
-      Accumulate(scores[static_cast<std::size_t>(position)] / sum, Cache(query, position, 1, head),
-                 y);
+  void Attend(const Run& run, std::int64_t head, Scratch& scratch) const {
+    PackQueries(run, head, scratch);
+    std::fill_n(scratch.max, run.count, -std::numeric_limits<float>::infinity());
+    std::fill_n(scratch.sum, run.count, 0.0f);
+    std::fill_n(scratch.sums, layout_.value_panels() * run.count * kPanelOutputs, 0.0f);
+    const std::int64_t end = run.position(run.count - 1) + 1;
+    for (std::int64_t first = 0; first < end; first += kStepTokens)
+      Step(run, head, {first, std::min(end, first + kStepTokens)}, scratch);
+    for (std::int64_t i = 0; i < run.count; ++i) WriteRow(run, head, i, scratch);
   }
 
  private:
-  float* Head(const Query& query, std::int64_t head) const {
-    return args_.qkv.data<float>() + query.row() * geometry_.qkv_stride +
-           head * geometry_.head_stride;
+  float* Head(std::int64_t row, std::int64_t head) const {
+    return args_.qkv.data<float>() + row * geometry_.qkv_stride + head * geometry_.head_stride;
   }
 
-  void* Cache(const Query& query, std::int64_t position, std::int64_t part,
-              std::int64_t head) const {
-    const auto offset = geometry_.CacheOffset(*query.sequence, position, part, head);
-    return static_cast<std::byte*>(args_.cache.pages.raw()) +
-           static_cast<std::size_t>(offset) * SizeOf(args_.cache.pages.dtype());
+  std::int64_t Page(const Run& run, std::int64_t position) const {
+    return run.sequence->page_table[static_cast<std::size_t>(position / args_.cache.page_tokens)];
   }
 
-  float Dot(const float* q, const void* key) const {
-    return args_.cache.pages.dtype() == DType::kF32
-               ? kernels_.dot_f32(q, static_cast<const float*>(key), geometry_.d_head)
-               : kernels_.dot_bf16(q, static_cast<const std::uint16_t*>(key), geometry_.d_head);
-  }
-
-  void Accumulate(float weight, const void* value, float* y) const {
-    if (args_.cache.pages.dtype() == DType::kF32) {
-      kernels_.axpy_f32(weight, static_cast<const float*>(value), geometry_.d_head, y);
-    } else {
-      kernels_.axpy_bf16(weight, static_cast<const std::uint16_t*>(value), geometry_.d_head, y);
+  template <typename Element>
+  void Scatter(const float* k, const float* v, std::int64_t slot, std::byte* keys,
+               std::byte* values) const {
+    for (std::int64_t d = 0; d < geometry_.d_head; ++d) {
+      const Element key(k[d]), value(v[d]);
+      std::memcpy(keys + layout_.KeyOffset(slot, d), &key, sizeof(key));
+      std::memcpy(values + layout_.ValueOffset(slot, d), &value, sizeof(value));
     }
   }
 
+  void PackQueries(const Run& run, std::int64_t head, Scratch& scratch) const {
+    const std::int64_t tile = run.count * kLineBytes;
+    // Dims that only fill up the last tile.
+    std::memset(scratch.queries, 0, static_cast<std::size_t>(layout_.key_tiles() * tile));
+    for (std::int64_t i = 0; i < run.count; ++i)
+      pack_({.x = Head(run.row(i), head),
+             .count = geometry_.d_head,
+             .out = scratch.queries + i * kLineBytes,
+             .stride = tile});
+  }
+
+  // Scores, softmax and values of one range of positions, all within one step.
+  void Step(const Run& run, std::int64_t head, Range positions, Scratch& scratch) const {
+    const std::int64_t page_tokens = args_.cache.page_tokens;
+    const std::int64_t pages = (positions.size() + page_tokens - 1) / page_tokens;
+    const std::int64_t panel_floats = run.count * kPanelOutputs;
+    for (std::int64_t page = 0; page < pages; ++page)
+      multiply_({.rows = scratch.queries,
+                 .block_rows = run.count,
+                 .panels = layout_.Keys(Page(run, positions.begin + page * page_tokens), head),
+                 .panel_stride = layout_.key_tiles() * kTileBytes,
+                 .panel_count = layout_.key_panels(),
+                 .tiles = layout_.key_tiles(),
+                 .c = scratch.scores + page * layout_.key_panels() * panel_floats,
+                 .c_panel_stride = panel_floats});
+    const std::int64_t panels = pages * layout_.key_panels();
+    for (std::int64_t i = 0; i < run.count; ++i) Soften(run, i, {positions.begin, panels}, scratch);
+    for (std::int64_t page = 0; page < pages; ++page)
+      multiply_({.rows = scratch.weights + page * layout_.value_tiles() * run.count * kLineBytes,
+                 .block_rows = run.count,
+                 .panels = layout_.Values(Page(run, positions.begin + page * page_tokens), head),
+                 .panel_stride = layout_.value_tiles() * kTileBytes,
+                 .panel_count = layout_.value_panels(),
+                 .tiles = layout_.value_tiles(),
+                 .c = scratch.sums,
+                 .c_panel_stride = panel_floats,
+                 .start = Start::kContinue});
+  }
+
+  struct Scores {
+    std::int64_t first_position;
+    std::int64_t panels;
+  };
+
+  // One row's scores into probabilities, as rows of the product with the values.
+  void Soften(const Run& run, std::int64_t i, Scores scores, Scratch& scratch) const {
+    const std::int64_t panel_floats = run.count * kPanelOutputs;
+    SoftmaxStep step{
+        .scores = scratch.scores + i * kPanelOutputs,
+        .panel_stride = panel_floats,
+        .panels = scores.panels,
+        .visible = std::clamp<std::int64_t>(run.position(i) + 1 - scores.first_position, 0,
+                                            scores.panels * kPanelOutputs),
+        .scale = geometry_.scale,
+        .probabilities = scratch.probabilities,
+        .max = scratch.max[i],
+        .sum = scratch.sum[i]};
+    kernels_.softmax(step);
+    scratch.max[i] = step.max;
+    scratch.sum[i] = step.sum;
+    if (step.correction != 1.0f)
+      for (std::int64_t panel = 0; panel < layout_.value_panels(); ++panel)
+        kernels_.scale(step.correction, kPanelOutputs,
+                       scratch.sums + panel * panel_floats + i * kPanelOutputs);
+    pack_({.x = scratch.probabilities,
+           .count = scores.panels * kPanelOutputs,
+           .out = scratch.weights + i * kLineBytes,
+           .stride = run.count * kLineBytes});
+  }
+
+  void WriteRow(const Run& run, std::int64_t head, std::int64_t i, const Scratch& scratch) const {
+    const std::int64_t d_head = geometry_.d_head;
+    float* y = args_.y.data<float>() + (run.row(i) * geometry_.local_heads + head) * d_head;
+    const float factor = 1.0f / scratch.sum[i];
+    for (std::int64_t d = 0; d < d_head; ++d)
+      y[d] = factor *
+             scratch.sums[(d / kPanelOutputs * run.count + i) * kPanelOutputs + d % kPanelOutputs];
+  }
+
   const AttentionArgs& args_;
-  const Kernels& kernels_;
   AttentionGeometry geometry_;
+  CacheLayout layout_;
+  const Kernels& kernels_;
+  bool wide_;
+  void (*multiply_)(const TileProduct&);
+  void (*pack_)(const PackRow&);
 };
 
 }  // namespace
 
 void RunAttention(const AttentionArgs& args, const Kernels& kernels, ThreadPool& pool) {
-  const AttentionRun run(args, kernels);
-  const std::vector<Query> queries = Flatten(args.sequences);
+  const AttentionRun attention(args, kernels);
   const std::int64_t heads = args.cache.local_heads;
-  const auto tasks = static_cast<std::int64_t>(queries.size()) * heads;
-  const auto query_of = [&](std::int64_t task) -> const Query& {
-    return queries[static_cast<std::size_t>(task / heads)];
+  const auto each = [&](const std::vector<Run>& runs, const auto& work) {
+    pool.ParallelFor(static_cast<std::int64_t>(runs.size()) * heads,
+                     [&](std::int64_t begin, std::int64_t end) {
+                       for (std::int64_t task = begin; task < end; ++task)
+                         work(runs[static_cast<std::size_t>(task / heads)], task % heads);
+                     });
   };
   // Every key must be in the cache before the first query of the batch reads it.
-  pool.ParallelFor(tasks, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t task = begin; task < end; ++task) run.Append(query_of(task), task % heads);
-  });
-  pool.ParallelFor(tasks, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> scores;
-    for (std::int64_t task = begin; task < end; ++task)
-      run.Attend(query_of(task), task % heads, scores);
+  each(Cut(args.sequences, args.cache.page_tokens, args.cache.page_tokens),
+       [&](const Run& run, std::int64_t head) { attention.Append(run, head); });
+  each(Cut(args.sequences, kStepTokens, kBlockRows), [&](const Run& run, std::int64_t head) {
+    thread_local const auto scratch = std::make_unique<Scratch>();
+    attention.Attend(run, head, *scratch);
   });
 }
 

@@ -1,11 +1,11 @@
 #include "layers/kernels/cpu/cpu_backend.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <functional>
 
 #include "core/thread_pool.h"
 #include "layers/kernels/cpu/cpu_attention.h"
+#include "layers/kernels/cpu/cpu_cache.h"
 #include "layers/kernels/cpu/cpu_linear.h"
 #include "layers/kernels/cpu/kernels.h"
 #include "layers/kernels/host_backend.h"
@@ -13,52 +13,32 @@
 namespace lockstep::cpu {
 namespace {
 
-void NormalizeRow(const LayerNormArgs& args, std::int64_t row) {
-  const std::int64_t width = args.x.dim(1);
-  const float* x = args.x.data<float>() + row * width;
-  const float* weight = args.weight.data<float>();
-  const float* bias = args.bias.data<float>();
-  float* y = args.y.data<float>() + row * width;
-  double sum = 0.0, squares = 0.0;
-  for (std::int64_t i = 0; i < width; ++i) sum += x[i];
-  const double mean = sum / static_cast<double>(width);
-  for (std::int64_t i = 0; i < width; ++i) squares += (x[i] - mean) * (x[i] - mean);
-  const double scale = 1.0 / std::sqrt(squares / static_cast<double>(width) + args.epsilon);
-  for (std::int64_t i = 0; i < width; ++i)
-    y[i] = static_cast<float>((x[i] - mean) * scale) * weight[i] + bias[i];
-}
-
-RowStatistics StatisticsOf(const float* x, std::int64_t columns, std::int64_t target) {
-  RowStatistics statistics;
-  statistics.max = -std::numeric_limits<float>::infinity();
-  for (std::int64_t i = 0; i < columns; ++i)
-    if (x[i] > statistics.max) {
-      statistics.max = x[i];
-      statistics.argmax = static_cast<std::int32_t>(i);
-    }
-  for (std::int64_t i = 0; i < columns; ++i)
-    statistics.sum_exp += static_cast<double>(std::exp(x[i] - statistics.max));
-  if (target >= 0) statistics.target = x[target];
-  return statistics;
-}
+// Rows of this many elements together are worth a second thread.
+constexpr std::int64_t kParallelElements = 1 << 14;
 
 class CpuBackend final : public HostBackend {
  public:
-  explicit CpuBackend(int threads) : pool_(threads), kernels_(SelectKernels()) {}
+  // The kernels first: choosing them may ask for permissions that threads inherit.
+  explicit CpuBackend(int threads) : kernels_(SelectKernels()), pool_(threads) {}
 
   std::string_view name() const override { return "cpu"; }
 
-  std::unique_ptr<LinearWeight> MakeLinear(Tensor weight, Tensor bias) override {
-    return std::make_unique<CpuLinear>(std::move(weight), std::move(bias));
+  std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) override {
+    return std::make_unique<CpuLinear>(source, kernels_, pool_);
   }
 
+  std::int64_t CacheWidth(std::int64_t d_head) const override { return CacheLayout::Width(d_head); }
+
   void Linear(const LinearArgs& args) override {
-    static_cast<const CpuLinear&>(*args.weight).Run(args, kernels_, pool_);
+    static_cast<const CpuLinear&>(*args.weight).Run(args, kernels_, pool_, rows_);
   }
 
   void LayerNorm(const LayerNormArgs& args) override {
-    pool_.ParallelFor(args.x.dim(0), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) NormalizeRow(args, row);
+    const std::int64_t width = args.x.dim(1);
+    ForRows(args.x, [&](std::int64_t row) {
+      kernels_.layer_norm(args.x.data<float>() + row * width, args.weight.data<float>(),
+                          args.bias.data<float>(), width, args.epsilon,
+                          args.y.data<float>() + row * width);
     });
   }
 
@@ -83,15 +63,12 @@ class CpuBackend final : public HostBackend {
   void AddResidual(const TensorView& x, const TensorView& delta, const TensorView& bias_a,
                    const TensorView& bias_b) override {
     const std::int64_t width = x.dim(1);
-    const float* a = bias_a.raw() == nullptr ? nullptr : bias_a.data<float>();
-    const float* b = bias_b.raw() == nullptr ? nullptr : bias_b.data<float>();
-    for (std::int64_t row = 0; row < x.dim(0); ++row) {
+    ForRows(x, [&](std::int64_t row) {
       float* out = x.data<float>() + row * width;
-      const float* add = delta.data<float>() + row * width;
-      for (std::int64_t i = 0; i < width; ++i) out[i] += add[i];
-      for (const float* bias : {a, b})
-        for (std::int64_t i = 0; bias != nullptr && i < width; ++i) out[i] += bias[i];
-    }
+      kernels_.add(out, delta.data<float>() + row * width, width, out);
+      for (const TensorView* bias : {&bias_a, &bias_b})
+        if (bias->raw() != nullptr) kernels_.add(out, bias->data<float>(), width, out);
+    });
   }
 
   void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
@@ -107,17 +84,31 @@ class CpuBackend final : public HostBackend {
     std::vector<RowStatistics> all(static_cast<std::size_t>(logits.dim(0)));
     pool_.ParallelFor(logits.dim(0), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
-        const auto index = static_cast<std::size_t>(row);
-        all[index] =
-            StatisticsOf(logits.data<float>() + row * logits.dim(1), columns, targets[index]);
+        const float* x = logits.data<float>() + row * logits.dim(1);
+        const ColumnStatistics found = kernels_.statistics(x, columns);
+        const std::int64_t target = targets[static_cast<std::size_t>(row)];
+        all[static_cast<std::size_t>(row)] = {.max = found.max,
+                                              .argmax = static_cast<std::int32_t>(found.argmax),
+                                              .target = target >= 0 ? x[target] : 0.0f,
+                                              .sum_exp = found.sum_exp};
       }
     });
     return all;
   }
 
  private:
-  ThreadPool pool_;
+  // Work on each row of x, on one thread when there is little.
+  void ForRows(const TensorView& x, const std::function<void(std::int64_t)>& work) {
+    const auto run = [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) work(row);
+    };
+    if (x.elements() < kParallelElements) return run(0, x.dim(0));
+    pool_.ParallelFor(x.dim(0), run);
+  }
+
   const Kernels& kernels_;
+  ThreadPool pool_;
+  PackedRows rows_;
 };
 
 }  // namespace

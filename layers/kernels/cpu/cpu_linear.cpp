@@ -1,82 +1,139 @@
 #include "layers/kernels/cpu/cpu_linear.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace lockstep::cpu {
 namespace {
 
-// Outputs of one block: small enough that its results stay in the first-level cache until the
-// epilogue has read them.
-constexpr std::int64_t kBlockOutputs = 32;
-constexpr std::int64_t kBlockTokens = 64;
+// Panels worked on together: their weights of one chunk stay in the second-level cache while all
+// rows pass.
+constexpr std::int64_t kGroupPanels = 8;
+// Tiles of the inner dimension between two visits to memory with the sums: those of two blocks of
+// rows stay in the first-level cache while the group's panels pass. A multiple of every
+// quantisation block.
+constexpr std::int64_t kChunkTiles = 16;
 
-float Activate(Activation activation, float x) {
-  switch (activation) {
-    case Activation::kNone: return x;
-    case Activation::kGeluExact: return 0.5f * x * (1.0f + std::erf(x * 0.70710678118654752f));
-    case Activation::kGeluTanh:
-      return 0.5f * x * (1.0f + std::tanh(0.79788456080286536f * (x + 0.044715f * x * x * x)));
-  }
-  return x;
+// Room for the sums of one group, one for each level of the summation tree and thread.
+float* SumsOfThisThread(std::size_t count) {
+  thread_local std::vector<float> sums;
+  if (sums.size() < count) sums.resize(count);
+  return sums.data();
 }
 
 }  // namespace
 
-// Products of a few tokens with a few outputs, before bias, activation and store.
-struct CpuLinear::Block {
-  std::int64_t first_token;
-  std::int64_t tokens;
-  const float* products;  // [tokens, kBlockOutputs]
+struct CpuLinear::Group {
+  Range panels;
+  std::int64_t tile_floats;   // sums of one block of rows and one panel
+  std::int64_t block_floats;  // of one block of rows and the group
+  std::int64_t floats;        // of all rows
 };
 
-void CpuLinear::Run(const LinearArgs& args, const Kernels& kernels, ThreadPool& pool) const {
-  LOCKSTEP_CHECK(args.x.dim(1) == inputs() && args.y.dim(1) == outputs(), "x {} y {}",
+CpuLinear::CpuLinear(const LinearSource& source, const Kernels& kernels, ThreadPool& pool)
+    : outputs_(source.parts.front().weight.view().dim(0)), weight_(source, kernels, pool) {
+  LOCKSTEP_CHECK(source.parts.size() <= inputs_.size(), "{} parts", source.parts.size());
+  for (std::size_t part = 0; part < source.parts.size(); ++part)
+    inputs_[part] = source.parts[part].weight.view().dim(1);
+  if (source.bias.empty()) return;
+  bias_.resize(static_cast<std::size_t>(weight_.panels() * kPanelOutputs));
+  std::copy_n(source.bias.view().data<float>(), outputs_, bias_.begin());
+}
+
+void CpuLinear::Run(const LinearArgs& args, const Kernels& kernels, ThreadPool& pool,
+                    PackedRows& rows) const {
+  const std::int64_t tokens = args.x.dim(0);
+  LOCKSTEP_CHECK(args.x.dim(1) == inputs_[0] && args.y.dim(1) == outputs(), "x {} y {}",
                  args.x.shape().ToString(), args.y.shape().ToString());
-  const float* x = args.x.data<float>();
-  Tensor rounded;
-  if (weight_.view().dtype() == DType::kBF16) {
-    rounded = Tensor::OnHost(DType::kF32, args.x.shape());
-    kernels.round_to_bf16(x, args.x.elements(), rounded.view().data<float>());
-    x = rounded.view().data<float>();
-  }
-  const std::int64_t blocks = (outputs() + kBlockOutputs - 1) / kBlockOutputs;
-  pool.ParallelFor(blocks, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t block = begin; block < end; ++block)
-      RunBlock(args, x, kernels,
-               {block * kBlockOutputs, std::min(outputs(), (block + 1) * kBlockOutputs)});
+  LOCKSTEP_CHECK(
+      inputs_[1] == 0 || (args.x_second.dim(1) == inputs_[1] && args.x_second.dim(0) == tokens),
+      "x_second {}", args.x_second.shape().ToString());
+  if (tokens == 0) return;
+  rows.Pack({args.x, args.x_second}, weight_.layout(), kernels, pool);
+  pool.ParallelFor(weight_.panels(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t panel = begin; panel < end; panel += kGroupPanels)
+      RunGroup(args, kernels, rows, {panel, std::min(end, panel + kGroupPanels)});
   });
 }
 
-void CpuLinear::RunBlock(const LinearArgs& args, const float* x, const Kernels& kernels,
-                         Range outputs) const {
-  float products[kBlockTokens * kBlockOutputs];
-  const std::int64_t width = inputs();
-  const std::int64_t all = args.x.dim(0);
-  for (std::int64_t token = 0; token < all; token += kBlockTokens) {
-    const std::int64_t tokens = std::min(kBlockTokens, all - token);
-    const float* rows = x + token * width;
-    if (weight_.view().dtype() == DType::kBF16) {
-      const auto* bits = reinterpret_cast<const std::uint16_t*>(weight_.view().data<BFloat16>());
-      kernels.linear_bf16(rows, tokens, width, bits + outputs.begin * width, outputs.size(),
-                          products, kBlockOutputs);
-    } else {
-      kernels.linear_f32(rows, tokens, width, weight_.view().data<float>() + outputs.begin * width,
-                         outputs.size(), products, kBlockOutputs);
+// Leaf by leaf. The sums of finished leaves wait in a stack, as the bits of a binary counter do:
+// two that stand for equally many leaves are added at once.
+void CpuLinear::RunGroup(const LinearArgs& args, const Kernels& kernels, const PackedRows& rows,
+                         Range panels) const {
+  Group group{panels, rows.block_rows() * kPanelOutputs, 0, 0};
+  group.block_floats = group.tile_floats * panels.size();
+  group.floats = group.block_floats * rows.blocks();
+  constexpr std::size_t kLevels = 8;
+  float* const stack = SumsOfThisThread(kLevels * static_cast<std::size_t>(group.floats));
+  float* top = stack;
+  std::size_t done = 0;
+  for (const std::vector<Segment>& leaf : weight_.layout().leaves) {
+    MultiplyLeaf(leaf, kernels, rows, group, top);
+    top += group.floats;
+    for (std::size_t bits = ++done; bits % 2 == 0; bits /= 2) {
+      top -= group.floats;
+      kernels.add(top - group.floats, top, group.floats, top - group.floats);
     }
-    Finish(args, {token, tokens, products}, outputs);
+  }
+  FinishGroup(args, kernels, rows, group, stack);
+}
+
+void CpuLinear::MultiplyLeaf(const std::vector<Segment>& leaf, const Kernels& kernels,
+                             const PackedRows& rows, const Group& group, float* sums) const {
+  if (leaf.empty()) std::fill_n(sums, group.floats, 0.0f);
+  for (const Segment& segment : leaf)
+    MultiplySegment(segment, &segment == leaf.data() ? Start::kZero : Start::kContinue, kernels,
+                    rows, group, sums);
+}
+
+void CpuLinear::MultiplySegment(const Segment& segment, Start start, const Kernels& kernels,
+                                const PackedRows& rows, const Group& group, float* sums) const {
+  const InnerLayout& layout = weight_.layout();
+  const auto multiply = layout.format == WeightFormat::kF32    ? kernels.product_f32
+                        : layout.format == WeightFormat::kBF16 ? kernels.product_bf16
+                        : layout.format == WeightFormat::kInt8 ? kernels.product_int8
+                                                               : kernels.product_int4;
+  // One or two blocks of rows read every weight once anyway.
+  const std::int64_t chunk = rows.blocks() <= 2 ? segment.tiles : kChunkTiles;
+  for (std::int64_t at = 0; at < segment.tiles; at += chunk) {
+    const std::int64_t tile = segment.first_tile + at;
+    const std::int64_t quant =
+        layout.quant_tiles == 0 ? 0 : segment.first_quant + at / layout.quant_tiles;
+    for (std::int64_t block = 0; block < rows.blocks(); block += 2)
+      multiply({.rows = rows.Tiles(block, tile),
+                .block_stride = rows.block_stride(),
+                .blocks = std::min<std::int64_t>(2, rows.blocks() - block),
+                .block_rows = rows.block_rows(),
+                .panels = weight_.Tiles(group.panels.begin, tile),
+                .panel_stride = weight_.panel_stride(),
+                .panel_count = group.panels.size(),
+                .tiles = std::min(chunk, segment.tiles - at),
+                .c = sums + block * group.block_floats,
+                .c_block_stride = group.block_floats,
+                .c_panel_stride = group.tile_floats,
+                .start = at == 0 ? start : Start::kContinue,
+                .row_scales = rows.Scales(block, quant),
+                .row_sums = rows.Sums(block, quant),
+                .scale_block_stride = rows.scale_stride(),
+                .weight_scales = weight_.Scales(group.panels.begin, quant),
+                .weight_scale_stride = weight_.scale_stride()});
   }
 }
 
-void CpuLinear::Finish(const LinearArgs& args, const Block& block, Range range) const {
-  const float* bias = bias_.empty() ? nullptr : bias_.view().data<float>() + range.begin;
-  for (std::int64_t t = 0; t < block.tokens; ++t) {
-    const float* products = block.products + t * kBlockOutputs;
-    float* y = args.y.data<float>() + (block.first_token + t) * outputs() + range.begin;
-    for (std::int64_t n = 0; n < range.size(); ++n) {
-      const float sum = bias == nullptr ? products[n] : products[n] + bias[n];
-      const float result = Activate(args.activation, sum);
-      y[n] = args.store == Store::kAdd ? y[n] + result : result;
+void CpuLinear::FinishGroup(const LinearArgs& args, const Kernels& kernels, const PackedRows& rows,
+                            const Group& group, const float* sums) const {
+  for (std::int64_t block = 0; block < rows.blocks(); ++block) {
+    const std::int64_t first = block * rows.block_rows();
+    for (std::int64_t panel = group.panels.begin; panel < group.panels.end; ++panel) {
+      const std::int64_t output = panel * kPanelOutputs;
+      kernels.finish({.c = sums + block * group.block_floats +
+                           (panel - group.panels.begin) * group.tile_floats,
+                      .rows = std::min(rows.block_rows(), rows.tokens() - first),
+                      .bias = bias_.empty() ? nullptr : bias_.data() + output,
+                      .activation = static_cast<int>(args.activation),
+                      .y = args.y.data<float>() + first * outputs() + output,
+                      .y_stride = outputs(),
+                      .outputs = std::min(kPanelOutputs, outputs() - output),
+                      .add = args.store == Store::kAdd});
     }
   }
 }

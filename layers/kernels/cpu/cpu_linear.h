@@ -2,29 +2,39 @@
 
 #include "core/thread_pool.h"
 #include "layers/kernels/backend.h"
-#include "layers/kernels/cpu/kernels.h"
+#include "layers/kernels/cpu/packed_rows.h"
+#include "layers/kernels/cpu/packed_weight.h"
 
 namespace lockstep::cpu {
 
 class CpuLinear final : public LinearWeight {
  public:
-  // weight [outputs, inputs] fp32 or bf16; bias [outputs] fp32 or empty.
-  CpuLinear(Tensor weight, Tensor bias) : weight_(std::move(weight)), bias_(std::move(bias)) {}
+  CpuLinear(const LinearSource& source, const Kernels& kernels, ThreadPool& pool);
 
-  std::int64_t outputs() const override { return weight_.view().dim(0); }
-  std::int64_t inputs() const override { return weight_.view().dim(1); }
+  std::int64_t outputs() const override { return outputs_; }
+  std::int64_t inputs() const override { return inputs_[0]; }
 
-  // y = activation(x W^T + bias), divided over the pool's threads by outputs.
-  void Run(const LinearArgs& args, const Kernels& kernels, ThreadPool& pool) const;
+  // y = activation(x W^T + bias), divided over the pool's threads by outputs. `rows` is room for
+  // the packed rows.
+  void Run(const LinearArgs& args, const Kernels& kernels, ThreadPool& pool,
+           PackedRows& rows) const;
 
  private:
-  struct Block;
-  void RunBlock(const LinearArgs& args, const float* x, const Kernels& kernels,
-                Range outputs) const;
-  void Finish(const LinearArgs& args, const Block& block, Range outputs) const;
+  struct Group;  // a few panels that are worked on together
 
-  Tensor weight_;
-  Tensor bias_;
+  void RunGroup(const LinearArgs& args, const Kernels& kernels, const PackedRows& rows,
+                Range panels) const;
+  void MultiplyLeaf(const std::vector<Segment>& leaf, const Kernels& kernels,
+                    const PackedRows& rows, const Group& group, float* sums) const;
+  void MultiplySegment(const Segment& segment, Start start, const Kernels& kernels,
+                       const PackedRows& rows, const Group& group, float* sums) const;
+  void FinishGroup(const LinearArgs& args, const Kernels& kernels, const PackedRows& rows,
+                   const Group& group, const float* sums) const;
+
+  std::int64_t outputs_;
+  std::array<std::int64_t, 2> inputs_{};
+  PackedWeight weight_;
+  std::vector<float> bias_;  // up to the last panel's end; empty: none
 };
 
 }  // namespace lockstep::cpu

@@ -1,34 +1,130 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
-// The vectorised inner loops, compiled once for each instruction set from the same source
-// (kernels.inc). These translation units hold nothing else: an inline function of a common header
-// compiled for AVX-512 could be the copy that the linker keeps for everybody.
+// The inner loops of the CPU backend, compiled once for each instruction set: this table is all
+// that the rest of the backend sees of them. The translation units behind it hold nothing else: an
+// inline function of a common header compiled for AVX-512 could be the copy that the linker keeps
+// for everybody.
 //
-// All sums run in 16 lanes that are added in one fixed order, without contraction: every
-// instruction set gives the same bits.
+// Matrices are cut into tiles of 16 lines of 64 bytes. A line holds, of 16 outputs, the weights of
+// 1 (fp32), 2 (bf16) or 4 (int8) neighbouring inputs: what one multiply-add instruction takes from
+// VDPBF16PS to AMX. A panel is the tiles of 16 outputs, one behind the other along the inputs. The
+// rows that are multiplied with them are cut alike: a block of up to 16 rows is a sequence of
+// tiles of [rows][64 bytes], so every instruction reads what lies before it.
+//
+// Bits: the sum of one row with one output runs through the inputs in their order, whatever the
+// number of rows and panels of a call.
 namespace lockstep::cpu {
+
+constexpr std::int64_t kPanelOutputs = 16;
+constexpr std::int64_t kBlockRows = 16;
+constexpr std::int64_t kLineBytes = 64;
+constexpr std::int64_t kTileLines = 16;
+constexpr std::int64_t kTileBytes = kTileLines * kLineBytes;
+
+enum class Start : std::uint8_t { kZero, kContinue };
+
+// c[block][panel] = (or +=) rows[block] x panels[panel], over `tiles` tiles of the inner dimension.
+struct TileProduct {
+  const std::byte* rows = nullptr;    // first tile of the first block
+  std::int64_t block_stride = 0;      // bytes from one block of rows to the next
+  std::int64_t blocks = 1;            // 1 or 2
+  std::int64_t block_rows = 1;        // 1 to 16, of every block
+  const std::byte* panels = nullptr;  // first tile of the first panel
+  std::int64_t panel_stride = 0;      // bytes
+  std::int64_t panel_count = 1;
+  std::int64_t tiles = 0;
+  float* c = nullptr;               // [blocks][panels][block_rows][16]
+  std::int64_t c_block_stride = 0;  // floats
+  std::int64_t c_panel_stride = 0;  // floats
+  Start start = Start::kZero;
+  // int8 and int4 only. Weights are kept as unsigned numbers with an offset of 128 or 8, rows as
+  // signed bytes; both are scaled per quantisation block (kQuantTiles tiles).
+  const float* row_scales = nullptr;             // [quant block][block_rows]
+  const std::int32_t* row_sums = nullptr;        // the same: the sum of the row's bytes
+  std::int64_t scale_block_stride = 0;           // elements, from one block of rows to the next
+  const std::uint16_t* weight_scales = nullptr;  // bf16 [quant block][16], of the first panel
+  std::int64_t weight_scale_stride = 0;          // elements, panel to panel
+};
+
+// Tiles of 64 inputs in one quantisation block.
+constexpr std::int64_t kInt8QuantTiles = 4;
+constexpr std::int64_t kInt4QuantTiles = 1;
+
+// One row of up to 64-byte pieces: `count` floats go to pieces `stride` bytes apart; the last piece
+// is filled up with zeros.
+struct PackRow {
+  const float* x = nullptr;
+  std::int64_t count = 0;
+  std::byte* out = nullptr;
+  std::int64_t stride = 0;
+  // int8: one scale and one sum per quant block, `scale_stride` elements apart.
+  std::int64_t quant_tiles = 0;
+  float* scales = nullptr;
+  std::int32_t* sums = nullptr;
+  std::int64_t scale_stride = 0;
+};
+
+// y = activation(c + bias), for one block of rows and one panel.
+struct FinishTile {
+  const float* c = nullptr;  // [rows][16]
+  std::int64_t rows = 0;
+  const float* bias = nullptr;  // [16] or null
+  int activation = 0;           // Activation
+  float* y = nullptr;
+  std::int64_t y_stride = 0;
+  std::int64_t outputs = 16;  // of the panel that exist
+  bool add = false;           // y += instead of y =
+};
+
+struct ColumnStatistics {
+  float max;
+  std::int64_t argmax;
+  double sum_exp;  // of exp(x - max)
+};
+
+// One step of the online softmax (Milakov and Gimelshein, arXiv:1805.02867) over a block of scores
+// of one row: scores become exp(scale * score - max).
+struct SoftmaxStep {
+  const float* scores = nullptr;  // [panel][.][16]: panels `panel_stride` floats apart
+  std::int64_t panel_stride = 0;
+  std::int64_t panels = 0;
+  std::int64_t visible = 0;  // positions of the block that the row may see; >= 0
+  float scale = 1.0f;
+  float* probabilities = nullptr;  // [16 * panels]
+  float max = 0.0f;                // in: of the blocks before; out: with this block
+  float sum = 0.0f;                // likewise, of the exponentials
+  float correction = 1.0f;         // out: what earlier results must be multiplied with
+};
 
 struct Kernels {
   const char* name;
 
-  // y[t * y_stride + n] = dot(x[t], w[n]) for t < tokens, n < outputs.
-  //   x [tokens, inputs] fp32;  w [outputs, inputs] fp32, or bf16 as raw bits
-  void (*linear_f32)(const float* x, std::int64_t tokens, std::int64_t inputs, const float* w,
-                     std::int64_t outputs, float* y, std::int64_t y_stride);
-  void (*linear_bf16)(const float* x, std::int64_t tokens, std::int64_t inputs,
-                      const std::uint16_t* w, std::int64_t outputs, float* y,
-                      std::int64_t y_stride);
+  void (*product_f32)(const TileProduct&);
+  void (*product_bf16)(const TileProduct&);
+  void (*product_int8)(const TileProduct&);
+  void (*product_int4)(const TileProduct&);
 
-  // dot(a, b) and y += scale * b, with b fp32 or bf16.
-  float (*dot_f32)(const float* a, const float* b, std::int64_t count);
-  float (*dot_bf16)(const float* a, const std::uint16_t* b, std::int64_t count);
-  void (*axpy_f32)(float scale, const float* b, std::int64_t count, float* y);
-  void (*axpy_bf16)(float scale, const std::uint16_t* b, std::int64_t count, float* y);
+  void (*pack_f32)(const PackRow&);
+  void (*pack_bf16)(const PackRow&);
+  void (*pack_int8)(const PackRow&);
 
-  // Rounds to the nearest bf16, ties to even; y keeps fp32 form. In place is legal.
-  void (*round_to_bf16)(const float* x, std::int64_t count, float* y);
+  // Weights of 16 outputs and `tiles` * 64 inputs, x [inputs][16], into int8 or int4 tiles and one
+  // bf16 scale for each quant block and output.
+  void (*quantize_int8)(const float* x, std::int64_t tiles, std::byte* out, std::uint16_t* scales);
+  void (*quantize_int4)(const float* x, std::int64_t tiles, std::byte* out, std::uint16_t* scales);
+
+  void (*finish)(const FinishTile&);
+  // y[i] = a[i] + b[i]; y may be a or b.
+  void (*add)(const float* a, const float* b, std::int64_t count, float* y);
+  // y[i] *= factor
+  void (*scale)(float factor, std::int64_t count, float* y);
+  void (*softmax)(SoftmaxStep&);
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, std::int64_t width,
+                     double epsilon, float* y);
+  ColumnStatistics (*statistics)(const float* x, std::int64_t columns);
 };
 
 namespace portable {
@@ -40,8 +136,19 @@ extern const Kernels kKernels;
 namespace avx512 {
 extern const Kernels kKernels;
 }
+namespace avx512_bf16 {
+void ProductBf16(const TileProduct& product);
+}
+namespace amx {
+// Asks the system for the use of the tile registers; false when it refuses.
+bool Enable();
+void ProductBf16(const TileProduct& product);
+void ProductInt8(const TileProduct& product);
+void ProductInt4(const TileProduct& product);
+}  // namespace amx
 
-// The best set this processor has; LOCKSTEP_ISA=portable|avx2|avx512 asks for a lesser one.
+// The best set this processor has; LOCKSTEP_ISA=portable|avx2|avx512|avx512_bf16|amx asks for a
+// lesser one.
 const Kernels& SelectKernels();
 
 }  // namespace lockstep::cpu

@@ -33,27 +33,38 @@ float Activate(Activation activation, float x) {
   return x;
 }
 
+// Multiplies what the source holds: fp32, or bf16 with inputs rounded to bf16. The quantised
+// formats are fp32 here, so that they are compared with what they stand for.
 class ReferenceLinear final : public LinearWeight {
  public:
-  ReferenceLinear(Tensor weight, Tensor bias)
-      : weight_(std::move(weight)), bias_(std::move(bias)) {}
+  explicit ReferenceLinear(LinearSource source) : source_(std::move(source)) {}
 
-  std::int64_t outputs() const override { return weight_.view().dim(0); }
-  std::int64_t inputs() const override { return weight_.view().dim(1); }
+  std::int64_t outputs() const override { return source_.parts.front().weight.view().dim(0); }
+  std::int64_t inputs() const override { return source_.parts.front().weight.view().dim(1); }
 
-  float Dot(const float* x, std::int64_t output) const {
-    const bool rounded = weight_.view().dtype() == DType::kBF16;
+  float Result(const LinearArgs& args, std::int64_t token, std::int64_t output) const {
+    const TensorView x[] = {args.x, args.x_second};
     float sum = 0.0f;
-    for (std::int64_t i = 0; i < inputs(); ++i) {
-      const float value = rounded ? static_cast<float>(BFloat16(x[i])) : x[i];
-      sum += value * LoadElement(weight_.view(), output * inputs() + i);
+    for (std::size_t part = 0; part < source_.parts.size(); ++part) {
+      const TensorView& weight = source_.parts[part].weight.view();
+      const float* row = x[part].data<float>() + token * weight.dim(1);
+      sum += Dot(row, weight, output);
     }
-    return bias_.empty() ? sum : sum + bias_.view().data<float>()[output];
+    return source_.bias.empty() ? sum : sum + source_.bias.view().data<float>()[output];
   }
 
  private:
-  Tensor weight_;
-  Tensor bias_;
+  static float Dot(const float* x, const TensorView& weight, std::int64_t output) {
+    const bool rounded = weight.dtype() == DType::kBF16;
+    float sum = 0.0f;
+    for (std::int64_t i = 0; i < weight.dim(1); ++i) {
+      const float value = rounded ? static_cast<float>(BFloat16(x[i])) : x[i];
+      sum += value * LoadElement(weight, output * weight.dim(1) + i);
+    }
+    return sum;
+  }
+
+  LinearSource source_;
 };
 
 // Rotates the first `dims` elements of one head's q or k in place.
@@ -71,12 +82,21 @@ void Rotate(float* head, const RotaryArgs& rotary, std::int64_t position) {
   }
 }
 
+// Element offset in the cache of one head's key (part 0) or value (part 1) at a position.
+std::int64_t CacheOffset(const AttentionGeometry& geometry, const SequenceRows& sequence,
+                         std::int64_t position, std::int64_t part, std::int64_t head) {
+  const std::int64_t tokens = geometry.page_tokens;
+  const std::int64_t page = sequence.page_table[static_cast<std::size_t>(position / tokens)];
+  const std::int64_t slot = position % tokens;
+  return (((page * 2 + part) * geometry.local_heads + head) * tokens + slot) * geometry.d_head;
+}
+
 class ReferenceBackend final : public HostBackend {
  public:
   std::string_view name() const override { return "reference"; }
 
-  std::unique_ptr<LinearWeight> MakeLinear(Tensor weight, Tensor bias) override {
-    return std::make_unique<ReferenceLinear>(std::move(weight), std::move(bias));
+  std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) override {
+    return std::make_unique<ReferenceLinear>(std::move(source));
   }
 
   void Linear(const LinearArgs& args) override {
@@ -86,9 +106,8 @@ class ReferenceBackend final : public HostBackend {
                    args.x.shape().ToString(), args.y.shape().ToString());
     for (std::int64_t token = 0; token < args.x.dim(0); ++token)
       for (std::int64_t output = 0; output < outputs; ++output) {
-        const float* x = args.x.data<float>() + token * weight.inputs();
         float& y = args.y.data<float>()[token * outputs + output];
-        const float result = Activate(args.activation, weight.Dot(x, output));
+        const float result = Activate(args.activation, weight.Result(args, token, output));
         y = args.store == Store::kAdd ? y + result : result;
       }
   }
@@ -181,7 +200,7 @@ class ReferenceBackend final : public HostBackend {
     Rotate(q + geometry.k_offset, args.rotary, position);
     for (std::int64_t part : {0, 1}) {
       const float* source = q + (part == 0 ? geometry.k_offset : geometry.v_offset);
-      const std::int64_t offset = geometry.CacheOffset(sequence, position, part, head);
+      const std::int64_t offset = CacheOffset(geometry, sequence, position, part, head);
       for (std::int64_t d = 0; d < geometry.d_head; ++d)
         StoreElement(args.cache.pages, offset + d, source[d]);
     }
@@ -196,7 +215,7 @@ class ReferenceBackend final : public HostBackend {
     std::vector<float> scores(static_cast<std::size_t>(length));
     float largest = -std::numeric_limits<float>::infinity();
     for (std::int64_t position = 0; position < length; ++position) {
-      const std::int64_t key = geometry.CacheOffset(sequence, position, 0, head);
+      const std::int64_t key = CacheOffset(geometry, sequence, position, 0, head);
       float dot = 0.0f;
       for (std::int64_t d = 0; d < geometry.d_head; ++d)
         dot += q[d] * LoadElement(args.cache.pages, key + d);
@@ -208,7 +227,7 @@ class ReferenceBackend final : public HostBackend {
     float* y = args.y.data<float>() + (row * geometry.local_heads + head) * geometry.d_head;
     std::fill_n(y, geometry.d_head, 0.0f);
     for (std::int64_t position = 0; position < length; ++position) {
-      const std::int64_t value = geometry.CacheOffset(sequence, position, 1, head);
+      const std::int64_t value = CacheOffset(geometry, sequence, position, 1, head);
       const float weight = scores[static_cast<std::size_t>(position)] / sum;
       for (std::int64_t d = 0; d < geometry.d_head; ++d)
         y[d] += weight * LoadElement(args.cache.pages, value + d);

@@ -127,14 +127,14 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
       backend_(MakeBackend(setup.backend, setup.threads)) {
   const Checkpoint checkpoint =
       Checkpoint::Open(GoldenCheckpoint(case_folder, scratch_ / "checkpoint"));
-  ModelWeights weights = LoadWeights(plan_.Slices(communicator.rank()), setup.dtype,
+  ModelWeights weights = LoadWeights(plan_.spec(), plan_.Slices(communicator.rank()), setup.dtype,
                                      ReaderOf(checkpoint, plan_.spec().family), *backend_, nullptr);
   // Pages are shared out by the engine or by Logits().
   const std::int64_t contexts = 3 * KvCache::PagesFor(plan_.spec().context_tokens);
   const std::int64_t pages = setup.cache_pages > 0 ? setup.cache_pages : contexts;
-  decoder_ =
-      std::make_unique<Decoder>(plan_, std::move(weights), *backend_, communicator,
-                                DecoderOptions{.cache_pages = pages, .cache_dtype = setup.dtype});
+  decoder_ = std::make_unique<Decoder>(
+      plan_, std::move(weights), *backend_, communicator,
+      DecoderOptions{.cache_pages = pages, .cache_dtype = TableDType(setup.dtype)});
 }
 
 std::vector<float> GoldenModel::Logits(const std::vector<std::int32_t>& tokens,
@@ -181,11 +181,11 @@ void ExpectGolden(const GoldenCase& golden, Communicator& communicator, const Go
     if (communicator.rank() != 0) continue;
     const Difference difference = Compare(logits, prompt.logits);
     error.Add(difference, prompt);
-    if (setup.dtype == DType::kF32) {
+    if (setup.dtype == WeightFormat::kF32) {
       EXPECT_LE(difference.max, kFp32Tolerance * prompt.max_abs_logit);
     }
   }
-  if (setup.dtype == DType::kF32) return ExpectEngineAgrees(golden, model, communicator);
+  if (setup.dtype == WeightFormat::kF32) return ExpectEngineAgrees(golden, model, communicator);
   if (communicator.rank() != 0) return;
   EXPECT_LE(error.own.max, error.transformers.max);
   EXPECT_LE(error.own.mean, error.transformers.mean);

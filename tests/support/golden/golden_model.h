@@ -35,7 +35,7 @@ GoldenCase LoadGoldenCase(const std::filesystem::path& folder);
 
 struct GoldenSetup {
   BackendKind backend = BackendKind::kCpu;
-  DType dtype = DType::kF32;
+  WeightFormat dtype = WeightFormat::kF32;
   int threads = 1;
   std::int64_t chunk = 1 << 20;  // tokens of a prompt that are fed at once
   std::int64_t cache_pages = 0;  // 0: room for three whole contexts

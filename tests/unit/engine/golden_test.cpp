@@ -24,10 +24,10 @@ TEST_P(Golden, MatchesTransformersInFp32OnTheReference) {
   ExpectMatch({.backend = BackendKind::kReference});
 }
 
-TEST_P(Golden, IsAsCloseInBf16AsTransformersIs) { ExpectMatch({.dtype = DType::kBF16}); }
+TEST_P(Golden, IsAsCloseInBf16AsTransformersIs) { ExpectMatch({.dtype = WeightFormat::kBF16}); }
 
 TEST_P(Golden, IsAsCloseInBf16OnTheReference) {
-  ExpectMatch({.backend = BackendKind::kReference, .dtype = DType::kBF16});
+  ExpectMatch({.backend = BackendKind::kReference, .dtype = WeightFormat::kBF16});
 }
 
 INSTANTIATE_TEST_SUITE_P(Transformers, Golden, testing::ValuesIn(GoldenCases()),

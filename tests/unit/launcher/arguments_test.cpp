@@ -56,7 +56,7 @@ TEST(ParseCommandLine, ReadsEveryFlagOfGenerate) {
   const Options& options = arguments.options;
   EXPECT_EQ(options.model.path, "org/m");
   EXPECT_EQ(options.model.tokenizer, "t.json");
-  EXPECT_EQ(options.model.dtype, DType::kBF16);
+  EXPECT_EQ(options.model.dtype, WeightFormat::kBF16);
   EXPECT_EQ(options.parallel.tp, 3);
   EXPECT_EQ(options.parallel.threads, 2);
   EXPECT_EQ(options.engine.backend, BackendKind::kReference);
@@ -73,7 +73,7 @@ TEST(ParseCommandLine, ReadsEveryFlagOfGenerate) {
 
 TEST(ParseCommandLine, HasTheDefaultsOfTheContract) {
   const Arguments arguments = ArgumentsOf({"generate", "--model", "m", "--input", "in.jsonl"});
-  EXPECT_EQ(arguments.options.model.dtype, DType::kF32);
+  EXPECT_EQ(arguments.options.model.dtype, WeightFormat::kF32);
   EXPECT_EQ(arguments.options.sampling.params.max_new_tokens, 128);
   EXPECT_EQ(arguments.options.sampling.params.temperature, 0.0);
   EXPECT_EQ(arguments.options.parallel.tp, std::nullopt);

@@ -30,7 +30,7 @@ TEST(ApplyYaml, SetsWhatItSaysAndLeavesTheRest) {
       "  stop: [\"\\n\\n\", 'END']\n"
       "  temperature: 0.7\n");
   EXPECT_EQ(options.model.path, "org/name@v1");
-  EXPECT_EQ(options.model.dtype, DType::kBF16);
+  EXPECT_EQ(options.model.dtype, WeightFormat::kBF16);
   EXPECT_EQ(options.model.shape.family, Family::kGptNeoX);
   EXPECT_EQ(options.model.shape.layers, 6);
   EXPECT_EQ(options.model.shape.rotary_base, 1e4);

@@ -134,7 +134,7 @@ INSTANTIATE_TEST_SUITE_P(
                    "--set sampling.temperature is \"\"; expected a number from 0 to 1000000"},
         WrongValue{"sampling.ignore_eos=yes",
                    "--set sampling.ignore_eos is \"yes\"; expected true or false"},
-        WrongValue{"model.dtype=fp16", "--set model.dtype is \"fp16\"; expected fp32 or bf16"},
+        WrongValue{"model.dtype=fp16", "--set model.dtype is \"fp16\"; expected fp32 or bf16 or int8 or int4"},
         WrongValue{"engine.backend=cuda",
                    "--set engine.backend is \"cuda\"; expected cpu or reference"},
         WrongValue{"sampling.seed=-1",

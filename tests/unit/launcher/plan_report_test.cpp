@@ -78,7 +78,7 @@ TEST(PlanTable, ShowsTheCountsToPeople) {
   ModelSpec spec = OddModel();
   spec.vocab_rows = 100'000;
   const ShardPlan plan(spec, 3);
-  const std::string text = PlanTable({plan, "odd", DType::kBF16});
+  const std::string text = PlanTable({plan, "odd", WeightFormat::kBF16, DType::kBF16});
   EXPECT_THAT(text, testing::HasSubstr("odd: GPT-NeoX, 2 layers"));
   EXPECT_THAT(text, testing::HasSubstr("4,004,666 parameters"));
   EXPECT_THAT(text, testing::HasSubstr("33334 (0-33333)"));

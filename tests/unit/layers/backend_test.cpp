@@ -1,7 +1,9 @@
 // Every operation of the cpu backend against the reference, over random shapes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <random>
 
 #include "layers/kernels/backend.h"
@@ -39,9 +41,12 @@ Tensor Copy(const Tensor& from) {
   return to;
 }
 
-void ExpectNear(const TensorView& found, const TensorView& expected, double tolerance) {
+// The largest difference is at most `tolerance` of the largest value, or of `least` if that is
+// more.
+void ExpectNear(const TensorView& found, const TensorView& expected, double tolerance,
+                double least = 1e-30) {
   ASSERT_EQ(found.shape(), expected.shape());
-  double largest = 1e-30, difference = 0.0;
+  double largest = least, difference = 0.0;
   for (std::int64_t i = 0; i < expected.elements(); ++i) {
     const double value = expected.data<float>()[i];
     largest = std::max(largest, std::abs(value));
@@ -52,24 +57,40 @@ void ExpectNear(const TensorView& found, const TensorView& expected, double tole
 
 struct Case {
   const char* name;
-  DType dtype;
+  WeightFormat format;
   int threads;
-  double tolerance;
+  double tolerance;            // of a product, as a part of the largest result
+  double attention_tolerance;  // likewise; the reference keeps queries and probabilities in fp32
+
+  DType cache() const { return TableDType(format); }
 };
+
+LinearSource Source(const Tensor& weight, const Tensor& bias, WeightFormat format) {
+  LinearSource source{.parts = {}, .bias = bias.empty() ? Tensor() : Copy(bias), .format = format};
+  source.parts.push_back({Copy(weight), {}});
+  return source;
+}
+
+// Rounding errors of a sum grow with its terms, not with what they leave of each other.
+double Terms(std::int64_t inputs) { return 0.1 * static_cast<double>(inputs); }
 
 class BackendOperation : public testing::TestWithParam<Case> {
  protected:
   std::unique_ptr<Backend> reference_ = MakeBackend(BackendKind::kReference, 1);
   std::unique_ptr<Backend> tested_ = MakeBackend(BackendKind::kCpu, GetParam().threads);
   Random random_{42};
+
+  Tensor Weight(std::int64_t outputs, std::int64_t inputs) {
+    return random_.Fill(SourceDType(GetParam().format), {outputs, inputs});
+  }
 };
 
 TEST_P(BackendOperation, LinearMatchesTheReference) {
   for (int round = 0; round < 40; ++round) {
-    const std::int64_t tokens = random_.Int(0, 70), inputs = random_.Int(1, 200),
+    const std::int64_t tokens = random_.Int(0, 70), inputs = random_.Int(1, 700),
                        outputs = random_.Int(1, 130);
     const Tensor x = random_.Fill(DType::kF32, {tokens, inputs});
-    const Tensor weight = random_.Fill(GetParam().dtype, {outputs, inputs});
+    const Tensor weight = Weight(outputs, inputs);
     const Tensor bias =
         random_.Int(0, 1) == 0 ? Tensor() : random_.Fill(DType::kF32, {outputs}, 3.0f);
     const Tensor expected = random_.Fill(DType::kF32, {tokens, outputs});
@@ -77,27 +98,150 @@ TEST_P(BackendOperation, LinearMatchesTheReference) {
     const auto activation = static_cast<Activation>(random_.Int(0, 2));
     const auto store = static_cast<Store>(random_.Int(0, 1));
     for (auto [backend, y] : {std::pair{reference_.get(), &expected}, {tested_.get(), &found}}) {
-      const auto linear = backend->MakeLinear(Copy(weight), bias.empty() ? Tensor() : Copy(bias));
+      const auto linear = backend->MakeLinear(Source(weight, bias, GetParam().format));
       EXPECT_EQ(linear->outputs(), outputs);
       EXPECT_EQ(linear->inputs(), inputs);
-      backend->Linear({x.view(), linear.get(), y->view(), activation, store});
+      backend->Linear({.x = x.view(),
+                       .weight = linear.get(),
+                       .y = y->view(),
+                       .activation = activation,
+                       .store = store});
     }
-    ExpectNear(found.view(), expected.view(), GetParam().tolerance);
+    ExpectNear(found.view(), expected.view(), GetParam().tolerance, Terms(inputs));
+  }
+}
+
+// Two matrices, their inputs cut into leaves of random widths, some of them empty.
+LinearSource TwoParts(const Tensor& a, const Tensor& b, const std::vector<Range>& a_leaves,
+                      const std::vector<Range>& b_leaves, WeightFormat format) {
+  LinearSource source{.parts = {}, .bias = {}, .format = format};
+  source.parts.push_back({Copy(a), a_leaves});
+  source.parts.push_back({Copy(b), b_leaves});
+  return source;
+}
+
+std::vector<Range> RandomLeaves(std::int64_t total, std::size_t count, Random& random) {
+  std::vector<std::int64_t> cuts{0, total};
+  while (cuts.size() <= count) cuts.push_back(random.Int(0, total));
+  std::sort(cuts.begin(), cuts.end());
+  std::vector<Range> leaves;
+  for (std::size_t i = 0; i < count; ++i) leaves.push_back({cuts[i], cuts[i + 1]});
+  return leaves;
+}
+
+TEST_P(BackendOperation, ALinearOfTwoPartsAddsThem) {
+  for (int round = 0; round < 20; ++round) {
+    const std::int64_t tokens = random_.Int(1, 40), first = random_.Int(1, 200),
+                       second = random_.Int(1, 400), outputs = random_.Int(1, 200);
+    const Tensor a = Weight(outputs, first), b = Weight(outputs, second);
+    const Tensor x = random_.Fill(DType::kF32, {tokens, first});
+    const Tensor z = random_.Fill(DType::kF32, {tokens, second});
+    const auto leaves = static_cast<std::size_t>(1 << random_.Int(0, 3));
+    const auto a_leaves = RandomLeaves(first, leaves, random_);
+    const auto b_leaves = RandomLeaves(second, leaves, random_);
+    const Tensor expected = Tensor::OnHost(DType::kF32, {tokens, outputs});
+    const Tensor found = Tensor::OnHost(DType::kF32, {tokens, outputs});
+    for (auto [backend, y] : {std::pair{reference_.get(), &expected}, {tested_.get(), &found}}) {
+      const auto linear =
+          backend->MakeLinear(TwoParts(a, b, a_leaves, b_leaves, GetParam().format));
+      backend->Linear(
+          {.x = x.view(), .x_second = z.view(), .weight = linear.get(), .y = y->view()});
+    }
+    ExpectNear(found.view(), expected.view(), GetParam().tolerance, Terms(first + second));
+  }
+}
+
+// What makes rank counts equal: the halves' results, added, are the whole's result to the bit.
+TEST_P(BackendOperation, TheHalvesOfALinearAddUpToItsBits) {
+  const std::int64_t tokens = 5, inputs = 8 * 70, outputs = 50;
+  const Tensor weight = Weight(outputs, inputs);
+  const Tensor x = random_.Fill(DType::kF32, {tokens, inputs});
+  const auto leaves = RandomLeaves(inputs, 8, random_);
+  const auto run = [&](std::size_t first, std::size_t count) {
+    const std::int64_t begin = leaves[first].begin, end = leaves[first + count - 1].end;
+    std::vector<Range> local;
+    for (std::size_t i = first; i < first + count; ++i)
+      local.push_back({leaves[i].begin - begin, leaves[i].end - begin});
+    const Tensor part = Tensor::OnHost(weight.view().dtype(), {outputs, end - begin});
+    const Tensor rows = Tensor::OnHost(DType::kF32, {tokens, end - begin});
+    const auto cut = [&](const Tensor& from, const Tensor& to) {
+      const std::size_t size = SizeOf(from.view().dtype());
+      for (std::int64_t row = 0; row < from.view().dim(0); ++row)
+        std::memcpy(static_cast<std::byte*>(to.view().raw()) +
+                        static_cast<std::size_t>(row * (end - begin)) * size,
+                    static_cast<const std::byte*>(from.view().raw()) +
+                        static_cast<std::size_t>(row * inputs + begin) * size,
+                    static_cast<std::size_t>(end - begin) * size);
+    };
+    cut(weight, part);
+    cut(x, rows);
+    LinearSource source{.parts = {}, .bias = {}, .format = GetParam().format};
+    source.parts.push_back({Copy(part), local});
+    const auto linear = tested_->MakeLinear(std::move(source));
+    Tensor y = Tensor::OnHost(DType::kF32, {tokens, outputs});
+    tested_->Linear({.x = rows.view(), .weight = linear.get(), .y = y.view()});
+    return y;
+  };
+  const Tensor whole = run(0, 8);
+  const Tensor left = run(0, 4), right = run(4, 4);
+  const Tensor quarters[] = {run(0, 2), run(2, 2), run(4, 2), run(6, 2)};
+  for (std::int64_t i = 0; i < tokens * outputs; ++i) {
+    const auto at = [&](const Tensor& tensor) { return tensor.view().data<float>()[i]; };
+    ASSERT_EQ(at(left) + at(right), at(whole)) << i;
+    ASSERT_EQ((at(quarters[0]) + at(quarters[1])) + (at(quarters[2]) + at(quarters[3])), at(whole));
   }
 }
 
 TEST_P(BackendOperation, LinearRowsDoNotDependOnTheBatch) {
-  const Tensor weight = random_.Fill(GetParam().dtype, {37, 150});
-  const Tensor x = random_.Fill(DType::kF32, {67, 150});
-  const auto linear = tested_->MakeLinear(Copy(weight), Tensor());
-  const Tensor whole = Tensor::OnHost(DType::kF32, {67, 37});
+  const std::int64_t inputs = 650, outputs = 137, tokens = 67;
+  const Tensor weight = Weight(outputs, inputs);
+  const Tensor x = random_.Fill(DType::kF32, {tokens, inputs});
+  const auto linear = tested_->MakeLinear(Source(weight, Tensor(), GetParam().format));
+  const Tensor whole = Tensor::OnHost(DType::kF32, {tokens, outputs});
   tested_->Linear({.x = x.view(), .weight = linear.get(), .y = whole.view()});
-  for (std::int64_t row = 0; row < 67; ++row) {
-    const Tensor alone = Tensor::OnHost(DType::kF32, {1, 37});
-    tested_->Linear({.x = x.view().Rows(row, 1), .weight = linear.get(), .y = alone.view()});
-    for (std::int64_t i = 0; i < 37; ++i)
-      ASSERT_EQ(alone.view().data<float>()[i], whole.view().data<float>()[row * 37 + i]);
+  for (const std::int64_t count : {1, 2, 5, 7, 15, 16, 17, 32, 33}) {
+    const Tensor some = Tensor::OnHost(DType::kF32, {count, outputs});
+    for (std::int64_t row = 0; row + count <= tokens; row += count) {
+      tested_->Linear({.x = x.view().Rows(row, count), .weight = linear.get(), .y = some.view()});
+      for (std::int64_t i = 0; i < count * outputs; ++i)
+        ASSERT_EQ(some.view().data<float>()[i], whole.view().data<float>()[row * outputs + i])
+            << count << " rows from row " << row;
+    }
   }
+}
+
+// Channels a hundred times larger than the others must not drown them: each token has a scale for
+// every group of inputs.
+TEST_P(BackendOperation, OutlierChannelsOnlyCoarsenTheirOwnGroup) {
+  const std::int64_t inputs = 2048, outputs = 64, tokens = 8;
+  const Tensor weight = Weight(outputs, inputs);
+  const Tensor x = random_.Fill(DType::kF32, {tokens, inputs});
+  const auto error = [&] {
+    const Tensor expected = Tensor::OnHost(DType::kF32, {tokens, outputs});
+    const Tensor found = Tensor::OnHost(DType::kF32, {tokens, outputs});
+    for (auto [backend, y] : {std::pair{reference_.get(), &expected}, {tested_.get(), &found}}) {
+      const auto linear = backend->MakeLinear(Source(weight, Tensor(), GetParam().format));
+      backend->Linear({.x = x.view(), .weight = linear.get(), .y = y->view()});
+    }
+    double squares = 0.0;
+    for (std::int64_t i = 0; i < tokens * outputs; ++i)
+      squares += std::pow(found.view().data<float>()[i] - expected.view().data<float>()[i], 2);
+    return std::sqrt(squares / static_cast<double>(tokens * outputs));
+  };
+  const double before = error();
+  // An outlier that no weight listens to: all it can do is harm.
+  for (std::int64_t token = 0; token < tokens; ++token)
+    x.view().data<float>()[token * inputs + 1000] = 100.0f;
+  for (std::int64_t output = 0; output < outputs; ++output) {
+    const std::int64_t at = output * inputs + 1000;
+    if (weight.view().dtype() == DType::kF32) {
+      weight.view().data<float>()[at] = 0.0f;
+    } else {
+      weight.view().data<BFloat16>()[at] = BFloat16(0.0f);
+    }
+  }
+  // One scale for the whole token would make the error of int8 a hundred times as large.
+  EXPECT_LE(error(), 40.0 * before + 1e-5);
 }
 
 TEST_P(BackendOperation, LayerNormMatchesTheReference) {
@@ -116,26 +260,30 @@ TEST_P(BackendOperation, LayerNormMatchesTheReference) {
 
 // Sequences of random lengths fed in random chunks, pages in random order.
 TEST_P(BackendOperation, AttentionMatchesTheReference) {
-  constexpr std::int64_t kPageTokens = 16;
+  constexpr std::int64_t kPageTokens = 32;
   for (int round = 0; round < 24; ++round) {
     const std::int64_t heads = random_.Int(1, 5), d_head = 4 * random_.Int(1, 24);
     ModelSpec spec;
     spec.rotary_dims = 2 * random_.Int(0, d_head / 2);
-    spec.context_tokens = 64;
+    spec.context_tokens = 400;
     const RotaryTable rotary = MakeRotaryTable(spec, *reference_);
     const Tensor expected_cache =
-        random_.Fill(GetParam().dtype, {8, 2, heads * kPageTokens, d_head});
-    const Tensor found_cache = Copy(expected_cache);
-    std::vector<SequenceRows> sequences{{.start = 0, .page_table = {7, 2}},
-                                        {.start = 0, .page_table = {0, 5, 3}}};
+        random_.Fill(GetParam().cache(), {24, 2, heads * kPageTokens, d_head});
+    // What the pages held before must not matter.
+    const Tensor found_cache = Tensor::OnHost(
+        GetParam().cache(), {24, 2, heads * kPageTokens, tested_->CacheWidth(d_head)});
+    std::memset(found_cache.view().raw(), 0xff, found_cache.view().bytes());
+    std::vector<SequenceRows> sequences{
+        {.start = 0, .page_table = {7, 2, 11, 9, 8, 10, 1, 4, 6, 12, 13, 20}},
+        {.start = 0, .page_table = {0, 5, 3, 14, 15, 16, 17, 18, 19, 21, 22, 23}}};
     const auto layout = static_cast<QkvLayout>(random_.Int(0, 1));
     const auto kind = static_cast<RotaryKind>(random_.Int(0, 1));
-    for (int step = 0; step < 3; ++step) {
+    for (int step = 0; step < 4; ++step) {
       std::int64_t rows = 0;
       for (SequenceRows& sequence : sequences) {
         sequence.start += sequence.token_count;
         sequence.first_row = rows;
-        sequence.token_count = random_.Int(0, 10);
+        sequence.token_count = random_.Int(0, 9) == 0 ? random_.Int(0, 120) : random_.Int(0, 40);
         rows += sequence.token_count;
       }
       const Tensor qkv = random_.Fill(DType::kF32, {rows, 3 * heads * d_head}, 2.0f);
@@ -147,18 +295,56 @@ TEST_P(BackendOperation, AttentionMatchesTheReference) {
                            .layout = layout,
                            .rotary = {kind, spec.rotary_dims, rotary.cos.view(), rotary.sin.view()},
                            .sequences = sequences,
-                           .cache = {cache.view(), heads, kPageTokens},
+                           .cache = {cache.view(), heads, kPageTokens, d_head},
                            .y = y.view()});
       };
       run(*reference_, expected_cache, expected);
       run(*tested_, found_cache, found);
-      ExpectNear(found.view(), expected.view(), 2e-6);
+      ExpectNear(found.view(), expected.view(), GetParam().attention_tolerance);
     }
   }
 }
 
+// One token at a time, in chunks, and whole: the same bits in every row.
+TEST_P(BackendOperation, AttentionDoesNotDependOnTheChunks) {
+  constexpr std::int64_t kPageTokens = 32, kTokens = 300, kHeads = 2, kHead = 80;
+  ModelSpec spec;
+  spec.rotary_dims = 20;
+  spec.context_tokens = kTokens;
+  const RotaryTable rotary = MakeRotaryTable(spec, *reference_);
+  const Tensor qkv = random_.Fill(DType::kF32, {kTokens, 3 * kHeads * kHead}, 2.0f);
+  const auto run = [&](std::int64_t chunk) {
+    const Tensor own = Copy(qkv);
+    const Tensor cache = Tensor::OnHost(GetParam().cache(),
+                                        {10, 2, kHeads * kPageTokens, tested_->CacheWidth(kHead)});
+    std::memset(cache.view().raw(), 0xff, cache.view().bytes());
+    Tensor y = Tensor::OnHost(DType::kF32, {kTokens, kHeads * kHead});
+    for (std::int64_t start = 0; start < kTokens; start += chunk) {
+      const std::int64_t count = std::min(chunk, kTokens - start);
+      const std::vector<SequenceRows> sequences{{.first_row = 0,
+                                                 .token_count = count,
+                                                 .start = start,
+                                                 .page_table = {3, 1, 4, 0, 5, 9, 2, 6, 8, 7}}};
+      tested_->Attention(
+          {.qkv = own.view().Rows(start, count),
+           .rotary = {.dims = 20, .cos = rotary.cos.view(), .sin = rotary.sin.view()},
+           .sequences = sequences,
+           .cache = {cache.view(), kHeads, kPageTokens, kHead},
+           .y = y.view().Rows(start, count)});
+    }
+    return y;
+  };
+  const Tensor whole = run(kTokens);
+  for (const std::int64_t chunk : {1, 7, 16, 100, 299}) {
+    const Tensor pieces = run(chunk);
+    for (std::int64_t i = 0; i < kTokens * kHeads * kHead; ++i)
+      ASSERT_EQ(pieces.view().data<float>()[i], whole.view().data<float>()[i])
+          << "chunks of " << chunk << ", token " << i / (kHeads * kHead);
+  }
+}
+
 TEST_P(BackendOperation, EmbedGivesZerosForRowsOfOtherRanks) {
-  const Tensor table = random_.Fill(GetParam().dtype, {10, 33});
+  const Tensor table = random_.Fill(GetParam().cache(), {10, 33});
   const std::vector<std::int32_t> ids{19, 20, 29, 30, 25};
   const Tensor expected = Tensor::OnHost(DType::kF32, {5, 33});
   const Tensor found = Tensor::OnHost(DType::kF32, {5, 33});
@@ -220,10 +406,13 @@ TEST_P(BackendOperation, SelectRowsCopiesInTheAskedOrder) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, BackendOperation,
-                         testing::Values(Case{"fp32", DType::kF32, 1, 2e-6},
-                                         Case{"fp32_3_threads", DType::kF32, 3, 2e-6},
-                                         Case{"bf16", DType::kBF16, 1, 2e-6},
-                                         Case{"bf16_3_threads", DType::kBF16, 3, 2e-6}),
+                         testing::Values(Case{"fp32", WeightFormat::kF32, 1, 3e-6, 3e-6},
+                                         Case{"fp32_3_threads", WeightFormat::kF32, 3, 3e-6, 3e-6},
+                                         Case{"bf16", WeightFormat::kBF16, 1, 3e-6, 2e-2},
+                                         Case{"bf16_3_threads", WeightFormat::kBF16, 3, 3e-6, 2e-2},
+                                         Case{"int8", WeightFormat::kInt8, 1, 1e-2, 2e-2},
+                                         Case{"int8_3_threads", WeightFormat::kInt8, 3, 1e-2, 2e-2},
+                                         Case{"int4", WeightFormat::kInt4, 1, 0.1, 2e-2}),
                          [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace

@@ -185,8 +185,8 @@ TEST(ShardPlan, ReducesOncePerParallelBlockAndTwiceOtherwise) {
 
 TEST(ShardPlan, CountsWeightBytesWithVectorsInFp32) {
   const ParameterCount count{.matrices = 100, .vectors = 10};
-  EXPECT_EQ(WeightBytes(count, DType::kBF16), 240);
-  EXPECT_EQ(WeightBytes(count, DType::kF32), 440);
+  EXPECT_EQ(WeightBytes(count, WeightFormat::kBF16), 240);
+  EXPECT_EQ(WeightBytes(count, WeightFormat::kF32), 440);
 }
 
 void ExpectRefused(int ranks, const std::string& message) {

@@ -1,0 +1,285 @@
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <type_traits>
+
+#include "layers/kernels/cpu/kernels.h"
+
+// Tile registers: TDPBF16PS and TDPBSUD multiply a whole block of rows with a tile of weights.
+// Four tiles of sums: two blocks of rows by two panels, or one block by four panels.
+namespace lockstep::cpu::amx {
+#include "layers/kernels/cpu/lanes.inc"
+
+namespace {
+
+struct alignas(64) TileConfig {
+  std::uint8_t palette = 1;
+  std::uint8_t start_row = 0;
+  std::uint8_t reserved[14] = {};
+  std::uint16_t column_bytes[16] = {};
+  std::uint8_t rows[16] = {};
+};
+
+// Tiles 0-3 hold sums, 4 and 5 rows, 6 and 7 weights. With one block of rows 5 holds weights too.
+// The intrinsics write the number into the instruction's text: hence macros.
+#define LOCKSTEP_ROWS0 4
+#define LOCKSTEP_ROWS1 5
+#define LOCKSTEP_WEIGHTS0 6
+#define LOCKSTEP_WEIGHTS1 7
+#define LOCKSTEP_WEIGHTS2 5
+
+// GCC's tile intrinsics do not say which memory they read: what was stored must not linger.
+inline void Publish() { asm volatile("" ::: "memory"); }
+
+// Which shape this thread's tiles have; loading a configuration clears them and takes long.
+thread_local std::int64_t t_rows = 0;
+thread_local std::int64_t t_blocks = 0;
+
+void Configure(std::int64_t rows, std::int64_t blocks) {
+  if (t_rows == rows && t_blocks == blocks) return;
+  TileConfig config;
+  for (int tile = 0; tile < 8; ++tile) {
+    const bool weights = tile >= LOCKSTEP_WEIGHTS0 || (tile == LOCKSTEP_WEIGHTS2 && blocks == 1);
+    config.column_bytes[tile] = kLineBytes;
+    config.rows[tile] = weights ? kTileLines : static_cast<std::uint8_t>(rows);
+  }
+  Publish();
+  _tile_loadconfig(&config);
+  t_rows = rows;
+  t_blocks = blocks;
+}
+
+struct Bf16 {
+  static constexpr std::int64_t kStoredTileBytes = kTileBytes;
+};
+struct Int8 {
+  static constexpr std::int64_t kStoredTileBytes = kTileBytes;
+  static constexpr std::int64_t kQuantTiles = kInt8QuantTiles;
+  static constexpr std::int32_t kOffset = 128;
+};
+struct Int4 {
+  static constexpr std::int64_t kStoredTileBytes = kTileBytes / 2;
+  static constexpr std::int64_t kQuantTiles = kInt4QuantTiles;
+  static constexpr std::int32_t kOffset = 8;
+};
+
+#define LOCKSTEP_TILE_MADD(Type, sums, rows, weights) \
+  do {                                                \
+    if constexpr (std::is_same_v<Type, Bf16>) {       \
+      _tile_dpbf16ps(sums, rows, weights);            \
+    } else {                                          \
+      _tile_dpbsud(sums, rows, weights);              \
+    }                                                 \
+  } while (false)
+
+// A tile of int4 weights as int8, in memory that stays in the first-level cache.
+inline void Unpack(const std::byte* packed, std::byte* tile) {
+  const __m512i mask = _mm512_set1_epi8(0x0f);
+  for (int pair = 0; pair < kTileLines / 2; ++pair) {
+    const __m512i bytes = _mm512_loadu_si512(packed + pair * kLineBytes);
+    _mm512_store_si512(tile + 2 * pair * kLineBytes, _mm512_and_si512(bytes, mask));
+    _mm512_store_si512(tile + (2 * pair + 1) * kLineBytes,
+                       _mm512_and_si512(_mm512_srli_epi16(bytes, 4), mask));
+  }
+  Publish();
+}
+
+#define LOCKSTEP_LOAD_WEIGHTS(Type, tile, pointer, slot)          \
+  do {                                                            \
+    if constexpr (std::is_same_v<Type, Int4>) {                   \
+      Unpack(pointer, scratch + (slot)*kTileBytes);               \
+      _tile_loadd(tile, scratch + (slot)*kTileBytes, kLineBytes); \
+    } else {                                                      \
+      _tile_loadd(tile, pointer, kLineBytes);                     \
+    }                                                             \
+  } while (false)
+
+struct Pointers {
+  const std::byte* rows0;
+  const std::byte* rows1;
+  std::int64_t row_tile;  // bytes
+  const std::byte* weights;
+  std::int64_t panel_stride;
+  std::int64_t tiles;
+};
+
+template <class Type, int kPanels>
+inline void TwoBlocks(const Pointers& p) {
+  [[maybe_unused]] alignas(64) std::byte scratch[std::is_same_v<Type, Int4> ? 2 * kTileBytes : 1];
+  const std::byte* w = p.weights;
+  std::int64_t at = 0;
+  for (std::int64_t tile = 0; tile < p.tiles; ++tile, at += p.row_tile) {
+    _tile_loadd(LOCKSTEP_ROWS0, p.rows0 + at, kLineBytes);
+    LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS0, w, 0);
+    _tile_loadd(LOCKSTEP_ROWS1, p.rows1 + at, kLineBytes);
+    LOCKSTEP_TILE_MADD(Type, 0, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS0);
+    LOCKSTEP_TILE_MADD(Type, 2, LOCKSTEP_ROWS1, LOCKSTEP_WEIGHTS0);
+    if constexpr (kPanels == 2) {
+      LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS1, w + p.panel_stride, 1);
+      LOCKSTEP_TILE_MADD(Type, 1, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS1);
+      LOCKSTEP_TILE_MADD(Type, 3, LOCKSTEP_ROWS1, LOCKSTEP_WEIGHTS1);
+    }
+    w += Type::kStoredTileBytes;
+  }
+}
+
+template <class Type, int kPanels>
+inline void OneBlock(const Pointers& p) {
+  [[maybe_unused]] alignas(64) std::byte scratch[std::is_same_v<Type, Int4> ? 4 * kTileBytes : 1];
+  const std::byte* w = p.weights;
+  std::int64_t at = 0;
+  for (std::int64_t tile = 0; tile < p.tiles; ++tile, at += p.row_tile) {
+    _tile_loadd(LOCKSTEP_ROWS0, p.rows0 + at, kLineBytes);
+    LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS0, w, 0);
+    LOCKSTEP_TILE_MADD(Type, 0, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS0);
+    if constexpr (kPanels >= 2) {
+      LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS1, w + p.panel_stride, 1);
+      LOCKSTEP_TILE_MADD(Type, 1, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS1);
+    }
+    if constexpr (kPanels == 4) {
+      LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS2, w + 2 * p.panel_stride, 2);
+      LOCKSTEP_TILE_MADD(Type, 2, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS2);
+      LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS0, w + 3 * p.panel_stride, 3);
+      LOCKSTEP_TILE_MADD(Type, 3, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS0);
+    }
+    w += Type::kStoredTileBytes;
+  }
+}
+
+template <int kBlocks, int kPanels>
+inline void LoadSums(const float* c, std::int64_t block, std::int64_t panel) {
+  _tile_loadd(0, c, kLineBytes);
+  if constexpr (kPanels >= 2) _tile_loadd(1, c + panel, kLineBytes);
+  if constexpr (kBlocks == 2) _tile_loadd(2, c + block, kLineBytes);
+  if constexpr (kBlocks == 2 && kPanels == 2) _tile_loadd(3, c + block + panel, kLineBytes);
+  if constexpr (kPanels == 4) {
+    _tile_loadd(2, c + 2 * panel, kLineBytes);
+    _tile_loadd(3, c + 3 * panel, kLineBytes);
+  }
+}
+
+template <int kBlocks, int kPanels>
+inline void SaveSums(void* base, std::int64_t block, std::int64_t panel) {
+  auto* c = static_cast<float*>(base);
+  _tile_stored(0, c, kLineBytes);
+  if constexpr (kPanels >= 2) _tile_stored(1, c + panel, kLineBytes);
+  if constexpr (kBlocks == 2) _tile_stored(2, c + block, kLineBytes);
+  if constexpr (kBlocks == 2 && kPanels == 2) _tile_stored(3, c + block + panel, kLineBytes);
+  if constexpr (kPanels == 4) {
+    _tile_stored(2, c + 2 * panel, kLineBytes);
+    _tile_stored(3, c + 3 * panel, kLineBytes);
+  }
+}
+
+inline void ZeroSums() {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+}
+
+template <class Type, int kBlocks, int kPanels>
+inline void Multiply(const Pointers& p) {
+  if constexpr (kBlocks == 2) {
+    TwoBlocks<Type, kPanels>(p);
+  } else {
+    OneBlock<Type, kPanels>(p);
+  }
+}
+
+template <int kBlocks, int kPanels>
+void RunBf16(const TileProduct& a, std::int64_t panel) {
+  float* c = a.c + panel * a.c_panel_stride;
+  if (a.start == Start::kZero) {
+    ZeroSums();
+  } else {
+    LoadSums<kBlocks, kPanels>(c, a.c_block_stride, a.c_panel_stride);
+  }
+  Multiply<Bf16, kBlocks, kPanels>({a.rows, a.rows + a.block_stride, a.block_rows * kLineBytes,
+                                    a.panels + panel * a.panel_stride, a.panel_stride, a.tiles});
+  SaveSums<kBlocks, kPanels>(c, a.c_block_stride, a.c_panel_stride);
+}
+
+// One panel's integer sums of one block of rows, scaled and added to c. The same arithmetic as
+// QuantProductOf in product.inc: the bits are those of the other instruction sets.
+inline void AddScaled(const std::int32_t* sums, const TileProduct& a, std::int64_t scale_at,
+                      std::int32_t offset, Lanes weight_scale, Start start, float* c) {
+  for (std::int64_t row = 0; row < a.block_rows; ++row) {
+    const std::int32_t shift = a.row_sums[scale_at + row] * offset;
+    const auto ints = (LaneInts)_mm512_loadu_si512(sums + row * kPanelOutputs) - shift;
+    const Lanes value =
+        __builtin_convertvector(ints, Lanes) * (weight_scale * a.row_scales[scale_at + row]);
+    float* out = c + row * kPanelOutputs;
+    Save(start == Start::kZero ? value : Load(out) + value, out);
+  }
+}
+
+template <class Type, int kBlocks, int kPanels>
+void RunQuantised(const TileProduct& a, std::int64_t panel) {
+  alignas(64) std::int32_t sums[4 * kBlockRows * kPanelOutputs];
+  constexpr std::int64_t kPanelInts = kBlockRows * kPanelOutputs;
+  constexpr std::int64_t kBlockInts = kPanels * kPanelInts;
+  const std::int64_t row_tile = a.block_rows * kLineBytes;
+  Pointers p{a.rows,         a.rows + a.block_stride,
+             row_tile,       a.panels + panel * a.panel_stride,
+             a.panel_stride, 0};
+  const std::uint16_t* scales = a.weight_scales + panel * a.weight_scale_stride;
+  std::int64_t scale_at = 0;
+  Start start = a.start;
+  for (std::int64_t tile = 0; tile < a.tiles; tile += Type::kQuantTiles) {
+    p.tiles = a.tiles - tile < Type::kQuantTiles ? a.tiles - tile : Type::kQuantTiles;
+    ZeroSums();
+    Multiply<Type, kBlocks, kPanels>(p);
+    SaveSums<kBlocks, kPanels>(sums, kBlockInts, kPanelInts);
+    for (int n = 0; n < kPanels; ++n) {
+      const Lanes scale = LoadBf16(scales + n * a.weight_scale_stride);
+      for (int block = 0; block < kBlocks; ++block)
+        AddScaled(sums + block * kBlockInts + n * kPanelInts, a,
+                  scale_at + block * a.scale_block_stride, Type::kOffset, scale, start,
+                  a.c + block * a.c_block_stride + (panel + n) * a.c_panel_stride);
+    }
+    p.rows0 += p.tiles * row_tile;
+    p.rows1 += p.tiles * row_tile;
+    p.weights += p.tiles * Type::kStoredTileBytes;
+    scales += kPanelOutputs;
+    scale_at += a.block_rows;
+    start = Start::kContinue;
+  }
+}
+
+template <class Type, int kBlocks, int kPanels>
+void Run(const TileProduct& a, std::int64_t panel) {
+  if constexpr (std::is_same_v<Type, Bf16>) {
+    RunBf16<kBlocks, kPanels>(a, panel);
+  } else {
+    RunQuantised<Type, kBlocks, kPanels>(a, panel);
+  }
+}
+
+template <class Type>
+void Product(const TileProduct& a) {
+  Configure(a.block_rows, a.blocks);
+  std::int64_t panel = 0;
+  if (a.blocks == 2) {
+    for (; panel + 2 <= a.panel_count; panel += 2) Run<Type, 2, 2>(a, panel);
+    for (; panel < a.panel_count; ++panel) Run<Type, 2, 1>(a, panel);
+    return;
+  }
+  for (; panel + 4 <= a.panel_count; panel += 4) Run<Type, 1, 4>(a, panel);
+  for (; panel < a.panel_count; ++panel) Run<Type, 1, 1>(a, panel);
+}
+
+}  // namespace
+
+bool Enable() {
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
+  return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+void ProductBf16(const TileProduct& product) { Product<Bf16>(product); }
+void ProductInt8(const TileProduct& product) { Product<Int8>(product); }
+void ProductInt4(const TileProduct& product) { Product<Int4>(product); }
+
+}  // namespace lockstep::cpu::amx
