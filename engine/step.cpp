@@ -1,6 +1,7 @@
 #include "engine/step.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -46,16 +47,40 @@ class HostRow {
   std::size_t columns_;
 };
 
+// The statistics of two neighbouring ranges of columns as one. `a` comes first: it keeps the argmax
+// of equal logits.
+RowStatistics Combine(const RowStatistics& a, const RowStatistics& b) {
+  RowStatistics both = a.max >= b.max ? a : b;
+  const RowStatistics& lesser = a.max >= b.max ? b : a;
+  both.target = a.target + b.target;  // zero in all but one
+  if (lesser.sum_exp > 0.0)
+    both.sum_exp += lesser.sum_exp * std::exp(static_cast<double>(lesser.max) - both.max);
+  return both;
+}
+
+// As a binary tree, balanced for powers of two: a rank's tree over its leaves of the vocabulary is
+// a branch of the whole tree, so the bits are the same on 1, 2, 4 and 8 ranks.
+RowStatistics CombineTree(std::span<const RowStatistics> parts) {
+  if (parts.size() == 1) return parts.front();
+  const std::size_t left = std::bit_floor(parts.size() - 1);
+  return Combine(CombineTree(parts.first(left)), CombineTree(parts.subspan(left)));
+}
+
 std::vector<RowStatistics> LocalStatistics(Decoder& decoder, const TensorView& logits,
                                            const StepMessage& message) {
   const Range vocab = decoder.vocab_rows();
   std::vector<std::int64_t> targets;
-  for (const RowRequest& row : message.rows) {
-    const bool here = row.target >= vocab.begin && row.target < vocab.begin + vocab.size();
-    targets.push_back(here ? row.target - vocab.begin : -1);
+  for (const RowRequest& row : message.rows) targets.push_back(row.target - vocab.begin);
+  std::vector<Range> leaves;
+  for (const Range& leaf : decoder.vocab_leaves())
+    leaves.push_back({leaf.begin - vocab.begin, leaf.end - vocab.begin});
+  const auto parts = decoder.backend().Statistics(logits, targets, leaves);
+  std::vector<RowStatistics> statistics;
+  for (std::size_t first = 0; first < parts.size(); first += leaves.size()) {
+    RowStatistics row = CombineTree(std::span(parts).subspan(first, leaves.size()));
+    row.argmax += static_cast<std::int32_t>(vocab.begin);
+    statistics.push_back(row);
   }
-  auto statistics = decoder.backend().Statistics(logits, targets, vocab.size());
-  for (RowStatistics& row : statistics) row.argmax += static_cast<std::int32_t>(vocab.begin);
   return statistics;
 }
 
@@ -90,26 +115,20 @@ Communicator::Bytes LocalAnswer(Decoder& decoder, const TensorView& logits,
   return answer;
 }
 
-// Rank after rank through one row: the order is fixed, so every run gives the same bits.
 RowResult CombineStatistics(const std::vector<Communicator::Bytes>& answers, std::size_t row) {
-  RowResult result;
-  result.max = -std::numeric_limits<float>::infinity();
   std::vector<RowStatistics> parts;
   for (const Communicator::Bytes& answer : answers) {
     RowStatistics part;
     LOCKSTEP_CHECK(answer.size() >= (row + 1) * sizeof(part), "answer of {} bytes", answer.size());
     std::memcpy(&part, answer.data() + row * sizeof(part), sizeof(part));
-    if (part.max > result.max) {
-      result.max = part.max;
-      result.argmax = part.argmax;
-    }
-    result.target += part.target;  // zero on every rank but one
     parts.push_back(part);
   }
-  double sum = 0.0;
-  for (const RowStatistics& part : parts)
-    sum += part.sum_exp * std::exp(static_cast<double>(part.max) - result.max);
-  result.log_sum_exp = static_cast<double>(result.max) + std::log(sum);
+  const RowStatistics all = CombineTree(parts);
+  RowResult result;
+  result.max = all.max;
+  result.argmax = all.argmax;
+  result.target = all.target;
+  result.log_sum_exp = static_cast<double>(all.max) + std::log(all.sum_exp);
   return result;
 }
 

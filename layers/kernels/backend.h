@@ -102,7 +102,7 @@ struct AttentionArgs {
 struct RowStatistics {
   float max = 0.0f;         // the largest logit
   std::int32_t argmax = 0;  // its column; the lowest one of equals
-  float target = 0.0f;      // the logit of the asked column, or 0
+  float target = 0.0f;      // the logit of the asked column, or 0 when it is elsewhere
   double sum_exp = 0.0;     // sum of exp(logit - max)
 };
 
@@ -148,11 +148,12 @@ class Backend {
   virtual void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
                           const TensorView& y) = 0;
 
-  // Per row of logits [tokens, columns] fp32, over the first `columns` of them. targets[t] is the
-  // asked column, -1 for none. Waits for the result.
+  // Per row of logits [tokens, columns] fp32 and per range of columns: [tokens x ranges], row by
+  // row. targets[t] is the asked column; outside of all ranges (-1, say): none. A range may be
+  // empty: its max is -infinity. Waits for the result.
   virtual std::vector<RowStatistics> Statistics(const TensorView& logits,
                                                 std::span<const std::int64_t> targets,
-                                                std::int64_t columns) = 0;
+                                                std::span<const Range> ranges) = 0;
 };
 
 enum class BackendKind : std::uint8_t { kReference, kCpu };

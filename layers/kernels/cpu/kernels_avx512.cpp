@@ -6,7 +6,6 @@
 
 namespace lockstep::cpu::avx512 {
 #include "layers/kernels/cpu/elementwise.inc"
-#include "layers/kernels/cpu/lanes.inc"
 
 namespace {
 

@@ -4,7 +4,6 @@
 
 namespace lockstep::cpu::portable {
 #include "layers/kernels/cpu/elementwise.inc"
-#include "layers/kernels/cpu/lanes.inc"
 
 namespace {
 

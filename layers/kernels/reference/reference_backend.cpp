@@ -173,24 +173,30 @@ class ReferenceBackend final : public HostBackend {
 
   std::vector<RowStatistics> Statistics(const TensorView& logits,
                                         std::span<const std::int64_t> targets,
-                                        std::int64_t columns) override {
+                                        std::span<const Range> ranges) override {
     std::vector<RowStatistics> all;
-    for (std::int64_t row = 0; row < logits.dim(0); ++row) {
-      const float* x = logits.data<float>() + row * logits.dim(1);
-      RowStatistics statistics;
-      const float* best = std::max_element(x, x + columns);
-      statistics.argmax = static_cast<std::int32_t>(best - x);
-      statistics.max = columns > 0 ? *best : -std::numeric_limits<float>::infinity();
-      for (std::int64_t i = 0; i < columns; ++i)
-        statistics.sum_exp += std::exp(static_cast<double>(x[i]) - statistics.max);
-      const std::int64_t target = targets[static_cast<std::size_t>(row)];
-      if (target >= 0) statistics.target = x[target];
-      all.push_back(statistics);
-    }
+    for (std::int64_t row = 0; row < logits.dim(0); ++row)
+      for (const Range& range : ranges)
+        all.push_back(Statistics(logits.data<float>() + row * logits.dim(1), range,
+                                 targets[static_cast<std::size_t>(row)]));
     return all;
   }
 
  private:
+  static RowStatistics Statistics(const float* x, Range range, std::int64_t target) {
+    RowStatistics statistics;
+    statistics.max = -std::numeric_limits<float>::infinity();
+    for (std::int64_t i = range.begin; i < range.end; ++i)
+      if (x[i] > statistics.max) {
+        statistics.max = x[i];
+        statistics.argmax = static_cast<std::int32_t>(i);
+      }
+    for (std::int64_t i = range.begin; i < range.end; ++i)
+      statistics.sum_exp += std::exp(static_cast<double>(x[i]) - statistics.max);
+    if (target >= range.begin && target < range.end) statistics.target = x[target];
+    return statistics;
+  }
+
   static void Append(const AttentionArgs& args, const AttentionGeometry& geometry,
                      const SequenceRows& sequence, std::int64_t i, std::int64_t head) {
     const std::int64_t position = sequence.start + i;

@@ -18,9 +18,9 @@ ModelSpec OddModel() {
   return spec;
 }
 
-Json PlanOf(const ModelSpec& spec, int ranks, DType dtype = DType::kF32) {
+Json PlanOf(const ModelSpec& spec, int ranks, WeightFormat format = WeightFormat::kF32) {
   const ShardPlan plan(spec, ranks);
-  return ParseJson(PlanJson({plan, "odd", dtype}), "plan");
+  return ParseJson(PlanJson({plan, "odd", format, TableDType(format)}), "plan");
 }
 
 TEST(PlanJson, AddsUpOverTheRanks) {
@@ -65,7 +65,7 @@ TEST(PlanJson, CountsAllReducesOfBothResiduals) {
 
 TEST(PlanJson, CountsBytesInTheDtype) {
   const Json fp32 = PlanOf(OddModel(), 1)["ranks"][0];
-  const Json bf16 = PlanOf(OddModel(), 1, DType::kBF16)["ranks"][0];
+  const Json bf16 = PlanOf(OddModel(), 1, WeightFormat::kBF16)["ranks"][0];
   EXPECT_EQ(fp32["weight_bytes"], 4 * fp32["parameters"].get<std::int64_t>());
   // Norms and biases stay fp32.
   EXPECT_GT(bf16["weight_bytes"], 2 * fp32["parameters"].get<std::int64_t>());
