@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/error.h"
@@ -36,6 +37,9 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int size() const = 0;
   virtual std::string host(int rank) const = 0;
+
+  // How this rank's messages travel, for logs: "shared memory".
+  virtual std::string_view transport() const { return "none"; }
 
   // Adds x of all ranks elementwise; every rank gets the sum. x: fp32, same shape everywhere.
   // In place, ordered on the stream. Every rank gets the same bits, those of SumTree() below.
@@ -70,6 +74,12 @@ class Communicator {
   // (Ctrl-Z, a suspended machine) does not count.
   double deadline_seconds() const { return deadline_seconds_; }
   void set_deadline_seconds(double seconds) { deadline_seconds_ = seconds; }
+
+  // What a waiting rank does at first: keeps its core busy, because the answer is near, or leaves
+  // it to others, because this host's threads have to share its cores. Implementations start
+  // with what the number of ranks alone suggests.
+  enum class Waiting { kSpins, kYields };
+  virtual void set_waiting(Waiting /*waiting*/) {}
 
  protected:
   std::int64_t all_reduce_count_ = 0;

@@ -48,6 +48,14 @@ std::vector<std::string> GatherHosts(MPI_Comm comm, int size) {
   return hosts;
 }
 
+std::vector<int> GatherWorldRanks(MPI_Comm comm, int size) {
+  int mine = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &mine);
+  std::vector<int> ranks(static_cast<std::size_t>(size));
+  MPI_Allgather(&mine, 1, MPI_INT, ranks.data(), 1, MPI_INT, comm);
+  return ranks;
+}
+
 }  // namespace
 
 MpiChannel::MpiChannel(MPI_Comm comm, std::size_t max_message_bytes)
@@ -56,7 +64,8 @@ MpiChannel::MpiChannel(MPI_Comm comm, std::size_t max_message_bytes)
   MPI_Comm_rank(comm_, &rank_);
   MPI_Comm_size(comm_, &size_);
   hosts_ = GatherHosts(comm_, size_);
-  oversubscribed_ = ShareProcessors(comm_);
+  world_ranks_ = GatherWorldRanks(comm_, size_);
+  if (!ShareProcessors(comm_)) cores_ = Patience::Cores::kEnough;
   roll_.resize(static_cast<std::size_t>(size_));
   answered_.resize(static_cast<std::size_t>(size_));
 }
@@ -70,8 +79,7 @@ void MpiChannel::Begin(Collective collective, std::size_t bytes, double deadline
   collective_ = collective;
   bytes_ = bytes;
   ++number_;
-  patience_ = Patience(deadline_seconds,
-                       oversubscribed_ ? Patience::Cores::kShared : Patience::Cores::kEnough);
+  patience_ = Patience(deadline_seconds, cores_);
 }
 
 int MpiChannel::Tag() const {
@@ -251,7 +259,7 @@ std::string MpiChannel::What() const {
 }
 
 std::string MpiChannel::Name(int rank) const {
-  return fmt::format("rank {} on {}", rank, host(rank));
+  return fmt::format("rank {} on {}", world_ranks_[static_cast<std::size_t>(rank)], host(rank));
 }
 
 std::string MpiChannel::Name(const Presence& presence) const {

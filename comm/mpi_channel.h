@@ -27,12 +27,14 @@ namespace lockstep {
 // that waits for them.
 class MpiChannel {
  public:
-  // Collective over comm: learns the hosts' names.
+  // Collective over comm: learns the hosts' names. Messages name ranks as the world knows them.
   MpiChannel(MPI_Comm comm, std::size_t max_message_bytes);
 
   int rank() const { return rank_; }
   int size() const { return size_; }
   const std::string& host(int rank) const;
+  // Whether a waiting rank may keep its core busy for a while.
+  void set_cores(Patience::Cores cores) { cores_ = cores; }
 
   void Begin(Collective collective, std::size_t bytes, double deadline_seconds);
   void PostSend(int to, std::span<const std::byte> message);
@@ -76,7 +78,8 @@ class MpiChannel {
   int rank_ = 0;
   int size_ = 1;
   std::vector<std::string> hosts_;
-  bool oversubscribed_ = false;
+  std::vector<int> world_ranks_;
+  Patience::Cores cores_ = Patience::Cores::kShared;
 
   Collective collective_ = Collective::kBarrier;
   std::uint64_t number_ = 0;

@@ -51,20 +51,25 @@ void Add(std::span<float> x, std::span<const float> other) {
 
 }  // namespace
 
-MpiCommunicator::MpiCommunicator(const WorldOptions& options)
-    : channel_(MPI_COMM_WORLD, options.max_message_bytes) {
+MpiCommunicator::MpiCommunicator(MPI_Comm comm, const WorldOptions& options)
+    : comm_(comm), channel_(comm, options.max_message_bytes) {
   set_deadline_seconds(options.deadline_seconds);
 }
 
 MpiCommunicator::~MpiCommunicator() {
   // After a failure MPI_Finalize would wait for ranks that do not come.
-  if (broken_) return;
+  if (broken_ || comm_ != MPI_COMM_WORLD) return;
   const Watchdog watchdog(
       deadline_seconds(),
       {static_cast<int>(ExitCode::kRankFailure),
        fmt::format("leaving the world: the peers of rank {} on {} did not arrive within {:g} s",
                    rank(), host(rank()), deadline_seconds())});
   MPI_Finalize();
+}
+
+void MpiCommunicator::set_waiting(Waiting waiting) {
+  channel_.set_cores(waiting == Waiting::kSpins ? Patience::Cores::kEnough
+                                                : Patience::Cores::kShared);
 }
 
 void MpiCommunicator::Begin(Collective collective, std::size_t bytes) {

@@ -11,8 +11,9 @@
 
 namespace lockstep {
 
-// The ranks of MPI's world. Only point-to-point messages of MPI are used, because its own
-// collectives promise neither an order of additions nor the same bits on every rank.
+// The ranks of MPI's world, or of a part of it. Only point-to-point messages of MPI are used,
+// because its own collectives promise neither an order of additions nor the same bits on every
+// rank.
 //
 // All-reduce: ranks exchange with partners at distance 1, 2, 4, … which adds in the order of
 // SumTree() on every rank. Short messages go whole, log2(N) exchanges in all; long ones are
@@ -20,13 +21,16 @@ namespace lockstep {
 // bytes. When N is no power of two, the first N - P pairs add up before and share after.
 class MpiCommunicator final : public Communicator {
  public:
-  // MPI is initialised. Leaves the world (MPI_Finalize) when destroyed, unless it has failed.
-  explicit MpiCommunicator(const WorldOptions& options);
+  // MPI is initialised. That of MPI_COMM_WORLD leaves it (MPI_Finalize) when destroyed, unless a
+  // collective has failed.
+  MpiCommunicator(MPI_Comm comm, const WorldOptions& options);
   ~MpiCommunicator() override;
 
   int rank() const override { return channel_.rank(); }
   int size() const override { return channel_.size(); }
   std::string host(int rank) const override { return channel_.host(rank); }
+  std::string_view transport() const override { return "MPI"; }
+  void set_waiting(Waiting waiting) override;
 
   void AllReduceSum(const TensorView& x, Stream stream) override;
   std::vector<Bytes> AllGather(std::span<const std::byte> mine) override;
@@ -50,6 +54,7 @@ class MpiCommunicator final : public Communicator {
   void BroadcastFromFirst(Bytes& message);
   Bytes ReceiveMessage(int from);
 
+  MPI_Comm comm_;
   MpiChannel channel_;
   std::vector<float> scratch_;
   bool broken_ = false;  // a collective has begun and not ended

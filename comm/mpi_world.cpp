@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "comm/mpi_communicator.h"
+#include "comm/mpi_share_memory.h"
 #include "comm/watchdog.h"
 #include "comm/world.h"
 
@@ -32,7 +33,7 @@ std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options) {
         "this MPI has no thread support (MPI_THREAD_SERIALIZED); use an Open MPI built with "
         "threads, such as Debian's libopenmpi-dev");
   }
-  return std::make_unique<MpiCommunicator>(options);
+  return ShareMemory(std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, options), options);
 }
 
 void PlainMpiAllReduceSum(std::span<float> x) {

@@ -1,4 +1,5 @@
 // Stands in for MPI in builds without it.
+#include "comm/mpi_probe.h"
 #include "comm/world.h"
 
 namespace lockstep {
@@ -9,6 +10,10 @@ std::unique_ptr<Communicator> JoinWorld(const WorldOptions& /*options*/) {
   throw EnvironmentError(
       "this lockstep was built without MPI and cannot be one rank of several; install "
       "libopenmpi-dev and build it with -DLOCKSTEP_MPI=ON, or run it without mpirun");
+}
+
+double TimeMpiAllReduce(std::size_t /*count*/, int /*repeats*/) {
+  throw EnvironmentError("MPI's all-reduce: this lockstep was built without MPI");
 }
 
 void PlainMpiAllReduceSum(std::span<float> /*x*/) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -13,6 +14,7 @@ class SelfCommunicator final : public Communicator {
   int rank() const override { return 0; }
   int size() const override { return 1; }
   std::string host(int rank) const override;
+  std::string_view transport() const override { return "one rank"; }
 
   void AllReduceSum(const TensorView& x, Stream stream) override;
   std::vector<Bytes> AllGather(std::span<const std::byte> mine) override;

@@ -33,19 +33,21 @@ Slice SliceOf(std::size_t count, int rank, int ranks) {
 }  // namespace
 
 SharedCommunicator::SharedCommunicator(Parts parts)
-    : world_(std::move(parts.world)),
-      across_(parts.across),
+    : across_(parts.across),
       channel_(parts.segment, std::move(parts.ranks)),
       arena_(std::make_shared<SharedArena>(parts.segment, channel_.rank())),
       values_(static_cast<std::size_t>(size())),
-      sums_(static_cast<std::size_t>(size())) {
-  if (world_ != nullptr) set_deadline_seconds(world_->deadline_seconds());
-}
+      sums_(static_cast<std::size_t>(size())) {}
 
 SharedCommunicator::~SharedCommunicator() {
   arena_->Retire();
   // Leaving in good order would wait for ranks that do not come.
   if (broken_) static_cast<void>(world_.release());
+}
+
+void SharedCommunicator::set_waiting(Waiting waiting) {
+  channel_.set_cores(waiting == Waiting::kSpins ? Patience::Cores::kEnough
+                                                : Patience::Cores::kShared);
 }
 
 void SharedCommunicator::Begin(Collective collective, std::size_t bytes) {

@@ -4,6 +4,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -24,9 +26,6 @@ class SharedCommunicator final : public Communicator {
   struct Parts {
     std::shared_ptr<SharedSegment> segment;
     SharedRanks ranks;
-    // The world that the ranks have come from: ends it in Abort(), leaves it in the end. Null in
-    // a world that is one process.
-    std::unique_ptr<Communicator> world;
     // Where there are more hosts of as many ranks, those with this one's place on each of them:
     // they go on adding what this host's ranks have added. Not owned.
     Communicator* across = nullptr;
@@ -34,9 +33,14 @@ class SharedCommunicator final : public Communicator {
   explicit SharedCommunicator(Parts parts);
   ~SharedCommunicator() override;
 
+  // The world that the ranks have come from: Abort() ends it, and it is left in the end.
+  void set_world(std::unique_ptr<Communicator> world) { world_ = std::move(world); }
+
   int rank() const override { return channel_.rank(); }
   int size() const override { return channel_.size(); }
   std::string host(int rank) const override { return channel_.host(rank); }
+  std::string_view transport() const override { return "shared memory"; }
+  void set_waiting(Waiting waiting) override;
 
   void AllReduceSum(const TensorView& x, Stream stream) override;
   Tensor AllocateReducible(Shape shape) override;
@@ -45,9 +49,6 @@ class SharedCommunicator final : public Communicator {
   void Broadcast(Bytes& message) override;
   void Barrier() override;
   [[noreturn]] void Abort(int exit_code) override;
-
-  // See SharedChannel.
-  void set_cores(Patience::Cores cores) { channel_.set_cores(cores); }
 
  private:
   void Begin(Collective collective, std::size_t bytes);

@@ -4,10 +4,15 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "comm/communicator.h"
 
 namespace lockstep {
+
+// Whether the ranks of a host send through memory that they share. kAuto: where they can, so all
+// ranks on one host, or on each host as many, a power of two, in the order of their ranks.
+enum class SharedMemory { kAuto, kOn, kOff };
 
 struct WorldOptions {
   // Of every collective; the communicator's set_deadline_seconds() changes it later.
@@ -16,6 +21,19 @@ struct WorldOptions {
   double init_deadline_seconds = 60;
   // Longer transfers go in pieces of this size: MPI counts in int. Tests lower it.
   std::size_t max_message_bytes = std::size_t{1} << 30;
+  SharedMemory shared_memory = SharedMemory::kAuto;
+  // Tests on one host pretend that it is several of so many ranks each. 0: as it is.
+  int ranks_per_host = 0;
+};
+
+// Keeps the world as long as it is itself kept, so that one rank can say it before any has left.
+class SharedMemoryError : public Error {
+ public:
+  SharedMemoryError(const std::string& message, std::shared_ptr<Communicator> world)
+      : Error(ExitCode::kEnvironment, message), world_(std::move(world)) {}
+
+ private:
+  std::shared_ptr<Communicator> world_;
 };
 
 // Whether this program can be one of several ranks at all.
@@ -25,6 +43,7 @@ bool BuiltWithMpi();
 // collectively. Destroying the communicator leaves the world, again collectively.
 // Throws EnvironmentError when MPI cannot start or was left out of the build. Ends the process
 // with kRankFailure, after saying so, when the deadline passes: MPI's start cannot be interrupted.
+// Throws SharedMemoryError, on every rank the same, when memory has to be shared and cannot be.
 std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options);
 
 // MPI's own all-reduce, in the world that JoinWorld() has joined: what `lockstep bench comm`

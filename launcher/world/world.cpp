@@ -61,6 +61,8 @@ std::unique_ptr<Communicator> Join(const WorldConfig& config) {
   options.deadline_seconds = config.deadline_seconds;
   options.init_deadline_seconds = config.init_deadline_seconds;
   options.max_message_bytes = config.max_message_bytes;
+  options.shared_memory = config.shared_memory;
+  options.ranks_per_host = config.ranks_per_host;
   return JoinWorld(options);
 }
 
@@ -116,9 +118,10 @@ void LogWorld(const Communicator& comm) {
   CPU_ZERO(&processors);
   ::sched_getaffinity(0, sizeof(processors), &processors);
   WriteLog(LogLevel::kDebug,
-           fmt::format("rank {} of {} on {}, pid {}, {} processors, /dev/shm has {} MiB free",
+           fmt::format("rank {} of {} on {}, pid {}, {} processors, /dev/shm has {} MiB free; "
+                       "collectives through {}",
                        comm.rank(), comm.size(), comm.host(comm.rank()), ::getpid(),
-                       CPU_COUNT(&processors), mib));
+                       CPU_COUNT(&processors), mib, comm.transport()));
 }
 
 void CheckSize(const Communicator& comm, const WorldConfig& config) {
@@ -238,6 +241,10 @@ int RunWorld(const WorldConfig& config, const RankBody& body) {
   std::unique_ptr<Communicator> comm;
   try {
     comm = Join(config);
+  } catch (const SharedMemoryError& error) {
+    SetLogRank(0, 1);  // said for all ranks
+    if (rank == 0) LogError("{}", error.what());
+    return entry.Leave(static_cast<int>(error.code()));
   } catch (...) {
     const Failure failure = Describe();
     LogError("{}", failure.message);

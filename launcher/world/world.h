@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "comm/communicator.h"
+#include "comm/world.h"
 
 namespace lockstep {
 
@@ -16,7 +17,9 @@ struct WorldConfig {
   int expected_ranks = 0;             // what --tp says; 0: any
   double deadline_seconds = 60;       // comm.deadline_seconds: of every collective
   double init_deadline_seconds = 60;  // of joining
+  SharedMemory shared_memory = SharedMemory::kAuto;
   std::size_t max_message_bytes = std::size_t{1} << 30;  // see WorldOptions; tests lower it
+  int ranks_per_host = 0;                                // see WorldOptions; tests set it
 };
 
 // Whether mpirun or srun has started this process as one rank of a world (of one rank or more).

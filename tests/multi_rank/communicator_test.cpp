@@ -76,6 +76,35 @@ TEST_F(CommunicatorTest, AddsInTheOrderOfTheSumTreeOnEveryRank) {
   }
 }
 
+TEST_F(CommunicatorTest, AddsInPlaceOfMemoryMeantForIt) {
+  // Two buffers by turns and without a pause, parts of them, and memory of both kinds mixed.
+  const Tensor first = comm().AllocateReducible({70'000});
+  const Tensor second = comm().AllocateReducible({3, 5000});
+  for (int round = 0; round < 30; ++round) {
+    for (const Tensor* buffer : {&first, &second}) {
+      const auto count = static_cast<std::size_t>(buffer->view().elements() / (round % 4 + 1));
+      const auto values = Values(rank(), count);
+      float* x = buffer->view().data<float>();
+      std::copy(values.begin(), values.end(), x);
+      if (round == 7 && rank() % 2 == 1) {
+        EXPECT_TRUE(SameBits(AllReduce(values), Expected(count)));
+        continue;
+      }
+      comm().AllReduceSum(TensorView(x, DType::kF32, {static_cast<std::int64_t>(count)}), Stream{});
+      EXPECT_EQ(std::memcmp(x, Expected(count).data(), count * sizeof(float)), 0) << count;
+    }
+  }
+}
+
+TEST_F(CommunicatorTest, AddsInMemoryThatComesAndGoes) {
+  for (int i = 0; i < 200; ++i) {
+    const Tensor x = comm().AllocateReducible({4 << 20});
+    x.view().data<float>()[i] = 1.0f;
+    comm().AllReduceSum(TensorView(x.view().data<float>() + i, DType::kF32, {1}), Stream{});
+    EXPECT_EQ(x.view().data<float>()[i], static_cast<float>(size()));
+  }
+}
+
 TEST_F(CommunicatorTest, AddsMoreThanEightMebibytes) {
   const std::size_t count = (9u << 20) / sizeof(float) + 3;
   EXPECT_TRUE(SameBits(AllReduce(Values(rank(), count)), Expected(count)));

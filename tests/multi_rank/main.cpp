@@ -1,6 +1,8 @@
 // main() of every multi-rank test: run it alone, or under mpirun -n N.
 #include <cstddef>
+#include <cstdio>
 #include <memory>
+#include <string>
 
 #include "core/log.h"
 #include "launcher/world/world.h"
@@ -22,6 +24,8 @@ class FailurePrinter : public ::testing::EmptyTestEventListener {
 
 int RunTests(Communicator& comm) {
   g_comm = &comm;
+  if (comm.rank() == 0)
+    std::printf("collectives through %s\n", std::string(comm.transport()).c_str());
   if (comm.rank() != 0) {
     auto& listeners = ::testing::UnitTest::GetInstance()->listeners();
     delete listeners.Release(listeners.default_result_printer());
@@ -51,9 +55,14 @@ void MultiRank::TearDown() {
 
 }  // namespace lockstep::testing
 
+// main's arguments: [auto|on|off [RANKS_PER_HOST]], both of WorldConfig.
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   lockstep::WorldConfig config;
+  const std::string sharing = argc > 1 ? argv[1] : "auto";
+  if (sharing == "on") config.shared_memory = lockstep::SharedMemory::kOn;
+  if (sharing == "off") config.shared_memory = lockstep::SharedMemory::kOff;
+  if (argc > 2) config.ranks_per_host = std::stoi(argv[2]);
   config.deadline_seconds = 20;
   config.max_message_bytes = 1 << 20;  // so that the larger messages go in pieces
   return lockstep::RunWorld(config, lockstep::testing::RunTests);

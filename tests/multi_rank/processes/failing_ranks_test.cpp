@@ -93,6 +93,11 @@ INSTANTIATE_TEST_SUITE_P(
                     {"2", "size-drift", "1", "10"},
                     1,
                     {"all-reduce", "drifted apart", "please report this"}},
+        FailureCase{"MemoryThatCannotBeShared",
+                    {"3", "unshared"},
+                    3,
+                    {"lockstep: error: comm.shared_memory is on, but sums keep their order only "
+                     "where each host has as many ranks"}},
         FailureCase{"AgreedByAll",
                     {"3", "agree-all"},
                     2,

@@ -135,6 +135,11 @@ int Main(int argc, char** argv) {
   WorldConfig config;
   if (order.mode == "unjoined") config.init_deadline_seconds = order.deadline_seconds;
   if (order.mode == "debug" || order.mode == "unjoined") order.mode = "sum";
+  if (order.mode == "unshared") {
+    // As if they were two on one host and one on another.
+    config.ranks_per_host = 2;
+    config.shared_memory = SharedMemory::kOn;
+  }
   config.expected_ranks = ranks;
   config.deadline_seconds = order.deadline_seconds;
   return RunWorld(config, [&](Communicator& comm) { return Obey(comm, order); });

@@ -23,7 +23,7 @@ inline std::vector<std::string> RunSharedRanks(
   for (int rank = 0; rank < ranks; ++rank) {
     std::vector<std::string> hosts(static_cast<std::size_t>(ranks), "here");
     comms.push_back(std::make_unique<SharedCommunicator>(
-        SharedCommunicator::Parts{segment, {rank, 0, std::move(hosts)}, nullptr, nullptr}));
+        SharedCommunicator::Parts{segment, {rank, 0, std::move(hosts)}, nullptr}));
     comms.back()->set_deadline_seconds(30);
   }
   std::vector<std::thread> threads;

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <memory>
+
+#include "comm/mpi_communicator.h"
+#include "comm/world.h"
+
+namespace lockstep {
+
+// The world with the memory of each host shared, as options.shared_memory demands; the world as
+// it is where that cannot or shall not be. Collective. Throws SharedMemoryError: see JoinWorld().
+std::unique_ptr<Communicator> ShareMemory(std::unique_ptr<MpiCommunicator> world,
+                                          const WorldOptions& options);
+
+}  // namespace lockstep
