@@ -14,6 +14,7 @@ namespace {
 // steps do not depend on the rows beside it.
 constexpr std::int64_t kStepTokens = 128;
 constexpr std::int64_t kMostWidth = 512;
+constexpr std::int64_t kMostPageTokens = 32;
 
 // Neighbouring new tokens of one sequence.
 struct Run {
@@ -63,7 +64,15 @@ struct Scratch {
   alignas(64) float sums[kBlockRows * kMostWidth];              // [panel][row][16]
   float max[kBlockRows];
   float sum[kBlockRows];
+  // New keys and values of one page, as rows.
+  alignas(64) std::uint32_t keys[kMostPageTokens * kMostWidth];
+  alignas(64) std::uint32_t values[kMostPageTokens * kMostWidth];
 };
+
+Scratch& OwnScratch() {
+  thread_local const auto scratch = std::make_unique<Scratch>();
+  return *scratch;
+}
 
 class AttentionRun {
  public:
@@ -77,10 +86,12 @@ class AttentionRun {
         pack_(wide_ ? kernels.pack_f32 : kernels.pack_bf16) {
     LOCKSTEP_CHECK(layout_.value_panels() * kPanelOutputs <= kMostWidth, "d_head {}",
                    geometry_.d_head);
+    LOCKSTEP_CHECK(args.cache.page_tokens <= kMostPageTokens, "pages of {} tokens",
+                   args.cache.page_tokens);
   }
 
   // Rotates q and k of one head and puts k and v into the cache: tokens of one page.
-  void Append(const Run& run, std::int64_t head) const {
+  void Append(const Run& run, std::int64_t head, Scratch& scratch) const {
     const std::int64_t page = Page(run, run.position(0));
     const std::int64_t slot = run.position(0) % args_.cache.page_tokens;
     std::byte* keys = layout_.Keys(page, head);
@@ -90,17 +101,20 @@ class AttentionRun {
       std::memset(keys, 0, static_cast<std::size_t>(layout_.part_bytes()));
       std::memset(values, 0, static_cast<std::size_t>(layout_.part_bytes()));
     }
+    const std::int64_t width = layout_.key_tiles() * kTileLines;  // words of one row
     for (std::int64_t i = 0; i < run.count; ++i) {
       float* q = Head(run.row(i), head);
       float* k = q + geometry_.k_offset;
       Rotate(q, args_.rotary, run.position(i));
       Rotate(k, args_.rotary, run.position(i));
-      const float* v = q + geometry_.v_offset;
-      if (wide_) {
-        Scatter<float>(k, v, slot + i, keys, values);
-      } else {
-        Scatter<BFloat16>(k, v, slot + i, keys, values);
-      }
+      PackWords(k, scratch.keys + i * width);
+      PackWords(q + geometry_.v_offset, scratch.values + i * width);
+    }
+    StoreKeys({slot, run.count, width}, scratch.keys, keys);
+    if (wide_) {
+      StoreWideValues({slot, run.count, width}, scratch.values, values);
+    } else {
+      StoreHalfValues({slot, run.count, width}, scratch.values, values);
     }
   }
 
@@ -124,13 +138,64 @@ class AttentionRun {
     return run.sequence->page_table[static_cast<std::size_t>(position / args_.cache.page_tokens)];
   }
 
-  template <typename Element>
-  void Scatter(const float* k, const float* v, std::int64_t slot, std::byte* keys,
-               std::byte* values) const {
-    for (std::int64_t d = 0; d < geometry_.d_head; ++d) {
-      const Element key(k[d]), value(v[d]);
-      std::memcpy(keys + layout_.KeyOffset(slot, d), &key, sizeof(key));
-      std::memcpy(values + layout_.ValueOffset(slot, d), &value, sizeof(value));
+  // Rows of 4-byte words, each one fp32 or two bf16, for neighbouring slots of a page.
+  struct Words {
+    std::int64_t slot;
+    std::int64_t count;
+    std::int64_t width;
+  };
+
+  void PackWords(const float* x, std::uint32_t* words) const {
+    const std::int64_t width = layout_.key_tiles() * kTileLines;
+    std::fill(words + geometry_.d_head / (wide_ ? 1 : 2), words + width, 0u);
+    pack_({.x = x,
+           .count = geometry_.d_head,
+           .out = reinterpret_cast<std::byte*>(words),
+           .stride = kLineBytes});
+  }
+
+  static void StoreWord(std::uint32_t word, std::byte* to) { std::memcpy(to, &word, sizeof(word)); }
+
+  // One word of a row is one lane of a line of keys.
+  void StoreKeys(const Words& words, const std::uint32_t* rows, std::byte* keys) const {
+    for (std::int64_t i = 0; i < words.count; ++i) {
+      const std::int64_t slot = words.slot + i;
+      std::byte* lane =
+          keys + slot / kPanelOutputs * layout_.key_tiles() * kTileBytes + slot % kPanelOutputs * 4;
+      const std::uint32_t* row = rows + i * words.width;
+      for (std::int64_t word = 0; word < words.width; ++word)
+        StoreWord(row[word], lane + word * kLineBytes);
+    }
+  }
+
+  // fp32: sixteen words of a row are a line of values.
+  void StoreWideValues(const Words& words, const std::uint32_t* rows, std::byte* values) const {
+    for (std::int64_t i = 0; i < words.count; ++i)
+      for (std::int64_t panel = 0; panel < layout_.value_panels(); ++panel)
+        std::memcpy(values + layout_.ValueOffset(words.slot + i, panel * kPanelOutputs),
+                    rows + i * words.width + panel * kPanelOutputs, kLineBytes);
+  }
+
+  // bf16: a line holds two slots, one in the low and one in the high half of its words.
+  void StoreHalfValues(const Words& words, const std::uint32_t* rows, std::byte* values) const {
+    for (std::int64_t i = 0; i < words.count; ++i) {
+      const std::int64_t slot = words.slot + i;
+      const auto* row = reinterpret_cast<const std::uint16_t*>(rows + i * words.width);
+      const bool pair = slot % 2 == 0 && i + 1 < words.count;
+      const auto* next = reinterpret_cast<const std::uint16_t*>(rows + (i + 1) * words.width);
+      for (std::int64_t panel = 0; panel < layout_.value_panels(); ++panel) {
+        std::byte* line = values + layout_.ValueOffset(slot, panel * kPanelOutputs);
+        const std::uint16_t* low = row + panel * kPanelOutputs;
+        const std::uint16_t* high = next + panel * kPanelOutputs;
+        for (std::int64_t lane = 0; lane < kPanelOutputs; ++lane) {
+          if (pair) {
+            StoreWord(low[lane] | static_cast<std::uint32_t>(high[lane]) << 16, line + lane * 4);
+          } else {
+            std::memcpy(line + lane * 4, low + lane, sizeof(*low));
+          }
+        }
+      }
+      if (pair) ++i;
     }
   }
 
@@ -236,11 +301,9 @@ void RunAttention(const AttentionArgs& args, const Kernels& kernels, ThreadPool&
   };
   // Every key must be in the cache before the first query of the batch reads it.
   each(Cut(args.sequences, args.cache.page_tokens, args.cache.page_tokens),
-       [&](const Run& run, std::int64_t head) { attention.Append(run, head); });
-  each(Cut(args.sequences, kStepTokens, kBlockRows), [&](const Run& run, std::int64_t head) {
-    thread_local const auto scratch = std::make_unique<Scratch>();
-    attention.Attend(run, head, *scratch);
-  });
+       [&](const Run& run, std::int64_t head) { attention.Append(run, head, OwnScratch()); });
+  each(Cut(args.sequences, kStepTokens, kBlockRows),
+       [&](const Run& run, std::int64_t head) { attention.Attend(run, head, OwnScratch()); });
 }
 
 }  // namespace lockstep::cpu

@@ -43,22 +43,13 @@ class CacheLayout {
     return base_ + ((page * 2 + 1) * local_heads_ + head) * part_bytes();
   }
 
-  // Byte offsets of one element within Keys() or Values().
-  std::int64_t KeyOffset(std::int64_t slot, std::int64_t dim) const {
-    return Offset(slot / kPanelOutputs * key_tiles(), dim, slot % kPanelOutputs);
-  }
+  // Byte offset within Values() of one element.
   std::int64_t ValueOffset(std::int64_t slot, std::int64_t dim) const {
-    return Offset(dim / kPanelOutputs * value_tiles(), slot, dim % kPanelOutputs);
+    return dim / kPanelOutputs * value_tiles() * kTileBytes + slot / line_inputs_ * kLineBytes +
+           dim % kPanelOutputs * 4 + slot % line_inputs_ * element_bytes_;
   }
 
  private:
-  // The element of inner index `inner` and output `lane` in the panel that starts at `first_tile`.
-  std::int64_t Offset(std::int64_t first_tile, std::int64_t inner, std::int64_t lane) const {
-    const std::int64_t line = inner / line_inputs_;
-    return first_tile * kTileBytes + line * kLineBytes + lane * 4 +
-           inner % line_inputs_ * element_bytes_;
-  }
-
   std::int64_t element_bytes_;
   std::int64_t line_inputs_;  // inputs whose weights for one output stand side by side
   std::int64_t width_;

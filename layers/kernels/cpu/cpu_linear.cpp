@@ -121,20 +121,18 @@ void CpuLinear::MultiplySegment(const Segment& segment, Start start, const Kerne
 
 void CpuLinear::FinishGroup(const LinearArgs& args, const Kernels& kernels, const PackedRows& rows,
                             const Group& group, const float* sums) const {
+  const std::int64_t output = group.panels.begin * kPanelOutputs;
   for (std::int64_t block = 0; block < rows.blocks(); ++block) {
     const std::int64_t first = block * rows.block_rows();
-    for (std::int64_t panel = group.panels.begin; panel < group.panels.end; ++panel) {
-      const std::int64_t output = panel * kPanelOutputs;
-      kernels.finish({.c = sums + block * group.block_floats +
-                           (panel - group.panels.begin) * group.tile_floats,
-                      .rows = std::min(rows.block_rows(), rows.tokens() - first),
-                      .bias = bias_.empty() ? nullptr : bias_.data() + output,
-                      .activation = static_cast<int>(args.activation),
-                      .y = args.y.data<float>() + first * outputs() + output,
-                      .y_stride = outputs(),
-                      .outputs = std::min(kPanelOutputs, outputs() - output),
-                      .add = args.store == Store::kAdd});
-    }
+    kernels.finish({.c = sums + block * group.block_floats,
+                    .c_panel_stride = group.tile_floats,
+                    .rows = std::min(rows.block_rows(), rows.tokens() - first),
+                    .bias = bias_.empty() ? nullptr : bias_.data() + output,
+                    .activation = static_cast<int>(args.activation),
+                    .y = args.y.data<float>() + first * outputs() + output,
+                    .y_stride = outputs(),
+                    .outputs = std::min(group.panels.end * kPanelOutputs, outputs()) - output,
+                    .add = args.store == Store::kAdd});
   }
 }
 

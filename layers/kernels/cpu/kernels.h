@@ -67,16 +67,17 @@ struct PackRow {
   std::int64_t scale_stride = 0;
 };
 
-// y = activation(c + bias), for one block of rows and one panel.
+// y = activation(c + bias), for one block of rows and neighbouring panels.
 struct FinishTile {
-  const float* c = nullptr;  // [rows][16]
+  const float* c = nullptr;  // [panel][row][16], panels `c_panel_stride` floats apart
+  std::int64_t c_panel_stride = 0;
   std::int64_t rows = 0;
-  const float* bias = nullptr;  // [16] or null
+  const float* bias = nullptr;  // up to the last panel's end, or null
   int activation = 0;           // Activation
-  float* y = nullptr;
+  float* y = nullptr;           // [rows][outputs], rows `y_stride` floats apart
   std::int64_t y_stride = 0;
-  std::int64_t outputs = 16;  // of the panel that exist
-  bool add = false;           // y += instead of y =
+  std::int64_t outputs = 0;
+  bool add = false;  // y += instead of y =
 };
 
 struct ColumnStatistics {
@@ -137,8 +138,9 @@ namespace avx512 {
 extern const Kernels kKernels;
 }
 namespace avx512_bf16 {
+void PackBf16(const PackRow& row);
 void ProductBf16(const TileProduct& product);
-}
+}  // namespace avx512_bf16
 namespace amx {
 // Asks the system for the use of the tile registers; false when it refuses.
 bool Enable();

@@ -2,7 +2,8 @@
 
 #include "layers/kernels/cpu/kernels.h"
 
-// VDPBF16PS: two products are added to a sum at a time, subnormals count as zero.
+// VDPBF16PS adds two products to a sum at a time; VCVTNE2PS2BF16 rounds to the nearest, ties to
+// even. To both, subnormals are zero.
 namespace lockstep::cpu::avx512_bf16 {
 #include "layers/kernels/cpu/lanes.inc"
 
@@ -29,6 +30,18 @@ using OpBf16 = OpF32;
 #include "layers/kernels/cpu/product.inc"
 
 }  // namespace
+
+void PackBf16(const PackRow& row) {
+  constexpr std::int64_t kPiece = 32;
+  std::byte* out = row.out;
+  for (std::int64_t i = 0; i < row.count; i += kPiece, out += row.stride) {
+    const std::int64_t left = row.count - i;
+    const std::uint32_t mask = left >= kPiece ? 0xffffffffu : (1u << left) - 1u;
+    const __m512 low = _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), row.x + i);
+    const __m512 high = _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> 16), row.x + i + 16);
+    _mm512_storeu_si512(out, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+  }
+}
 
 void ProductBf16(const TileProduct& product) { WalkRows<PieceBf16, 8, 2>(product); }
 

@@ -46,7 +46,10 @@ constexpr std::array kLevels{
     Level{"avx2", HasAvx2, [](Kernels& kernels) { kernels = avx2::kKernels; }},
     Level{"avx512", HasAvx512, [](Kernels& kernels) { kernels = avx512::kKernels; }},
     Level{"avx512_bf16", HasAvx512Bf16,
-          [](Kernels& kernels) { kernels.product_bf16 = avx512_bf16::ProductBf16; }},
+          [](Kernels& kernels) {
+            kernels.pack_bf16 = avx512_bf16::PackBf16;
+            kernels.product_bf16 = avx512_bf16::ProductBf16;
+          }},
     Level{"amx", CanUseAmx,
           [](Kernels& kernels) {
             kernels.product_bf16 = amx::ProductBf16;

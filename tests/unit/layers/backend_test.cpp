@@ -379,7 +379,9 @@ TEST_P(BackendOperation, StatisticsMatchTheReference) {
   ASSERT_EQ(found.size(), 20u);
   for (std::size_t i = 0; i < found.size(); ++i) {
     EXPECT_EQ(found[i].max, expected[i].max);
-    if (ranges[i % 5].size() > 0) EXPECT_EQ(found[i].argmax, expected[i].argmax);
+    if (ranges[i % 5].size() > 0) {
+      EXPECT_EQ(found[i].argmax, expected[i].argmax);
+    }
     EXPECT_EQ(found[i].target, expected[i].target);
     EXPECT_NEAR(found[i].sum_exp, expected[i].sum_exp, 1e-6 * expected[i].sum_exp);
   }
