@@ -10,9 +10,9 @@
 namespace lockstep {
 namespace {
 
-// Up to here the second wait costs more than adding everything on every rank.
-constexpr std::size_t kWholeBytes = Letterbox::kInlinedBytes;
-constexpr std::size_t kWholeBytesOfAll = 2 * kWholeBytes;
+// Up to here the second wait costs more than the copy and adding everything on every rank.
+constexpr std::size_t kWholeBytes = 1024;
+constexpr std::size_t kWholeBytesOfAll = 4 * kWholeBytes;
 // Slices end where cache lines (and the pairs in which they are fetched) do.
 constexpr std::size_t kSliceUnit = 128 / sizeof(float);
 
@@ -118,7 +118,9 @@ void SharedCommunicator::SumMySlice(std::size_t count) {
   const Slice slice = SliceOf(count, rank(), size());
   for (float*& sums : sums_) sums += slice.begin;
   for (const float*& values : values_) values += slice.begin;
-  if (across_ == nullptr) return AddInTree({values_, sums_, slice.count});
+  // Neighbours go apart from the border between their slices.
+  const auto way = rank() % 2 == 0 ? TreeSum::Way::kDown : TreeSum::Way::kUp;
+  if (across_ == nullptr) return AddInTree({values_, sums_, slice.count, way});
   float* const mine[] = {sums_[static_cast<std::size_t>(rank())]};
   AddInTree({values_, mine, slice.count});
   const auto length = static_cast<std::int64_t>(slice.count);

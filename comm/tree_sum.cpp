@@ -29,12 +29,57 @@ void Add(const float* a, const float* b, float* sum, std::size_t count) {
 }
 
 // The commonest case: two ranks that both get the sum in place.
-void AddBoth(float* __restrict a, float* __restrict b, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
-    const float sum = a[i] + b[i];
-    a[i] = sum;
-    b[i] = sum;
+struct Pair {
+  float* a;
+  float* b;
+  std::size_t count;
+};
+
+struct Vectors16 {
+  typedef float Type __attribute__((vector_size(16), aligned(4), may_alias));
+};
+struct Vectors32 {
+  typedef float Type __attribute__((vector_size(32), aligned(4), may_alias));
+};
+
+constexpr std::size_t kLineFloats = 16;
+
+template <typename Vectors>
+[[gnu::always_inline]] inline void AddLine(float* a, float* b) {
+  constexpr std::size_t kVectors = kLineFloats * sizeof(float) / sizeof(typename Vectors::Type);
+  typename Vectors::Type* in_a = reinterpret_cast<typename Vectors::Type*>(a);
+  typename Vectors::Type* in_b = reinterpret_cast<typename Vectors::Type*>(b);
+  typename Vectors::Type sums[kVectors];
+  for (std::size_t i = 0; i < kVectors; ++i) sums[i] = in_a[i] + in_b[i];
+  for (std::size_t i = 0; i < kVectors; ++i) in_a[i] = in_b[i] = sums[i];
+}
+
+template <typename Vectors>
+[[gnu::always_inline]] inline void AddLines(const Pair& pair, TreeSum::Way way) {
+  const std::size_t lines = pair.count / kLineFloats;
+  for (std::size_t i = 0; i < lines; ++i) {
+    const std::size_t at = (way == TreeSum::Way::kUp ? i : lines - 1 - i) * kLineFloats;
+    AddLine<Vectors>(pair.a + at, pair.b + at);
   }
+  for (std::size_t i = lines * kLineFloats; i < pair.count; ++i) {
+    pair.a[i] = pair.b[i] = pair.a[i] + pair.b[i];
+  }
+}
+
+void AddLinesAnywhere(const Pair& pair, TreeSum::Way way) { AddLines<Vectors16>(pair, way); }
+
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] void AddLinesInAvx2(const Pair& pair, TreeSum::Way way) {
+  AddLines<Vectors32>(pair, way);
+}
+#endif
+
+void AddBoth(const Pair& pair, TreeSum::Way way) {
+#if defined(__x86_64__)
+  static const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+  if (has_avx2) return AddLinesInAvx2(pair, way);
+#endif
+  AddLinesAnywhere(pair, way);
 }
 
 bool IsPairInPlace(const TreeSum& sum) {
@@ -89,7 +134,7 @@ class Tree {
 
 void AddInTree(const TreeSum& sum) {
   LOCKSTEP_CHECK(!sum.values.empty(), "a sum of no ranks");
-  if (IsPairInPlace(sum)) return AddBoth(sum.sums[0], sum.sums[1], sum.count);
+  if (IsPairInPlace(sum)) return AddBoth({sum.sums[0], sum.sums[1], sum.count}, sum.way);
   if (sum.values.size() == 2 && sum.sums.size() == 1) {
     return Add(sum.values[0], sum.values[1], sum.sums[0], sum.count);
   }

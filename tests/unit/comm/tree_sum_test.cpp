@@ -67,12 +67,14 @@ TEST_P(TreeSumOf, AddsToOneOtherArrayInTheDocumentedOrder) {
 
 TEST_P(TreeSumOf, AddsInPlaceOfAllTheArrays) {
   for (const std::size_t count : kCounts) {
-    Arrays arrays = RandomArrays(GetParam(), count);
-    const std::vector<float> expected = Expected(arrays);
-    std::vector<float*> sums;
-    for (auto& array : arrays) sums.push_back(array.data());
-    AddInTree({Values(arrays), sums, count});
-    for (const auto& array : arrays) EXPECT_TRUE(SameBits(array, expected)) << count;
+    for (const auto way : {TreeSum::Way::kUp, TreeSum::Way::kDown}) {
+      Arrays arrays = RandomArrays(GetParam(), count);
+      const std::vector<float> expected = Expected(arrays);
+      std::vector<float*> sums;
+      for (auto& array : arrays) sums.push_back(array.data());
+      AddInTree({Values(arrays), sums, count, way});
+      for (const auto& array : arrays) EXPECT_TRUE(SameBits(array, expected)) << count;
+    }
   }
 }
 
