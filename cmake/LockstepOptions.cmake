@@ -3,6 +3,7 @@
 option(LOCKSTEP_BUILD_TESTS "Build the tests" ON)
 option(LOCKSTEP_BUILD_FUZZERS "Build the libFuzzer targets (needs Clang)" OFF)
 option(LOCKSTEP_MPI "Build the MPI communicator" ON)
+option(LOCKSTEP_HWLOC "Use hwloc to place threads on cores, where it is installed" ON)
 set(LOCKSTEP_SANITIZE "" CACHE STRING "Comma-separated sanitizers, for example address,undefined")
 
 set(CMAKE_CXX_STANDARD 20)
