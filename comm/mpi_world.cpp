@@ -36,9 +36,4 @@ std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options) {
   return ShareMemory(std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, options), options);
 }
 
-void PlainMpiAllReduceSum(std::span<float> x) {
-  MPI_Allreduce(MPI_IN_PLACE, x.data(), static_cast<int>(x.size()), MPI_FLOAT, MPI_SUM,
-                MPI_COMM_WORLD);
-}
-
 }  // namespace lockstep

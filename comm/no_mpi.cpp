@@ -16,8 +16,4 @@ double TimeMpiAllReduce(std::size_t /*count*/, int /*repeats*/) {
   throw EnvironmentError("MPI's all-reduce: this lockstep was built without MPI");
 }
 
-void PlainMpiAllReduceSum(std::span<float> /*x*/) {
-  throw EnvironmentError("this lockstep was built without MPI");
-}
-
 }  // namespace lockstep

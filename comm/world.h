@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <span>
 #include <string>
 #include <utility>
 
@@ -45,11 +44,6 @@ bool BuiltWithMpi();
 // with kRankFailure, after saying so, when the deadline passes: MPI's start cannot be interrupted.
 // Throws SharedMemoryError, on every rank the same, when memory has to be shared and cannot be.
 std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options);
-
-// MPI's own all-reduce, in the world that JoinWorld() has joined: what `lockstep bench comm`
-// compares ours with. It promises neither an order of additions nor a deadline, and nothing else
-// uses it. Collective, in place. Throws EnvironmentError in builds without MPI.
-void PlainMpiAllReduceSum(std::span<float> x);
 
 // This machine's name, as messages show it.
 std::string HostName();
