@@ -130,6 +130,9 @@ inline void OneBlock(const Pointers& p) {
   const std::byte* w = p.weights;
   std::int64_t at = 0;
   for (std::int64_t tile = 0; tile < p.tiles; ++tile, at += p.row_tile) {
+    for (int panel = 0; panel < kPanels; ++panel)
+      for (std::int64_t line = 0; line < kTileBytes; line += kLineBytes)
+        Prefetch(w + panel * p.panel_stride + line);
     _tile_loadd(LOCKSTEP_ROWS0, p.rows0 + at, kLineBytes);
     LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS0, w, 0);
     LOCKSTEP_TILE_MADD(Type, 0, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS0);
@@ -270,6 +273,82 @@ void Product(const TileProduct& a) {
   for (; panel < a.panel_count; ++panel) Run<Type, 1, 1>(a, panel);
 }
 
+// What TDPBF16PS does, for a few rows whose weights are a stream from memory: vector instructions
+// keep more of it under way. Within a tile the products of even and of odd inputs are added up
+// apart, fused and from zero; their sum is then added to the result (Intel SDM, TDPBF16PS). To the
+// bit, or LinearRowsDoNotDependOnTheBatch fails.
+struct Split {
+  __m512 even, odd;
+};
+
+inline Split SplitPairs(__m512i pairs) {
+  const __m512i mask = _mm512_set1_epi32(static_cast<std::int32_t>(0xffff0000u));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)),
+          _mm512_castsi512_ps(_mm512_and_si512(pairs, mask))};
+}
+
+template <int kRows, int kPanels>
+inline void AddTile(const std::byte* x, const std::byte* w, std::int64_t panel_stride,
+                    __m512 (&sums)[kRows][kPanels]) {
+  Split parts[kRows][kPanels];
+  for (auto& row : parts)
+    for (Split& part : row) part = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+#pragma GCC unroll 2
+  for (int line = 0; line < kTileLines; ++line) {
+    Split values[kRows];
+    for (int r = 0; r < kRows; ++r) {
+      std::int32_t pair;
+      __builtin_memcpy(&pair, x + r * kLineBytes + line * 4, sizeof(pair));
+      values[r] = SplitPairs(_mm512_set1_epi32(pair));
+    }
+    for (int p = 0; p < kPanels; ++p) {
+      const std::byte* at = w + p * panel_stride + line * kLineBytes;
+      Prefetch(at);
+      const Split weights = SplitPairs(_mm512_loadu_si512(at));
+      for (int r = 0; r < kRows; ++r) {
+        Split& part = parts[r][p];
+        part.even = _mm512_fmadd_ps(values[r].even, weights.even, part.even);
+        part.odd = _mm512_fmadd_ps(values[r].odd, weights.odd, part.odd);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r)
+    for (int p = 0; p < kPanels; ++p)
+      sums[r][p] = _mm512_add_ps(sums[r][p], _mm512_add_ps(parts[r][p].even, parts[r][p].odd));
+}
+
+template <int kRows, int kPanels>
+void RunFewRows(const TileProduct& a, std::int64_t panel) {
+  __m512 sums[kRows][kPanels];
+  float* c = a.c + panel * a.c_panel_stride;
+  for (int r = 0; r < kRows; ++r)
+    for (int p = 0; p < kPanels; ++p)
+      sums[r][p] = a.start == Start::kZero
+                       ? _mm512_setzero_ps()
+                       : _mm512_loadu_ps(c + p * a.c_panel_stride + r * kPanelOutputs);
+  const std::byte* x = a.rows;
+  const std::byte* w = a.panels + panel * a.panel_stride;
+  for (std::int64_t tile = 0; tile < a.tiles; ++tile) {
+    AddTile<kRows, kPanels>(x, w, a.panel_stride, sums);
+    x += kRows * kLineBytes;
+    w += kTileBytes;
+  }
+  for (int r = 0; r < kRows; ++r)
+    for (int p = 0; p < kPanels; ++p)
+      _mm512_storeu_ps(c + p * a.c_panel_stride + r * kPanelOutputs, sums[r][p]);
+}
+
+template <int kRows, int kPanels>
+void WalkFewRows(const TileProduct& a) {
+  std::int64_t panel = 0;
+  for (; panel + kPanels <= a.panel_count; panel += kPanels) RunFewRows<kRows, kPanels>(a, panel);
+  for (; panel < a.panel_count; ++panel) RunFewRows<kRows, 1>(a, panel);
+}
+
+constexpr std::int64_t kFewRows = 4;
+
+bool FewRows(const TileProduct& a) { return a.blocks == 1 && a.block_rows <= kFewRows; }
+
 }  // namespace
 
 bool Enable() {
@@ -278,8 +357,30 @@ bool Enable() {
   return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
-void ProductBf16(const TileProduct& product) { Product<Bf16>(product); }
-void ProductInt8(const TileProduct& product) { Product<Int8>(product); }
-void ProductInt4(const TileProduct& product) { Product<Int4>(product); }
+void ProductBf16(const TileProduct& product) {
+  if (!FewRows(product)) return Product<Bf16>(product);
+  constexpr unsigned kFlushSubnormals = 0x8040;  // as the tile instructions do
+  const unsigned before = _mm_getcsr();
+  _mm_setcsr(before | kFlushSubnormals);
+  switch (product.block_rows) {
+    case 1: WalkFewRows<1, 8>(product); break;
+    case 2: WalkFewRows<2, 4>(product); break;
+    case 3: WalkFewRows<3, 2>(product); break;
+    default: WalkFewRows<4, 2>(product); break;
+  }
+  _mm_setcsr(before);
+}
+
+// Integer sums have the same bits either way. With few rows the tiles' way through memory, from
+// the integer sums to the scaled ones, costs more than their multiplications save.
+void ProductInt8(const TileProduct& product) {
+  if (FewRows(product)) return avx512::kKernels.product_int8(product);
+  Product<Int8>(product);
+}
+
+void ProductInt4(const TileProduct& product) {
+  if (FewRows(product)) return avx512::kKernels.product_int4(product);
+  Product<Int4>(product);
+}
 
 }  // namespace lockstep::cpu::amx
