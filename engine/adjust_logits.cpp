@@ -53,7 +53,8 @@ Counts CountTokens(std::span<const std::int32_t> tokens) {
 
 void PenalizeRepetition(std::span<float> logits, const Counts& seen, float penalty) {
   for (const auto& [token, count] : seen)
-    if (float* logit = Find(logits, token)) *logit = *logit > 0 ? *logit / penalty : *logit * penalty;
+    if (float* logit = Find(logits, token))
+      *logit = *logit > 0 ? *logit / penalty : *logit * penalty;
 }
 
 void PenalizeUse(std::span<float> logits, const Counts& used, const SamplingParams& params) {

@@ -31,8 +31,7 @@ BlockManager::Prefix BlockManager::Reuse(std::span<const std::int32_t> tokens) {
   Prefix prefix;
   const auto size = static_cast<std::size_t>(page_tokens_);
   for (; tokens.size() >= size && !blocks_.empty(); tokens = tokens.subspan(size)) {
-    const auto found =
-        blocks_.find({prefix.last, {tokens.begin(), tokens.begin() + page_tokens_}});
+    const auto found = blocks_.find({prefix.last, {tokens.begin(), tokens.begin() + page_tokens_}});
     if (found == blocks_.end()) break;
     AddUser(found->second.page);
     prefix.pages.push_back(found->second.page);

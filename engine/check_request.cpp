@@ -29,9 +29,10 @@ void CheckToken(std::int32_t token, std::string_view name, const RequestLimits& 
 void CheckTokens(const SamplingParams& params, const RequestLimits& limits) {
   for (const auto& [token, bias] : params.logit_bias) CheckToken(token, "logit_bias", limits);
   for (const std::int32_t token : params.allowed_tokens)
-    CheckToken(token, "allowed_tokens", limits);
-  for (const std::int32_t token : params.banned_tokens) CheckToken(token, "banned_tokens", limits);
-  for (const std::int32_t token : params.stop_tokens) CheckToken(token, "stop_tokens", limits);
+    CheckToken(token, "allowed_token_ids", limits);
+  for (const std::int32_t token : params.banned_tokens)
+    CheckToken(token, "banned_token_ids", limits);
+  for (const std::int32_t token : params.stop_tokens) CheckToken(token, "stop_token_ids", limits);
 }
 
 void CheckLogprobs(std::optional<std::int64_t> count, std::string_view name,

@@ -35,8 +35,8 @@ float LogitOf(const RowResult& row, std::int32_t token) {
 
 TokenLogprob Describe(const RowResult& row, std::int32_t token, float logit, std::int64_t count) {
   const auto logprob = [&](float of) { return static_cast<float>(of - row.log_sum_exp); };
-  TokenLogprob described{.token = token, .logprob = logprob(logit), .top = row.argmax,
-                         .likeliest = {}};
+  TokenLogprob described{
+      .token = token, .logprob = logprob(logit), .top = row.argmax, .likeliest = {}};
   const auto most = std::min(row.likeliest.size(), static_cast<std::size_t>(count));
   for (std::size_t i = 0; i < most; ++i)
     described.likeliest.emplace_back(row.likeliest[i].token, logprob(row.likeliest[i].logit));
@@ -63,8 +63,7 @@ TokenEvent ChooseToken(const RowResult& row, const Request& request, const Histo
     AdjustLogits(logits, params, history);
     candidates = Possible(logits);
   }
-  TokenEvent event{.request = request.id,
-                   .token = Choose(std::move(candidates), params, position)};
+  TokenEvent event{.request = request.id, .token = Choose(std::move(candidates), params, position)};
   if (request.logprobs)
     event.logprob = Describe(row, event.token, LogitOf(row, event.token), *request.logprobs);
   return event;

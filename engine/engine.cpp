@@ -165,10 +165,9 @@ void Engine::Impl::TakeRow(const RowUse& use, const RowResult& row,
 TokenEvent Engine::Impl::TakeToken(Live& one, const RowResult& row) {
   const auto tokens = scheduler.Tokens(one.request.id);
   const std::size_t prompt = one.request.prompt.size();
-  TokenEvent event = ChooseToken(row, one.request,
-                                 {.prompt = tokens.first(prompt),
-                                  .generated = tokens.subspan(prompt),
-                                  .ending = one.ending});
+  TokenEvent event = ChooseToken(
+      row, one.request,
+      {.prompt = tokens.first(prompt), .generated = tokens.subspan(prompt), .ending = one.ending});
   ++one.generated;
   event.finish = FinishOf(one, event.token);
   if (event.finish == FinishReason::kNone) scheduler.Append(event.request, event.token);
@@ -225,6 +224,11 @@ Score Engine::ScoreTokens(std::span<const std::int32_t> tokens) {
   return score;
 }
 
+void Engine::KeepAlive() {
+  Communicator::Bytes bytes = Flatten(StepMessage{});
+  impl_->communicator.Broadcast(bytes);
+}
+
 void Engine::Shutdown() {
   if (std::exchange(impl_->shut_down, true)) return;
   StepMessage message;
@@ -239,6 +243,7 @@ void RunWorker(Decoder& decoder, Communicator& communicator) {
     communicator.Broadcast(bytes);
     const StepMessage message = ParseStepMessage(bytes);
     if (message.shutdown) return;
+    if (message.batch.ids.empty()) continue;  // KeepAlive()
     ExecuteStep(decoder, communicator, message);
   }
 }

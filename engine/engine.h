@@ -54,6 +54,11 @@ class Engine {
   // One iteration over the requests in flight: at most one new token for each.
   std::vector<TokenEvent> Step();
 
+  // Tells the workers that rank 0 is busy with something else. They take it for lost when they
+  // hear nothing for a deadline of the communicator, so whoever takes long between steps calls
+  // this every few seconds.
+  void KeepAlive();
+
   // Scores tokens. Only while idle. Throws BadInput like Submit(); here the whole context may be
   // used. The same as a request with prompt_logprobs and no new tokens.
   Score ScoreTokens(std::span<const std::int32_t> tokens);

@@ -34,8 +34,7 @@ std::vector<Candidate> Likeliest(std::span<const float> logits, std::int64_t cou
   if (logits.empty() || count <= 0) return candidates;
   const float least = Threshold(logits, count);
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    const float logit =
-        std::isnan(logits[i]) ? -std::numeric_limits<float>::infinity() : logits[i];
+    const float logit = std::isnan(logits[i]) ? -std::numeric_limits<float>::infinity() : logits[i];
     if (logit >= least) candidates.push_back({first_token + static_cast<std::int32_t>(i), logit});
   }
   std::sort(candidates.begin(), candidates.end(), IsLikelier);

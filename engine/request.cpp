@@ -23,7 +23,8 @@ void CheckTokenLists(const SamplingParams& params, std::string_view where) {
   };
   const auto& allowed = params.allowed_tokens;
   if (!allowed.empty() && std::all_of(allowed.begin(), allowed.end(), is_banned))
-    throw BadInput("{}: every one of allowed_tokens is in banned_tokens; no token is left", where);
+    throw BadInput("{}: every one of allowed_token_ids is in banned_token_ids; no token is left",
+                   where);
 }
 
 }  // namespace

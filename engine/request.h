@@ -69,7 +69,7 @@ struct TokenEvent {
   std::int64_t request = 0;
   std::int32_t token = -1;  // -1: of a request that only scores
   FinishReason finish = FinishReason::kNone;
-  std::optional<TokenLogprob> logprob = {};      // when asked for
+  std::optional<TokenLogprob> logprob = {};        // when asked for
   std::vector<TokenLogprob> prompt_logprobs = {};  // with the first event, from the second token on
 };
 

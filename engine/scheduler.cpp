@@ -7,8 +7,7 @@
 namespace lockstep {
 
 Scheduler::Scheduler(const SchedulerOptions& options)
-    : options_(options),
-      blocks_(options.page_count, options.page_tokens, options.prefix_cache) {
+    : options_(options), blocks_(options.page_count, options.page_tokens, options.prefix_cache) {
   LOCKSTEP_CHECK(options.max_sequences > 0 && options.max_step_tokens > 0 &&
                      options.max_logit_tokens > 0 && options.page_tokens > 0,
                  "{} sequences, {} and {} tokens, pages of {}", options.max_sequences,
@@ -130,14 +129,15 @@ bool Scheduler::TryAdmit(Sequence& sequence) {
   return true;
 }
 
-// What running sequences will soon take: a page to grow into, and the rest of their prompts. Who
-// is admitted in spite of it would have to give its pages up again.
+// What running sequences will soon take: the rest of their prompts, and their next few tokens. Who
+// is admitted in spite of it would have to give its pages up again at once.
 std::int64_t Scheduler::PromisedPages() const {
+  const std::int64_t growth = std::max<std::int64_t>(1, options_.page_tokens / 4);
   std::int64_t pages = 0;
   for (const auto& [turn, one] : running_) {
     const auto tokens = static_cast<std::int64_t>(one.tokens.size());
     const auto held = static_cast<std::int64_t>(one.pages.size());
-    pages += std::max<std::int64_t>(0, PagesFor(tokens + options_.page_tokens) - held);
+    pages += std::max<std::int64_t>(0, PagesFor(tokens + growth) - held);
   }
   return pages;
 }

@@ -1,71 +1,169 @@
 #include "server/session.h"
 
-#include <memory>
+#include <algorithm>
 #include <utility>
 
+#include "core/error.h"
 #include "server/stop_matcher.h"
 #include "tokenizer/stream_decoder.h"
 
 namespace lockstep {
 namespace {
 
-// A request on its way through the engine.
-struct InFlight {
-  StreamDecoder decoder;
-  StopMatcher matcher;
-  TextResult result;
+// Streams of a prompt's samples are so far apart that no input has as many lines.
+constexpr std::uint64_t kSampleStream = std::uint64_t{1} << 40;
 
-  InFlight(const Tokenizer& tokenizer, const TextRequest& request)
-      : decoder(tokenizer), matcher(request.stop) {}
-};
+double MeanLogprob(const TextSample& sample) {
+  double sum = 0.0;
+  for (const TokenLogprob& one : sample.logprobs) sum += one.logprob;
+  return sample.logprobs.empty() ? 0.0 : sum / static_cast<double>(sample.logprobs.size());
+}
 
-// Takes one token in; returns the new text to show. Sets result.finish when this ends the text.
-std::string TakeToken(InFlight& request, const TokenEvent& event) {
-  request.result.tokens.push_back(event.token);
-  std::string shown;
-  if (event.finish != FinishReason::kEos)
-    shown = request.matcher.Push(request.decoder.Push(event.token));
-  if (event.finish != FinishReason::kNone && !request.matcher.stopped())
-    shown += request.matcher.Push(request.decoder.Flush());
-  if (request.matcher.stopped()) {
-    request.result.finish = FinishReason::kStop;
-  } else if (event.finish != FinishReason::kNone) {
-    shown += request.matcher.Flush();
-    request.result.finish = event.finish;
-  }
-  request.result.text += shown;
-  return shown;
+void KeepLikeliest(std::vector<TextSample>& samples, std::size_t count) {
+  std::stable_sort(samples.begin(), samples.end(), [](const TextSample& a, const TextSample& b) {
+    return MeanLogprob(a) > MeanLogprob(b);
+  });
+  samples.resize(count);
+}
+
+std::int64_t SamplesMade(const TextRequest& request) {
+  return std::max(request.n, request.best_of);
 }
 
 }  // namespace
 
-TextSession::TextSession(Engine& engine, const Tokenizer& tokenizer)
-    : engine_(engine), tokenizer_(tokenizer) {}
+void ValidateSamples(const TextRequest& request, std::string_view where) {
+  constexpr std::int64_t kMost = 1024;
+  if (request.n < 1 || request.n > kMost)
+    throw BadInput("{}: n is {}; expected 1 to {}", where, request.n, kMost);
+  if (request.best_of != 0 && (request.best_of < request.n || request.best_of > kMost))
+    throw BadInput("{}: best_of is {}; expected n, which is {}, to {}, or 0", where,
+                   request.best_of, request.n, kMost);
+  if (SamplesMade(request) > 1 && request.sampling.temperature == 0.0)
+    throw BadInput(
+        "{}: {} samples at temperature 0 would all be the same; ask for one, or set a "
+        "temperature",
+        where, SamplesMade(request));
+}
 
-bool TextSession::Run(const std::vector<TextRequest>& requests, const Callbacks& callbacks) {
-  std::vector<std::unique_ptr<InFlight>> flights;
-  for (std::size_t index = 0; index < requests.size(); ++index) {
-    const TextRequest& request = requests[index];
-    engine_.Submit(
-        {.id = static_cast<std::int64_t>(index),
-         .prompt = request.tokens.empty() ? tokenizer_.Encode(request.prompt) : request.tokens,
-         .sampling = request.sampling});
-    flights.push_back(std::make_unique<InFlight>(tokenizer_, request));
-  }
-  while (!engine_.idle()) {
-    if (callbacks.interrupted && callbacks.interrupted()) return false;
-    for (const TokenEvent& event : engine_.Step()) {
-      const auto index = static_cast<std::size_t>(event.request);
-      InFlight& flight = *flights[index];
-      const std::string text = TakeToken(flight, event);
-      if (callbacks.on_text && !text.empty()) callbacks.on_text(index, text);
-      if (flight.result.finish == FinishReason::kNone) continue;
-      if (event.finish == FinishReason::kNone) engine_.Cancel(event.request);
-      if (callbacks.on_result) callbacks.on_result(index, flight.result);
-      flights[index].reset();  // thousands of requests: their decoders need not stay
+// One sample on its way through the engine.
+struct TextSession::Sample {
+  StreamDecoder decoder;
+  StopMatcher matcher;
+  TextSample result;
+  std::int64_t engine_id = 0;
+
+  Sample(const Tokenizer& tokenizer, const TextRequest& request)
+      : decoder(tokenizer), matcher(request.stop) {}
+
+  // Takes one token in; returns the new text to show. Sets result.finish when this ends the text.
+  std::string Take(const TokenEvent& event, std::int64_t min_tokens) {
+    result.tokens.push_back(event.token);
+    if (event.logprob) result.logprobs.push_back(*event.logprob);
+    const bool ended = event.finish != FinishReason::kNone;
+    const bool has_text = !ended || event.finish == FinishReason::kLength;
+    std::string text = has_text ? decoder.Push(event.token) : "";
+    if (ended) text += decoder.Flush();
+    const bool looks = static_cast<std::int64_t>(result.tokens.size()) > min_tokens;
+    std::string shown = looks ? matcher.Push(text) : text;
+    if (matcher.stopped()) {
+      result.finish = FinishReason::kStop;
+    } else if (ended) {
+      shown += matcher.Flush();
+      result.finish = event.finish;
     }
+    result.text += shown;
+    return shown;
   }
-  return true;
+};
+
+// A request and its samples.
+struct TextSession::Flight {
+  std::int64_t n = 1;
+  std::int64_t min_tokens = 0;
+  bool wants_logprobs = false;
+  std::vector<std::unique_ptr<Sample>> samples;
+  std::size_t open = 0;
+  std::vector<TokenLogprob> prompt_logprobs;
+};
+
+TextSession::TextSession(Engine& engine, const Tokenizer& tokenizer, Callbacks callbacks)
+    : engine_(engine), tokenizer_(tokenizer), callbacks_(std::move(callbacks)) {}
+
+TextSession::~TextSession() = default;
+
+void TextSession::Submit(std::int64_t id, const TextRequest& request) {
+  ValidateSamples(request, "request");
+  Request one{.prompt = request.tokens.empty() ? tokenizer_.Encode(request.prompt) : request.tokens,
+              .sampling = request.sampling,
+              .priority = request.priority,
+              .logprobs = request.logprobs,
+              .prompt_logprobs = request.prompt_logprobs};
+  if (request.best_of > request.n && !one.logprobs) one.logprobs = 0;
+  auto flight = std::make_unique<Flight>();
+  flight->n = request.n;
+  flight->min_tokens = request.sampling.min_tokens;
+  flight->wants_logprobs = request.logprobs.has_value();
+  for (std::int64_t i = 0; i < SamplesMade(request); ++i) {
+    one.id = next_sample_;
+    engine_.Submit(one);  // refuses the first one or none
+    samples_[next_sample_] = {id, flight->samples.size()};
+    flight->samples.push_back(std::make_unique<Sample>(tokenizer_, request));
+    flight->samples.back()->engine_id = next_sample_++;
+    one.sampling.stream += kSampleStream;
+    one.prompt_logprobs.reset();  // the same for all
+  }
+  flight->open = flight->samples.size();
+  flights_[id] = std::move(flight);
+}
+
+void TextSession::Cancel(std::int64_t id) {
+  const auto found = flights_.find(id);
+  if (found == flights_.end()) return;
+  for (const auto& sample : found->second->samples) {
+    engine_.Cancel(sample->engine_id);
+    samples_.erase(sample->engine_id);
+  }
+  flights_.erase(found);
+}
+
+void TextSession::Step() {
+  for (const TokenEvent& event : engine_.Step()) Take(event);
+}
+
+void TextSession::Take(const TokenEvent& event) {
+  const auto found = samples_.find(event.request);
+  if (found == samples_.end()) return;  // cancelled by a callback of this very step
+  const auto [id, index] = found->second;
+  Flight& flight = *flights_.at(id);
+  Sample& sample = *flight.samples[index];
+  if (!event.prompt_logprobs.empty()) flight.prompt_logprobs = event.prompt_logprobs;
+  std::string text;
+  if (event.token >= 0) {
+    text = sample.Take(event, flight.min_tokens);
+  } else {
+    sample.result.finish = event.finish;
+  }
+  const bool ended = sample.result.finish != FinishReason::kNone;
+  if (ended) {
+    if (event.finish == FinishReason::kNone) engine_.Cancel(event.request);
+    samples_.erase(event.request);
+    --flight.open;
+  }
+  if (callbacks_.on_text && !text.empty()) callbacks_.on_text(id, index, text);
+  if (ended && flights_.contains(id) && flights_.at(id)->open == 0) FinishFlight(id);
+}
+
+void TextSession::FinishFlight(std::int64_t id) {
+  const std::unique_ptr<Flight> flight = std::move(flights_.extract(id).mapped());
+  TextResult result;
+  for (const auto& sample : flight->samples) result.samples.push_back(std::move(sample->result));
+  if (static_cast<std::int64_t>(result.samples.size()) > flight->n)
+    KeepLikeliest(result.samples, static_cast<std::size_t>(flight->n));
+  if (!flight->wants_logprobs)
+    for (TextSample& sample : result.samples) sample.logprobs.clear();
+  result.prompt_logprobs = std::move(flight->prompt_logprobs);
+  if (callbacks_.on_result) callbacks_.on_result(id, std::move(result));
 }
 
 }  // namespace lockstep

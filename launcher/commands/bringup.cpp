@@ -20,10 +20,6 @@ namespace {
 // Set for the ranks we start when our own standard error is a terminal: theirs is a pipe.
 constexpr const char* kTerminalVariable = "LOCKSTEP_STDERR_IS_TERMINAL";
 
-bool StderrIsTerminal() {
-  return ::isatty(STDERR_FILENO) != 0 || std::getenv(kTerminalVariable) != nullptr;
-}
-
 // A line on the terminal that counts the layers; nothing when nobody watches.
 LoadProgress ProgressLine(const Communicator& comm, Verbosity verbosity) {
   if (comm.rank() != 0 || verbosity == Verbosity::kQuiet || !StderrIsTerminal()) return nullptr;
@@ -59,6 +55,10 @@ void LoadHere(const LoadJob& job, ModelRank& rank) {
 }
 
 }  // namespace
+
+bool StderrIsTerminal() {
+  return ::isatty(STDERR_FILENO) != 0 || std::getenv(kTerminalVariable) != nullptr;
+}
 
 ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::int64_t cache_pages,
                     Communicator& comm) {

@@ -29,6 +29,9 @@ struct ModelRank {
 ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::int64_t cache_pages,
                     Communicator& comm);
 
+// Whether standard error, or that of the process that started the ranks, is a terminal.
+bool StderrIsTerminal();
+
 // The most memory this process has had so far.
 double PeakMemoryBytes();
 

@@ -1,5 +1,6 @@
 #include "launcher/commands/json_lines.h"
 
+#include <charconv>
 #include <limits>
 
 #include "core/error.h"
@@ -61,6 +62,28 @@ std::optional<std::vector<std::int32_t>> LineFields::Tokens(std::string_view nam
     tokens.push_back(token.get<std::int32_t>());
   }
   return tokens;
+}
+
+std::optional<std::vector<std::pair<std::int32_t, double>>> LineFields::Biases(
+    std::string_view name) const {
+  const Json* object = Find(name);
+  if (object == nullptr) return std::nullopt;
+  const auto refuse = [&] {
+    throw BadInput(
+        "{}: \"{}\" is {}; expected an object of token ids and numbers, as "
+        "{{\"198\": -5}}",
+        where_, name, Shown(*object));
+  };
+  if (!object->is_object()) refuse();
+  std::vector<std::pair<std::int32_t, double>> biases;
+  for (const auto& [key, value] : object->items()) {
+    std::int32_t token = 0;
+    const char* end = key.data() + key.size();
+    const auto read = std::from_chars(key.data(), end, token);
+    if (read.ec != std::errc() || read.ptr != end || token < 0 || !value.is_number()) refuse();
+    biases.emplace_back(token, value.get<double>());
+  }
+  return biases;
 }
 
 std::optional<std::uint64_t> LineFields::Seed(std::string_view name) const {

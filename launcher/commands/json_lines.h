@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/json.h"
@@ -25,6 +26,8 @@ class LineFields {
   Json Id(std::int64_t fallback) const;
   // Token ids from 0 to 2^31 - 1. Throws BadInput.
   std::optional<std::vector<std::int32_t>> Tokens(std::string_view name) const;
+  // An object {"id": number, ...}, as OpenAI's logit_bias.
+  std::optional<std::vector<std::pair<std::int32_t, double>>> Biases(std::string_view name) const;
   std::optional<std::uint64_t> Seed(std::string_view name) const;
   // A text or a list of texts, none of them empty.
   std::optional<std::vector<std::string>> Texts(std::string_view name) const;

@@ -23,18 +23,44 @@ OutputJson ToOutput(const Json& id) {
   return id.get<std::int64_t>();
 }
 
-SamplingParams ReadSampling(const LineFields& line, SamplingParams params, std::uint64_t index) {
-  const std::string& where = line.where();
-  const Json& object = line.object();
-  params.max_new_tokens = FindInt(object, "max_new_tokens", where).value_or(params.max_new_tokens);
-  params.temperature = FindNumber(object, "temperature", where).value_or(params.temperature);
-  params.top_k = FindInt(object, "top_k", where).value_or(params.top_k);
-  params.top_p = FindNumber(object, "top_p", where).value_or(params.top_p);
-  params.ignore_eos = FindBool(object, "ignore_eos", where).value_or(params.ignore_eos);
+// What a number of a line is when the line does not say it.
+struct Numbers {
+  const LineFields& line;
+
+  void Read(const char* name, std::int64_t& value) const {
+    value = FindInt(line.object(), name, line.where()).value_or(value);
+  }
+  void Read(const char* name, double& value) const {
+    value = FindNumber(line.object(), name, line.where()).value_or(value);
+  }
+  void Read(const char* name, bool& value) const {
+    value = FindBool(line.object(), name, line.where()).value_or(value);
+  }
+  void Read(const char* name, std::optional<std::int64_t>& value) const {
+    if (const auto found = FindInt(line.object(), name, line.where())) value = found;
+  }
+};
+
+SamplingParams ReadSampling(const LineFields& line, SamplingParams params, std::int64_t index) {
+  const Numbers numbers{line};
+  numbers.Read("max_new_tokens", params.max_new_tokens);
+  numbers.Read("temperature", params.temperature);
+  numbers.Read("top_k", params.top_k);
+  numbers.Read("top_p", params.top_p);
+  numbers.Read("min_p", params.min_p);
+  numbers.Read("repetition_penalty", params.repetition_penalty);
+  numbers.Read("presence_penalty", params.presence_penalty);
+  numbers.Read("frequency_penalty", params.frequency_penalty);
+  numbers.Read("min_tokens", params.min_tokens);
+  numbers.Read("ignore_eos", params.ignore_eos);
   const auto seed = line.Seed("seed");
   params.seed = seed.value_or(params.seed);
-  params.stream = seed ? 0 : index;
-  Validate(params, where);
+  params.stream = seed ? 0 : static_cast<std::uint64_t>(index);
+  params.logit_bias = line.Biases("logit_bias").value_or(params.logit_bias);
+  params.allowed_tokens = line.Tokens("allowed_token_ids").value_or(params.allowed_tokens);
+  params.banned_tokens = line.Tokens("banned_token_ids").value_or(params.banned_tokens);
+  params.stop_tokens = line.Tokens("stop_token_ids").value_or(params.stop_tokens);
+  Validate(params, line.where());
   return params;
 }
 
@@ -80,25 +106,55 @@ std::vector<std::int32_t> Encode(const Tokenizer& tokenizer, const std::string& 
 
 }  // namespace
 
-std::vector<GenerateRequest> ParseGenerateLines(std::string_view text, std::string_view where,
-                                                const SamplingOptions& defaults) {
-  std::vector<GenerateRequest> requests;
-  ForEachLine(text, where, [&](std::string_view line, const std::string& place) {
-    const LineFields fields(line, place,
-                            {"prompt", "tokens", "id", "max_new_tokens", "temperature", "top_k",
-                             "top_p", "seed", "stop", "ignore_eos"});
-    GenerateRequest request;
-    request.where = place;
-    request.id = fields.Id(static_cast<std::int64_t>(requests.size()));
-    TextOrTokens given = ReadTextOrTokens(fields, "prompt");
-    request.request = {.prompt = std::move(given.text),
-                       .tokens = std::move(given.tokens),
-                       .sampling = ReadSampling(fields, defaults.params, requests.size()),
-                       .stop = fields.Texts("stop").value_or(defaults.stop)};
-    requests.push_back(std::move(request));
-  });
-  RefuseNone(requests.size(), where);
-  return requests;
+GenerateRequest ParseGenerateLine(std::string_view line, const std::string& where,
+                                  std::int64_t index, const SamplingOptions& defaults) {
+  const LineFields fields(line, where,
+                          {"prompt",
+                           "tokens",
+                           "id",
+                           "max_new_tokens",
+                           "temperature",
+                           "top_k",
+                           "top_p",
+                           "min_p",
+                           "seed",
+                           "stop",
+                           "ignore_eos",
+                           "repetition_penalty",
+                           "presence_penalty",
+                           "frequency_penalty",
+                           "logit_bias",
+                           "allowed_token_ids",
+                           "banned_token_ids",
+                           "min_tokens",
+                           "stop_token_ids",
+                           "n",
+                           "best_of",
+                           "logprobs",
+                           "prompt_logprobs",
+                           "priority"});
+  TextOrTokens given = ReadTextOrTokens(fields, "prompt");
+  GenerateRequest request{.where = where, .id = fields.Id(index), .request = {}};
+  TextRequest& text = request.request;
+  text.prompt = std::move(given.text);
+  text.tokens = std::move(given.tokens);
+  text.sampling = ReadSampling(fields, defaults.params, index);
+  text.stop = fields.Texts("stop").value_or(defaults.stop);
+  text.n = defaults.n;
+  text.best_of = defaults.best_of;
+  text.logprobs = defaults.logprobs;
+  const Numbers numbers{fields};
+  numbers.Read("n", text.n);
+  numbers.Read("best_of", text.best_of);
+  numbers.Read("logprobs", text.logprobs);
+  numbers.Read("prompt_logprobs", text.prompt_logprobs);
+  numbers.Read("priority", text.priority);
+  constexpr std::int64_t kMostPriority = 1'000'000;
+  if (text.priority < -kMostPriority || text.priority > kMostPriority)
+    throw BadInput("{}: priority is {}; expected {} to {}", where, text.priority, -kMostPriority,
+                   kMostPriority);
+  ValidateSamples(text, where);
+  return request;
 }
 
 std::vector<ScoreRequest> ParseScoreLines(std::string_view text, std::string_view where) {
@@ -113,22 +169,19 @@ std::vector<ScoreRequest> ParseScoreLines(std::string_view text, std::string_vie
   return requests;
 }
 
-void Prepare(std::vector<GenerateRequest>& requests, const Tokenizer& tokenizer,
-             const ModelSpec& spec) {
-  for (GenerateRequest& one : requests) {
-    TextRequest& request = one.request;
-    if (request.tokens.empty()) {
-      request.tokens = Encode(tokenizer, request.prompt, one.where);
-    } else {
-      request.prompt = tokenizer.Decode(request.tokens, SpecialTokens::kKeep);
-    }
-    CheckTokens(request.tokens, spec, one.where);
-    if (static_cast<std::int64_t>(request.tokens.size()) >= spec.context_tokens)
-      throw BadInput(
-          "{}: the prompt has {} tokens; the model's context holds {}, of which at least one is "
-          "for the continuation; shorten the prompt",
-          one.where, request.tokens.size(), spec.context_tokens);
+void Prepare(GenerateRequest& one, const Tokenizer& tokenizer, const ModelSpec& spec) {
+  TextRequest& request = one.request;
+  if (request.tokens.empty()) {
+    request.tokens = Encode(tokenizer, request.prompt, one.where);
+  } else {
+    request.prompt = tokenizer.Decode(request.tokens, SpecialTokens::kKeep);
   }
+  CheckTokens(request.tokens, spec, one.where);
+  if (static_cast<std::int64_t>(request.tokens.size()) >= spec.context_tokens)
+    throw BadInput(
+        "{}: the prompt has {} tokens; the model's context holds {}, of which at least one is "
+        "for the continuation; shorten the prompt",
+        one.where, request.tokens.size(), spec.context_tokens);
 }
 
 void Prepare(std::vector<ScoreRequest>& requests, const Tokenizer* tokenizer,
@@ -150,12 +203,59 @@ bool HasText(const std::vector<ScoreRequest>& requests) {
                      [](const ScoreRequest& request) { return request.tokens.empty(); });
 }
 
+namespace {
+
+// Adds "<prefix>logprobs", one for each token, and "<prefix>top_logprobs", [[id, logprob], ...] for
+// each, where these were asked for.
+void AddLogprobs(const std::vector<TokenLogprob>& tokens, const std::string& prefix,
+                 OutputJson first, OutputJson& record) {
+  OutputJson logprobs = first, tops = std::move(first);
+  bool any = false;
+  for (const TokenLogprob& one : tokens) {
+    logprobs.push_back(one.logprob);
+    OutputJson top = OutputJson::array();
+    for (const auto& [id, logprob] : one.likeliest) top.push_back(OutputJson::array({id, logprob}));
+    any = any || !one.likeliest.empty();
+    tops.push_back(std::move(top));
+  }
+  record[prefix + "logprobs"] = std::move(logprobs);
+  if (any) record[prefix + "top_logprobs"] = std::move(tops);
+}
+
+void AddSample(const TextSample& sample, bool logprobs, OutputJson& record) {
+  record["text"] = sample.text;
+  record["tokens"] = sample.tokens;
+  record["finish_reason"] = std::string(Name(sample.finish));
+  if (logprobs) AddLogprobs(sample.logprobs, "", OutputJson::array(), record);
+}
+
+}  // namespace
+
 std::string FormatResult(const GenerateRequest& request, const TextResult& result) {
-  return Line({{"id", ToOutput(request.id)},
-               {"prompt", request.request.prompt},
-               {"text", result.text},
-               {"tokens", result.tokens},
-               {"finish_reason", std::string(Name(result.finish))}});
+  const TextRequest& asked = request.request;
+  OutputJson record = {{"id", ToOutput(request.id)}, {"prompt", asked.prompt}};
+  if (asked.prompt_logprobs)
+    AddLogprobs(result.prompt_logprobs, "prompt_", OutputJson::array({nullptr}), record);
+  if (asked.n == 1) {
+    AddSample(result.samples.front(), asked.logprobs.has_value(), record);
+    return Line(record);
+  }
+  OutputJson& samples = record["samples"] = OutputJson::array();
+  for (const TextSample& sample : result.samples) {
+    OutputJson one = OutputJson::object();
+    AddSample(sample, asked.logprobs.has_value(), one);
+    samples.push_back(std::move(one));
+  }
+  return Line(record);
+}
+
+std::string FormatError(std::string_view line, std::int64_t index, std::string_view message) {
+  OutputJson id = index;
+  const Json object = Json::parse(line, nullptr, false);
+  if (object.is_object() && object.contains("id"))
+    if (const Json& given = object["id"]; given.is_string() || given.is_number_integer())
+      id = ToOutput(given);
+  return Line({{"id", std::move(id)}, {"error", std::string(message)}});
 }
 
 std::string FormatScore(const ScoreRequest& request, const Score& score) {

@@ -28,20 +28,21 @@ struct ScoreRequest {
   std::vector<std::int32_t> tokens;  // as given, or those of `text` after Prepare()
 };
 
-// Reads JSON lines; empty ones are skipped. Whatever a line of generate does not say is taken
-// from `defaults`. A line's random stream is its index, so that lines differ, unless it has a
+// Reads one line of generate's input, the index-th that is not blank. Whatever it does not say is
+// taken from `defaults`. A line's random stream is its index, so that lines differ, unless it has a
 // seed of its own: then it is 0, so that the line stands for itself wherever it is.
-// Throws BadInput "where:line: ..." for a line that is no such object, a field that is unknown
-// (with the nearest known one), of the wrong type or out of range, and for no lines at all.
-std::vector<GenerateRequest> ParseGenerateLines(std::string_view text, std::string_view where,
-                                                const SamplingOptions& defaults);
+// Throws BadInput "where: ..." for a line that is no such object, a field that is unknown (with the
+// nearest known one), of the wrong type or out of range.
+GenerateRequest ParseGenerateLine(std::string_view line, const std::string& where,
+                                  std::int64_t index, const SamplingOptions& defaults);
+
+// Reads JSON lines; empty ones are skipped. Throws BadInput likewise, and for no lines at all.
 std::vector<ScoreRequest> ParseScoreLines(std::string_view text, std::string_view where);
 
 // Tokenizes, and checks that the tokens fit the model: ids within its vocabulary, a prompt and
 // at least one new token (score: the whole text) within its context. A request that gives
 // tokens gets their text as its prompt. Throws BadInput "where: ...".
-void Prepare(std::vector<GenerateRequest>& requests, const Tokenizer& tokenizer,
-             const ModelSpec& spec);
+void Prepare(GenerateRequest& request, const Tokenizer& tokenizer, const ModelSpec& spec);
 // tokenizer may be null when no request has text.
 void Prepare(std::vector<ScoreRequest>& requests, const Tokenizer* tokenizer,
              const ModelSpec& spec);
@@ -51,6 +52,8 @@ bool HasText(const std::vector<ScoreRequest>& requests);
 
 // Lines of the output, with their line ends.
 std::string FormatResult(const GenerateRequest& request, const TextResult& result);
+// For a line that could not be used. Its id, if it has one that can be read, else its index.
+std::string FormatError(std::string_view line, std::int64_t index, std::string_view message);
 std::string FormatScore(const ScoreRequest& request, const Score& score);
 
 }  // namespace lockstep

@@ -56,6 +56,7 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& comm
   Engine engine(*rank.decoder, comm,
                 {.max_sequences = limits.max_sequences,
                  .max_step_tokens = limits.max_step_tokens,
+                 .prefix_cache = limits.prefix_cache ? PrefixCache::kOn : PrefixCache::kOff,
                  .sampled_vocab = job.sampled_vocab(),
                  .eos_token = model.eos_token});
   const ExitCode code = job.Run(engine);

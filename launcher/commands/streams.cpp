@@ -61,6 +61,8 @@ std::string ReadInput(const std::string& input) {
 
 std::string InputName(const std::string& input) { return input == "-" ? "standard input" : input; }
 
+bool AppearsWhole(const std::string& output) { return output != "-" && !IsDevice(output); }
+
 void CheckWritable(const std::string& output) {
   if (output == "-") return;
   // A pipe is not opened for a check: its reader would take that for the end.
@@ -93,9 +95,9 @@ void Output::Commit() {
 
 void OrderedOutput::Put(std::size_t index, std::string line) {
   waiting_[index] = std::move(line);
-  for (; next_ < waiting_.size() && waiting_[next_]; ++next_) {
-    output_.Write(*waiting_[next_]);
-    waiting_[next_].emplace();  // thousands of results need not stay
+  for (; !waiting_.empty() && waiting_.begin()->first == next_; ++next_) {
+    output_.Write(waiting_.begin()->second);
+    waiting_.erase(waiting_.begin());
   }
 }
 

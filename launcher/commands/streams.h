@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fstream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,9 @@ std::string ReadInput(const std::string& input);
 
 // "in.jsonl", or "standard input": what messages call it.
 std::string InputName(const std::string& input);
+
+// Whether an output is a file, which can appear whole; not standard output, a pipe or a device.
+bool AppearsWhole(const std::string& output);
 
 // Throws EnvironmentError when Output could not be written, before there is anything to write.
 void CheckWritable(const std::string& output);
@@ -40,13 +44,13 @@ class Output {
 // Passes results on in the order of their requests, whatever order they come in.
 class OrderedOutput {
  public:
-  OrderedOutput(Output& output, std::size_t count) : output_(output), waiting_(count) {}
+  explicit OrderedOutput(Output& output) : output_(output) {}
 
   void Put(std::size_t index, std::string line);
 
  private:
   Output& output_;
-  std::vector<std::optional<std::string>> waiting_;
+  std::map<std::size_t, std::string> waiting_;
   std::size_t next_ = 0;
 };
 

@@ -35,9 +35,14 @@ constexpr const char* kGenerateFooter = R"(Examples:
       --input prompts.jsonl --output texts.jsonl
 
 A line of the input is {"prompt": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like, and
-max_new_tokens, temperature, top_k, top_p, seed, stop and ignore_eos where it is to differ from
-the flags. The output has a line for each, in the same order:
-  {"id", "prompt", "text", "tokens", "finish_reason": "length" | "stop" | "eos"})";
+where it is to differ from the flags max_new_tokens, temperature, top_k, top_p, min_p, seed, stop,
+ignore_eos, repetition_penalty, presence_penalty, frequency_penalty, min_tokens, n, best_of and
+logprobs; and logit_bias {"ID": B}, allowed_token_ids, banned_token_ids, stop_token_ids,
+prompt_logprobs and priority (lower ones first). The output has a line for each, in the same order:
+  {"id", "prompt", "text", "tokens", "finish_reason": "length" | "stop" | "eos"}
+  {"id", "prompt", "samples": [{"text", "tokens", "finish_reason"}, ...]}     where n is not 1
+  {"id", "error"}                      for a line that cannot be used; then the exit code is 2
+A job may be killed: the same command goes on where it stopped, as if nothing had been.)";
 
 constexpr const char* kScoreFooter = R"(Example:
   lockstep score --model EleutherAI/pythia-1.4b --input texts.jsonl --output scores.jsonl
@@ -105,6 +110,7 @@ struct Bindings {
   bool print_config = false;
   bool quiet = false;
   bool verbose = false;
+  bool restart = false;
   bool decode = false;
   bool json = false;
   bool random_weights = false;
@@ -178,8 +184,19 @@ void AddGenerate(CLI::App& app, AllBindings& all) {
                    {"--temperature", "sampling.temperature", "T"},
                    {"--top-k", "sampling.top_k", "K"},
                    {"--top-p", "sampling.top_p", "P"},
+                   {"--min-p", "sampling.min_p", "P"},
+                   {"--repetition-penalty", "sampling.repetition_penalty", "R"},
+                   {"--presence-penalty", "sampling.presence_penalty", "R"},
+                   {"--frequency-penalty", "sampling.frequency_penalty", "R"},
+                   {"--min-tokens", "sampling.min_tokens", "N"},
+                   {"--n", "sampling.n", "N"},
+                   {"--best-of", "sampling.best_of", "N"},
+                   {"--logprobs", "sampling.logprobs", "K"},
                    {"--seed", "sampling.seed", "N"}});
   bound.flags.AddStopFlags(command, kSamplingGroup);
+  command
+      .add_flag("--restart", bound.restart, "begins again what an earlier run has left unfinished")
+      ->group(kTextGroup);
   AddConfigFlags(command, bound);
 }
 
@@ -308,6 +325,7 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
   if (bound.quiet && bound.verbose)
     throw BadInput("{}: --quiet and --verbose are both given; expected one of them", name);
   if (bound.quiet) arguments.verbosity = Verbosity::kQuiet;
+  if (bound.restart) arguments.restart = Restart::kFromTheBeginning;
   if (bound.verbose) arguments.verbosity = Verbosity::kVerbose;
   if (bound.decode) arguments.direction = TokenizeDirection::kDecode;
   if (bound.json) arguments.report_format = ReportFormat::kJson;

@@ -13,6 +13,8 @@ enum class Command { kGenerate, kScore, kTokenize, kPlan, kBench };
 enum class Verbosity { kQuiet, kNormal, kVerbose };
 enum class ReportFormat { kTable, kJson };
 enum class TokenizeDirection { kEncode, kDecode };
+// Whether a batch job takes up what an earlier run of it has left.
+enum class Restart { kGoOn, kFromTheBeginning };
 enum class ModelSource { kConfig, kFlag };  // who named options.model.path
 enum class WeightChoice { kCheckpoint, kRandom, kRandomIfMissing };
 
@@ -27,6 +29,7 @@ struct Arguments {
   std::optional<std::string> prompt;  // generate
   std::string input;                  // generate, score: a file, or "-" for standard input
   std::string output = "-";           // a file, or "-" for standard output
+  Restart restart = Restart::kGoOn;   // generate --input
   TokenizeDirection direction = TokenizeDirection::kEncode;
   ReportFormat report_format = ReportFormat::kTable;  // plan, bench
   WeightChoice weights = WeightChoice::kCheckpoint;

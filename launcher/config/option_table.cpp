@@ -129,9 +129,8 @@ void AddRunKeys(std::vector<OptionKey>& table) {
   table.push_back(Key(
       "comm.init_deadline_seconds", "how long ranks wait for all to have started",
       NumberType{0.1, 86400.0}, [](auto& o) -> auto& { return o.comm.init_deadline_seconds; }));
-  const ChoiceType<SharedMemory> sharing{{{"auto", SharedMemory::kAuto},
-                                          {"on", SharedMemory::kOn},
-                                          {"off", SharedMemory::kOff}}};
+  const ChoiceType<SharedMemory> sharing{
+      {{"auto", SharedMemory::kAuto}, {"on", SharedMemory::kOn}, {"off", SharedMemory::kOff}}};
   table.push_back(Key(
       "comm.shared_memory",
       "whether ranks of one host talk through shared memory; auto: where they can", sharing,
@@ -142,6 +141,13 @@ void AddRunKeys(std::vector<OptionKey>& table) {
   table.push_back(Key(
       "engine.max_step_tokens", "most tokens of one pass over the model", IntegerType{1, 1 << 20},
       [](auto& o) -> auto& { return o.engine.max_step_tokens; }));
+  table.push_back(Key(
+      "engine.cache_tokens", "tokens that the KV cache holds; null: by the memory that is left",
+      IntegerType{1, std::int64_t{1} << 40},
+      [](auto& o) -> auto& { return o.engine.cache_tokens; }));
+  table.push_back(Key(
+      "engine.prefix_cache", "texts with the same beginning compute it once", FlagType{},
+      [](auto& o) -> auto& { return o.engine.prefix_cache; }));
   table.push_back(Key(
       "engine.backend", "fast kernels, or the slow and plain ones", backends,
       [](auto& o) -> auto& { return o.engine.backend; }));
@@ -160,6 +166,33 @@ void AddSamplingKeys(std::vector<OptionKey>& table) {
   table.push_back(Key(
       "sampling.top_p", "choose among the likeliest that hold this probability",
       NumberType{0.0, 1.0}, [](auto& o) -> auto& { return o.sampling.params.top_p; }));
+  table.push_back(Key(
+      "sampling.min_p", "drop tokens less likely than this part of the likeliest; 0: none",
+      NumberType{0.0, 1.0}, [](auto& o) -> auto& { return o.sampling.params.min_p; }));
+  table.push_back(Key(
+      "sampling.repetition_penalty", "divides the logits of tokens that were there; 1: off",
+      NumberType{1e-3, 1e3},
+      [](auto& o) -> auto& { return o.sampling.params.repetition_penalty; }));
+  table.push_back(Key(
+      "sampling.presence_penalty", "lowers the logits of tokens that were generated; 0: off",
+      NumberType{-2.0, 2.0}, [](auto& o) -> auto& { return o.sampling.params.presence_penalty; }));
+  table.push_back(Key(
+      "sampling.frequency_penalty", "the same for each time they were; 0: off",
+      NumberType{-2.0, 2.0}, [](auto& o) -> auto& { return o.sampling.params.frequency_penalty; }));
+  table.push_back(Key(
+      "sampling.min_tokens", "no text ends before it has so many tokens",
+      IntegerType{0, std::int64_t{1} << 24},
+      [](auto& o) -> auto& { return o.sampling.params.min_tokens; }));
+  table.push_back(Key(
+      "sampling.n", "samples of each text of --input", IntegerType{1, 1024},
+      [](auto& o) -> auto& { return o.sampling.n; }));
+  table.push_back(Key(
+      "sampling.best_of", "make so many samples and keep the likeliest n; 0: n",
+      IntegerType{0, 1024}, [](auto& o) -> auto& { return o.sampling.best_of; }));
+  table.push_back(Key(
+      "sampling.logprobs",
+      "give log-probabilities, and so many of the likeliest tokens; null: none",
+      IntegerType{0, 1 << 20}, [](auto& o) -> auto& { return o.sampling.logprobs; }));
   table.push_back(Key(
       "sampling.seed", "of the random numbers; the same seed, the same text", SeedType{},
       [](auto& o) -> auto& { return o.sampling.params.seed; }));

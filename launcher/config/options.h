@@ -59,12 +59,17 @@ struct CommOptions {
 struct EngineLimits {
   std::int64_t max_sequences = 16;
   std::int64_t max_step_tokens = 512;
+  std::optional<std::int64_t> cache_tokens;  // unset: by the memory that is left
+  bool prefix_cache = true;
   BackendKind backend = BackendKind::kCpu;
 };
 
 struct SamplingOptions {
   SamplingParams params;
   std::vector<std::string> stop;
+  std::int64_t n = 1;                    // as in TextRequest
+  std::int64_t best_of = 0;              // the same
+  std::optional<std::int64_t> logprobs;  // the same
 };
 
 // Everything that can be configured. Filled from YAML, then --set, then flags: the later wins.

@@ -43,13 +43,18 @@ class BadInputOnAModel : public testing::TestWithParam<int> {
 
 TEST_P(BadInputOnAModel, UnreadableLines) {
   ExpectOneLine(Generate("{\"prompt\": \"a\"}\n{\"prompt\": \n"), 2,
-                Path("in.jsonl") + ":2: not valid JSON");
+                "1 of 2 lines could not be used: see \"error\" in their records; the first: " +
+                    Path("in.jsonl") + ":2: not valid JSON");
+  const std::string records = ReadFile(Path("out.jsonl"));
+  EXPECT_EQ(std::count(records.begin(), records.end(), '\n'), 2);
+  EXPECT_THAT(records, HasSubstr("{\"id\":1,\"error\":\"" + Path("in.jsonl") + ":2: not valid"));
   ExpectOneLine(Generate("{\"promt\": \"a\"}\n"), 2,
                 Path("in.jsonl") +
                     ":1: unknown field \"promt\"; the nearest known one is "
                     "\"prompt\"");
-  EXPECT_FALSE(std::filesystem::exists(Path("out.jsonl")));
   EXPECT_FALSE(std::filesystem::exists(Path("out.jsonl.partial")));
+  EXPECT_FALSE(std::filesystem::exists(Path("out.jsonl.journal")));
+  ExpectOneLine(Generate(" \n"), 2, Path("in.jsonl") + ": holds no lines");
 }
 
 TEST_P(BadInputOnAModel, LinesOfStandardInput) {

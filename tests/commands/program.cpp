@@ -4,7 +4,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <map>
+#include <sstream>
 #include <stdexcept>
+#include <thread>
 
 #include "core/file.h"
 #include "tests/support/byte_tokenizer.h"
@@ -32,12 +38,54 @@ void Redirect(const std::filesystem::path& path, int flags, int descriptor) {
   std::_Exit(127);
 }
 
+pid_t Start(const std::vector<std::string>& command, const std::filesystem::path& folder) {
+  const pid_t child = ::fork();
+  if (child < 0) throw std::runtime_error("fork failed");
+  if (child == 0) Become(command, folder);
+  return child;
+}
+
+struct ProcessState {
+  char state = 'Z';  // Z: it has ended
+  pid_t parent = 0;
+};
+
+ProcessState StateOf(const std::filesystem::path& process) {
+  std::ifstream stream(process / "stat");
+  std::string text;
+  std::getline(stream, text);
+  ProcessState state;
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string::npos) return state;
+  std::istringstream(text.substr(name_end + 1)) >> state.state >> state.parent;
+  return state;
+}
+
+// All processes that `ancestor` has started, and those that they have.
+std::vector<pid_t> Descendants(pid_t ancestor) {
+  std::multimap<pid_t, pid_t> children;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    children.emplace(StateOf(entry.path()).parent, std::stoi(name));
+  }
+  std::vector<pid_t> found{ancestor};
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto [begin, end] = children.equal_range(found[i]);
+    for (auto child = begin; child != end; ++child) found.push_back(child->second);
+  }
+  found.erase(found.begin());
+  return found;
+}
+
+bool IsAlive(pid_t process) {
+  return StateOf(std::filesystem::path("/proc") / std::to_string(process)).state != 'Z';
+}
+
 Outcome Run(const std::vector<std::string>& command, const std::string& input) {
   const TemporaryFolder folder;
   WriteText(folder / "in", input);
-  const pid_t child = ::fork();
-  if (child < 0) throw std::runtime_error("fork failed");
-  if (child == 0) Become(command, folder.path());
+  const pid_t child = Start(command, folder.path());
   int status = 0;
   if (::waitpid(child, &status, 0) != child) throw std::runtime_error("waitpid failed");
   Outcome outcome;
@@ -53,6 +101,33 @@ Outcome RunLockstep(const std::vector<std::string>& arguments, const std::string
   std::vector<std::string> command = {LOCKSTEP_BINARY};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return Run(command, input);
+}
+
+Outcome RunLimited(const std::vector<std::string>& arguments, int bytes) {
+  std::vector<std::string> command = {
+      "sh", "-c", "trap '' XFSZ; exec prlimit --fsize=" + std::to_string(bytes) + " -- \"$@\"",
+      "sh", LOCKSTEP_BINARY};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return Run(command, "");
+}
+
+bool RunAndKill(const std::vector<std::string>& arguments, int milliseconds, Victim victim) {
+  std::vector<std::string> command = {LOCKSTEP_BINARY};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  const TemporaryFolder folder;
+  WriteText(folder / "in", "");
+  const pid_t child = Start(command, folder.path());
+  std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+  const std::vector<pid_t> tree = Descendants(child);
+  if (victim == Victim::kTree)
+    for (const pid_t one : tree) ::kill(one, SIGKILL);
+  const bool below = victim == Victim::kDescendant && !tree.empty();
+  ::kill(below ? tree.back() : child, SIGKILL);
+  int status = 0;
+  if (::waitpid(child, &status, 0) != child) throw std::runtime_error("waitpid failed");
+  for (const pid_t one : tree)
+    while (IsAlive(one)) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
 
 Outcome RunUnderMpirun(int ranks, const std::vector<std::string>& arguments) {

@@ -17,8 +17,8 @@ Tokens Fill(BlockManager& blocks, const Tokens& text) {
   BlockManager::Prefix prefix = blocks.Reuse(text);
   for (std::size_t begin = 2 * prefix.pages.size(); begin + 2 <= text.size(); begin += 2) {
     prefix.pages.push_back(blocks.Take());
-    prefix.last = blocks.Publish(prefix.pages.back(), prefix.last,
-                                 std::span(text).subspan(begin, 2));
+    prefix.last =
+        blocks.Publish(prefix.pages.back(), prefix.last, std::span(text).subspan(begin, 2));
   }
   return prefix.pages;
 }

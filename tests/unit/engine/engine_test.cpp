@@ -115,6 +115,60 @@ TEST_F(EngineTest, RefusesWhatCannotRun) {
   EXPECT_TRUE(engine.idle());
 }
 
+TEST_F(EngineTest, LogprobsOfGeneratedTokensAreThoseOfTheirScore) {
+  Engine engine(model_.decoder(), self_, {.sampled_vocab = 90});
+  for (const double temperature : {0.0, 0.8}) {
+    Request request = Make(1, 6, 12, temperature);
+    request.logprobs = 3;
+    request.prompt_logprobs = 2;
+    engine.Submit(request);
+    std::vector<TokenLogprob> reported;
+    std::vector<std::int32_t> text = request.prompt;
+    while (!engine.idle())
+      for (const TokenEvent& event : engine.Step()) {
+        for (const TokenLogprob& one : event.prompt_logprobs) reported.push_back(one);
+        reported.push_back(*event.logprob);
+        text.push_back(event.token);
+      }
+    const Score score = engine.ScoreTokens(text);
+    ASSERT_EQ(reported.size(), score.logprobs.size());
+    for (std::size_t i = 0; i < reported.size(); ++i) {
+      EXPECT_EQ(reported[i].token, text[i + 1]);
+      EXPECT_EQ(reported[i].logprob, score.logprobs[i]);
+      EXPECT_EQ(reported[i].top, score.top[i]);
+      ASSERT_EQ(reported[i].likeliest.size(), i < 5 ? 2u : 3u);
+      EXPECT_GE(reported[i].likeliest[0].second, reported[i].likeliest[1].second);
+    }
+  }
+}
+
+TEST_F(EngineTest, EndsAtAStopTokenButNotBeforeTheLeastTokens) {
+  Engine engine(model_.decoder(), self_, {});
+  engine.Submit(Make(1, 6, 12));
+  const auto tokens = RunAll(engine).at(1);
+  Request stopping = Make(1, 6, 12);
+  stopping.sampling.stop_tokens = {tokens[0]};
+  engine.Submit(stopping);
+  EXPECT_EQ(RunAll(engine).at(1), (std::vector<std::int32_t>{tokens[0]}));
+  EXPECT_EQ(finish_.at(1), FinishReason::kStop);
+  stopping.sampling.min_tokens = 4;
+  engine.Submit(stopping);
+  const auto later = RunAll(engine).at(1);
+  EXPECT_GE(later.size(), 4u);
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_NE(later[i], tokens[0]);
+}
+
+TEST_F(EngineTest, RefusesTokensAndNumbersThatTheModelDoesNotHave) {
+  Engine engine(model_.decoder(), self_, {.sampled_vocab = 90});
+  Request biased = Make(1, 3, 4);
+  biased.sampling.logit_bias = {{90, 1.0}};
+  EXPECT_EQ(Refusal(engine, biased), "logit_bias holds token id 90; expected 0 to 89");
+  Request many = Make(1, 3, 4);
+  many.logprobs = 91;
+  EXPECT_EQ(Refusal(engine, many), "request: logprobs is 91; expected 0 to 90");
+  EXPECT_TRUE(engine.idle());
+}
+
 TEST_F(EngineTest, ScoresOneTokenWithoutARunAndAWholeContext) {
   Engine engine(model_.decoder(), self_, {});
   EXPECT_TRUE(engine.ScoreTokens(std::vector<std::int32_t>{3}).logprobs.empty());

@@ -64,9 +64,10 @@ TEST(Sampler, IsAPureFunctionOfSeedStreamAndPosition) {
   other_stream.stream = 3;
   bool differs = false;
   for (int position = 0; position < 100; ++position) {
-    EXPECT_EQ(SampleToken(Possible(kLogits), params, position), SampleToken(Possible(kLogits), params, position));
-    differs |=
-        SampleToken(Possible(kLogits), params, position) != SampleToken(Possible(kLogits), other_stream, position);
+    EXPECT_EQ(SampleToken(Possible(kLogits), params, position),
+              SampleToken(Possible(kLogits), params, position));
+    differs |= SampleToken(Possible(kLogits), params, position) !=
+               SampleToken(Possible(kLogits), other_stream, position);
   }
   EXPECT_TRUE(differs);
 }

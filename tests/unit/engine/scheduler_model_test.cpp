@@ -85,7 +85,7 @@ class RandomRun {
     std::int64_t priority = 0;
     bool started = false;
     std::int64_t overtaken = 0;  // by later ones, before it started
-    std::int64_t since = 0;  // the step of its last progress
+    std::int64_t since = 0;      // the step of its last progress
   };
 
   std::int64_t Below(std::int64_t limit) {
@@ -100,7 +100,8 @@ class RandomRun {
 
   // Few tokens and many common beginnings.
   void Submit() {
-    NewSequence added{.id = next_id_++, .tokens = {}, .priority = Below(10) == 0 ? Below(3) - 1 : 0};
+    NewSequence added{
+        .id = next_id_++, .tokens = {}, .priority = Below(10) == 0 ? Below(3) - 1 : 0};
     const std::int64_t size = 1 + Below(Below(4) == 0 ? 30 : 12);
     const std::int64_t common = Below(size + 1);
     for (std::int64_t i = 0; i < size; ++i)
@@ -109,10 +110,8 @@ class RandomRun {
     const std::int64_t most = options_.page_count * kPageTokens;
     const auto longest = static_cast<std::size_t>(std::min(size + 1 + Below(16), most));
     const std::int64_t turn = added.id + added.priority * Scheduler::kTurnsPerPriority;
-    live_[added.id] = {.longest = longest,
-                       .turn = {turn, added.id},
-                       .priority = added.priority,
-                       .since = step_};
+    live_[added.id] = {
+        .longest = longest, .turn = {turn, added.id}, .priority = added.priority, .since = step_};
     scheduler_.Submit(std::move(added));
   }
 

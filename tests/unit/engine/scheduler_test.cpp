@@ -42,7 +42,9 @@ NewSequence Make(std::int64_t id, std::size_t size, std::int64_t priority = 0) {
 }
 
 SchedulerOptions Sizes(std::int64_t sequences, std::int64_t step_tokens, std::int64_t pages) {
-  return {.max_sequences = sequences, .max_step_tokens = step_tokens, .page_count = pages,
+  return {.max_sequences = sequences,
+          .max_step_tokens = step_tokens,
+          .page_count = pages,
           .page_tokens = 4};
 }
 

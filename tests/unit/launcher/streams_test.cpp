@@ -45,7 +45,7 @@ TEST(CheckWritable, RefusesFoldersAndPlacesThatAreNot) {
 TEST(OrderedOutput, KeepsTheOrderOfTheRequests) {
   const TemporaryFolder folder;
   Output output(folder / "out");
-  OrderedOutput ordered(output, 4);
+  OrderedOutput ordered(output);
   ordered.Put(2, "c");
   ordered.Put(0, "a");
   ordered.Put(3, "d");

@@ -1,0 +1,42 @@
+#include "launcher/commands/progress.h"
+
+#include <fmt/format.h>
+
+namespace lockstep {
+namespace {
+
+std::string Duration(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+  if (whole < 100) return fmt::format("{} s", whole);
+  if (whole < 100 * 60) return fmt::format("{} min", (whole + 30) / 60);
+  if (whole < 48 * 3600) return fmt::format("{} h", (whole + 1800) / 3600);
+  return fmt::format("{} days", (whole + 43200) / 86400);
+}
+
+}  // namespace
+
+std::string ProgressText(const ProgressState& state) {
+  std::string text = fmt::format("{} of {} lines", state.done, state.total);
+  if (state.seconds <= 0.0) return text;
+  text += fmt::format(", {:.0f} tokens/s", static_cast<double>(state.tokens) / state.seconds);
+  const std::int64_t fresh = state.done - state.taken_up;
+  if (fresh <= 0 || state.done >= state.total) return text;
+  const double each = state.seconds / static_cast<double>(fresh);
+  return text +
+         fmt::format(", {} left", Duration(each * static_cast<double>(state.total - state.done)));
+}
+
+void ProgressLine::Show(const ProgressState& state) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!sink_ || now < next_) return;
+  next_ = now + std::chrono::milliseconds(250);
+  sink_(fmt::format("\r\x1b[Klockstep: {}", ProgressText(state)));
+  shown_ = true;
+}
+
+void ProgressLine::Clear() {
+  if (shown_) sink_("\r\x1b[K");
+  shown_ = false;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,107 @@
+// `lockstep generate --input` as a batch job: killed and started again, with bad lines, on a full
+// disk.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "batch_fixture.h"
+#include "core/json.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+TEST_F(BatchTest, GivesARecordForEveryLineBadOnesToo) {
+  WriteInput(40);
+  const Outcome run = RunLockstep(Command());
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.errors, HasSubstr("3 of 40 lines could not be used"));
+  std::istringstream lines(ReadFile(Path("out.jsonl")));
+  int index = 0;
+  for (std::string line; std::getline(lines, line); ++index) {
+    const Json record = ParseJson(line, "out.jsonl");
+    EXPECT_EQ(record["id"], index);
+    EXPECT_EQ(record.contains("error"), index % 17 == 5);
+  }
+  EXPECT_EQ(index, 40);
+}
+
+TEST_F(BatchTest, GoesOnAfterKillsAsIfNothingHadBeen) {
+  WriteInput(120);
+  ExpectTheSameAfterKills(6, {}, 700);
+}
+
+TEST_F(BatchTest, GoesOnAfterKillsOnTwoRanks) {
+  if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
+  WriteInput(80);
+  ExpectTheSameAfterKills(3, {"--tp", "2"}, 4000);
+}
+
+TEST_F(BatchTest, RefusesToGoOnWithAnotherInputOrOtherSettings) {
+  WriteInput(400);
+  for (int wait = 100; !Exists("out.jsonl.partial") || ReadFile(Path("out.jsonl.partial")).empty();
+       wait += 50)
+    RunAndKill(Command(), wait, Victim::kStarted);
+  const std::string before = ReadFile(Path("out.jsonl.partial"));
+  const Outcome other = RunLockstep(Command({"--seed", "5"}));
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.errors, HasSubstr("another sampling.seed: it was 0 and is 5 now"));
+  EXPECT_THAT(other.errors, HasSubstr("--restart"));
+  const std::string input = ReadFile(Path("in.jsonl"));
+  WriteInput(5);
+  EXPECT_THAT(RunLockstep(Command()).errors, HasSubstr("belongs to a job with another input"));
+  EXPECT_EQ(ReadFile(Path("out.jsonl.partial")), before);
+  const Outcome again = RunLockstep(Command({"--restart"}));
+  EXPECT_EQ(again.exit_code, 0) << again.errors;
+  const std::string records = ReadFile(Path("out.jsonl"));
+  EXPECT_EQ(std::count(records.begin(), records.end(), '\n'), 5);
+}
+
+// Stands for a full disk: writing past a limit fails.
+TEST_F(BatchTest, LosesNothingWhenTheDiskIsFull) {
+  WriteInput(60);
+  const std::string expected = Uninterrupted();
+  const Outcome full = RunLimited(Command(), 4096);
+  EXPECT_EQ(full.exit_code, 3);
+  EXPECT_THAT(full.errors, HasSubstr("writing failed"));
+  EXPECT_THAT(full.errors, HasSubstr("what is finished is kept"));
+  EXPECT_GT(ReadFile(Path("out.jsonl.partial")).size(), 2000u);
+  const Outcome rest = RunLockstep(Command());
+  EXPECT_EQ(rest.exit_code, 2) << rest.errors;
+  EXPECT_EQ(ReadFile(Path("out.jsonl")), expected);
+}
+
+TEST_F(BatchTest, SamplesAndProbabilitiesAreInTheRecord) {
+  WriteText(
+      Path("in.jsonl"),
+      "{\"prompt\": \"ab\", \"temperature\": 1, \"n\": 2, \"best_of\": 4, \"logprobs\": 2, "
+      "\"max_new_tokens\": 3, \"prompt_logprobs\": 1}\n"
+      "{\"prompt\": \"ab\", \"temperature\": 1, \"seed\": 3, \"max_new_tokens\": 3}\n"
+      "{\"prompt\": \"ab\", \"temperature\": 1, \"seed\": 3, \"max_new_tokens\": 3, \"n\": 3}\n");
+  const Outcome run = RunLockstep(Command());
+  ASSERT_EQ(run.exit_code, 0) << run.errors;
+  std::istringstream stream(ReadFile(Path("out.jsonl")));
+  std::vector<Json> records;
+  for (std::string line; std::getline(stream, line);) records.push_back(Json::parse(line));
+  ASSERT_EQ(records.at(0)["samples"].size(), 2u);
+  double last = 0.0;
+  for (const Json& sample : records[0]["samples"]) {
+    EXPECT_EQ(sample["logprobs"].size(), 3u);
+    EXPECT_EQ(sample["top_logprobs"][0].size(), 2u);
+    double sum = 0.0;
+    for (const Json& one : sample["logprobs"]) sum += one.get<double>();
+    if (last != 0.0) {
+      EXPECT_LE(sum, last);
+    }
+    last = sum;
+  }
+  EXPECT_TRUE(records[0]["prompt_logprobs"][0].is_null());
+  EXPECT_LT(records[0]["prompt_logprobs"][1].get<double>(), 0.0);
+  EXPECT_EQ(records[2]["samples"][0]["tokens"], records[1]["tokens"]);
+  EXPECT_NE(records[2]["samples"][0]["tokens"], records[2]["samples"][1]["tokens"]);
+}
+
+}  // namespace
+}  // namespace lockstep

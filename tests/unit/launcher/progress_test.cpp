@@ -1,0 +1,53 @@
+#include "launcher/commands/progress.h"
+
+#include <gtest/gtest.h>
+
+#include "launcher/commands/cache_size.h"
+#include "layers/kv_cache.h"
+
+namespace lockstep {
+namespace {
+
+TEST(Progress, SaysHowFarHowFastAndHowLongYet) {
+  EXPECT_EQ(
+      ProgressText({.done = 412, .total = 2000, .taken_up = 12, .tokens = 50000, .seconds = 40.0}),
+      "412 of 2000 lines, 1250 tokens/s, 3 min left");
+  EXPECT_EQ(ProgressText({.done = 2000, .total = 2000, .taken_up = 0, .tokens = 9, .seconds = 3.0}),
+            "2000 of 2000 lines, 3 tokens/s");
+  EXPECT_EQ(ProgressText({.done = 5, .total = 10, .taken_up = 5, .tokens = 0, .seconds = 1.0}),
+            "5 of 10 lines, 0 tokens/s");
+}
+
+TEST(Progress, IsOneLineThatIsClearedAtTheEnd) {
+  std::string shown;
+  {
+    ProgressLine line([&](std::string_view text) { shown += text; });
+    line.Show({.done = 1, .total = 2});
+    line.Show({.done = 2, .total = 2});  // too soon to be shown
+  }
+  EXPECT_EQ(shown, "\r\x1b[Klockstep: 1 of 2 lines\r\x1b[K");
+  ProgressLine(nullptr).Show({});
+}
+
+TEST(CachePages, FollowTheMemoryThatIsLeftUnlessTold) {
+  ModelSpec spec;
+  spec.family = Family::kGptNeoX;
+  spec.layer_count = 2;
+  spec.d_model = 64;
+  spec.head_count = 4;
+  spec.d_ff = 256;
+  spec.rotary_dims = 8;
+  spec.vocab_rows = 100;
+  spec.context_tokens = 64;
+  const EngineLimits limits{.max_sequences = 10, .cache_tokens = {}};
+  const std::int64_t context = KvCache::PagesFor(spec.context_tokens);
+  EXPECT_EQ(CachePages(limits, spec, 1e12), 10 * context);
+  EXPECT_EQ(CachePages(limits, spec, 0.0), context) << "one context, whatever happens";
+  const auto some = CachePages(limits, spec, 1e6);
+  EXPECT_GT(some, context);
+  EXPECT_LT(some, 10 * context);
+  EXPECT_EQ(CachePages({.cache_tokens = 33}, spec, 1e12), KvCache::PagesFor(33));
+}
+
+}  // namespace
+}  // namespace lockstep
