@@ -6,10 +6,11 @@
 #include <chrono>
 #include <cstdlib>
 
+#include "core/affinity.h"
 #include "core/log.h"
 #include "launcher/commands/weight_source.h"
 #include "launcher/world/spawn.h"
-#include "launcher/world/thread_share.h"
+#include "launcher/world/placement.h"
 #include "launcher/world/world.h"
 #include "layers/weights.h"
 #include "partition/shard_plan.h"
@@ -64,8 +65,15 @@ ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::in
                     Communicator& comm) {
   const auto start = std::chrono::steady_clock::now();
   ModelRank rank;
-  rank.threads = ThreadShare(comm, arguments.options.parallel.threads);
-  Agree(comm, "loading weights", [&] { LoadHere({arguments, model, cache_pages, comm}, rank); });
+  const ParallelOptions& parallel = arguments.options.parallel;
+  const Placement placement =
+      PlaceRank(comm, {.threads = parallel.threads, .bind = parallel.bind});
+  rank.threads = placement.threads;
+  Agree(comm, "loading weights", [&] {
+    // Before the backend starts its threads and touches its memory: both stay where this is.
+    BindThisThread(placement.cores);
+    LoadHere({arguments, model, cache_pages, comm}, rank);
+  });
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   WriteLog(LogLevel::kDebug,
            fmt::format("loaded in {:.2f} s; {:.1f} MB of KV cache, {} threads", took.count(),

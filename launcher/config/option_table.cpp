@@ -123,6 +123,10 @@ void AddRunKeys(std::vector<OptionKey>& table) {
   table.push_back(Key(
       "parallel.threads", "threads of each rank; 0: the cores over the ranks", IntegerType{0, 4096},
       [](auto& o) -> auto& { return o.parallel.threads; }));
+  const ChoiceType<Binding> bindings{{{"auto", Binding::kAuto}, {"none", Binding::kNone}}};
+  table.push_back(Key(
+      "parallel.bind", "keep each rank's threads on cores of its own; auto: where there are enough",
+      bindings, [](auto& o) -> auto& { return o.parallel.bind; }));
   table.push_back(Key(
       "comm.deadline_seconds", "how long a rank waits for another in a collective",
       NumberType{0.1, 86400.0}, [](auto& o) -> auto& { return o.comm.deadline_seconds; }));

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "comm/communicator.h"
+
+namespace lockstep {
+
+// parallel.bind: whether threads are bound to cores.
+enum class Binding { kAuto, kNone };
+
+struct PlacementOptions {
+  std::int64_t threads = 0;  // of each rank; 0: its share of the cores
+  Binding bind = Binding::kAuto;
+};
+
+// Where this rank computes.
+struct Placement {
+  int threads = 1;
+  // What its threads are to be bound to: its own share of the host's cores, at least `threads` of
+  // them, and with as many one for each thread. Empty where they are not to be bound: nobody wants
+  // it, or this host's ranks have more threads than cores.
+  std::vector<int> cores;
+};
+
+// Divides the cores that the ranks of each host may run on. A core that several ranks may use
+// is divided between them; whether mpirun has bound the ranks or not, all cores are used once.
+// Tells the communicator whether a waiting rank may keep its core busy. Collective.
+Placement PlaceRank(Communicator& comm, const PlacementOptions& options);
+
+}  // namespace lockstep
