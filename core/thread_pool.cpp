@@ -9,7 +9,7 @@ namespace {
 
 // About 50 microseconds: longer than what lies between two loops of a pass.
 constexpr int kSpins = 2000;
-// Then the processor goes to others now and then, should there be more threads than cores.
+// Then the processor goes to others, should there be more threads than cores; then threads sleep.
 constexpr int kYields = 200;
 
 void Relax() {
@@ -43,11 +43,15 @@ void ThreadPool::ParallelFor(std::int64_t count, const Body& body) {
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
   RunShare(0);
-  for (int spins = 0; running_.load(std::memory_order_acquire) != 0; ++spins) {
+  int spins = 0;
+  for (int left = running_.load(std::memory_order_acquire); left != 0;
+       left = running_.load(std::memory_order_acquire), ++spins) {
     if (spins < kSpins) {
       Relax();
-    } else {
+    } else if (spins < kSpins + kYields) {
       ::sched_yield();
+    } else {
+      running_.wait(left, std::memory_order_acquire);
     }
   }
   body_ = nullptr;
@@ -70,6 +74,7 @@ void ThreadPool::Work(int thread) {
     if (stopping_) return;
     RunShare(thread);
     running_.fetch_sub(1, std::memory_order_release);
+    running_.notify_one();
   }
 }
 

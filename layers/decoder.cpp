@@ -1,5 +1,6 @@
 #include "layers/decoder.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace lockstep {
@@ -19,6 +20,13 @@ struct Decoder::Workspace {
     if (tensor.empty() || tensor.view().dim(0) < rows)
       tensor = backend.Allocate(DType::kF32, {rows, width});
     return tensor.view().Rows(0, rows);
+  }
+
+  // What is summed over the ranks lies where the communicator adds without copying.
+  void Reserve(std::int64_t rows, std::int64_t d_model, Communicator& communicator) {
+    for (Tensor* tensor : {&x, &partial})
+      if (tensor->empty() || tensor->view().dim(0) < rows)
+        *tensor = communicator.AllocateReducible({rows, d_model});
   }
 };
 
@@ -50,6 +58,8 @@ Decoder::~Decoder() = default;
 TensorView Decoder::Forward(const Batch& batch) {
   Workspace& work = *workspace_;
   work.tokens = static_cast<std::int64_t>(batch.ids.size());
+  work.Reserve(std::max(work.tokens, static_cast<std::int64_t>(batch.logit_rows.size())),
+               spec_.d_model, communicator_);
   EmbedTokens(batch, work);
   for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) RunBlock(layer, batch, work);
   return HeadLogits(batch, work);

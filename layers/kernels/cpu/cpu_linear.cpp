@@ -7,7 +7,7 @@ namespace {
 
 // Panels worked on together: their weights of one chunk stay in the second-level cache while all
 // rows pass.
-constexpr std::int64_t kGroupPanels = 8;
+constexpr std::int64_t kGroupPanels = 16;
 // Tiles of the inner dimension between two visits to memory with the sums: those of two blocks of
 // rows stay in the first-level cache while the group's panels pass. A multiple of every
 // quantisation block.

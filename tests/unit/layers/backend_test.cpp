@@ -192,6 +192,40 @@ TEST_P(BackendOperation, TheHalvesOfALinearAddUpToItsBits) {
   }
 }
 
+// The documented order, addition by addition: one chain through a leaf, then the tree of leaves.
+TEST(SummationOrder, IsTheDocumentedOne) {
+  const std::int64_t inputs = 200, outputs = 40;
+  Random random(7);
+  const Tensor weight = random.Fill(DType::kF32, {outputs, inputs});
+  const Tensor x = random.Fill(DType::kF32, {1, inputs});
+  const auto leaves = RandomLeaves(inputs, 4, random);
+  const auto backend = MakeBackend(BackendKind::kCpu, 1);
+  LinearSource source{.parts = {}, .bias = {}, .format = WeightFormat::kF32};
+  source.parts.push_back({Copy(weight), leaves});
+  const auto linear = backend->MakeLinear(std::move(source));
+  const Tensor y = Tensor::OnHost(DType::kF32, {1, outputs});
+  backend->Linear({.x = x.view(), .weight = linear.get(), .y = y.view()});
+
+  // With fused multiply-adds, or without on a processor that has none.
+  const auto count_equal = [&](auto multiply_add) {
+    std::int64_t equal = 0;
+    for (std::int64_t output = 0; output < outputs; ++output) {
+      float sums[4] = {};
+      for (std::size_t leaf = 0; leaf < 4; ++leaf)
+        for (std::int64_t i = leaves[leaf].begin; i < leaves[leaf].end; ++i)
+          sums[leaf] = multiply_add(weight.view().data<float>()[output * inputs + i],
+                                    x.view().data<float>()[i], sums[leaf]);
+      const float all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+      equal += all == y.view().data<float>()[output] ? 1 : 0;
+    }
+    return equal;
+  };
+  const std::int64_t fused =
+      count_equal([](float a, float b, float c) { return std::fma(a, b, c); });
+  const std::int64_t apart = count_equal([](float a, float b, float c) { return c + a * b; });
+  EXPECT_EQ(std::max(fused, apart), outputs);
+}
+
 TEST_P(BackendOperation, LinearRowsDoNotDependOnTheBatch) {
   const std::int64_t inputs = 650, outputs = 137, tokens = 67;
   const Tensor weight = Weight(outputs, inputs);
