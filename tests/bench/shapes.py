@@ -2,6 +2,7 @@
 
 import dataclasses
 import subprocess
+import sys
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +24,11 @@ class Shape:
 
 
 def read_shape(lockstep, config):
-    text = subprocess.run(
-        [lockstep, "plan", "--config", config, "--print-config"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+    command = [lockstep, "plan", "--config", config, "--print-config"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode != 0:
+        sys.exit(f"{config}: {run.stderr.strip()}")
+    text = run.stdout
     values = {}
     for line in text.splitlines():
         if not line.startswith("    "):
