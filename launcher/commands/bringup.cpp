@@ -9,8 +9,8 @@
 #include "core/affinity.h"
 #include "core/log.h"
 #include "launcher/commands/weight_source.h"
-#include "launcher/world/spawn.h"
 #include "launcher/world/placement.h"
+#include "launcher/world/spawn.h"
 #include "launcher/world/world.h"
 #include "layers/weights.h"
 #include "partition/shard_plan.h"
@@ -66,8 +66,7 @@ ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::in
   const auto start = std::chrono::steady_clock::now();
   ModelRank rank;
   const ParallelOptions& parallel = arguments.options.parallel;
-  const Placement placement =
-      PlaceRank(comm, {.threads = parallel.threads, .bind = parallel.bind});
+  const Placement placement = PlaceRank(comm, {.threads = parallel.threads, .bind = parallel.bind});
   rank.threads = placement.threads;
   Agree(comm, "loading weights", [&] {
     // Before the backend starts its threads and touches its memory: both stay where this is.

@@ -173,10 +173,12 @@ TEST_P(RefusedCommandLine, IsRefusedInOneLine) {
 INSTANTIATE_TEST_SUITE_P(
     ParseCommandLine, RefusedCommandLine,
     testing::Values(
-        Refused{{}, "no command; expected generate, score, tokenize, plan or bench; see lockstep --help"},
+        Refused{
+            {},
+            "no command; expected generate, score, tokenize, plan or bench; see lockstep --help"},
         Refused{{"genrate", "--model", "m"},
                 "unknown command \"genrate\"; the nearest is generate, all are generate, score, "
-                "tokenize, plan"},
+                "tokenize, plan, bench"},
         Refused{{"plan", "score"}, "plan and score are two commands; give one"},
         Refused{{"--versio"},
                 "unknown flag \"--versio\"; the nearest known one is --version; see lockstep "
@@ -196,8 +198,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "--tp is \"two\"; expected an integer from 1 to 65536"},
         Refused{{"plan", "--model", "m", "--tp", "-2"},
                 "--tp is \"-2\"; expected an integer from 1 to 65536"},
-        Refused{{"plan", "--model", "m", "--dtype", "int8"},
-                "--dtype is \"int8\"; expected fp32 or bf16"},
+        Refused{{"plan", "--model", "m", "--dtype", "fp8"},
+                "--dtype is \"fp8\"; expected fp32 or bf16 or int8 or int4"},
         Refused{{"plan", "--model", "m", "--set", "sampling.topk=3"},
                 "--set sampling.topk=3: unknown key \"sampling.topk\"; the nearest known key is "
                 "\"sampling.top_k\""},

@@ -35,7 +35,7 @@ TEST(OptionTable, BindsEveryKeyToAMemberOfItsOwn) {
     const std::string before = key.print(Options{});
     std::string changed;
     for (const char* text :
-         {"7", "0.5", "true", "false", "bf16", "reference", "gptj", "tanh", "x"}) {
+         {"7", "0.5", "true", "false", "bf16", "reference", "gptj", "tanh", "off", "none", "x"}) {
       Options options;
       try {
         key.set(options, {ConfigValue::Kind::kPlain, text, {}, key.path});
@@ -99,7 +99,7 @@ TEST(ApplySetting, RefusesWhatIsNoSetting) {
             "\"parallel.tp\"");
   EXPECT_EQ(SettingError("parallel=2"),
             "--set parallel=2: \"parallel\" is a section; name one of its keys: parallel.tp, "
-            "parallel.threads");
+            "parallel.threads, parallel.bind");
   EXPECT_THAT(SettingError("=2"), HasSubstr("unknown key \"\""));
 }
 
@@ -134,7 +134,8 @@ INSTANTIATE_TEST_SUITE_P(
                    "--set sampling.temperature is \"\"; expected a number from 0 to 1000000"},
         WrongValue{"sampling.ignore_eos=yes",
                    "--set sampling.ignore_eos is \"yes\"; expected true or false"},
-        WrongValue{"model.dtype=fp16", "--set model.dtype is \"fp16\"; expected fp32 or bf16 or int8 or int4"},
+        WrongValue{"model.dtype=fp16",
+                   "--set model.dtype is \"fp16\"; expected fp32 or bf16 or int8 or int4"},
         WrongValue{"engine.backend=cuda",
                    "--set engine.backend is \"cuda\"; expected cpu or reference"},
         WrongValue{"sampling.seed=-1",
