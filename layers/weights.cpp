@@ -118,6 +118,10 @@ ModelWeights LoadWeights(const ModelSpec& spec, const RankSlices& slices, Weight
     if (progress) progress(++done, all);
   };
   ModelWeights weights;
+  // The largest matrix first: while it is brought into its form it is there twice, and so far there
+  // is nothing beside it.
+  weights.head = loader.ByOutputs(slices.head);
+  step();
   weights.embedding = loader.Table(slices.embedding);
   step();
   for (const LayerSlices& layer : slices.layers) {
@@ -125,8 +129,6 @@ ModelWeights LoadWeights(const ModelSpec& spec, const RankSlices& slices, Weight
     step();
   }
   weights.final_norm = loader.Norm(slices.final_norm);
-  weights.head = loader.ByOutputs(slices.head);
-  step();
   return weights;
 }
 

@@ -44,7 +44,7 @@ struct ModelWeights {
 using LoadProgress = std::function<void(std::int64_t done, std::int64_t all)>;
 
 // Reads this rank's slices one after the other and hands them to the backend, so that the peak
-// is the rank's weights and one or two matrices. Matrices are kept in `format`, the embedding in
+// is the rank's weights and one layer's matrix. Matrices are kept in `format`, the embedding in
 // TableDType(format), norms and biases in fp32.
 ModelWeights LoadWeights(const ModelSpec& spec, const RankSlices& slices, WeightFormat format,
                          const SliceReader& read, Backend& backend, const LoadProgress& progress);
