@@ -39,7 +39,6 @@ struct LinearSource {
 };
 
 enum class Activation : std::uint8_t { kNone, kGeluExact, kGeluTanh };
-enum class Store : std::uint8_t { kOverwrite, kAdd };
 
 // y = activation(x W^T + bias)
 struct LinearArgs {
@@ -48,7 +47,6 @@ struct LinearArgs {
   const LinearWeight* weight = nullptr;
   TensorView y;  // [tokens, outputs]
   Activation activation = Activation::kNone;
-  Store store = Store::kOverwrite;  // kAdd: y += the result
 };
 
 // y = (x - mean) / sqrt(variance + epsilon) * weight + bias, per row, statistics in fp32.

@@ -131,8 +131,7 @@ void CpuLinear::FinishGroup(const LinearArgs& args, const Kernels& kernels, cons
                     .activation = static_cast<int>(args.activation),
                     .y = args.y.data<float>() + first * outputs() + output,
                     .y_stride = outputs(),
-                    .outputs = std::min(group.panels.end * kPanelOutputs, outputs()) - output,
-                    .add = args.store == Store::kAdd});
+                    .outputs = std::min(group.panels.end * kPanelOutputs, outputs()) - output});
   }
 }
 

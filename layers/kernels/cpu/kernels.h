@@ -77,7 +77,6 @@ struct FinishTile {
   float* y = nullptr;           // [rows][outputs], rows `y_stride` floats apart
   std::int64_t y_stride = 0;
   std::int64_t outputs = 0;
-  bool add = false;  // y += instead of y =
 };
 
 struct ColumnStatistics {

@@ -106,9 +106,8 @@ class ReferenceBackend final : public HostBackend {
                    args.x.shape().ToString(), args.y.shape().ToString());
     for (std::int64_t token = 0; token < args.x.dim(0); ++token)
       for (std::int64_t output = 0; output < outputs; ++output) {
-        float& y = args.y.data<float>()[token * outputs + output];
-        const float result = Activate(args.activation, weight.Result(args, token, output));
-        y = args.store == Store::kAdd ? y + result : result;
+        args.y.data<float>()[token * outputs + output] =
+            Activate(args.activation, weight.Result(args, token, output));
       }
   }
 
