@@ -273,77 +273,7 @@ void Product(const TileProduct& a) {
   for (; panel < a.panel_count; ++panel) Run<Type, 1, 1>(a, panel);
 }
 
-// What TDPBF16PS does, for a few rows whose weights are a stream from memory: vector instructions
-// keep more of it under way. Within a tile the products of even and of odd inputs are added up
-// apart, fused and from zero; their sum is then added to the result (Intel SDM, TDPBF16PS). To the
-// bit, or LinearRowsDoNotDependOnTheBatch fails.
-struct Split {
-  __m512 even, odd;
-};
-
-inline Split SplitPairs(__m512i pairs) {
-  const __m512i mask = _mm512_set1_epi32(static_cast<std::int32_t>(0xffff0000u));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)),
-          _mm512_castsi512_ps(_mm512_and_si512(pairs, mask))};
-}
-
-template <int kRows, int kPanels>
-inline void AddTile(const std::byte* x, const std::byte* w, std::int64_t panel_stride,
-                    __m512 (&sums)[kRows][kPanels]) {
-  Split parts[kRows][kPanels];
-  for (auto& row : parts)
-    for (Split& part : row) part = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-#pragma GCC unroll 2
-  for (int line = 0; line < kTileLines; ++line) {
-    Split values[kRows];
-    for (int r = 0; r < kRows; ++r) {
-      std::int32_t pair;
-      __builtin_memcpy(&pair, x + r * kLineBytes + line * 4, sizeof(pair));
-      values[r] = SplitPairs(_mm512_set1_epi32(pair));
-    }
-    for (int p = 0; p < kPanels; ++p) {
-      const std::byte* at = w + p * panel_stride + line * kLineBytes;
-      Prefetch(at);
-      const Split weights = SplitPairs(_mm512_loadu_si512(at));
-      for (int r = 0; r < kRows; ++r) {
-        Split& part = parts[r][p];
-        part.even = _mm512_fmadd_ps(values[r].even, weights.even, part.even);
-        part.odd = _mm512_fmadd_ps(values[r].odd, weights.odd, part.odd);
-      }
-    }
-  }
-  for (int r = 0; r < kRows; ++r)
-    for (int p = 0; p < kPanels; ++p)
-      sums[r][p] = _mm512_add_ps(sums[r][p], _mm512_add_ps(parts[r][p].even, parts[r][p].odd));
-}
-
-template <int kRows, int kPanels>
-void RunFewRows(const TileProduct& a, std::int64_t panel) {
-  __m512 sums[kRows][kPanels];
-  float* c = a.c + panel * a.c_panel_stride;
-  for (int r = 0; r < kRows; ++r)
-    for (int p = 0; p < kPanels; ++p)
-      sums[r][p] = a.start == Start::kZero
-                       ? _mm512_setzero_ps()
-                       : _mm512_loadu_ps(c + p * a.c_panel_stride + r * kPanelOutputs);
-  const std::byte* x = a.rows;
-  const std::byte* w = a.panels + panel * a.panel_stride;
-  for (std::int64_t tile = 0; tile < a.tiles; ++tile) {
-    AddTile<kRows, kPanels>(x, w, a.panel_stride, sums);
-    x += kRows * kLineBytes;
-    w += kTileBytes;
-  }
-  for (int r = 0; r < kRows; ++r)
-    for (int p = 0; p < kPanels; ++p)
-      _mm512_storeu_ps(c + p * a.c_panel_stride + r * kPanelOutputs, sums[r][p]);
-}
-
-template <int kRows, int kPanels>
-void WalkFewRows(const TileProduct& a) {
-  std::int64_t panel = 0;
-  for (; panel + kPanels <= a.panel_count; panel += kPanels) RunFewRows<kRows, kPanels>(a, panel);
-  for (; panel < a.panel_count; ++panel) RunFewRows<kRows, 1>(a, panel);
-}
+#include "layers/kernels/cpu/amx_few_rows.inc"
 
 constexpr std::int64_t kFewRows = 4;
 
