@@ -112,12 +112,9 @@ class FullTiles {
 
 constexpr double kTileSums = 16 * 16;  // of one instruction, each over 64 bytes
 
-// Six tiles of sums and two of operands.
-LOCKSTEP_TARGET("amx-tile,amx-bf16") void DotBf16Amx(std::int64_t iterations) {
-  const FullTiles tiles;
-  alignas(64) std::uint16_t operand[16 * 32];
-  for (std::uint16_t& value : operand) value = 0x3c23;  // 0.01
-  asm volatile("" : : "r"(operand) : "memory");         // as for the configuration
+// Six tiles of sums, empty, and two of operands: 1 KiB, the same in both.
+LOCKSTEP_TARGET("amx-tile") void LoadTiles(const void* operand) {
+  asm volatile("" : : "r"(operand) : "memory");  // as for the configuration
   _tile_loadd(6, operand, 64);
   _tile_loadd(7, operand, 64);
   _tile_zero(0);
@@ -126,6 +123,13 @@ LOCKSTEP_TARGET("amx-tile,amx-bf16") void DotBf16Amx(std::int64_t iterations) {
   _tile_zero(3);
   _tile_zero(4);
   _tile_zero(5);
+}
+
+LOCKSTEP_TARGET("amx-tile,amx-bf16") void DotBf16Amx(std::int64_t iterations) {
+  const FullTiles tiles;
+  alignas(64) std::uint16_t operand[16 * 32];
+  for (std::uint16_t& value : operand) value = 0x3c23;  // 0.01
+  LoadTiles(operand);
   for (std::int64_t i = 0; i < iterations; ++i) {
     _tile_dpbf16ps(0, 6, 7);
     _tile_dpbf16ps(1, 6, 7);
@@ -140,15 +144,7 @@ LOCKSTEP_TARGET("amx-tile,amx-int8") void DotInt8Amx(std::int64_t iterations) {
   const FullTiles tiles;
   alignas(64) std::uint8_t operand[16 * 64];
   for (std::uint8_t& value : operand) value = 77;
-  asm volatile("" : : "r"(operand) : "memory");  // as for the configuration
-  _tile_loadd(6, operand, 64);
-  _tile_loadd(7, operand, 64);
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-  _tile_zero(4);
-  _tile_zero(5);
+  LoadTiles(operand);
   for (std::int64_t i = 0; i < iterations; ++i) {
     _tile_dpbusd(0, 6, 7);
     _tile_dpbusd(1, 6, 7);
