@@ -41,6 +41,7 @@ function(lockstep_library folder)
   cmake_parse_arguments(ARG "RECURSE" "" "LINK;EXCLUDE" ${ARGN})
   if(ARG_RECURSE)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+    list(FILTER sources EXCLUDE REGEX "/kernels/cuda/")  # a module of its own
   else()
     file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
   endif()
