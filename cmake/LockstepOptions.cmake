@@ -36,7 +36,7 @@ if(LOCKSTEP_BUILD_FUZZERS)
 endif()
 
 # lockstep_library(core LINK fmt::fmt): the static library lockstep_core from this folder's
-# sources (and, with RECURSE, those below it).
+# sources (and, with RECURSE, those below it), but for the files and folders that EXCLUDE names.
 function(lockstep_library folder)
   cmake_parse_arguments(ARG "RECURSE" "" "LINK;EXCLUDE" ${ARGN})
   if(ARG_RECURSE)
@@ -47,6 +47,7 @@ function(lockstep_library folder)
   endif()
   foreach(name ${ARG_EXCLUDE})
     list(REMOVE_ITEM sources "${CMAKE_CURRENT_SOURCE_DIR}/${name}")
+    list(FILTER sources EXCLUDE REGEX "^${CMAKE_CURRENT_SOURCE_DIR}/${name}/")
   endforeach()
   if(NOT sources)  # a folder that holds only interfaces so far
     add_library(lockstep_${folder} INTERFACE)
