@@ -211,7 +211,7 @@ void Dequantise(const DequantiseArgs& args, cudaStream_t stream);
 
 // y = gelu(x W^T + bias), or y += x W^T + bias (the second part of a sum; fp32, no gelu). Reads the
 // weight once for up to kInt8Rows rows, so it is meant for a few of them.
-enum class Store : std::uint8_t { kReplace, kAdd };
+enum class StoreMode : std::uint8_t { kReplace, kAdd };
 inline constexpr std::int64_t kInt8Rows = 8;
 struct Int8ProductArgs {
   const void* x = nullptr;  // [rows, inputs] of x_type
@@ -219,7 +219,7 @@ struct Int8ProductArgs {
   Int8Weight weight;
   const float* bias = nullptr;  // [outputs] or null
   Gelu gelu = Gelu::kNone;
-  Store store = Store::kReplace;
+  StoreMode store = StoreMode::kReplace;
   void* y = nullptr;  // [rows, outputs] of y_type: fp32 or x_type
   DType y_type = DType::kF32;
   std::int64_t rows = 0;
