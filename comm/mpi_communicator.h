@@ -30,6 +30,7 @@ class MpiCommunicator final : public Communicator {
   int size() const override { return channel_.size(); }
   std::string host(int rank) const override { return channel_.host(rank); }
   std::string_view transport() const override { return "MPI"; }
+  MPI_Comm handle() const { return comm_; }
   void set_waiting(Waiting waiting) override;
 
   void AllReduceSum(const TensorView& x, Stream stream) override;

@@ -21,12 +21,12 @@ struct Host {
   HostPlace place;
 };
 
-Host FindHost(const Communicator& world, int ranks_per_host) {
+Host FindHost(const MpiCommunicator& world, int ranks_per_host) {
   Host host{};
   if (ranks_per_host > 0) {
-    MPI_Comm_split(MPI_COMM_WORLD, world.rank() / ranks_per_host, world.rank(), &host.comm);
+    MPI_Comm_split(world.handle(), world.rank() / ranks_per_host, world.rank(), &host.comm);
   } else {
-    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, world.rank(), MPI_INFO_NULL,
+    MPI_Comm_split_type(world.handle(), MPI_COMM_TYPE_SHARED, world.rank(), MPI_INFO_NULL,
                         &host.comm);
   }
   MPI_Comm_rank(host.comm, &host.rank);
@@ -68,7 +68,10 @@ std::unique_ptr<SharedCommunicator> OpenSegment(const Communicator& world, const
   MPI_Bcast(&address, sizeof(address), MPI_BYTE, 0, host.comm);
   if (failure) throw *failure;
   if (host.rank != 0) segment = SharedSegment::Open(address);
-  SharedRanks ranks{host.rank, host.place.first_rank, {}};
+  // Messages name ranks as the whole world knows them; these may be a part of it, in a row.
+  int world_rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &world_rank);
+  SharedRanks ranks{host.rank, world_rank - world.rank() + host.place.first_rank, {}};
   for (int peer = 0; peer < host.place.ranks; ++peer) {
     ranks.hosts.push_back(world.host(host.place.first_rank + peer));
   }
@@ -117,7 +120,7 @@ std::unique_ptr<Communicator> ShareMemory(std::unique_ptr<MpiCommunicator> world
   std::unique_ptr<MpiCommunicator> across;
   if (host.place.ranks < world->size()) {
     MPI_Comm peers = MPI_COMM_NULL;
-    MPI_Comm_split(MPI_COMM_WORLD, host.rank, world->rank(), &peers);
+    MPI_Comm_split(world->handle(), host.rank, world->rank(), &peers);
     across = std::make_unique<MpiCommunicator>(peers, options);
   }
   std::unique_ptr<SharedCommunicator> local;

@@ -7,8 +7,9 @@
 
 namespace lockstep {
 
-// The world with the memory of each host shared, as options.shared_memory demands; the world as
-// it is where that cannot or shall not be. Collective. Throws SharedMemoryError: see JoinWorld().
+// The world, or a part of it, with the memory of each host shared, as options.shared_memory
+// demands; as it is where that cannot or shall not be. Collective. Throws SharedMemoryError: see
+// JoinWorld().
 std::unique_ptr<Communicator> ShareMemory(std::unique_ptr<MpiCommunicator> world,
                                           const WorldOptions& options);
 

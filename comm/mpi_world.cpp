@@ -4,6 +4,7 @@
 
 #include "comm/mpi_communicator.h"
 #include "comm/mpi_share_memory.h"
+#include "comm/self_communicator.h"
 #include "comm/watchdog.h"
 #include "comm/world.h"
 
@@ -34,6 +35,17 @@ std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options) {
         "threads, such as Debian's libopenmpi-dev");
   }
   return ShareMemory(std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, options), options);
+}
+
+std::unique_ptr<Communicator> JoinGroup(Communicator& world, int groups,
+                                        const WorldOptions& options) {
+  LOCKSTEP_CHECK(groups > 0 && world.size() % groups == 0, "{} ranks in {} groups", world.size(),
+                 groups);
+  const int size = world.size() / groups;
+  MPI_Comm part = MPI_COMM_NULL;
+  MPI_Comm_split(MPI_COMM_WORLD, world.rank() / size, world.rank(), &part);
+  if (size == 1) return std::make_unique<SelfCommunicator>();
+  return ShareMemory(std::make_unique<MpiCommunicator>(part, options), options);
 }
 
 }  // namespace lockstep

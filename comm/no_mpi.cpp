@@ -1,4 +1,5 @@
 // Stands in for MPI in builds without it.
+#include "comm/mailbox.h"
 #include "comm/mpi_probe.h"
 #include "comm/world.h"
 
@@ -10,6 +11,15 @@ std::unique_ptr<Communicator> JoinWorld(const WorldOptions& /*options*/) {
   throw EnvironmentError(
       "this lockstep was built without MPI and cannot be one rank of several; install "
       "libopenmpi-dev and build it with -DLOCKSTEP_MPI=ON, or run it without mpirun");
+}
+
+std::unique_ptr<Communicator> JoinGroup(Communicator& /*world*/, int /*groups*/,
+                                        const WorldOptions& /*options*/) {
+  throw EnvironmentError("groups of ranks: this lockstep was built without MPI");
+}
+
+std::unique_ptr<Mailbox> OpenMailbox(Communicator& /*world*/) {
+  throw EnvironmentError("groups of ranks: this lockstep was built without MPI");
 }
 
 double TimeMpiAllReduce(std::size_t /*count*/, int /*repeats*/) {

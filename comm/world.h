@@ -45,6 +45,13 @@ bool BuiltWithMpi();
 // Throws SharedMemoryError, on every rank the same, when memory has to be shared and cannot be.
 std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options);
 
+// The part of the world that this rank belongs to when it is cut into `groups` parts of as many
+// ranks in a row each: its own communicator, with the same deadlines. Collective over the world;
+// the world is still there for what concerns all, and is left last. An error in a group names ranks
+// as the world does. Throws SharedMemoryError likewise.
+std::unique_ptr<Communicator> JoinGroup(Communicator& world, int groups,
+                                        const WorldOptions& options);
+
 // This machine's name, as messages show it.
 std::string HostName();
 

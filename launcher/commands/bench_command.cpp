@@ -111,7 +111,7 @@ class Bench {
     std::int64_t pages = 0;
     for (const BenchCase& one : cases_)
       pages = std::max(pages, CachePagesOf(one, limits().max_step_tokens));
-    rank_ = LoadModel(arguments_, model_, pages, comm_);
+    rank_ = LoadModel(arguments_, model_, pages, RankGroup(comm_));
   }
 
   void Prepare() {

@@ -35,23 +35,24 @@ struct LoadJob {
   const Arguments& arguments;
   const ModelFiles& model;
   std::int64_t cache_pages;
-  Communicator& comm;
+  const RankGroup& group;
 };
 
 void LoadHere(const LoadJob& job, ModelRank& rank) {
   const Options& options = job.arguments.options;
-  const ShardPlan plan(job.model.spec, job.comm.size());
+  Communicator& comm = job.group.comm();
+  const ShardPlan plan(job.model.spec, comm.size());
   const WeightSource source(job.model);
   rank.backend = MakeBackend(options.engine.backend, rank.threads);
-  const RankSlices slices = plan.Slices(job.comm.rank());
+  const RankSlices slices = plan.Slices(comm.rank());
   ModelWeights weights =
       LoadWeights(job.model.spec, slices, options.model.dtype, source.reader(), *rank.backend,
-                  ProgressLine(job.comm, job.arguments.verbosity));
+                  ProgressLine(job.group.world(), job.arguments.verbosity));
   rank.read_bytes = source.bytes_read();
   rank.weight_bytes =
       static_cast<double>(WeightBytes(CountParameters(slices), options.model.dtype));
   rank.decoder = std::make_unique<Decoder>(
-      plan, std::move(weights), *rank.backend, job.comm,
+      plan, std::move(weights), *rank.backend, comm,
       DecoderOptions{.cache_pages = job.cache_pages, .cache_dtype = options.model.kv_dtype()});
 }
 
@@ -62,16 +63,19 @@ bool StderrIsTerminal() {
 }
 
 ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::int64_t cache_pages,
-                    Communicator& comm) {
+                    const RankGroup& group) {
   const auto start = std::chrono::steady_clock::now();
   ModelRank rank;
   const ParallelOptions& parallel = arguments.options.parallel;
-  const Placement placement = PlaceRank(comm, {.threads = parallel.threads, .bind = parallel.bind});
+  // All groups share the cores, whichever they are in.
+  const Placement placement =
+      PlaceRank(group.world(), {.threads = parallel.threads, .bind = parallel.bind});
+  group.comm().set_waiting(placement.waiting);
   rank.threads = placement.threads;
-  Agree(comm, "loading weights", [&] {
+  Agree(group.world(), "loading weights", [&] {
     // Before the backend starts its threads and touches its memory: both stay where this is.
     BindThisThread(placement.cores);
-    LoadHere({arguments, model, cache_pages, comm}, rank);
+    LoadHere({arguments, model, cache_pages, group}, rank);
   });
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   WriteLog(LogLevel::kDebug,
@@ -86,16 +90,24 @@ double PeakMemoryBytes() {
   return 1024.0 * static_cast<double>(usage.ru_maxrss);
 }
 
+WorldOptions OptionsOfWorld(const Options& options) {
+  return {.deadline_seconds = options.comm.deadline_seconds,
+          .init_deadline_seconds = options.comm.init_deadline_seconds,
+          .shared_memory = options.comm.shared_memory};
+}
+
 int RunOnRanks(const Arguments& arguments, std::span<const std::string> arguments_given,
                const RankProgram& program) {
   const Options& options = arguments.options;
-  const auto ranks = static_cast<int>(options.parallel.tp.value_or(0));
+  const auto groups = static_cast<int>(options.parallel.dp);
+  const auto ranks = static_cast<int>(options.parallel.tp.value_or(InsideWorld() ? 0 : 1)) * groups;
   if (ranks > 1 && !InsideWorld()) {
-    program.check(ranks);
+    program.check(ranks / groups);
     if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
     return SpawnWorld(ranks, arguments_given);
   }
   const WorldConfig config{.expected_ranks = ranks,
+                           .groups = groups,
                            .deadline_seconds = options.comm.deadline_seconds,
                            .init_deadline_seconds = options.comm.init_deadline_seconds,
                            .shared_memory = options.comm.shared_memory};

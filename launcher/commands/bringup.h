@@ -9,6 +9,7 @@
 #include "comm/communicator.h"
 #include "launcher/commands/model_files.h"
 #include "launcher/config/arguments.h"
+#include "launcher/world/rank_group.h"
 #include "layers/decoder.h"
 
 namespace lockstep {
@@ -25,9 +26,12 @@ struct ModelRank {
   double read_bytes = 0.0;  // of the checkpoint
 };
 
-// Loads this rank's part of the model. Collective.
+// Loads this rank's part of its group's model. Collective over the world.
 ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::int64_t cache_pages,
-                    Communicator& comm);
+                    const RankGroup& group);
+
+// What --tp, --dp and comm.* ask of the world.
+WorldOptions OptionsOfWorld(const Options& options);
 
 // Whether standard error, or that of the process that started the ranks, is a terminal.
 bool StderrIsTerminal();
@@ -38,12 +42,12 @@ double PeakMemoryBytes();
 struct RankProgram {
   // Throws for everything that can be wrong with the input. Called in the process that starts the
   // ranks, so that bad input is one message, and keeps nothing: the ranks check for themselves.
-  std::function<void(int ranks)> check;
+  std::function<void(int ranks)> check;             // of a group
   std::function<ExitCode(Communicator& comm)> run;  // on every rank
 };
 
-// Runs the program on the ranks that --tp asks for or mpirun has started and returns the process's
-// exit code. arguments_given is the command line, for the ranks to repeat.
+// Runs the program on the ranks that --tp and --dp ask for or mpirun has started and returns the
+// process's exit code. arguments_given is the command line, for the ranks to repeat.
 int RunOnRanks(const Arguments& arguments, std::span<const std::string> arguments_given,
                const RankProgram& program);
 

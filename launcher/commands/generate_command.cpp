@@ -43,7 +43,8 @@ class PromptJob : public ModelJob {
 
   std::int64_t sampled_vocab() const override { return tokenizer_->vocab_size(); }
 
-  ExitCode Run(Engine& engine) override {
+  ExitCode Run(const Workplace& place) override {
+    Engine& engine = place.engine;
     const auto start = std::chrono::steady_clock::now();
     std::size_t tokens = 0;
     TextSession session(

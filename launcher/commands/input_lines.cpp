@@ -1,10 +1,12 @@
 #include "launcher/commands/input_lines.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <vector>
@@ -18,13 +20,43 @@ namespace {
 
 std::string LastError() { return std::generic_category().message(errno); }
 
-bool CanBeReadAgain(int descriptor) {
+// Names the input that has taken the place of standard input, for the ranks we start.
+constexpr const char* kKeptVariable = "LOCKSTEP_KEPT_INPUT";
+
+bool IsKept(const std::string& input) {
+  const char* kept = std::getenv(kKeptVariable);
+  return kept != nullptr && input == kept;
+}
+
+// A folder or nothing at all is not for copying either: there will be a better message.
+bool CanBeReadAgain(const std::string& input) {
   struct stat info {};
-  return ::fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode);
+  const int code = input == "-" ? ::fstat(STDIN_FILENO, &info) : ::stat(input.c_str(), &info);
+  if (code != 0) return input != "-";
+  return S_ISREG(info.st_mode) || (input != "-" && S_ISDIR(info.st_mode));
+}
+
+int OpenOnce(const std::string& input) {
+  const int file = input == "-" ? ::dup(STDIN_FILENO) : ::open(input.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) throw EnvironmentError("{}: cannot be opened: {}", InputName(input), LastError());
+  return file;
+}
+
+// Copies all that comes from there. False, with errno, when there is no room.
+bool CopyTo(std::FILE* copy, int from, const std::string& input) {
+  std::vector<char> buffer(1 << 16);
+  for (;;) {
+    const ssize_t count = ::read(from, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw EnvironmentError("{}: cannot be read: {}", InputName(input), LastError());
+    if (count == 0) return std::fflush(copy) == 0 && std::fseek(copy, 0, SEEK_SET) == 0;
+    const auto size = static_cast<std::size_t>(count);
+    if (std::fwrite(buffer.data(), 1, size, copy) != size) return false;
+  }
 }
 
 std::ifstream Open(const std::string& input) {
-  const std::string path = input == "-" ? "/proc/self/fd/0" : input;
+  const std::string path = InputPath(input);
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) throw BadInput("{}: no such file", InputName(input));
   if (std::filesystem::is_directory(path, ignored))
@@ -59,25 +91,23 @@ class LineCounter {
 
 }  // namespace
 
-void KeepStandardInput(const std::string& input) {
-  if (input != "-" || CanBeReadAgain(STDIN_FILENO)) return;
+std::string InputPath(const std::string& input) {
+  return input == "-" || IsKept(input) ? "/proc/self/fd/0" : input;
+}
+
+void KeepInput(const std::string& input) {
+  if (IsKept(input) || CanBeReadAgain(input)) return;
+  const int from = OpenOnce(input);
   std::FILE* copy = std::tmpfile();
-  std::vector<char> buffer(1 << 16);
-  bool well = copy != nullptr;
-  for (ssize_t count = 1; well && count != 0;) {
-    count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
-    if (count < 0 && errno != EINTR)
-      throw EnvironmentError("standard input: cannot be read: {}", LastError());
-    if (count > 0)
-      well = std::fwrite(buffer.data(), 1, static_cast<std::size_t>(count), copy) ==
-             static_cast<std::size_t>(count);
-  }
-  well = well && std::fflush(copy) == 0 && std::fseek(copy, 0, SEEK_SET) == 0 &&
-         ::dup2(::fileno(copy), STDIN_FILENO) >= 0;
+  const bool well =
+      copy != nullptr && CopyTo(copy, from, input) && ::dup2(::fileno(copy), STDIN_FILENO) >= 0;
   const std::string why = LastError();
   if (copy != nullptr) std::fclose(copy);
+  ::close(from);
   if (!well)
-    throw EnvironmentError("standard input: no room for a copy in the temporary folder: {}", why);
+    throw EnvironmentError("{}: no room for a copy in the temporary folder: {}", InputName(input),
+                           why);
+  ::setenv(kKeptVariable, input.c_str(), 1);
 }
 
 InputSummary SummarizeInput(const std::string& input) {

@@ -7,9 +7,13 @@
 
 namespace lockstep {
 
-// Makes sure that an input of "-" can be read more than once, by this process and by those it
-// starts: standard input that is no file is copied into one without a name.
-void KeepStandardInput(const std::string& input);
+// Makes sure that an input can be read more than once, by this process and by those it starts:
+// what is no file (a pipe, with a name or without) is copied into one without a name, which takes
+// the place of standard input.
+void KeepInput(const std::string& input);
+
+// What to open to read it.
+std::string InputPath(const std::string& input);
 
 // What is in an input, read through once.
 struct InputSummary {

@@ -1,6 +1,9 @@
 #include "launcher/commands/progress.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 namespace lockstep {
 namespace {
@@ -13,10 +16,20 @@ std::string Duration(double seconds) {
   return fmt::format("{} days", (whole + 43200) / 86400);
 }
 
+// Each group's lines as long as they fit on a terminal.
+std::string Groups(const std::vector<std::int64_t>& groups) {
+  constexpr std::size_t kShown = 8;
+  if (groups.empty()) return "";
+  if (groups.size() <= kShown)
+    return fmt::format(" ({} groups: {})", groups.size(), fmt::join(groups, " + "));
+  const auto [least, most] = std::minmax_element(groups.begin(), groups.end());
+  return fmt::format(" ({} groups: {} to {} each)", groups.size(), *least, *most);
+}
+
 }  // namespace
 
 std::string ProgressText(const ProgressState& state) {
-  std::string text = fmt::format("{} of {} lines", state.done, state.total);
+  std::string text = fmt::format("{} of {} lines{}", state.done, state.total, Groups(state.groups));
   if (state.seconds <= 0.0) return text;
   text += fmt::format(", {:.0f} tokens/s", static_cast<double>(state.tokens) / state.seconds);
   const std::int64_t fresh = state.done - state.taken_up;

@@ -21,13 +21,17 @@ void ReportMemory(const ModelRank& rank) {
                        1e-6 * rank.read_bytes, 1e-6 * rank.weight_bytes, 1e-6 * PeakMemoryBytes()));
 }
 
-// Rank 0 checks the job as well; the others only need the model.
-ModelFiles Check(const Arguments& arguments, ModelJob& job, Communicator& comm) {
+// Rank 0 checks the job as well, the first ranks of other groups their part of it; the others only
+// need the model.
+ModelFiles Check(const Arguments& arguments, ModelJob& job, const RankGroup& group) {
   ModelFiles model;
-  Agree(comm, "reading the model's configuration and the input", [&] {
+  Agree(group.world(), "reading the model's configuration and the input", [&] {
     model = OpenModel(arguments);
-    ShardPlan(model.spec, comm.size());
-    if (comm.rank() == 0) job.Prepare(model);
+    ShardPlan(model.spec, group.size());
+    if (group.world().rank() == 0)
+      job.Prepare(model);
+    else if (group.comm().rank() == 0)
+      job.PrepareHelper(model);
   });
   return model;
 }
@@ -42,24 +46,28 @@ std::int64_t Share(Communicator& comm, std::int64_t number) {
   return number;
 }
 
-ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& comm) {
-  const ModelFiles model = Check(arguments, job, comm);
-  const std::int64_t pages = Share(comm, comm.rank() == 0 ? job.cache_pages() : 0);
-  const ModelRank rank = LoadModel(arguments, model, pages, comm);
+ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& world) {
+  const RankGroup group(world, static_cast<int>(arguments.options.parallel.dp),
+                        OptionsOfWorld(arguments.options));
+  const ModelFiles model = Check(arguments, job, group);
+  const std::int64_t pages = Share(world, world.rank() == 0 ? job.cache_pages() : 0);
+  const ModelRank rank = LoadModel(arguments, model, pages, group);
+  // The mailbox is opened together with the ranks that do not need it.
+  const auto mailbox = group.count() > 1 ? OpenMailbox(world) : nullptr;
   const Activity doing("generating");
-  if (comm.rank() != 0) {
-    RunWorker(*rank.decoder, comm);
+  if (group.comm().rank() != 0) {
+    RunWorker(*rank.decoder, group.comm());
     ReportMemory(rank);
     return ExitCode::kOk;
   }
   const EngineLimits& limits = arguments.options.engine;
-  Engine engine(*rank.decoder, comm,
+  Engine engine(*rank.decoder, group.comm(),
                 {.max_sequences = limits.max_sequences,
                  .max_step_tokens = limits.max_step_tokens,
                  .prefix_cache = limits.prefix_cache ? PrefixCache::kOn : PrefixCache::kOff,
                  .sampled_vocab = job.sampled_vocab(),
                  .eos_token = model.eos_token});
-  const ExitCode code = job.Run(engine);
+  const ExitCode code = job.Run({engine, group, mailbox.get()});
   engine.Shutdown();
   ReportMemory(rank);
   return code;

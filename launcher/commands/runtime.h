@@ -4,14 +4,24 @@
 #include <span>
 #include <string>
 
+#include "comm/mailbox.h"
 #include "engine/engine.h"
 #include "launcher/commands/model_files.h"
 #include "launcher/config/arguments.h"
+#include "launcher/world/rank_group.h"
 
 namespace lockstep {
 
+// Where the first rank of a group works.
+struct Workplace {
+  Engine& engine;
+  const RankGroup& group;
+  Mailbox* mailbox;  // between the first ranks of groups; null where there is one group
+};
+
 // What a command does with a model, without the ranks: those are RunModelJob()'s. All of it
-// happens on rank 0, and Prepare() before that also in the process that starts the ranks.
+// happens on rank 0, and Prepare() before that also in the process that starts the ranks. Where
+// groups share the work (--dp) the first ranks of the others call PrepareHelper() and Run().
 class ModelJob {
  public:
   virtual ~ModelJob() = default;
@@ -20,16 +30,20 @@ class ModelJob {
   // rank starts and any weight is read. Throws BadInput or EnvironmentError.
   virtual void Prepare(const ModelFiles& model) = 0;
 
+  // The same for a group that has neither input nor output of its own.
+  virtual void PrepareHelper(const ModelFiles& model) { Prepare(model); }
+
   // After Prepare(): KV cache pages that the work needs, and ids that may be sampled.
   virtual std::int64_t cache_pages() const = 0;
   virtual std::int64_t sampled_vocab() const = 0;
 
   // The work. Returns the exit code: 0, or that of an interrupt.
-  virtual ExitCode Run(Engine& engine) = 0;
+  virtual ExitCode Run(const Workplace& place) = 0;
 };
 
-// Brings the model up on the ranks that --tp asks for or mpirun has started, runs the job and
-// returns the process's exit code. arguments_given is the command line, for the ranks to repeat.
+// Brings the model up on the ranks that --tp and --dp ask for or mpirun has started, runs the job
+// and returns the process's exit code. arguments_given is the command line, for the ranks to
+// repeat.
 int RunModelJob(const Arguments& arguments, std::span<const std::string> arguments_given,
                 ModelJob& job);
 

@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "launcher/commands/commands.h"
+#include "launcher/commands/input_lines.h"
 #include "launcher/commands/requests.h"
 #include "launcher/commands/runtime.h"
 #include "launcher/commands/streams.h"
@@ -17,7 +18,9 @@ class ScoreJob : public ModelJob {
   explicit ScoreJob(const Arguments& arguments) : arguments_(arguments) {}
 
   void Prepare(const ModelFiles& model) override {
-    requests_ = ParseScoreLines(ReadInput(arguments_.input), InputName(arguments_.input));
+    KeepInput(arguments_.input);
+    requests_ =
+        ParseScoreLines(ReadInput(InputPath(arguments_.input)), InputName(arguments_.input));
     std::optional<Tokenizer> tokenizer;
     if (HasText(requests_)) tokenizer = OpenTokenizer(arguments_.options, model);
     lockstep::Prepare(requests_, tokenizer ? &*tokenizer : nullptr, model.spec);
@@ -36,7 +39,8 @@ class ScoreJob : public ModelJob {
   // All rows count: a probability is one among all that the model gives, padding included.
   std::int64_t sampled_vocab() const override { return vocab_rows_; }
 
-  ExitCode Run(Engine& engine) override {
+  ExitCode Run(const Workplace& place) override {
+    Engine& engine = place.engine;
     const auto start = std::chrono::steady_clock::now();
     Output output(arguments_.output);
     std::size_t token_count = 0;

@@ -175,6 +175,7 @@ void AddGenerate(CLI::App& app, AllBindings& all) {
   Bindings& bound = AddCommand(app, all, "generate", {"Continues texts.", kGenerateFooter});
   CLI::App& command = *app.get_subcommand("generate");
   AddRunFlags(command, bound);
+  bound.flags.Add(command, kRunGroup, {{"--dp", "parallel.dp", "D"}});
   bound.prompt_option = command.add_option("--prompt", bound.prompt, "continues this text")
                             ->type_name("TEXT")
                             ->take_last()
@@ -287,6 +288,13 @@ void CheckTexts(const Arguments& arguments, const Bindings& bound) {
   if (arguments.prompt && !bound.output.empty())
     throw BadInput(
         "generate: --output goes with --input; a --prompt is answered on standard output");
+  if (const auto groups = arguments.options.parallel.dp; groups > 1 && !generate)
+    throw BadInput(
+        "{}: --dp is {}; expected 1: only the lines of generate --input are shared by groups", name,
+        groups);
+  if (const auto groups = arguments.options.parallel.dp; groups > 1 && arguments.prompt)
+    throw BadInput("--dp {}: groups share the lines of --input; one --prompt needs one group",
+                   groups);
   if (arguments.options.model.path.empty())
     throw BadInput("{}: no model; expected --model MODEL, or model.path in a configuration", name);
   Validate(arguments.options.sampling.params, "sampling");

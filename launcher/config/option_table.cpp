@@ -121,6 +121,9 @@ void AddRunKeys(std::vector<OptionKey>& table) {
       "parallel.tp", "ranks to divide the model over; null: one, or those of mpirun",
       IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.tp; }));
   table.push_back(Key(
+      "parallel.dp", "groups of ranks, a whole model each, that share the lines of --input",
+      IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.dp; }));
+  table.push_back(Key(
       "parallel.threads", "threads of each rank; 0: the cores over the ranks", IntegerType{0, 4096},
       [](auto& o) -> auto& { return o.parallel.threads; }));
   const ChoiceType<Binding> bindings{{{"auto", Binding::kAuto}, {"none", Binding::kNone}}};

@@ -58,7 +58,8 @@ Placement PlaceRank(Communicator& comm, const PlacementOptions& options) {
   const HostRanks host = GatherHost(comm, placement.threads);
   const int threads = std::accumulate(host.threads.begin(), host.threads.end(), 0);
   const bool crowded = threads > CountCores(host.allowed);
-  comm.set_waiting(crowded ? Communicator::Waiting::kYields : Communicator::Waiting::kSpins);
+  placement.waiting = crowded ? Communicator::Waiting::kYields : Communicator::Waiting::kSpins;
+  comm.set_waiting(placement.waiting);
   if (options.bind == Binding::kAuto && Fits(host)) {
     placement.cores = CoresOfRank(host.allowed, host.self);
   }

@@ -22,11 +22,14 @@ struct Placement {
   // them, and with as many one for each thread. Empty where they are not to be bound: nobody wants
   // it, or this host's ranks have more threads than cores.
   std::vector<int> cores;
+  // What a rank does while it waits: keeps its core busy only where there are enough for all.
+  Communicator::Waiting waiting = Communicator::Waiting::kYields;
 };
 
 // Divides the cores that the ranks of each host may run on. A core that several ranks may use
 // is divided between them; whether mpirun has bound the ranks or not, all cores are used once.
-// Tells the communicator whether a waiting rank may keep its core busy. Collective.
+// Tells the communicator whether a waiting rank may keep its core busy; others that the same ranks
+// use are told by the caller. Collective.
 Placement PlaceRank(Communicator& comm, const PlacementOptions& options);
 
 }  // namespace lockstep

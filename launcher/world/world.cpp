@@ -124,6 +124,20 @@ void LogWorld(const Communicator& comm) {
                        CPU_COUNT(&processors), mib, comm.transport()));
 }
 
+// The same for --dp.
+void CheckGroups(int size, const WorldConfig& config) {
+  if (config.expected_ranks != 0 && config.expected_ranks != size)
+    throw BadInput(
+        "--dp {0} --tp {1} ask for {2} ranks, but this is a world of {3}; start it with mpirun -n "
+        "{2}, or leave --tp out to use all ranks",
+        config.groups, config.expected_ranks / config.groups, config.expected_ranks, size);
+  if (size % config.groups != 0)
+    throw BadInput(
+        "--dp {0} was asked for, but a world of {1} cannot be divided into {0} groups of as many "
+        "ranks; start it with mpirun -n {2}",
+        config.groups, size, (size / config.groups + 1) * config.groups);
+}
+
 void CheckSize(const Communicator& comm, const WorldConfig& config) {
   const int announced = AnnouncedSize().value_or(comm.size());
   if (InsideWorld() && announced != comm.size()) {
@@ -132,6 +146,7 @@ void CheckSize(const Communicator& comm, const WorldConfig& config) {
         "to different MPI installations; start it with Open MPI's mpirun or srun --mpi=pmix",
         announced, comm.size());
   }
+  if (config.groups > 1) return CheckGroups(comm.size(), config);
   if (config.expected_ranks == 0 || config.expected_ranks == comm.size()) return;
   throw BadInput(
       "--tp {0} was asked for, but this is a world of {1}; start it with mpirun -n {0}, or "

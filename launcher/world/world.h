@@ -14,7 +14,8 @@ namespace lockstep {
 //   return RunWorld({.expected_ranks = tp}, [&](Communicator& comm) { ...; return 0; });
 
 struct WorldConfig {
-  int expected_ranks = 0;             // what --tp says; 0: any
+  int expected_ranks = 0;             // what --tp (times --dp) says; 0: any
+  int groups = 1;                     // what --dp says: must divide the ranks
   double deadline_seconds = 60;       // comm.deadline_seconds: of every collective
   double init_deadline_seconds = 60;  // of joining
   SharedMemory shared_memory = SharedMemory::kAuto;

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "comm/mailbox.h"
+#include "launcher/commands/desk_letters.h"
+#include "launcher/commands/silence.h"
+
+namespace lockstep {
+
+// The desk of a group that does not have the input: it writes to rank 0 of the world, which does.
+class RemoteDesk : public LineDesk {
+ public:
+  // world and mailbox stay the caller's.
+  RemoteDesk(Communicator& world, Mailbox& mailbox) : world_(world), mailbox_(mailbox) {}
+
+  std::vector<WorkLine> Take() override;
+  void Put(LineResult result) override { report_.results.push_back(std::move(result)); }
+  bool ended() const override { return ended_; }
+
+  // Once ended: takes leave, so that no letter is left behind.
+  void Leave();
+
+ private:
+  void Send();
+
+  Communicator& world_;
+  Mailbox& mailbox_;
+  DeskReport report_;  // not sent yet
+  Silence silence_;
+  Every sign_{std::chrono::milliseconds(1000)};
+  bool ended_ = false;
+};
+
+}  // namespace lockstep
