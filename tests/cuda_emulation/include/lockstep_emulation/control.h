@@ -1,0 +1,48 @@
+#pragma once
+// What a test may ask of the emulation and learn from it. Product code never includes this.
+
+#include <cstdint>
+#include <string>
+
+namespace lockstep::cuda_emulation {
+
+// The order in which the threads of a block, and the blocks of a grid, run where nothing orders
+// them.
+enum class ThreadOrder { kForward, kReverse, kShuffled };
+
+// When work queued on a stream runs: at once, as late as a wait allows, or at random moments.
+enum class StreamPolicy { kEager, kLazy, kRandom };
+
+struct Settings {
+  ThreadOrder thread_order = ThreadOrder::kForward;     // LOCKSTEP_CUDA_THREADS
+  StreamPolicy stream_policy = StreamPolicy::kEager;    // LOCKSTEP_CUDA_STREAMS
+  int device_count = 1;                                 // LOCKSTEP_CUDA_DEVICES
+  std::uint64_t memory_bytes = std::uint64_t{4} << 30;  // LOCKSTEP_CUDA_MEMORY_MB, of each device
+  double spin_seconds = 60;     // LOCKSTEP_CUDA_SPIN_SECONDS: a longer spin is a fault
+  int idle_ms = 20;             // LOCKSTEP_CUDA_IDLE_MS: streams move by themselves after it
+  bool abort_at_fault = false;  // LOCKSTEP_CUDA_ABORT=1: a core file at the first fault
+  std::uint64_t nccl_hang = 0;  // LOCKSTEP_NCCL_HANG=n: the n-th collective never completes
+};
+
+// The settings of this process, read once from the environment; tests may change them.
+// Throws std::runtime_error, naming the variable, for a value that means nothing.
+Settings& settings();
+
+// Starts the sequence of random choices again (LOCKSTEP_CUDA_SEED is the first seed).
+void Reseed(std::uint64_t seed);
+
+// The text of the first fault since the start or the last ResetFaults; empty without one.
+const std::string& FaultReport();
+
+// Forgets faults, as no real device does without a new process. Queued work is thrown away.
+void ResetFaults();
+
+struct Statistics {
+  std::uint64_t launches = 0, blocks = 0, threads = 0, switches = 0;
+  std::uint64_t barriers = 0, warp_operations = 0;
+  std::uint64_t copies = 0, gemms = 0, collectives = 0, graph_launches = 0;
+};
+// Counts since the start; a test may set them to {}.
+Statistics& statistics();
+
+}  // namespace lockstep::cuda_emulation

@@ -1,0 +1,131 @@
+// Devices: all alike, as many as the settings say.
+
+#include <cuda_runtime.h>
+
+#include <cstdio>
+
+#include "runtime_state.h"
+
+namespace lockstep::cuda_emulation {
+namespace {
+
+thread_local int t_device = 0;
+
+constexpr int kMajor = 9, kMinor = 0, kProcessors = 4;
+constexpr int kSharedBytes = 48 * 1024, kMaxSharedBytes = 227 * 1024;
+
+bool IsDevice(int device) { return device >= 0 && device < settings().device_count; }
+
+int AttributeValue(cudaDeviceAttr attribute, bool* known) {
+  *known = true;
+  switch (attribute) {
+    case cudaDevAttrComputeCapabilityMajor: return kMajor;
+    case cudaDevAttrComputeCapabilityMinor: return kMinor;
+    case cudaDevAttrMultiProcessorCount: return kProcessors;
+    case cudaDevAttrMaxSharedMemoryPerBlock: return kSharedBytes;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin: return kMaxSharedBytes;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor: return kMaxSharedBytes + 1024;
+    case cudaDevAttrMaxThreadsPerBlock: return 1024;
+    case cudaDevAttrMaxThreadsPerMultiProcessor: return 2048;
+    case cudaDevAttrWarpSize: return 32;
+    case cudaDevAttrUnifiedAddressing: return 1;
+    case cudaDevAttrMemoryPoolsSupported: return 1;
+    case cudaDevAttrL2CacheSize: return 1 << 20;
+    default: *known = false; return 0;
+  }
+}
+
+}  // namespace
+
+int CurrentDevice() { return t_device; }
+
+}  // namespace lockstep::cuda_emulation
+
+using namespace lockstep::cuda_emulation;
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  const ApiScope scope;
+  if (settings().device_count == 0) return Return(cudaErrorNoDevice);  // the count stays unset
+  *count = settings().device_count;
+  return Return(cudaSuccess);
+}
+
+cudaError_t cudaSetDevice(int device) {
+  const ApiScope scope;
+  if (!IsDevice(device)) {
+    return Refuse(cudaErrorInvalidDevice, "cudaSetDevice(" + std::to_string(device) + ") of " +
+                                              std::to_string(settings().device_count));
+  }
+  t_device = device;
+  return Return(cudaSuccess);
+}
+
+cudaError_t cudaGetDevice(int* device) {
+  *device = t_device;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  const ApiScope scope;
+  if (!IsDevice(device)) return Return(cudaErrorInvalidDevice);
+  *properties = cudaDeviceProp{};
+  std::snprintf(properties->name, sizeof properties->name, "Lockstep CUDA emulation");
+  properties->major = kMajor;
+  properties->minor = kMinor;
+  properties->warpSize = 32;
+  properties->multiProcessorCount = kProcessors;
+  properties->maxThreadsPerBlock = 1024;
+  properties->sharedMemPerBlock = kSharedBytes;
+  properties->sharedMemPerBlockOptin = kMaxSharedBytes;
+  properties->totalGlobalMem = settings().memory_bytes;
+  properties->unifiedAddressing = 1;
+  return Return(cudaSuccess);
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
+  const ApiScope scope;
+  if (!IsDevice(device)) return Return(cudaErrorInvalidDevice);
+  bool known = false;
+  *value = AttributeValue(attribute, &known);
+  if (known) return Return(cudaSuccess);
+  return Refuse(cudaErrorInvalidValue, "cudaDeviceGetAttribute: attribute " +
+                                           std::to_string(static_cast<int>(attribute)) +
+                                           " is not emulated");
+}
+
+cudaError_t cudaDeviceGetPCIBusId(char* text, int length, int device) {
+  const ApiScope scope;
+  if (!IsDevice(device)) return Return(cudaErrorInvalidDevice);
+  std::snprintf(text, static_cast<std::size_t>(length), "0000:%02x:00.0", device + 1);
+  return Return(cudaSuccess);
+}
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+  *least = 0;
+  *greatest = -5;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  const ApiScope scope;
+  if (!IsDevice(device) || !IsDevice(peer)) return Return(cudaErrorInvalidDevice);
+  *can = device != peer ? 1 : 0;
+  return Return(cudaSuccess);
+}
+
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned) {
+  const ApiScope scope;
+  return Return(IsDevice(peer) && peer != t_device ? cudaSuccess : cudaErrorInvalidDevice);
+}
+
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceReset() { return cudaDeviceSynchronize(); }
