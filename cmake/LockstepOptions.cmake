@@ -17,7 +17,9 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+  # It keeps what was made with a precompiled header only when told that macros come from it, too.
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
+      "CCACHE_SLOPPINESS=pch_defines,time_macros" "${CCACHE}")
 endif()
 
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
@@ -57,4 +59,16 @@ function(lockstep_library folder)
   add_library(lockstep_${folder} STATIC ${sources})
   target_include_directories(lockstep_${folder} PUBLIC "${CMAKE_SOURCE_DIR}")
   target_link_libraries(lockstep_${folder} PUBLIC ${ARG_LINK})
+endfunction()
+
+# Parses slow headers once for the target (and for those that link it, with PUBLIC as the first).
+function(lockstep_precompile target)
+  set(scope PRIVATE)
+  if("${ARGV1}" STREQUAL "PUBLIC")
+    set(scope PUBLIC)
+    list(POP_FRONT ARGN)
+  endif()
+  target_precompile_headers(${target} ${scope} ${ARGN})
+  # So that ccache sees which header was precompiled.
+  target_compile_options(${target} ${scope} $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
 endfunction()
