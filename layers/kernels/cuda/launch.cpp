@@ -2,6 +2,7 @@
 #include "layers/kernels/cuda/launch.h"
 
 #include "core/error.h"
+#include "layers/kernels/cuda/kernels.h"
 
 namespace lockstep::cuda {
 
@@ -13,6 +14,12 @@ void CheckCuda(cudaError_t code, const char* what) {
 
 void RefuseArguments(const char* launcher, const char* why) {
   throw Error(ExitCode::kInternal, fmt::format("cuda: {}: {}", launcher, why));
+}
+
+std::int64_t HeadWidth(std::int64_t d_head) {
+  for (const std::int64_t width : {32, 64, 80, 96, 128, 256})
+    if (d_head <= width) return width;
+  throw BadInput("cuda: heads of {} dims; attention has kernels for at most 256", d_head);
 }
 
 }  // namespace lockstep::cuda
