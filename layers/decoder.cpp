@@ -7,18 +7,29 @@ namespace lockstep {
 
 // Grown when a larger batch comes and kept: the steps of a run are alike.
 struct Decoder::Workspace {
-  Tensor x;                 // [tokens, d_model] the residual stream, the same on every rank
+  Backend& backend;
+  DType activations;        // of what stands below without a dtype
+  Tensor x;                 // [tokens, d_model] fp32 the residual stream, the same on every rank
   Tensor normed;            // [tokens, d_model]
   Tensor qkv;               // [tokens, 3 * local_heads * d_head]
   Tensor attention;         // [tokens, local_heads * d_head]
   Tensor ffn;               // [tokens, local_ffn]
-  Tensor partial;           // [tokens, d_model] this rank's part of a sum over the ranks
-  Tensor logits;            // [logit rows, local vocab rows]
+  Tensor partial;           // [tokens, d_model] fp32 this rank's part of a sum over the ranks
+  Tensor logits;            // [logit rows, local vocab rows] fp32
   std::int64_t tokens = 0;  // of this step
 
-  TensorView View(Tensor& tensor, std::int64_t rows, std::int64_t width, Backend& backend) {
+  Workspace(Backend& backend_in, DType activations_in)
+      : backend(backend_in), activations(activations_in) {}
+
+  TensorView Floats(Tensor& tensor, std::int64_t rows, std::int64_t width) {
+    return View(tensor, DType::kF32, rows, width);
+  }
+  TensorView Activations(Tensor& tensor, std::int64_t rows, std::int64_t width) {
+    return View(tensor, activations, rows, width);
+  }
+  TensorView View(Tensor& tensor, DType dtype, std::int64_t rows, std::int64_t width) {
     if (tensor.empty() || tensor.view().dim(0) < rows)
-      tensor = backend.Allocate(DType::kF32, {rows, width});
+      tensor = backend.Allocate(dtype, {rows, width});
     return tensor.view().Rows(0, rows);
   }
 
@@ -37,7 +48,7 @@ Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, Backend& backend,
       backend_(backend),
       communicator_(communicator),
       rotary_(MakeRotaryTable(spec_, backend)),
-      workspace_(std::make_unique<Workspace>()) {
+      workspace_(std::make_unique<Workspace>(backend, weights_.head->activation_dtype())) {
   LOCKSTEP_CHECK(plan.rank_count() == communicator.size(), "plan of {} ranks in a world of {}",
                  plan.rank_count(), communicator.size());
   const RankSlices slices = plan.Slices(communicator.rank());
@@ -60,13 +71,15 @@ TensorView Decoder::Forward(const Batch& batch) {
   work.tokens = static_cast<std::int64_t>(batch.ids.size());
   work.Reserve(std::max(work.tokens, static_cast<std::int64_t>(batch.logit_rows.size())),
                spec_.d_model, communicator_);
+  backend_.BeginStep(
+      {.ids = batch.ids, .sequences = batch.sequences, .logit_rows = batch.logit_rows});
   EmbedTokens(batch, work);
   for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) RunBlock(layer, batch, work);
   return HeadLogits(batch, work);
 }
 
 void Decoder::EmbedTokens(const Batch& batch, Workspace& work) {
-  const TensorView x = work.View(work.x, work.tokens, spec_.d_model, backend_);
+  const TensorView x = work.Floats(work.x, work.tokens, spec_.d_model);
   // One rank has a token's row, the others add zeros.
   backend_.Embed(batch.ids, weights_.embedding.view(), vocab_rows_, x);
   Reduce(x);
@@ -76,9 +89,9 @@ void Decoder::EmbedTokens(const Batch& batch, Workspace& work) {
 // Without:                     x += attention(norm_a(x));  x += mlp(norm_b(x)), reduced twice.
 void Decoder::RunBlock(std::size_t index, const Batch& batch, Workspace& work) {
   const LayerWeights& layer = weights_.layers[index];
-  const TensorView x = work.View(work.x, work.tokens, spec_.d_model, backend_);
-  const TensorView normed = work.View(work.normed, work.tokens, spec_.d_model, backend_);
-  const TensorView partial = work.View(work.partial, work.tokens, spec_.d_model, backend_);
+  const TensorView x = work.Floats(work.x, work.tokens, spec_.d_model);
+  const TensorView normed = work.Activations(work.normed, work.tokens, spec_.d_model);
+  const TensorView partial = work.Floats(work.partial, work.tokens, spec_.d_model);
   const TensorView attention_bias = layer.attention_out_bias.view();
   const TensorView mlp_bias = layer.mlp_out_bias.view();
 
@@ -110,8 +123,8 @@ void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& wor
   const LayerWeights& layer = weights_.layers[index];
   const Architecture& architecture = ArchitectureOf(spec_.family);
   const std::int64_t width = local_heads_ * spec_.d_head();
-  const TensorView qkv = work.View(work.qkv, work.tokens, 3 * width, backend_);
-  const TensorView attention = work.View(work.attention, work.tokens, width, backend_);
+  const TensorView qkv = work.Activations(work.qkv, work.tokens, 3 * width);
+  const TensorView attention = work.Activations(work.attention, work.tokens, width);
 
   backend_.Linear(
       {.x = work.normed.view().Rows(0, work.tokens), .weight = layer.qkv.get(), .y = qkv});
@@ -127,7 +140,7 @@ void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& wor
 }
 
 void Decoder::RunMlp(const LayerWeights& layer, Workspace& work) {
-  const TensorView ffn = work.View(work.ffn, work.tokens, local_ffn_, backend_);
+  const TensorView ffn = work.Activations(work.ffn, work.tokens, local_ffn_);
   const Activation gelu =
       spec_.gelu == GeluKind::kExact ? Activation::kGeluExact : Activation::kGeluTanh;
   backend_.Linear({.x = work.normed.view().Rows(0, work.tokens),
@@ -152,9 +165,9 @@ TensorView Decoder::HeadLogits(const Batch& batch, Workspace& work) {
   const auto rows = static_cast<std::int64_t>(batch.logit_rows.size());
   const TensorView x = work.x.view().Rows(0, work.tokens);
   // The blocks are done: their buffers are free for the rows that get logits.
-  const TensorView selected = work.View(work.partial, rows, spec_.d_model, backend_);
-  const TensorView normed = work.View(work.normed, rows, spec_.d_model, backend_);
-  const TensorView logits = work.View(work.logits, rows, vocab_rows_.size(), backend_);
+  const TensorView selected = work.Floats(work.partial, rows, spec_.d_model);
+  const TensorView normed = work.Activations(work.normed, rows, spec_.d_model);
+  const TensorView logits = work.Floats(work.logits, rows, vocab_rows_.size());
   backend_.SelectRows(x, batch.logit_rows, selected);
   Normalize(weights_.final_norm, selected, normed);
   backend_.Linear({.x = normed, .weight = weights_.head.get(), .y = logits});

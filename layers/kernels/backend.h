@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -19,6 +20,8 @@ class LinearWeight {
   virtual ~LinearWeight() = default;
   virtual std::int64_t outputs() const = 0;
   virtual std::int64_t inputs() const = 0;
+  // What its inputs are kept in; and its results, unless they are summed over the ranks or logits.
+  virtual DType activation_dtype() const { return DType::kF32; }
 };
 
 // One of the matrices whose products a linear adds up.
@@ -51,11 +54,11 @@ struct LinearArgs {
 
 // y = (x - mean) / sqrt(variance + epsilon) * weight + bias, per row, statistics in fp32.
 struct LayerNormArgs {
-  TensorView x;       // [tokens, d_model]
+  TensorView x;       // [tokens, d_model] fp32
   TensorView weight;  // [d_model] fp32
   TensorView bias;    // [d_model] fp32
   double epsilon = 1e-5;
-  TensorView y;  // [tokens, d_model]
+  TensorView y;  // [tokens, d_model] of LinearWeight::activation_dtype()
 };
 
 // One sequence's part of a batch. Its new tokens are rows [first_row, first_row + token_count) of
@@ -65,6 +68,13 @@ struct SequenceRows {
   std::int64_t token_count = 0;
   std::int64_t start = 0;                // tokens that are in the cache already
   std::vector<std::int32_t> page_table;  // page of positions [i * page_tokens, (i+1) * page_tokens)
+};
+
+// What a step works on, in host memory.
+struct StepInputs {
+  std::span<const std::int32_t> ids;
+  std::span<const SequenceRows> sequences;
+  std::span<const std::int64_t> logit_rows;
 };
 
 // Where a layer keeps the keys and values of this rank's heads.
@@ -115,6 +125,17 @@ class Backend {
   virtual std::string_view name() const = 0;
   virtual Stream stream() const { return {}; }
   virtual void Synchronize() {}
+
+  // The watch is called again and again while the backend waits for its device, with how long it
+  // has waited, and once when the device has failed. It throws when what is waited for will not
+  // come, because a peer is gone.
+  using Watch = std::function<void(double waited_seconds)>;
+  virtual void set_watch(Watch /*watch*/) {}
+
+  // Sends what a step works on to the device, once for all layers. Until the next call the spans
+  // stay as they are: an operation that is given one of them uses what has been sent, and one
+  // that is given others sends them by itself.
+  virtual void BeginStep(const StepInputs& /*inputs*/) {}
 
   // Memory of the device, uninitialised.
   virtual Tensor Allocate(DType dtype, Shape shape) = 0;

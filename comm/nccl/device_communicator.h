@@ -1,0 +1,57 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "comm/communicator.h"
+
+namespace lockstep {
+
+// What the sums of a device need of it.
+struct SummingDevice {
+  std::function<Tensor(Shape)> allocate;  // fp32, in the device's memory
+  std::function<void(std::function<void(double waited_seconds)>)> set_watch;  // as Backend's
+  std::function<std::string()> activity;                                      // core/activity.h
+};
+
+// A world whose sums lie in the memory of devices. Everything else goes through the world, which
+// is borrowed. By itself it is a world of one rank, whose sums are what they were.
+class DeviceCommunicator : public Communicator {
+ public:
+  DeviceCommunicator(Communicator& world, SummingDevice device)
+      : world_(world), device_(std::move(device)) {}
+
+  int rank() const override { return world_.rank(); }
+  int size() const override { return world_.size(); }
+  std::string host(int rank) const override { return world_.host(rank); }
+  std::string_view transport() const override { return "one device"; }
+  void set_waiting(Waiting waiting) override { world_.set_waiting(waiting); }
+
+  void AllReduceSum(const TensorView& x, Stream stream) override;
+  // In the device's memory, against the interface's rule for hosts.
+  Tensor AllocateReducible(Shape shape) override { return device_.allocate(shape); }
+
+  std::vector<Bytes> AllGather(std::span<const std::byte> mine) override {
+    return world_.AllGather(mine);
+  }
+  std::vector<Bytes> Gather(std::span<const std::byte> mine) override {
+    return world_.Gather(mine);
+  }
+  void Broadcast(Bytes& message) override { world_.Broadcast(message); }
+  void Barrier() override { world_.Barrier(); }
+  [[noreturn]] void Abort(int exit_code) override { world_.Abort(exit_code); }
+
+ protected:
+  Communicator& world_;
+  SummingDevice device_;
+};
+
+// Over NCCL, each rank with a device of its own, the current one of the calling thread. Collective.
+// Throws EnvironmentError where this module was built without NCCL, or CollectiveError.
+std::unique_ptr<Communicator> MakeNcclCommunicator(Communicator& world, SummingDevice device);
+
+}  // namespace lockstep

@@ -1,0 +1,149 @@
+#include "comm/nccl/nccl_communicator.h"
+
+#include <cstring>
+#include <exception>
+
+#include "comm/patience.h"
+
+namespace lockstep {
+namespace {
+
+// How long a rank whose sum has failed looks for its peers, to name the one that is missing.
+constexpr double kAskSeconds = 3;
+
+// What a rank tells its peers when a sum has failed.
+struct Note {
+  std::int64_t all_reduces = 0;
+  std::int64_t elements = 0;  // of the last one
+};
+
+bool Failed(ncclResult_t code) { return code != ncclSuccess && code != ncclInProgress; }
+
+}  // namespace
+
+std::unique_ptr<Communicator> MakeNcclCommunicator(Communicator& world, SummingDevice device) {
+  return std::make_unique<NcclCommunicator>(world, std::move(device));
+}
+
+NcclCommunicator::NcclCommunicator(Communicator& world, SummingDevice device)
+    : DeviceCommunicator(world, std::move(device)) {
+  int version = 0;
+  ncclGetVersion(&version);
+  transport_ = fmt::format("NCCL {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+  try {
+    Join();
+  } catch (...) {
+    if (comm_ != nullptr) ncclCommAbort(comm_);
+    throw;
+  }
+  device_.set_watch([this](double waited_seconds) { Watch(waited_seconds); });
+}
+
+NcclCommunicator::~NcclCommunicator() {
+  device_.set_watch(nullptr);
+  if (comm_ == nullptr) return;
+  // Leaving in good order would wait for peers that do not come.
+  if (std::uncaught_exceptions() > 0) {
+    ncclCommAbort(comm_);
+    return;
+  }
+  ncclResult_t state = ncclCommFinalize(comm_);
+  Patience patience(world_.deadline_seconds(), Patience::Cores::kEnough);
+  while (state == ncclInProgress && !patience.expired()) {
+    patience.Pause();
+    ncclCommGetAsyncError(comm_, &state);
+  }
+  static_cast<void>(state == ncclSuccess ? ncclCommDestroy(comm_) : ncclCommAbort(comm_));
+}
+
+void NcclCommunicator::Join() {
+  ncclUniqueId id{};
+  Bytes bytes(sizeof(id));
+  ncclResult_t code = ncclSuccess;
+  if (rank() == 0) code = ncclGetUniqueId(&id);
+  std::memcpy(bytes.data(), &id, sizeof(id));
+  if (code != ncclSuccess) bytes.clear();  // so that the peers know
+  world_.Broadcast(bytes);
+  if (bytes.size() != sizeof(id))
+    throw EnvironmentError("ncclGetUniqueId on rank 0 failed: {}; NCCL_DEBUG=INFO says more",
+                           rank() == 0 ? ncclGetLastError(nullptr) : "see there");
+  std::memcpy(&id, bytes.data(), sizeof(id));
+  // Calls that return at once can be given up when a peer does not come.
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  config.blocking = 0;
+  Settle(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config), "ncclCommInitRankConfig");
+}
+
+// Until a call that returns at once has done its work.
+void NcclCommunicator::Settle(ncclResult_t code, const char* call) {
+  Patience patience(world_.deadline_seconds(), Patience::Cores::kEnough);
+  while (code == ncclInProgress && !patience.expired()) {
+    patience.Pause();
+    const ncclResult_t asked = ncclCommGetAsyncError(comm_, &code);
+    if (asked != ncclSuccess) code = asked;
+  }
+  if (code == ncclSuccess) return;
+  if (code == ncclInProgress)
+    Fail(fmt::format("{} did not end within {:g} s", call, world_.deadline_seconds()));
+  Fail(fmt::format("{}: {} ({})", call, ncclGetErrorString(code), ncclGetLastError(comm_)));
+}
+
+void NcclCommunicator::AllReduceSum(const TensorView& x, Stream stream) {
+  LOCKSTEP_CHECK(comm_ != nullptr, "a collective after one that failed");
+  LOCKSTEP_CHECK(stream.handle != nullptr, "NCCL adds in the order of a stream");
+  auto* values = x.data<float>();
+  ++all_reduce_count_;
+  last_elements_ = x.elements();
+  Settle(ncclAllReduce(values, values, static_cast<std::size_t>(x.elements()), ncclFloat, ncclSum,
+                       comm_, static_cast<cudaStream_t>(stream.handle)),
+         "ncclAllReduce");
+}
+
+void NcclCommunicator::Watch(double waited_seconds) {
+  if (comm_ == nullptr) return;
+  ncclResult_t state = ncclSuccess;
+  const ncclResult_t asked = ncclCommGetAsyncError(comm_, &state);
+  if (Failed(asked)) state = asked;
+  if (Failed(state))
+    Fail(fmt::format("{} ({})", ncclGetErrorString(state), ncclGetLastError(comm_)));
+  if (waited_seconds > world_.deadline_seconds())
+    Fail(fmt::format("did not end within {:g} s", world_.deadline_seconds()));
+}
+
+void NcclCommunicator::Fail(const std::string& what) {
+  const std::string doing = device_.activity();
+  // First of all: work that waits for a peer on the device holds up everything behind it.
+  if (comm_ != nullptr) ncclCommAbort(comm_);
+  comm_ = nullptr;
+  throw CollectiveError(
+      ExitCode::kRankFailure,
+      fmt::format("NCCL all-reduce {} of {} values, rank {} on {}, while {}: {}; {}",
+                  all_reduce_count_, last_elements_, rank(), host(rank()), doing, what,
+                  AskAround()));
+}
+
+// Who is missing, or which ranks are not at the same all-reduce: the world finds out.
+std::string NcclCommunicator::AskAround() {
+  const Note mine{all_reduce_count_, last_elements_};
+  try {
+    const DeadlineScope soon(world_, kAskSeconds);
+    std::string found;
+    const auto notes = world_.AllGather(std::as_bytes(std::span(&mine, 1)));
+    for (int peer = 0; peer < size(); ++peer) {
+      Note note;
+      const Bytes& bytes = notes[static_cast<std::size_t>(peer)];
+      if (bytes.size() == sizeof(note)) std::memcpy(&note, bytes.data(), sizeof(note));
+      if (note.all_reduces == mine.all_reduces && note.elements == mine.elements) continue;
+      found +=
+          fmt::format("{}rank {} on {} is at all-reduce {} of {} values", found.empty() ? "" : ", ",
+                      peer, host(peer), note.all_reduces, note.elements);
+    }
+    if (!found.empty()) return found;
+    return "every rank answers and is at the same all-reduce: a GPU or the connection between "
+           "them hangs; NCCL_DEBUG=INFO and nvidia-smi may say more";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,268 @@
+#include "layers/kernels/cuda/cuda_backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "layers/kernels/cuda/cuda_check.h"
+#include "layers/kernels/cuda/cuda_linear.h"
+#include "layers/kernels/cuda/cuda_step.h"
+#include "layers/kernels/cuda/cuda_stream.h"
+#include "layers/kernels/cuda/kernels.h"
+
+namespace lockstep::cuda {
+namespace {
+
+// Weights are copied in pieces: while one is on its way the next is staged.
+constexpr std::size_t kPieceBytes = std::size_t{8} << 20;
+
+const float* Floats(const TensorView& view) {
+  return view.raw() == nullptr ? nullptr : view.data<float>();
+}
+
+CacheFormat FormatOf(DType cache) {
+  if (cache == CudaLinear::kActivations) return CacheFormat::kBF16;
+  throw BadInput("model.cache_dtype: {}: --device cuda keeps keys and values in bf16", Name(cache));
+}
+
+class CudaBackend final : public Backend {
+ public:
+  explicit CudaBackend(int device)
+      : stream_(device),
+        cublas_(stream_),
+        upload_(stream_),
+        download_(stream_),
+        questions_(stream_),
+        step_(stream_) {}
+
+  ~CudaBackend() override {
+    // Scratch and staging go first; nothing may use them any more.
+    static_cast<void>(cudaStreamSynchronize(stream_.get()));
+  }
+
+  std::string_view name() const override { return "cuda"; }
+  Stream stream() const override { return {stream_.get()}; }
+  void Synchronize() override { stream_.Wait(); }
+  void set_watch(Watch watch) override { stream_.set_watch(std::move(watch)); }
+  void BeginStep(const StepInputs& inputs) override { step_.Send(inputs); }
+
+  Tensor Allocate(DType dtype, Shape shape) override { return DeviceTensor(dtype, shape); }
+  void Upload(const TensorView& host, const TensorView& device) override;
+  void Download(const TensorView& device, const TensorView& host) override;
+
+  std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) override {
+    return std::make_unique<CudaLinear>(
+        source, [this](const TensorView& host, const TensorView& device) { Upload(host, device); });
+  }
+  std::int64_t CacheWidth(std::int64_t d_head) const override { return HeadWidth(d_head); }
+
+  void Linear(const LinearArgs& args) override {
+    static_cast<const CudaLinear&>(*args.weight).Run(args, {stream_, cublas_, dequantised_});
+  }
+  void LayerNorm(const LayerNormArgs& args) override;
+  void Attention(const AttentionArgs& args) override;
+  void Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
+             const TensorView& y) override;
+  void AddResidual(const TensorView& x, const TensorView& delta, const TensorView& bias_a,
+                   const TensorView& bias_b) override;
+  void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
+                  const TensorView& y) override;
+  std::vector<RowStatistics> Statistics(const TensorView& logits,
+                                        std::span<const std::int64_t> targets,
+                                        std::span<const Range> ranges) override;
+
+ private:
+  void* AppendKeys(const AttentionArgs& args, const BatchOnDevice& batch, const Cache& cache);
+  SummariseArgs SendQuestions(std::span<const std::int64_t> targets, std::span<const Range> ranges);
+
+  CudaStream stream_;
+  Cublas cublas_;
+  PinnedTurns upload_;
+  PinnedTurns download_;
+  PinnedTurns questions_;
+  CudaStep step_;
+  Scratch dequantised_;
+  Scratch queries_;
+  Scratch partial_;
+  Scratch asked_;
+  Scratch summaries_;
+};
+
+void CudaBackend::Upload(const TensorView& host, const TensorView& device) {
+  LOCKSTEP_CHECK(host.dtype() == device.dtype() && host.elements() == device.elements(), "{} to {}",
+                 host.shape().ToString(), device.shape().ToString());
+  for (std::size_t at = 0; at < host.bytes(); at += kPieceBytes) {
+    const std::size_t bytes = std::min(kPieceBytes, host.bytes() - at);
+    void* staged = upload_.Take(kPieceBytes);
+    std::memcpy(staged, static_cast<const std::byte*>(host.raw()) + at, bytes);
+    Check(cudaMemcpyAsync(static_cast<std::byte*>(device.raw()) + at, staged, bytes,
+                          cudaMemcpyHostToDevice, stream_.get()),
+          "cudaMemcpyAsync");
+    upload_.Enqueued();
+  }
+}
+
+void CudaBackend::Download(const TensorView& device, const TensorView& host) {
+  LOCKSTEP_CHECK(host.dtype() == device.dtype() && host.elements() == device.elements(), "{} to {}",
+                 device.shape().ToString(), host.shape().ToString());
+  for (std::size_t at = 0; at < host.bytes(); at += kPieceBytes) {
+    const std::size_t bytes = std::min(kPieceBytes, host.bytes() - at);
+    void* staged = download_.Take(bytes);
+    Check(cudaMemcpyAsync(staged, static_cast<const std::byte*>(device.raw()) + at, bytes,
+                          cudaMemcpyDeviceToHost, stream_.get()),
+          "cudaMemcpyAsync");
+    stream_.Wait();
+    std::memcpy(static_cast<std::byte*>(host.raw()) + at, staged, bytes);
+  }
+}
+
+void CudaBackend::LayerNorm(const LayerNormArgs& args) {
+  ResidualNorm({.x = args.x.data<float>(),
+                .norms = {{args.weight.data<float>(), args.bias.data<float>(), args.y.raw()}, {}},
+                .y_type = args.y.dtype(),
+                .epsilon = static_cast<float>(args.epsilon),
+                .tokens = args.x.dim(0),
+                .d_model = args.x.dim(1)},
+               stream_.get());
+}
+
+void CudaBackend::Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
+                        const TensorView& y) {
+  cuda::Embed({.ids = step_.Ids(ids),
+               .table = table.raw(),
+               .table_type = table.dtype(),
+               .first_row = rows.begin,
+               .row_count = rows.size(),
+               .y = y.data<float>(),
+               .tokens = static_cast<std::int64_t>(ids.size()),
+               .d_model = table.dim(1)},
+              stream_.get());
+}
+
+void CudaBackend::AddResidual(const TensorView& x, const TensorView& delta,
+                              const TensorView& bias_a, const TensorView& bias_b) {
+  ResidualNorm({.x = x.data<float>(),
+                .delta = delta.raw(),
+                .delta_type = delta.dtype(),
+                .bias_a = Floats(bias_a),
+                .bias_b = Floats(bias_b),
+                .norms = {},
+                .tokens = x.dim(0),
+                .d_model = x.dim(1)},
+               stream_.get());
+}
+
+void CudaBackend::SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
+                             const TensorView& y) {
+  cuda::SelectRows({.x = x.data<float>(),
+                    .rows = step_.LogitRows(rows),
+                    .y = y.data<float>(),
+                    .count = static_cast<std::int64_t>(rows.size()),
+                    .width = x.dim(1)},
+                   stream_.get());
+}
+
+void CudaBackend::Attention(const AttentionArgs& args) {
+  if (args.qkv.dim(0) == 0) return;
+  LOCKSTEP_CHECK(args.cache.page_tokens == kPageTokens, "pages of {}", args.cache.page_tokens);
+  const BatchOnDevice& batch = step_.Batch(args.sequences);
+  const Cache cache{.pages = args.cache.pages.raw(),
+                    .format = FormatOf(args.cache.pages.dtype()),
+                    .local_heads = args.cache.local_heads,
+                    .d_head = args.cache.d_head};
+  const void* queries = AppendKeys(args, batch, cache);
+  PrefillAttention({.q = queries,
+                    .type = args.qkv.dtype(),
+                    .tiles = batch.tiles,
+                    .tile_count = batch.tile_count,
+                    .page_tables = batch.rows.page_tables,
+                    .page_table_stride = batch.rows.page_table_stride,
+                    .cache = cache,
+                    .y = args.y.raw()},
+                   stream_.get());
+  if (batch.single_count == 0) return;
+  const std::int64_t partial =
+      DecodePartialElements(cache, batch.single_count, batch.max_positions);
+  DecodeAttention({.q = queries,
+                   .type = args.qkv.dtype(),
+                   .row_index = batch.single_rows,
+                   .row_count = batch.single_count,
+                   .rows = batch.rows,
+                   .cache = cache,
+                   .max_positions = batch.max_positions,
+                   .partial = static_cast<float*>(
+                       partial_.Get(static_cast<std::size_t>(partial) * sizeof(float), stream_)),
+                   .y = args.y.raw()},
+                  stream_.get());
+}
+
+// Returns the rotated queries.
+void* CudaBackend::AppendKeys(const AttentionArgs& args, const BatchOnDevice& batch,
+                              const Cache& cache) {
+  const std::int64_t tokens = args.qkv.dim(0);
+  const std::int64_t width = cache.local_heads * HeadWidth(cache.d_head);
+  void* queries =
+      queries_.Get(static_cast<std::size_t>(tokens * width) * SizeOf(args.qkv.dtype()), stream_);
+  RotaryAppend({.qkv = args.qkv.raw(),
+                .type = args.qkv.dtype(),
+                .layout = args.layout,
+                .rotary = args.rotary.kind,
+                .rotary_dims = args.rotary.dims,
+                .cos = args.rotary.cos.data<float>(),
+                .sin = args.rotary.sin.data<float>(),
+                .rows = batch.rows,
+                .cache = cache,
+                .q = queries,
+                .tokens = tokens},
+               stream_.get());
+  return queries;
+}
+
+// Targets and ranges on the device, as the kernel takes them.
+SummariseArgs CudaBackend::SendQuestions(std::span<const std::int64_t> targets,
+                                         std::span<const Range> ranges) {
+  std::vector<std::int32_t> words;
+  for (const Range& range : ranges) {
+    words.push_back(static_cast<std::int32_t>(range.begin));
+    words.push_back(static_cast<std::int32_t>(range.end));
+  }
+  for (const std::int64_t target : targets)
+    words.push_back(static_cast<std::int32_t>(std::clamp<std::int64_t>(target, -1, INT32_MAX)));
+  const std::size_t bytes = words.size() * sizeof(std::int32_t);
+  auto* base = static_cast<std::int32_t*>(asked_.Get(bytes, stream_));
+  void* staged = questions_.Take(bytes);
+  std::memcpy(staged, words.data(), bytes);
+  Check(cudaMemcpyAsync(base, staged, bytes, cudaMemcpyHostToDevice, stream_.get()),
+        "cudaMemcpyAsync");
+  questions_.Enqueued();
+  return {.targets = base + 2 * ranges.size(),
+          .ranges = reinterpret_cast<const ColumnRange*>(base),
+          .range_count = static_cast<std::int64_t>(ranges.size())};
+}
+
+std::vector<RowStatistics> CudaBackend::Statistics(const TensorView& logits,
+                                                   std::span<const std::int64_t> targets,
+                                                   std::span<const Range> ranges) {
+  static_assert(sizeof(RowStatistics) == sizeof(RowSummary));
+  std::vector<RowStatistics> all(targets.size() * ranges.size());
+  if (all.empty()) return all;
+  const std::size_t bytes = all.size() * sizeof(RowSummary);
+  SummariseArgs args = SendQuestions(targets, ranges);
+  args.logits = logits.data<float>();
+  args.rows = logits.dim(0);
+  args.columns = logits.dim(1);
+  args.y = static_cast<RowSummary*>(summaries_.Get(bytes, stream_));
+  Summarise(args, stream_.get());
+  void* staged = download_.Take(bytes);
+  Check(cudaMemcpyAsync(staged, args.y, bytes, cudaMemcpyDeviceToHost, stream_.get()),
+        "cudaMemcpyAsync");
+  stream_.Wait();
+  std::memcpy(all.data(), staged, bytes);
+  return all;
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> MakeBackend(int device) { return std::make_unique<CudaBackend>(device); }
+
+}  // namespace lockstep::cuda

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cublas_v2.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "layers/kernels/backend.h"
+#include "layers/kernels/cuda/cuda_stream.h"
+
+namespace lockstep::cuda {
+
+// cuBLAS on a stream, with a workspace of its own: what cuBLAS would allocate by itself could not
+// be captured into a graph.
+class Cublas {
+ public:
+  explicit Cublas(CudaStream& stream);
+  ~Cublas();
+  Cublas(const Cublas&) = delete;
+  Cublas& operator=(const Cublas&) = delete;
+
+  cublasHandle_t handle() const { return handle_; }
+
+ private:
+  cublasHandle_t handle_ = nullptr;
+  Tensor workspace_;
+};
+
+// What a product needs of its backend.
+struct LinearContext {
+  CudaStream& stream;
+  Cublas& cublas;
+  Scratch& dequantised;
+};
+
+// Weights of bf16, multiplied by cuBLAS; or of 8 bits with a scale for each output and group of
+// inputs, multiplied by a kernel of our own where rows are few, else widened first. Inputs are bf16
+// in both, sums fp32.
+class CudaLinear final : public LinearWeight {
+ public:
+  // Sends the weight to the device: `stage` copies host bytes to memory of the device.
+  using Stage = std::function<void(const TensorView& host, const TensorView& device)>;
+  CudaLinear(const LinearSource& source, const Stage& stage);
+
+  std::int64_t outputs() const override { return outputs_; }
+  std::int64_t inputs() const override { return parts_.front().inputs; }
+  DType activation_dtype() const override { return kActivations; }
+
+  void Run(const LinearArgs& args, const LinearContext& context) const;
+
+  static constexpr DType kActivations = DType::kBF16;
+
+ private:
+  struct Part {
+    std::int64_t inputs = 0;
+    Tensor values;  // [outputs, inputs] bf16, or of 8 bits, four in an int32
+    Tensor scales;  // [outputs, groups] fp32; empty: bf16
+  };
+  enum class Sum { kBegin, kGoOn };
+
+  Part MakePart(const LinearPart& source, WeightFormat format, const Stage& stage) const;
+  void Multiply(const Part& part, const TensorView& x, const TensorView& y, Sum sum,
+                const LinearContext& context) const;
+
+  std::int64_t outputs_;
+  std::vector<Part> parts_;
+  Tensor bias_;  // [outputs] fp32, or empty
+};
+
+}  // namespace lockstep::cuda

@@ -1,0 +1,135 @@
+#include "layers/kernels/cuda/cuda_step.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "layers/kernels/cuda/cuda_check.h"
+
+namespace lockstep::cuda {
+
+namespace {
+
+static_assert(sizeof(PrefillTile) == 4 * sizeof(std::int32_t));
+
+// Arrays of int32 behind each other, each beginning on 16 bytes. Add() returns where.
+class Packer {
+ public:
+  std::size_t Add(std::span<const std::int32_t> values) {
+    const std::size_t at = words_.size();
+    words_.insert(words_.end(), values.begin(), values.end());
+    words_.resize((words_.size() + 3) / 4 * 4);
+    return at;
+  }
+  const std::vector<std::int32_t>& words() const { return words_; }
+
+ private:
+  std::vector<std::int32_t> words_;
+};
+
+template <typename T>
+bool Same(std::span<const T> a, std::span<const T> b) {
+  return a.data() == b.data() && a.size() == b.size();
+}
+
+struct Rows {
+  std::vector<std::int32_t> sequence_of;
+  std::vector<std::int32_t> position_of;
+  std::vector<std::int32_t> page_tables;
+  std::vector<std::int32_t> tiles;  // PrefillTile
+  std::vector<std::int32_t> single_rows;
+  std::int64_t stride = 0;
+  std::int64_t max_positions = 0;
+};
+
+std::int32_t Narrow(std::int64_t value) {
+  LOCKSTEP_CHECK(value >= INT32_MIN && value <= INT32_MAX, "{}", value);
+  return static_cast<std::int32_t>(value);
+}
+
+void AddTiles(std::int32_t index, const SequenceRows& sequence, Rows& rows) {
+  for (std::int64_t at = 0; at < sequence.token_count; at += kTileRows) {
+    const std::int64_t count = std::min<std::int64_t>(kTileRows, sequence.token_count - at);
+    for (const std::int64_t value :
+         {std::int64_t{index}, sequence.first_row + at, count, sequence.start + at})
+      rows.tiles.push_back(Narrow(value));
+  }
+}
+
+void AddSequence(std::int32_t index, const SequenceRows& sequence, Rows& rows) {
+  for (std::int64_t i = 0; i < sequence.token_count; ++i) {
+    const auto row = static_cast<std::size_t>(sequence.first_row + i);
+    if (row >= rows.sequence_of.size()) {
+      rows.sequence_of.resize(row + 1, -1);
+      rows.position_of.resize(row + 1, 0);
+    }
+    rows.sequence_of[row] = index;
+    rows.position_of[row] = Narrow(sequence.start + i);
+  }
+  std::copy(sequence.page_table.begin(), sequence.page_table.end(),
+            rows.page_tables.begin() + index * rows.stride);
+  if (sequence.token_count > 1) return AddTiles(index, sequence, rows);
+  if (sequence.token_count == 0) return;
+  rows.single_rows.push_back(Narrow(sequence.first_row));
+  rows.max_positions = std::max(rows.max_positions, sequence.start + 1);
+}
+
+Rows RowsOf(std::span<const SequenceRows> sequences) {
+  Rows rows;
+  for (const SequenceRows& sequence : sequences)
+    rows.stride = std::max(rows.stride, static_cast<std::int64_t>(sequence.page_table.size()));
+  rows.page_tables.resize(sequences.size() * static_cast<std::size_t>(rows.stride), -1);
+  for (std::size_t i = 0; i < sequences.size(); ++i)
+    AddSequence(static_cast<std::int32_t>(i), sequences[i], rows);
+  return rows;
+}
+
+}  // namespace
+
+void CudaStep::Send(const StepInputs& inputs) {
+  sent_ = inputs;
+  Packer packer;
+  const Rows rows = RowsOf(inputs.sequences);
+  std::vector<std::int32_t> logit_rows;
+  for (const std::int64_t row : inputs.logit_rows) logit_rows.push_back(Narrow(row));
+  const std::size_t places[] = {packer.Add(inputs.ids),       packer.Add(logit_rows),
+                                packer.Add(rows.sequence_of), packer.Add(rows.position_of),
+                                packer.Add(rows.page_tables), packer.Add(rows.tiles),
+                                packer.Add(rows.single_rows)};
+  const std::size_t bytes = packer.words().size() * sizeof(std::int32_t);
+  auto* base = static_cast<std::int32_t*>(memory_.Get(bytes, stream_));
+  ids_ = base + places[0];
+  logit_rows_ = base + places[1];
+  batch_ = {.rows = {.sequence_of = base + places[2],
+                     .position_of = base + places[3],
+                     .page_tables = base + places[4],
+                     .page_table_stride = rows.stride},
+            .tiles = reinterpret_cast<const PrefillTile*>(base + places[5]),
+            .tile_count = static_cast<std::int64_t>(rows.tiles.size() / 4),
+            .single_rows = base + places[6],
+            .single_count = static_cast<std::int64_t>(rows.single_rows.size()),
+            .max_positions = rows.max_positions};
+  if (bytes == 0) return;
+  void* staged = staging_.Take(bytes);
+  std::memcpy(staged, packer.words().data(), bytes);
+  Check(cudaMemcpyAsync(base, staged, bytes, cudaMemcpyHostToDevice, stream_.get()),
+        "cudaMemcpyAsync");
+  staging_.Enqueued();
+}
+
+const std::int32_t* CudaStep::Ids(std::span<const std::int32_t> ids) {
+  if (!Same(ids, sent_.ids)) Send({.ids = ids, .sequences = {}, .logit_rows = {}});
+  return ids_;
+}
+
+const std::int32_t* CudaStep::LogitRows(std::span<const std::int64_t> rows) {
+  if (!Same(rows, sent_.logit_rows)) Send({.ids = {}, .sequences = {}, .logit_rows = rows});
+  return logit_rows_;
+}
+
+const BatchOnDevice& CudaStep::Batch(std::span<const SequenceRows> sequences) {
+  if (!Same(sequences, sent_.sequences))
+    Send({.ids = {}, .sequences = sequences, .logit_rows = {}});
+  return batch_;
+}
+
+}  // namespace lockstep::cuda

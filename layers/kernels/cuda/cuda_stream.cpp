@@ -1,0 +1,93 @@
+#include "layers/kernels/cuda/cuda_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "comm/patience.h"
+#include "layers/kernels/cuda/cuda_check.h"
+
+namespace lockstep::cuda {
+namespace {
+
+std::shared_ptr<void> DeviceMemory(std::size_t bytes) {
+  void* memory = nullptr;
+  CheckMemory(cudaMalloc(&memory, std::max<std::size_t>(bytes, 1)), "cudaMalloc", bytes);
+  return {memory, [](void* pointer) { static_cast<void>(cudaFree(pointer)); }};
+}
+
+}  // namespace
+
+CudaStream::CudaStream(int device) : device_(device) {
+  Check(cudaSetDevice(device), "cudaSetDevice");
+  Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+}
+
+CudaStream::~CudaStream() { static_cast<void>(cudaStreamDestroy(stream_)); }
+
+template <typename Query>
+void CudaStream::Poll(const Query& query, const char* call) {
+  Patience patience(0, Patience::Cores::kEnough);
+  for (;;) {
+    const cudaError_t state = query();
+    if (state == cudaSuccess) return;
+    // A peer that is gone is the likelier cause, and the better message.
+    if (watch_) watch_(patience.waited_seconds());
+    if (state != cudaErrorNotReady) Check(state, call);
+    patience.Pause();
+  }
+}
+
+void CudaStream::Wait() {
+  Poll([this] { return cudaStreamQuery(stream_); }, "cudaStreamQuery");
+}
+
+void CudaStream::WaitFor(cudaEvent_t event) {
+  Poll([event] { return cudaEventQuery(event); }, "cudaEventQuery");
+}
+
+Tensor DeviceTensor(DType dtype, Shape shape) {
+  const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * SizeOf(dtype);
+  return {DeviceMemory(bytes), dtype, shape};
+}
+
+void* Scratch::Get(std::size_t bytes, CudaStream& stream) {
+  if (bytes > bytes_) {
+    stream.Wait();  // the old memory may be in use
+    memory_.reset();
+    memory_ = DeviceMemory(bytes);
+    bytes_ = bytes;
+  }
+  return memory_.get();
+}
+
+PinnedTurns::~PinnedTurns() {
+  for (const Turn& turn : turns_) {
+    if (turn.done != nullptr) static_cast<void>(cudaEventDestroy(turn.done));
+    if (turn.memory != nullptr) static_cast<void>(cudaFreeHost(turn.memory));
+  }
+}
+
+void* PinnedTurns::Take(std::size_t bytes) {
+  current_ = 1 - current_;
+  Turn& turn = turns_[current_];
+  if (turn.done == nullptr)
+    Check(cudaEventCreateWithFlags(&turn.done, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  if (turn.in_use) stream_.WaitFor(turn.done);
+  turn.in_use = false;
+  if (bytes > turn.bytes) {
+    if (turn.memory != nullptr) Check(cudaFreeHost(turn.memory), "cudaFreeHost");
+    turn.memory = nullptr;
+    turn.bytes = 0;
+    CheckMemory(cudaMallocHost(&turn.memory, bytes), "cudaMallocHost", bytes);
+    turn.bytes = bytes;
+  }
+  return turn.memory;
+}
+
+void PinnedTurns::Enqueued() {
+  Turn& turn = turns_[current_];
+  Check(cudaEventRecord(turn.done, stream_.get()), "cudaEventRecord");
+  turn.in_use = true;
+}
+
+}  // namespace lockstep::cuda

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include "layers/kernels/backend.h"
+
+namespace lockstep::cuda {
+
+// The queue of a rank's work on its device. Waiting is polling, so that a collective that will not
+// be completed because a peer is gone ends the wait and not the other way round.
+class CudaStream {
+ public:
+  explicit CudaStream(int device);
+  ~CudaStream();
+  CudaStream(const CudaStream&) = delete;
+  CudaStream& operator=(const CudaStream&) = delete;
+
+  cudaStream_t get() const { return stream_; }
+  int device() const { return device_; }
+
+  // Called while a wait lasts, and after a failure; see Backend::set_watch().
+  void set_watch(Backend::Watch watch) { watch_ = std::move(watch); }
+
+  // Until all work so far is done. Throws what the watch throws, or Error(kEnvironment).
+  void Wait();
+  // Until this event has happened, whose record was enqueued here.
+  void WaitFor(cudaEvent_t event);
+
+ private:
+  template <typename Query>
+  void Poll(const Query& query, const char* call);
+
+  int device_;
+  cudaStream_t stream_ = nullptr;
+  Backend::Watch watch_;
+};
+
+// Memory of the current device, uninitialised. Freeing it waits for the device.
+Tensor DeviceTensor(DType dtype, Shape shape);
+
+// Scratch memory of the device that grows to the largest size that was asked for.
+class Scratch {
+ public:
+  // Valid until the next call of the same object.
+  void* Get(std::size_t bytes, CudaStream& stream);
+
+ private:
+  std::shared_ptr<void> memory_;
+  std::size_t bytes_ = 0;
+};
+
+// Page-locked host memory that takes turns: what the device has not read yet is not overwritten.
+class PinnedTurns {
+ public:
+  explicit PinnedTurns(CudaStream& stream) : stream_(stream) {}
+  ~PinnedTurns();
+  PinnedTurns(const PinnedTurns&) = delete;
+  PinnedTurns& operator=(const PinnedTurns&) = delete;
+
+  // At least so many bytes to write to, or to have written by the device. Waits where the turn
+  // before last is still in use.
+  void* Take(std::size_t bytes);
+  // What was enqueued so far is all that uses the memory of the last Take().
+  void Enqueued();
+
+ private:
+  struct Turn {
+    void* memory = nullptr;
+    std::size_t bytes = 0;
+    cudaEvent_t done = nullptr;
+    bool in_use = false;
+  };
+
+  CudaStream& stream_;
+  Turn turns_[2];
+  int current_ = 0;
+};
+
+}  // namespace lockstep::cuda

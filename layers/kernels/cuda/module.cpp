@@ -1,0 +1,54 @@
+// What the program finds in this library (layers/kernels/device_module.h).
+#include "layers/kernels/device_module.h"
+
+#include "layers/kernels/cuda/cuda_backend.h"
+#include "layers/kernels/cuda/cuda_check.h"
+#include "layers/kernels/cuda/module_communicator.h"
+
+namespace lockstep::cuda {
+namespace {
+
+class CudaDeviceModule final : public DeviceModule {
+ public:
+  void set_host(const ModuleHost& host) override { host_ = host; }
+
+  int DeviceCount() override {
+    int count = 0;
+    const cudaError_t code = cudaGetDeviceCount(&count);
+    Check(code == cudaSuccess && count == 0 ? cudaErrorNoDevice : code, "cudaGetDeviceCount");
+    return count;
+  }
+
+  DeviceInfo Describe(int device) override {
+    cudaDeviceProp properties{};
+    Check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+    DeviceInfo info{.name = properties.name};
+    Check(cudaSetDevice(device), "cudaSetDevice");
+    Check(cudaMemGetInfo(&info.free_bytes, &info.total_bytes), "cudaMemGetInfo");
+    return info;
+  }
+
+  std::unique_ptr<Backend> MakeBackend(int device) override { return cuda::MakeBackend(device); }
+
+  std::unique_ptr<Communicator> MakeCommunicator(Communicator& world, Backend& backend) override {
+    return cuda::MakeCommunicator(world, backend, host_);
+  }
+
+ private:
+  ModuleHost host_;
+};
+
+}  // namespace
+}  // namespace lockstep::cuda
+
+extern "C" {
+
+[[gnu::visibility("default")]] const char* LockstepModuleVersion() {
+  return lockstep::kModuleVersion;
+}
+
+[[gnu::visibility("default")]] lockstep::DeviceModule* LockstepModule() {
+  static lockstep::cuda::CudaDeviceModule module;
+  return &module;
+}
+}

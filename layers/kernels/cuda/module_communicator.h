@@ -1,0 +1,14 @@
+#pragma once
+
+#include <memory>
+
+#include "comm/communicator.h"
+#include "layers/kernels/device_module.h"
+
+namespace lockstep::cuda {
+
+// DeviceModule::MakeCommunicator(): nothing to add up for one rank, NCCL for several.
+std::unique_ptr<Communicator> MakeCommunicator(Communicator& world, Backend& backend,
+                                               const ModuleHost& host);
+
+}  // namespace lockstep::cuda

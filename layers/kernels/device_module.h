@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "comm/communicator.h"
+#include "layers/kernels/backend.h"
+
+namespace lockstep {
+
+// A device of this host, as its module sees it.
+struct DeviceInfo {
+  std::string name;  // "NVIDIA H100 80GB HBM3"
+  std::size_t free_bytes = 0;
+  std::size_t total_bytes = 0;
+};
+
+// What a module lends from the program that has opened it.
+struct ModuleHost {
+  std::string (*current_activity)() = nullptr;  // core/activity.h: a module has its own copy
+};
+
+// The part of the program that knows one kind of device. It lies in a library of its own that is
+// opened when it is asked for, so that one program runs with and without the libraries of that
+// device. Everything it makes must be gone before it is.
+class DeviceModule {
+ public:
+  virtual ~DeviceModule() = default;
+
+  virtual void set_host(const ModuleHost& host) = 0;
+
+  // At least one. Throws EnvironmentError saying why there is none.
+  virtual int DeviceCount() = 0;
+  virtual DeviceInfo Describe(int device) = 0;
+
+  // Computes on that device, from the thread that makes it.
+  virtual std::unique_ptr<Backend> MakeBackend(int device) = 0;
+
+  // The ranks of `world`, each with a backend of this module: sums are made by the devices, in the
+  // order of the backend's stream, everything else goes through the world. Both outlive it.
+  // Collective. Throws EnvironmentError, on every rank, when the module cannot do that.
+  virtual std::unique_ptr<Communicator> MakeCommunicator(Communicator& world, Backend& backend) = 0;
+};
+
+// What a module exports. kModuleVersion changes with every change of the interfaces in this file,
+// backend.h, communicator.h or tensor.h; a module of another version is refused.
+constexpr const char* kModuleVersion = "lockstep 0.1.0 module 1";
+constexpr const char* kModuleVersionSymbol = "LockstepModuleVersion";  // const char* ()
+constexpr const char* kModuleSymbol = "LockstepModule";                // DeviceModule* ()
+
+// The CUDA module: from $LOCKSTEP_CUDA_MODULE where that is set, else liblockstep_cuda.so beside
+// the program or in ../lib from there. Opened once; stays until the process ends. Throws
+// EnvironmentError saying where it was looked for and what was wrong.
+DeviceModule& CudaModule();
+
+}  // namespace lockstep
