@@ -20,6 +20,7 @@ constexpr ErrorText kErrors[] = {
     ERROR_TEXT(cudaErrorInvalidPitchValue, "invalid pitch argument"),
     ERROR_TEXT(cudaErrorInsufficientDriver,
                "CUDA driver version is insufficient for CUDA runtime version"),
+    ERROR_TEXT(cudaErrorDeviceUninitialized, "invalid device context"),
     ERROR_TEXT(cudaErrorNoDevice, "no CUDA-capable device is detected"),
     ERROR_TEXT(cudaErrorInvalidDevice, "invalid device ordinal"),
     ERROR_TEXT(cudaErrorInvalidResourceHandle, "invalid resource handle"),
