@@ -51,7 +51,7 @@ struct ResidualNormArgs {
   const float* bias_a = nullptr;  // [d_model], may be null, as may bias_b
   const float* bias_b = nullptr;
   const std::int32_t* rows = nullptr;  // [tokens] or null
-  Norm norms[2];
+  Norm norms[2] = {};
   DType y_type = DType::kBF16;  // fp32, bf16, fp16
   float epsilon = 1e-5f;
   std::int64_t tokens = 0;
@@ -141,8 +141,8 @@ struct RotaryAppendArgs {
   std::int64_t rotary_dims = 0;  // even
   const float* cos = nullptr;    // [context, rotary_dims / 2], as is sin
   const float* sin = nullptr;
-  BatchRows rows;
-  Cache cache;
+  BatchRows rows = {};
+  Cache cache = {};
   void* q = nullptr;  // [tokens, local_heads, HeadWidth(d_head)] of T
   std::int64_t tokens = 0;
 };
@@ -166,7 +166,7 @@ struct PrefillAttentionArgs {
   std::int64_t tile_count = 0;
   const std::int32_t* page_tables = nullptr;  // [sequences, page_table_stride]
   std::int64_t page_table_stride = 0;
-  Cache cache;
+  Cache cache = {};
   void* y = nullptr;  // [tokens, local_heads * d_head] of T
 };
 void PrefillAttention(const PrefillAttentionArgs& args, cudaStream_t stream);
@@ -177,8 +177,8 @@ struct DecodeAttentionArgs {
   DType type = DType::kBF16;
   const std::int32_t* row_index = nullptr;  // [row_count] or null; -1: no row
   std::int64_t row_count = 0;
-  BatchRows rows;
-  Cache cache;
+  BatchRows rows = {};
+  Cache cache = {};
   // The largest position of any row, now or in a replay, is less than this. Blocks of splits that a
   // row does not have end at once.
   std::int64_t max_positions = 0;
@@ -203,7 +203,7 @@ struct Int8Weight {
 
 // As T, [outputs, inputs]: for products of many rows, which then are cuBLAS's.
 struct DequantiseArgs {
-  Int8Weight weight;
+  Int8Weight weight = {};
   void* y = nullptr;  // [outputs, inputs] of y_type
   DType y_type = DType::kBF16;
 };
@@ -216,7 +216,7 @@ inline constexpr std::int64_t kInt8Rows = 8;
 struct Int8ProductArgs {
   const void* x = nullptr;  // [rows, inputs] of x_type
   DType x_type = DType::kBF16;
-  Int8Weight weight;
+  Int8Weight weight = {};
   const float* bias = nullptr;  // [outputs] or null
   Gelu gelu = Gelu::kNone;
   StoreMode store = StoreMode::kReplace;
@@ -305,7 +305,7 @@ struct PeerReduceArgs {
   std::int64_t staging_elements = 0;
   int rank = 0;
   int rank_count = 1;  // at most kMaxPeers
-  PeerMemory peers[kMaxPeers];
+  PeerMemory peers[kMaxPeers] = {};
 };
 void PeerReduce(const PeerReduceArgs& args, PeerShots shots, PeerPhase phase, cudaStream_t stream);
 

@@ -79,7 +79,7 @@ __global__ void __launch_bounds__(kThreads) ResidualNormKernel(ResidualNormArgs 
   const auto column = [](int chunk) {
     return (static_cast<std::int64_t>(chunk) * kThreads + threadIdx.x) * kChunk;
   };
-  float x[kChunks][kChunk];
+  float x[kChunks][kChunk] = {};
   float sum = 0.0f;
 #pragma unroll
   for (int chunk = 0; chunk < kChunks; ++chunk) {

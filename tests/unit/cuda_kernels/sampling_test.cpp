@@ -1,0 +1,127 @@
+// What sampling and scoring take from rows of logits.
+#include <cstddef>
+
+#include "kernel_fixture.h"
+#include "layers/kernels/backend.h"
+
+namespace lockstep::cuda {
+namespace {
+
+// The backend copies them as they are.
+static_assert(sizeof(RowSummary) == sizeof(RowStatistics));
+static_assert(offsetof(RowSummary, max) == offsetof(RowStatistics, max));
+static_assert(offsetof(RowSummary, argmax) == offsetof(RowStatistics, argmax));
+static_assert(offsetof(RowSummary, target) == offsetof(RowStatistics, target));
+static_assert(offsetof(RowSummary, sum_exp) == offsetof(RowStatistics, sum_exp));
+
+class SamplingKernels : public KernelTest {};
+
+TEST_P(SamplingKernels, SummariesMatchTheReference) {
+  const auto reference = MakeBackend(BackendKind::kReference, 1);
+  for (const std::int64_t rows : {0, 1, 3}) {
+    constexpr std::int64_t kColumns = 1061;
+    const std::vector<ColumnRange> ranges{{0, 500}, {500, 501}, {501, 501}, {501, kColumns}};
+    // Rounded, so that the largest logit occurs more than once; and zeros of both signs.
+    Floats logits = random_.Values(rows * kColumns, 8.0f);
+    for (float& logit : logits) logit = std::round(logit * 4.0f) / 4.0f;
+    std::vector<std::int32_t> targets;
+    for (std::int64_t row = 0; row < rows; ++row)
+      targets.push_back(static_cast<std::int32_t>(random_.Int(-1, kColumns - 1)));
+    const Device<float> device_logits(logits);
+    const Device<std::int32_t> device_targets(targets);
+    const Device<ColumnRange> device_ranges(ranges);
+    const Device<RowSummary> y(static_cast<std::size_t>(rows) * ranges.size());
+    Summarise({.logits = device_logits.data(),
+               .targets = device_targets.data(),
+               .ranges = device_ranges.data(),
+               .range_count = static_cast<std::int64_t>(ranges.size()),
+               .rows = rows,
+               .columns = kColumns,
+               .y = y.data()},
+              stream_);
+    const std::vector<Range> host_ranges{{0, 500}, {500, 501}, {501, 501}, {501, kColumns}};
+    const auto expected = reference->Statistics(
+        {logits.data(), DType::kF32, {rows, kColumns}},
+        std::vector<std::int64_t>(targets.begin(), targets.end()), host_ranges);
+    const auto found = y.Values();
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ(found[i].max, expected[i].max);
+      EXPECT_EQ(found[i].argmax, expected[i].argmax);
+      EXPECT_EQ(found[i].target, expected[i].target);
+      EXPECT_NEAR(found[i].sum_exp, expected[i].sum_exp, 1e-5 * expected[i].sum_exp);
+    }
+  }
+}
+
+TEST_P(SamplingKernels, ZerosOfBothSignsAreEqual) {
+  const std::vector<float> logits{-1.0f, -0.0f, 0.0f, -0.0f};
+  const Device<float> device_logits(logits);
+  const Device<TokenLogit> y(3);
+  Candidates({.logits = device_logits.data(),
+              .rows = 1,
+              .columns = 4,
+              .limit = 4,
+              .count = 3,
+              .y = y.data()},
+             stream_);
+  const auto found = y.Values();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(found[static_cast<std::size_t>(i)].column, i + 1);
+}
+
+std::vector<TokenLogit> Sorted(const float* row, std::int64_t limit, std::int64_t count) {
+  std::vector<TokenLogit> all;
+  for (std::int32_t column = 0; column < limit; ++column) all.push_back({column, row[column]});
+  std::stable_sort(all.begin(), all.end(),
+                   [](const TokenLogit& a, const TokenLogit& b) { return a.logit > b.logit; });
+  all.resize(static_cast<std::size_t>(count), {-1, -INFINITY});
+  return all;
+}
+
+struct CandidateCase {
+  std::int64_t rows;
+  std::int64_t columns;
+  std::int64_t limit;
+  std::int64_t count;
+  float step;  // logits are rounded to multiples of it: equals
+};
+
+TEST_P(SamplingKernels, CandidatesAreTheLargestInOrder) {
+  for (const CandidateCase& c :
+       {CandidateCase{2, 1061, 1050, 50, 0.001f}, CandidateCase{3, 700, 700, 1, 0.5f},
+        CandidateCase{1, 3000, 2999, 40, 0.5f}, CandidateCase{1, 2100, 2100, 1000, 1.0f},
+        CandidateCase{2, 30, 20, 64, 0.25f}, CandidateCase{1, 10, 0, 5, 1.0f},
+        CandidateCase{1, 600, 600, 7, 1000.0f}, CandidateCase{0, 600, 600, 7, 1.0f}}) {
+    Floats logits = random_.Values(c.rows * c.columns, 12.0f);
+    for (float& logit : logits) logit = std::round(logit / c.step) * c.step;
+    const Device<float> device_logits(logits);
+    const Device<TokenLogit> y(static_cast<std::size_t>(c.rows * c.count));
+    Candidates({.logits = device_logits.data(),
+                .rows = c.rows,
+                .columns = c.columns,
+                .limit = c.limit,
+                .count = c.count,
+                .y = y.data()},
+               stream_);
+    const auto found = y.Values();
+    for (std::int64_t row = 0; row < c.rows; ++row) {
+      const auto expected = Sorted(logits.data() + row * c.columns, c.limit, c.count);
+      for (std::int64_t i = 0; i < c.count; ++i) {
+        const TokenLogit& one = found[static_cast<std::size_t>(row * c.count + i)];
+        ASSERT_EQ(one.column, expected[static_cast<std::size_t>(i)].column) << i;
+        ASSERT_EQ(one.logit, expected[static_cast<std::size_t>(i)].logit) << i;
+      }
+    }
+  }
+}
+
+TEST_P(SamplingKernels, CandidatesRefuseMoreThanTheyCanSort) {
+  EXPECT_THROW(Candidates({.rows = 1, .columns = 9, .limit = 9, .count = 1025}, stream_), Error);
+  EXPECT_THROW(Candidates({.rows = 1, .columns = 9, .limit = 9, .count = 0}, stream_), Error);
+  EXPECT_THROW(Candidates({.rows = 1, .columns = 9, .limit = 10, .count = 1}, stream_), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(Emulated, SamplingKernels, KernelCases(), KernelCaseName);
+
+}  // namespace
+}  // namespace lockstep::cuda
