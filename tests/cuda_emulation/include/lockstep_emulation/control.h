@@ -40,7 +40,8 @@ void ResetFaults();
 struct Statistics {
   std::uint64_t launches = 0, blocks = 0, threads = 0, switches = 0;
   std::uint64_t barriers = 0, warp_operations = 0;
-  std::uint64_t copies = 0, gemms = 0, collectives = 0, graph_launches = 0;
+  std::uint64_t copies = 0, gemms = 0, graph_launches = 0;
+  std::uint64_t collectives = 0, all_reduces = 0;  // completed; the first counts every kind
 };
 // Counts since the start; a test may set them to {}.
 Statistics& statistics();
