@@ -8,10 +8,9 @@ namespace {
 // Panels worked on together: their weights of one chunk stay in the second-level cache while all
 // rows pass.
 constexpr std::int64_t kGroupPanels = 16;
-// Tiles of the inner dimension between two visits to memory with the sums: those of two blocks of
-// rows stay in the first-level cache while the group's panels pass. A multiple of every
-// quantisation block.
-constexpr std::int64_t kChunkTiles = 16;
+// Tiles of the inner dimension between two visits to memory with the sums, while the weights of the
+// group stay in the second-level cache. A multiple of every quantisation block.
+constexpr std::int64_t kChunkTiles = 32;
 
 // Room for the sums of one group, one for each level of the summation tree and thread.
 float* SumsOfThisThread(std::size_t count) {
