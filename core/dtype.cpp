@@ -18,7 +18,8 @@ void ConvertFrom(const void* source, DType to, void* destination, std::size_t co
     case DType::kF32: return ConvertTyped<From, float>(source, destination, count);
     case DType::kF16: return ConvertTyped<From, Float16>(source, destination, count);
     case DType::kBF16: return ConvertTyped<From, BFloat16>(source, destination, count);
-    case DType::kI32: break;
+    case DType::kI32:
+    case DType::kI8: break;
   }
   LOCKSTEP_CHECK(false, "no conversion to {}", Name(to));
 }
@@ -31,6 +32,7 @@ std::string_view Name(DType dtype) {
     case DType::kF16: return "fp16";
     case DType::kBF16: return "bf16";
     case DType::kI32: return "int32";
+    case DType::kI8: return "int8";
   }
   return "?";
 }
@@ -51,7 +53,8 @@ void ConvertElements(DType from, const void* source, DType to, void* destination
     case DType::kF32: return ConvertFrom<float>(source, to, destination, count);
     case DType::kF16: return ConvertFrom<Float16>(source, to, destination, count);
     case DType::kBF16: return ConvertFrom<BFloat16>(source, to, destination, count);
-    case DType::kI32: break;
+    case DType::kI32:
+    case DType::kI8: break;
   }
   LOCKSTEP_CHECK(false, "no conversion from {}", Name(from));
 }

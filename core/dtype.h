@@ -8,13 +8,18 @@
 
 namespace lockstep {
 
-enum class DType : std::uint8_t { kF32, kF16, kBF16, kI32 };
+enum class DType : std::uint8_t { kF32, kF16, kBF16, kI32, kI8 };
 
 constexpr std::size_t SizeOf(DType dtype) {
-  return dtype == DType::kF32 || dtype == DType::kI32 ? 4 : 2;
+  switch (dtype) {
+    case DType::kF32:
+    case DType::kI32: return 4;
+    case DType::kI8: return 1;
+    default: return 2;
+  }
 }
 
-// "fp32", "fp16", "bf16", "int32": the spelling of flags and messages.
+// "fp32", "fp16", "bf16", "int32", "int8": the spelling of flags and messages.
 std::string_view Name(DType dtype);
 
 // The inverse of Name(). Throws BadInput listing the known names.
@@ -96,7 +101,7 @@ struct DTypeOf<std::int32_t> {
 };
 
 // Converts count elements between floating-point dtypes (through float). The ranges must not
-// overlap. kI32 is not accepted.
+// overlap. Integers are not accepted.
 void ConvertElements(DType from, const void* source, DType to, void* destination,
                      std::size_t count);
 

@@ -4,7 +4,7 @@ namespace lockstep {
 
 KvCache::KvCache(const Options& options, Backend& backend) : options_(options) {
   const Shape shape{options.page_count, 2, options.local_heads * kPageTokens,
-                    backend.CacheWidth(options.d_head)};
+                    backend.CacheWidth(options.d_head, options.dtype)};
   for (std::int64_t layer = 0; layer < options.layer_count; ++layer)
     layers_.push_back(backend.Allocate(options.dtype, shape));
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "layers/kv_cache.h"
 
 namespace lockstep {
 namespace {
@@ -40,8 +41,8 @@ std::vector<RankLine> RankLines(const PlanReport& report) {
                   .count = CountParameters(slices)};
     line.weight_bytes = WeightBytes(line.count, report.dtype);
     // A key and a value of each local head, in each layer.
-    line.cache_bytes_per_token = 2 * spec.layer_count * slices.local_heads() * spec.d_head() *
-                                 static_cast<std::int64_t>(SizeOf(report.cache_dtype));
+    line.cache_bytes_per_token = 2 * spec.layer_count * slices.local_heads() *
+                                 KvCache::BytesPerHead(spec.d_head(), report.cache_dtype);
     lines.push_back(line);
   }
   return lines;

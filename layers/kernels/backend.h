@@ -78,7 +78,7 @@ struct StepInputs {
 };
 
 // Where a layer keeps the keys and values of this rank's heads.
-//   pages: [page_count, 2 (key, value), local_heads * page_tokens, CacheWidth(d_head)]
+//   pages: [page_count, 2 (key, value), local_heads * page_tokens, CacheWidth(d_head, dtype)]
 // What lies where within one head's part of a page is the backend's own affair.
 struct KvPages {
   TensorView pages;
@@ -147,8 +147,9 @@ class Backend {
   // fp32; int8 and int4: inputs are rounded to 8 bits, with one scale per token and group.
   virtual std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) = 0;
 
-  // Elements that the cache keeps for one head's key or value; at least d_head.
-  virtual std::int64_t CacheWidth(std::int64_t d_head) const { return d_head; }
+  // Elements of this dtype that the cache keeps for one head's key or value; at least d_head.
+  // Throws BadInput for a dtype that this backend cannot keep them in.
+  virtual std::int64_t CacheWidth(std::int64_t d_head, DType dtype) const = 0;
 
   virtual void Linear(const LinearArgs& args) = 0;
   virtual void LayerNorm(const LayerNormArgs& args) = 0;

@@ -23,6 +23,7 @@ std::string SafetensorsName(DType dtype) {
     case DType::kF16: return "F16";
     case DType::kBF16: return "BF16";
     case DType::kI32: return "I32";
+    case DType::kI8: return "I8";
   }
   throw std::runtime_error("no such dtype");
 }

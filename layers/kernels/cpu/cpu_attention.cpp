@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "layers/kernels/attention_geometry.h"
-#include "layers/kernels/cpu/cpu_cache.h"
+#include "layers/kernels/cpu/cache_store.h"
 
 namespace lockstep::cpu {
 namespace {
@@ -13,8 +13,6 @@ namespace {
 // Positions of one step of the online softmax, counted from position 0 of the sequence: a row's
 // steps do not depend on the rows beside it.
 constexpr std::int64_t kStepTokens = 128;
-constexpr std::int64_t kMostWidth = 512;
-constexpr std::int64_t kMostPageTokens = 32;
 
 // Neighbouring new tokens of one sequence.
 struct Run {
@@ -64,9 +62,10 @@ struct Scratch {
   alignas(64) float sums[kBlockRows * kMostWidth];              // [panel][row][16]
   float max[kBlockRows];
   float sum[kBlockRows];
-  // New keys and values of one page, as rows.
-  alignas(64) std::uint32_t keys[kMostPageTokens * kMostWidth];
-  alignas(64) std::uint32_t values[kMostPageTokens * kMostWidth];
+  // int8: one page's keys or values as bf16, and the scales of a step's positions.
+  alignas(64) std::byte widened[kMostPageTokens * kMostWidth * 2];
+  alignas(64) float key_scales[kStepTokens];
+  alignas(64) float value_scales[kStepTokens];
 };
 
 Scratch& OwnScratch() {
@@ -81,9 +80,9 @@ class AttentionRun {
         geometry_(args),
         layout_(args.cache),
         kernels_(kernels),
-        wide_(args.cache.pages.dtype() == DType::kF32),
-        multiply_(wide_ ? kernels.product_f32 : kernels.product_bf16),
-        pack_(wide_ ? kernels.pack_f32 : kernels.pack_bf16) {
+        quantised_(args.cache.pages.dtype() == DType::kI8),
+        multiply_(layout_.element_bytes() == 4 ? kernels.product_f32 : kernels.product_bf16),
+        pack_(layout_.element_bytes() == 4 ? kernels.pack_f32 : kernels.pack_bf16) {
     LOCKSTEP_CHECK(layout_.value_panels() * kPanelOutputs <= kMostWidth, "d_head {}",
                    geometry_.d_head);
     LOCKSTEP_CHECK(args.cache.page_tokens <= kMostPageTokens, "pages of {} tokens",
@@ -91,7 +90,7 @@ class AttentionRun {
   }
 
   // Rotates q and k of one head and puts k and v into the cache: tokens of one page.
-  void Append(const Run& run, std::int64_t head, Scratch& scratch) const {
+  void Append(const Run& run, std::int64_t head) const {
     const std::int64_t page = Page(run, run.position(0));
     const std::int64_t slot = run.position(0) % args_.cache.page_tokens;
     std::byte* keys = layout_.Keys(page, head);
@@ -101,21 +100,20 @@ class AttentionRun {
       std::memset(keys, 0, static_cast<std::size_t>(layout_.part_bytes()));
       std::memset(values, 0, static_cast<std::size_t>(layout_.part_bytes()));
     }
-    const std::int64_t width = layout_.key_tiles() * kTileLines;  // words of one row
     for (std::int64_t i = 0; i < run.count; ++i) {
       float* q = Head(run.row(i), head);
-      float* k = q + geometry_.k_offset;
       Rotate(q, args_.rotary, run.position(i));
-      Rotate(k, args_.rotary, run.position(i));
-      PackWords(k, scratch.keys + i * width);
-      PackWords(q + geometry_.v_offset, scratch.values + i * width);
+      Rotate(q + geometry_.k_offset, args_.rotary, run.position(i));
     }
-    StoreKeys({slot, run.count, width}, scratch.keys, keys);
-    if (wide_) {
-      StoreWideValues({slot, run.count, width}, scratch.values, values);
-    } else {
-      StoreHalfValues({slot, run.count, width}, scratch.values, values);
-    }
+    const float* first = Head(run.row(0), head);
+    StoreRows(layout_, kernels_,
+              {.slot = slot,
+               .count = run.count,
+               .k = first + geometry_.k_offset,
+               .v = first + geometry_.v_offset,
+               .stride = geometry_.qkv_stride,
+               .d_head = geometry_.d_head},
+              page, head);
   }
 
   void Attend(const Run& run, std::int64_t head, Scratch& scratch) const {
@@ -138,67 +136,6 @@ class AttentionRun {
     return run.sequence->page_table[static_cast<std::size_t>(position / args_.cache.page_tokens)];
   }
 
-  // Rows of 4-byte words, each one fp32 or two bf16, for neighbouring slots of a page.
-  struct Words {
-    std::int64_t slot;
-    std::int64_t count;
-    std::int64_t width;
-  };
-
-  void PackWords(const float* x, std::uint32_t* words) const {
-    const std::int64_t width = layout_.key_tiles() * kTileLines;
-    std::fill(words + geometry_.d_head / (wide_ ? 1 : 2), words + width, 0u);
-    pack_({.x = x,
-           .count = geometry_.d_head,
-           .out = reinterpret_cast<std::byte*>(words),
-           .stride = kLineBytes});
-  }
-
-  static void StoreWord(std::uint32_t word, std::byte* to) { std::memcpy(to, &word, sizeof(word)); }
-
-  // One word of a row is one lane of a line of keys.
-  void StoreKeys(const Words& words, const std::uint32_t* rows, std::byte* keys) const {
-    for (std::int64_t i = 0; i < words.count; ++i) {
-      const std::int64_t slot = words.slot + i;
-      std::byte* lane =
-          keys + slot / kPanelOutputs * layout_.key_tiles() * kTileBytes + slot % kPanelOutputs * 4;
-      const std::uint32_t* row = rows + i * words.width;
-      for (std::int64_t word = 0; word < words.width; ++word)
-        StoreWord(row[word], lane + word * kLineBytes);
-    }
-  }
-
-  // fp32: sixteen words of a row are a line of values.
-  void StoreWideValues(const Words& words, const std::uint32_t* rows, std::byte* values) const {
-    for (std::int64_t i = 0; i < words.count; ++i)
-      for (std::int64_t panel = 0; panel < layout_.value_panels(); ++panel)
-        std::memcpy(values + layout_.ValueOffset(words.slot + i, panel * kPanelOutputs),
-                    rows + i * words.width + panel * kPanelOutputs, kLineBytes);
-  }
-
-  // bf16: a line holds two slots, one in the low and one in the high half of its words.
-  void StoreHalfValues(const Words& words, const std::uint32_t* rows, std::byte* values) const {
-    for (std::int64_t i = 0; i < words.count; ++i) {
-      const std::int64_t slot = words.slot + i;
-      const auto* row = reinterpret_cast<const std::uint16_t*>(rows + i * words.width);
-      const bool pair = slot % 2 == 0 && i + 1 < words.count;
-      const auto* next = reinterpret_cast<const std::uint16_t*>(rows + (i + 1) * words.width);
-      for (std::int64_t panel = 0; panel < layout_.value_panels(); ++panel) {
-        std::byte* line = values + layout_.ValueOffset(slot, panel * kPanelOutputs);
-        const std::uint16_t* low = row + panel * kPanelOutputs;
-        const std::uint16_t* high = next + panel * kPanelOutputs;
-        for (std::int64_t lane = 0; lane < kPanelOutputs; ++lane) {
-          if (pair) {
-            StoreWord(low[lane] | static_cast<std::uint32_t>(high[lane]) << 16, line + lane * 4);
-          } else {
-            std::memcpy(line + lane * 4, low + lane, sizeof(*low));
-          }
-        }
-      }
-      if (pair) ++i;
-    }
-  }
-
   void PackQueries(const Run& run, std::int64_t head, Scratch& scratch) const {
     const std::int64_t tile = run.count * kLineBytes;
     // Dims that only fill up the last tile.
@@ -215,27 +152,50 @@ class AttentionRun {
     const std::int64_t page_tokens = args_.cache.page_tokens;
     const std::int64_t pages = (positions.size() + page_tokens - 1) / page_tokens;
     const std::int64_t panel_floats = run.count * kPanelOutputs;
-    for (std::int64_t page = 0; page < pages; ++page)
+    for (std::int64_t page = 0; page < pages; ++page) {
+      std::byte* keys = layout_.Keys(Page(run, positions.begin + page * page_tokens), head);
       multiply_({.rows = scratch.queries,
                  .block_rows = run.count,
-                 .panels = layout_.Keys(Page(run, positions.begin + page * page_tokens), head),
+                 .panels = Readable(keys, scratch),
                  .panel_stride = layout_.key_tiles() * kTileBytes,
                  .panel_count = layout_.key_panels(),
                  .tiles = layout_.key_tiles(),
                  .c = scratch.scores + page * layout_.key_panels() * panel_floats,
                  .c_panel_stride = panel_floats});
+    }
+    if (quantised_) GatherScales(run, head, positions, scratch);
     const std::int64_t panels = pages * layout_.key_panels();
     for (std::int64_t i = 0; i < run.count; ++i) Soften(run, i, {positions.begin, panels}, scratch);
-    for (std::int64_t page = 0; page < pages; ++page)
+    for (std::int64_t page = 0; page < pages; ++page) {
+      std::byte* values = layout_.Values(Page(run, positions.begin + page * page_tokens), head);
       multiply_({.rows = scratch.weights + page * layout_.value_tiles() * run.count * kLineBytes,
                  .block_rows = run.count,
-                 .panels = layout_.Values(Page(run, positions.begin + page * page_tokens), head),
+                 .panels = Readable(values, scratch),
                  .panel_stride = layout_.value_tiles() * kTileBytes,
                  .panel_count = layout_.value_panels(),
                  .tiles = layout_.value_tiles(),
                  .c = scratch.sums,
                  .c_panel_stride = panel_floats,
                  .start = Start::kContinue});
+    }
+  }
+
+  // One part of a page as the products take it.
+  const std::byte* Readable(const std::byte* part, Scratch& scratch) const {
+    if (!quantised_) return part;
+    kernels_.widen_int8(part, layout_.part_elements(), scratch.widened);
+    return scratch.widened;
+  }
+
+  // int8: the scales of the step's positions, gathered from its pages.
+  void GatherScales(const Run& run, std::int64_t head, Range positions, Scratch& scratch) const {
+    const std::int64_t page_tokens = args_.cache.page_tokens;
+    const auto bytes = static_cast<std::size_t>(page_tokens) * sizeof(float);
+    for (std::int64_t at = 0; at < positions.size(); at += page_tokens) {
+      const std::int64_t page = Page(run, positions.begin + at);
+      std::memcpy(scratch.key_scales + at, layout_.Scales(layout_.Keys(page, head)), bytes);
+      std::memcpy(scratch.value_scales + at, layout_.Scales(layout_.Values(page, head)), bytes);
+    }
   }
 
   struct Scores {
@@ -246,6 +206,7 @@ class AttentionRun {
   // One row's scores into probabilities, as rows of the product with the values.
   void Soften(const Run& run, std::int64_t i, Scores scores, Scratch& scratch) const {
     const std::int64_t panel_floats = run.count * kPanelOutputs;
+    if (quantised_) ScaleScores(scratch.scores + i * kPanelOutputs, panel_floats, scores, scratch);
     SoftmaxStep step{
         .scores = scratch.scores + i * kPanelOutputs,
         .panel_stride = panel_floats,
@@ -263,10 +224,20 @@ class AttentionRun {
       for (std::int64_t panel = 0; panel < layout_.value_panels(); ++panel)
         kernels_.scale(step.correction, kPanelOutputs,
                        scratch.sums + panel * panel_floats + i * kPanelOutputs);
+    if (quantised_)
+      for (std::int64_t n = 0; n < scores.panels * kPanelOutputs; ++n)
+        scratch.probabilities[n] *= scratch.value_scales[n];
     pack_({.x = scratch.probabilities,
            .count = scores.panels * kPanelOutputs,
            .out = scratch.weights + i * kLineBytes,
            .stride = run.count * kLineBytes});
+  }
+
+  static void ScaleScores(float* row, std::int64_t panel_stride, Scores scores,
+                          const Scratch& scratch) {
+    const float* scales = scratch.key_scales;
+    for (std::int64_t panel = 0; panel < scores.panels; ++panel, row += panel_stride)
+      for (std::int64_t lane = 0; lane < kPanelOutputs; ++lane) row[lane] *= *scales++;
   }
 
   void WriteRow(const Run& run, std::int64_t head, std::int64_t i, const Scratch& scratch) const {
@@ -282,7 +253,7 @@ class AttentionRun {
   AttentionGeometry geometry_;
   CacheLayout layout_;
   const Kernels& kernels_;
-  bool wide_;
+  bool quantised_;
   void (*multiply_)(const TileProduct&);
   void (*pack_)(const PackRow&);
 };
@@ -301,7 +272,7 @@ void RunAttention(const AttentionArgs& args, const Kernels& kernels, ThreadPool&
   };
   // Every key must be in the cache before the first query of the batch reads it.
   each(Cut(args.sequences, args.cache.page_tokens, args.cache.page_tokens),
-       [&](const Run& run, std::int64_t head) { attention.Append(run, head, OwnScratch()); });
+       [&](const Run& run, std::int64_t head) { attention.Append(run, head); });
   each(Cut(args.sequences, kStepTokens, kBlockRows),
        [&](const Run& run, std::int64_t head) { attention.Attend(run, head, OwnScratch()); });
 }

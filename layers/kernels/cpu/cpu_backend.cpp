@@ -27,7 +27,9 @@ class CpuBackend final : public HostBackend {
     return std::make_unique<CpuLinear>(source, kernels_, pool_);
   }
 
-  std::int64_t CacheWidth(std::int64_t d_head) const override { return CacheLayout::Width(d_head); }
+  std::int64_t CacheWidth(std::int64_t d_head, DType dtype) const override {
+    return CacheLayout::Width(d_head, dtype);
+  }
 
   void Linear(const LinearArgs& args) override {
     static_cast<const CpuLinear&>(*args.weight).Run(args, kernels_, pool_, rows_);

@@ -110,6 +110,8 @@ struct Kernels {
   void (*pack_f32)(const PackRow&);
   void (*pack_bf16)(const PackRow&);
   void (*pack_int8)(const PackRow&);
+  // The same numbers as bf16, which holds all of them; count is a multiple of 16.
+  void (*widen_int8)(const std::byte* x, std::int64_t count, std::byte* y);
 
   // Weights of 16 outputs and `tiles` * 64 inputs, x [inputs][16], into int8 or int4 tiles and one
   // bf16 scale for each quant block and output.

@@ -54,7 +54,9 @@ class CudaBackend final : public Backend {
     return std::make_unique<CudaLinear>(
         source, [this](const TensorView& host, const TensorView& device) { Upload(host, device); });
   }
-  std::int64_t CacheWidth(std::int64_t d_head) const override { return HeadWidth(d_head); }
+  std::int64_t CacheWidth(std::int64_t d_head, DType /*dtype*/) const override {
+    return HeadWidth(d_head);
+  }
 
   void Linear(const LinearArgs& args) override {
     static_cast<const CudaLinear&>(*args.weight).Run(args, {stream_, cublas_, dequantised_});

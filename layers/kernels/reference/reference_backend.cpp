@@ -94,6 +94,11 @@ std::int64_t CacheOffset(const AttentionGeometry& geometry, const SequenceRows& 
 class ReferenceBackend final : public HostBackend {
  public:
   std::string_view name() const override { return "reference"; }
+  std::int64_t CacheWidth(std::int64_t d_head, DType dtype) const override {
+    if (dtype == DType::kI8)
+      throw BadInput("model.cache_dtype: the reference backend keeps no int8; use fp32 or bf16");
+    return d_head;
+  }
 
   std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) override {
     return std::make_unique<ReferenceLinear>(std::move(source));

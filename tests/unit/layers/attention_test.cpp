@@ -9,6 +9,12 @@ namespace {
 
 class AttentionOperation : public BackendOperation {};
 
+std::vector<BackendCase> AttentionCases() {
+  std::vector<BackendCase> cases = BackendCases();
+  cases.push_back({"int8_cache", WeightFormat::kBF16, 2, 0.0, 4e-2, DType::kI8});
+  return cases;
+}
+
 // Sequences of random lengths fed in random chunks, pages in random order.
 TEST_P(AttentionOperation, AttentionMatchesTheReference) {
   constexpr std::int64_t kPageTokens = 32;
@@ -19,10 +25,11 @@ TEST_P(AttentionOperation, AttentionMatchesTheReference) {
     spec.context_tokens = 400;
     const RotaryTable rotary = MakeRotaryTable(spec, *reference_);
     const Tensor expected_cache =
-        random_.Fill(GetParam().cache(), {24, 2, heads * kPageTokens, d_head});
+        random_.Fill(GetParam().reference_cache(), {24, 2, heads * kPageTokens, d_head});
     // What the pages held before must not matter.
     const Tensor found_cache = Tensor::OnHost(
-        GetParam().cache(), {24, 2, heads * kPageTokens, tested_->CacheWidth(d_head)});
+        GetParam().cache(),
+        {24, 2, heads * kPageTokens, tested_->CacheWidth(d_head, GetParam().cache())});
     std::memset(found_cache.view().raw(), 0xff, found_cache.view().bytes());
     std::vector<SequenceRows> sequences{
         {.start = 0, .page_table = {7, 2, 11, 9, 8, 10, 1, 4, 6, 12, 13, 20}},
@@ -66,8 +73,9 @@ TEST_P(AttentionOperation, AttentionDoesNotDependOnTheChunks) {
   const Tensor qkv = random_.Fill(DType::kF32, {kTokens, 3 * kHeads * kHead}, 2.0f);
   const auto run = [&](std::int64_t chunk) {
     const Tensor own = Copy(qkv);
-    const Tensor cache = Tensor::OnHost(GetParam().cache(),
-                                        {10, 2, kHeads * kPageTokens, tested_->CacheWidth(kHead)});
+    const Tensor cache = Tensor::OnHost(
+        GetParam().cache(),
+        {10, 2, kHeads * kPageTokens, tested_->CacheWidth(kHead, GetParam().cache())});
     std::memset(cache.view().raw(), 0xff, cache.view().bytes());
     Tensor y = Tensor::OnHost(DType::kF32, {kTokens, kHeads * kHead});
     for (std::int64_t start = 0; start < kTokens; start += chunk) {
@@ -94,7 +102,7 @@ TEST_P(AttentionOperation, AttentionDoesNotDependOnTheChunks) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, AttentionOperation, testing::ValuesIn(BackendCases()), CaseName);
+INSTANTIATE_TEST_SUITE_P(Cpu, AttentionOperation, testing::ValuesIn(AttentionCases()), CaseName);
 
 }  // namespace
 }  // namespace lockstep

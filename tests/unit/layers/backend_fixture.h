@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <random>
 
 #include "layers/kernels/backend.h"
@@ -63,7 +64,11 @@ struct BackendCase {
   double tolerance;            // of a product, as a part of the largest result
   double attention_tolerance;  // likewise; the reference keeps queries and probabilities in fp32
 
-  DType cache() const { return TableDType(format); }
+  std::optional<DType> kept = {};  // of keys and values, where that is not the format's own
+
+  DType cache() const { return kept.value_or(TableDType(format)); }
+  // The reference keeps no int8.
+  DType reference_cache() const { return cache() == DType::kI8 ? DType::kF32 : cache(); }
 };
 
 inline void PrintTo(const BackendCase& one, std::ostream* out) { *out << one.name; }
