@@ -22,7 +22,8 @@ struct Query {
 
 __device__ __forceinline__ Query FindQuery(const DecodeAttentionArgs& args, unsigned index) {
   Query query;
-  query.row = args.row_index == nullptr ? index : args.row_index[index];
+  // Both as int: an unsigned index would make another number of -1.
+  query.row = args.row_index == nullptr ? static_cast<int>(index) : args.row_index[index];
   if (query.row < 0) return query;
   const std::int32_t sequence = args.rows.sequence_of[query.row];
   if (sequence < 0) return {};

@@ -19,9 +19,10 @@
 // LOCKSTEP_DYNAMIC_SHARED(float, memory);  the launch's dynamic shared memory, as a pointer
 #define LOCKSTEP_DYNAMIC_SHARED(T, name) LOCKSTEP_EMULATED_DYNAMIC_SHARED(T, name)
 #else
+// Aligned, since vectors are stored into arrays of floats.
 #define LOCKSTEP_SHARED(T, name) \
   using name##_shared_type = T;  \
-  __shared__ name##_shared_type name
+  __shared__ __align__(16) name##_shared_type name
 #define LOCKSTEP_DYNAMIC_SHARED(T, name)                                    \
   extern __shared__ __align__(128) unsigned char lockstep_dynamic_shared[]; \
   T* name = reinterpret_cast<T*>(lockstep_dynamic_shared)

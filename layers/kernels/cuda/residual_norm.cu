@@ -75,7 +75,8 @@ template <Access kAccess, int kChunks>
 __global__ void __launch_bounds__(kThreads) ResidualNormKernel(ResidualNormArgs args) {
   LOCKSTEP_SHARED(float[kThreads / kWarp], sums);
   LOCKSTEP_SHARED(float[kThreads / kWarp], squares);
-  const std::int64_t row = args.rows == nullptr ? blockIdx.x : args.rows[blockIdx.x];
+  const std::int64_t row =
+      args.rows == nullptr ? static_cast<int>(blockIdx.x) : args.rows[blockIdx.x];
   const auto column = [](int chunk) {
     return (static_cast<std::int64_t>(chunk) * kThreads + threadIdx.x) * kChunk;
   };

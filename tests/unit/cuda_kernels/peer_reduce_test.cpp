@@ -75,12 +75,13 @@ float TreeSum(const std::vector<Floats>& messages, std::size_t i, std::size_t fi
 class PeerKernels : public KernelTest {};
 
 TEST_P(PeerKernels, EveryRankHasTheSumInTheOrderOfTheTree) {
-  for (const int rank_count : {1, 2, 3, 5, 8})
+  for (const int rank_count : {1, 3, 8})
     for (const PeerShots shots : {PeerShots::kOne, PeerShots::kTwo})
       for (const DType element : {type(), DType::kF32}) {
+        if (rank_count == 8 && element == DType::kF32) continue;  // minutes, and nothing new
         World world(rank_count, element, stream_);
         // Several in a row, so that both buffers are used again; one not of whole vectors.
-        for (const std::int64_t count : {1, 1200, 77, 640}) {
+        for (const std::int64_t count : {77, 1200, 640}) {
           std::vector<Floats> messages;
           for (int rank = 0; rank < rank_count; ++rank)
             messages.push_back(Rounded(element, random_.Values(count)));
