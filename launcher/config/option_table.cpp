@@ -48,7 +48,8 @@ void AddModelKeys(std::vector<OptionKey>& table) {
                                           {"bf16", WeightFormat::kBF16},
                                           {"int8", WeightFormat::kInt8},
                                           {"int4", WeightFormat::kInt4}}};
-  const ChoiceType<DType> cache_dtypes{{{"fp32", DType::kF32}, {"bf16", DType::kBF16}, {"int8", DType::kI8}}};
+  const ChoiceType<DType> cache_dtypes{
+      {{"fp32", DType::kF32}, {"bf16", DType::kBF16}, {"int8", DType::kI8}}};
   table.push_back(Key(
       "model.path", "a folder, or org/name[@revision] in the Hugging Face cache", TextType{},
       [](auto& o) -> auto& { return o.model.path; }));

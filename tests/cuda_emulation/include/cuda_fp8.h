@@ -1,5 +1,5 @@
 #pragma once
 #pragma GCC system_header  // #include_next is an extension
 // The toolkit's own types; its conversions work on the host.
-#include <cuda_runtime.h>
 #include_next <cuda_fp8.h>
+#include <cuda_runtime.h>

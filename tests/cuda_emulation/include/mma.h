@@ -40,8 +40,7 @@ inline int LaneOfThread() {
 
 // The addresses of one object of each lane, after all have come here.
 template <class T>
-void GatherLanes(const T& mine, const T* (&all)[32],
-                 lockstep::cuda_emulation::SourceLine where) {
+void GatherLanes(const T& mine, const T* (&all)[32], lockstep::cuda_emulation::SourceLine where) {
   using namespace lockstep::cuda_emulation;
   const WarpRequest request{WarpOperation::kGather, ~0u, reinterpret_cast<std::uintptr_t>(&mine)};
   const auto* values = reinterpret_cast<const std::uint64_t*>(RunWarpOperation(request, where));
@@ -52,8 +51,7 @@ void GatherLanes(const T& mine, const T* (&all)[32],
 template <class Fragment>
 void Unpack(const Fragment* const (&lanes)[32], float (&tile)[kTile][kTile]) {
   for (int i = 0; i < kTile * kTile; ++i) {
-    tile[i / kTile][i % kTile] =
-        static_cast<float>(lanes[i / kLaneElements]->x[i % kLaneElements]);
+    tile[i / kTile][i % kTile] = static_cast<float>(lanes[i / kLaneElements]->x[i % kLaneElements]);
   }
 }
 
@@ -104,7 +102,8 @@ struct MmaOperands {
   AccumulatorTile* d;
 };
 
-// d = a b + c: the first lane does it for the whole warp, reading and writing the others' fragments.
+// d = a b + c: the first lane does it for the whole warp, reading and writing the others'
+// fragments.
 template <class A, class B>
 void MultiplyForWarp(const MmaOperands<A, B>* const (&lanes)[32]) {
   const A* a_parts[32];
