@@ -15,7 +15,7 @@ void CheckPrompt(const Request& request, const RequestLimits& limits) {
       throw BadInput("token id {} is outside the vocabulary; expected 0 to {}", token,
                      limits.vocab_rows - 1);
   const auto count = static_cast<std::int64_t>(request.prompt.size());
-  const std::int64_t room_for = request.only_scores() ? 0 : 1;
+  const std::int64_t room_for = request.generates() ? 1 : 0;
   if (count + room_for > limits.context_tokens)
     throw BadInput("{} tokens do not fit the context of {} tokens{}; shorten the text", count,
                    limits.context_tokens, room_for > 0 ? " together with a new one" : "");
@@ -44,7 +44,8 @@ void CheckLogprobs(std::optional<std::int64_t> count, std::string_view name,
 }  // namespace
 
 std::int64_t MostCachedTokens(const Request& request) {
-  return static_cast<std::int64_t>(request.prompt.size()) + request.sampling.max_new_tokens - 1;
+  const auto prompt = static_cast<std::int64_t>(request.prompt.size());
+  return request.embedding ? prompt : prompt + request.sampling.max_new_tokens - 1;
 }
 
 void FitRequest(Request& request, const RequestLimits& limits) {
@@ -52,7 +53,7 @@ void FitRequest(Request& request, const RequestLimits& limits) {
   CheckLogprobs(request.logprobs, "logprobs", limits);
   CheckLogprobs(request.prompt_logprobs, "prompt_logprobs", limits);
   SamplingParams& params = request.sampling;
-  if (!request.only_scores()) {
+  if (request.generates()) {
     Validate(params, "request");
     CheckTokens(params, limits);
     const auto prompt = static_cast<std::int64_t>(request.prompt.size());

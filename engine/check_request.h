@@ -18,7 +18,8 @@ struct RequestLimits {
 // Cuts max_new_tokens to what the context leaves. Throws BadInput when the request cannot run.
 void FitRequest(Request& request, const RequestLimits& limits);
 
-// The tokens of it that are ever in the cache at the same time: all but the last.
+// The tokens of it that are ever in the cache at the same time: all but the last, unless its hidden
+// state is wanted.
 std::int64_t MostCachedTokens(const Request& request);
 
 }  // namespace lockstep

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "engine/check_request.h"
 #include "engine/choose_token.h"
+#include "engine/pooled.h"
 #include "engine/step.h"
 
 namespace lockstep {
@@ -19,6 +20,7 @@ struct Live {
   std::int64_t generated = 0;
   std::int64_t scored = 0;  // tokens of the prompt; after a preemption they are not scored again
   std::vector<TokenLogprob> prompt_logprobs;  // of the prompt, from the second token on
+  std::optional<Pooled> pooled;
 
   bool scores_prompt() const { return request.prompt_logprobs.has_value(); }
 };
@@ -64,6 +66,7 @@ struct Engine::Impl {
   std::vector<TokenEvent> Step();
   void AddRows(const Chunk& chunk, StepMessage& message, std::vector<RowUse>& uses) const;
   std::vector<RowResult> Execute(const StepMessage& message);
+  void TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEvent>& events);
   void TakeRow(const RowUse& use, const RowResult& row, std::vector<TokenEvent>& events);
   TokenEvent TakeToken(Live& one, const RowResult& row);
   FinishReason FinishOf(const Live& one, std::int32_t token) const;
@@ -76,14 +79,17 @@ void Engine::Impl::Submit(Request request) {
   NewSequence sequence{.id = request.id,
                        .tokens = request.prompt,
                        .priority = request.priority,
-                       .rows = request.prompt_logprobs ? LogitRows::kAll : LogitRows::kLast};
+                       .rows = request.prompt_logprobs ? LogitRows::kAll
+                               : request.embedding     ? LogitRows::kNone
+                                                       : LogitRows::kLast};
   // Nothing follows on the last token, so that nothing about it has to be computed.
   if (request.only_scores()) sequence.tokens.pop_back();
   if (sequence.tokens.empty()) {
     ready.push_back({.request = request.id, .finish = FinishReason::kLength});
     return;
   }
-  Live one{.request = std::move(request), .ending = {}, .prompt_logprobs = {}};
+  Live one{.request = std::move(request), .ending = {}, .prompt_logprobs = {}, .pooled = {}};
+  if (one.request.embedding) one.pooled.emplace(*one.request.embedding);
   one.ending = one.request.sampling.stop_tokens;
   if (options.eos_token && !one.request.sampling.ignore_eos)
     one.ending.push_back(*options.eos_token);
@@ -128,7 +134,8 @@ void Engine::Impl::AddRows(const Chunk& chunk, StepMessage& message,
       const std::int32_t following = prompt[static_cast<std::size_t>(position + 1)];
       add(position, RowForPrompt(one.request, following), following);
     }
-  if (chunk.reaches_end() && !one.request.only_scores())
+  if (one.pooled) message.batch.hidden_layer = options.hidden_layer;
+  if (chunk.reaches_end() && one.request.generates())
     add(chunk.start + chunk.count - 1, RowForChoice(one.request, one.generated), -1);
 }
 
@@ -137,13 +144,37 @@ std::vector<TokenEvent> Engine::Impl::Step() {
   StepMessage message;
   message.vocab_limit = options.sampled_vocab;
   std::vector<RowUse> uses;
-  for (const Chunk& chunk : scheduler.Plan()) AddRows(chunk, message, uses);
+  const std::vector<Chunk> chunks = scheduler.Plan();
+  for (const Chunk& chunk : chunks) AddRows(chunk, message, uses);
   if (message.batch.ids.empty()) return events;
 
   const std::vector<RowResult> results = Execute(message);
   scheduler.Complete();
+  if (message.batch.hidden_layer >= 0) TakeHidden(chunks, events);
   for (std::size_t row = 0; row < results.size(); ++row) TakeRow(uses[row], results[row], events);
   return events;
+}
+
+// The rows of the batch stand in the order of the chunks.
+void Engine::Impl::TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEvent>& events) {
+  const TensorView hidden = decoder.hidden();
+  const auto width = static_cast<std::size_t>(hidden.dim(1));
+  std::span<const float> states(hidden.data<float>(), static_cast<std::size_t>(hidden.elements()));
+  std::vector<std::int64_t> ended;
+  for (const Chunk& chunk : chunks) {
+    const std::size_t size = static_cast<std::size_t>(chunk.count) * width;
+    Live& one = live.at(chunk.id);
+    if (one.pooled) {
+      one.pooled->Add(chunk.start, states.first(size), width);
+      if (chunk.reaches_end()) {
+        events.push_back({.request = chunk.id, .finish = FinishReason::kLength});
+        events.back().embedding = one.pooled->Vector();
+        ended.push_back(chunk.id);
+      }
+    }
+    states = states.subspan(size);
+  }
+  for (const std::int64_t id : ended) End(id);  // afterwards: it takes away what chunks point to
 }
 
 void Engine::Impl::TakeRow(const RowUse& use, const RowResult& row,

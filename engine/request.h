@@ -35,6 +35,9 @@ struct SamplingParams {
 // Throws BadInput naming `where`, the field, what was found and what was expected.
 void Validate(const SamplingParams& params, std::string_view where);
 
+// How the hidden states of a text's tokens become one vector.
+enum class Pooling : std::uint8_t { kMean, kLast };
+
 struct Request {
   std::int64_t id = 0;  // the caller's; unique among the requests in flight
   std::vector<std::int32_t> prompt;
@@ -45,7 +48,12 @@ struct Request {
   std::optional<std::int64_t> logprobs = {};
   std::optional<std::int64_t> prompt_logprobs = {};
 
+  // Wants the hidden state of the prompt (EngineOptions::hidden_layer) and no new tokens.
+  std::optional<Pooling> embedding = {};
+
   bool only_scores() const { return prompt_logprobs && sampling.max_new_tokens == 0; }
+  // Whether nothing follows on the prompt.
+  bool generates() const { return !embedding && !only_scores(); }
 };
 
 enum class FinishReason : std::uint8_t { kNone, kLength, kStop, kEos };
@@ -67,10 +75,11 @@ struct TokenLogprob {
 // kStop).
 struct TokenEvent {
   std::int64_t request = 0;
-  std::int32_t token = -1;  // -1: of a request that only scores
+  std::int32_t token = -1;  // -1: of a request that generates nothing
   FinishReason finish = FinishReason::kNone;
   std::optional<TokenLogprob> logprob = {};        // when asked for
   std::vector<TokenLogprob> prompt_logprobs = {};  // with the first event, from the second token on
+  std::vector<float> embedding = {};               // [d_model] when asked for
 };
 
 // The log-probabilities of a given text.

@@ -96,7 +96,7 @@ std::int64_t Scheduler::FairShare(const Sequence& sequence) const {
 void Scheduler::Admit() {
   while (!waiting_.empty() && budget_ > 0 && running_count() < options_.max_sequences) {
     const auto first = waiting_.begin();
-    const bool starts = first->second.rows == LogitRows::kLast || logit_budget_ > 0;
+    const bool starts = first->second.rows != LogitRows::kAll || logit_budget_ > 0;
     if (!starts || !TryAdmit(first->second)) return;  // and nobody overtakes it
     const auto added = running_.insert(waiting_.extract(first)).position;
     Give(added->second, FairShare(added->second));

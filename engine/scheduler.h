@@ -23,9 +23,10 @@ struct SchedulerOptions {
 };
 
 // Where a sequence wants logits: behind its last token, to choose the next one; or behind every
-// token of its prompt too, to say how likely they are. Then its prompt takes no pages from the
-// prefix cache, for these have no logits.
-enum class LogitRows : std::uint8_t { kLast, kAll };
+// token of its prompt too, to say how likely they are; or nowhere, because it wants the hidden
+// states of its tokens. Then, and for all logits, its prompt takes no pages from the prefix cache,
+// for these have neither.
+enum class LogitRows : std::uint8_t { kLast, kAll, kNone };
 
 struct NewSequence {
   std::int64_t id = 0;  // the caller's; unique among those that are not finished

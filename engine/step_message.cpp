@@ -66,6 +66,7 @@ std::vector<std::byte> Flatten(const StepMessage& message) {
   Writer writer;
   writer.Put(message.shutdown ? 1 : 0);
   writer.Put(message.vocab_limit);
+  writer.Put(message.batch.hidden_layer);
   writer.PutAll(message.batch.ids);
   writer.PutAll(message.batch.logit_rows);
   writer.Put(static_cast<std::int64_t>(message.batch.sequences.size()));
@@ -89,6 +90,7 @@ StepMessage ParseStepMessage(std::span<const std::byte> bytes) {
   StepMessage message;
   message.shutdown = reader.Get() != 0;
   message.vocab_limit = reader.Get();
+  message.batch.hidden_layer = reader.Get();
   message.batch.ids = reader.GetAll<std::int32_t>();
   message.batch.logit_rows = reader.GetAll<std::int64_t>();
   message.batch.sequences.resize(reader.GetCount());

@@ -26,6 +26,7 @@ int Dispatch(const Arguments& arguments, const std::vector<std::string>& given) 
   switch (arguments.command) {
     case Command::kGenerate: return RunGenerate(arguments, given);
     case Command::kScore: return RunScore(arguments, given);
+    case Command::kEmbed: return RunEmbed(arguments, given);
     case Command::kTokenize: return RunTokenize(arguments);
     case Command::kPlan: return RunPlan(arguments);
     case Command::kBench: return RunBench(arguments, given);

@@ -74,8 +74,31 @@ TensorView Decoder::Forward(const Batch& batch) {
   backend_.BeginStep(
       {.ids = batch.ids, .sequences = batch.sequences, .logit_rows = batch.logit_rows});
   EmbedTokens(batch, work);
-  for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) RunBlock(layer, batch, work);
+  for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
+    if (batch.hidden_layer == static_cast<std::int64_t>(layer))
+      KeepHidden(work.x.view().Rows(0, work.tokens));
+    RunBlock(layer, batch, work);
+  }
+  if (batch.hidden_layer == spec_.layer_count) {
+    const TensorView normed = work.normed.view().Rows(0, work.tokens);
+    Normalize(weights_.final_norm, work.x.view().Rows(0, work.tokens), normed);
+    KeepHidden(normed);
+  }
   return HeadLogits(batch, work);
+}
+
+// Every rank has all of it; rank 0 is the one that answers.
+void Decoder::KeepHidden(const TensorView& x) {
+  if (communicator_.rank() != 0) return;
+  hidden_rows_ = x.dim(0);
+  if (hidden_.empty() || hidden_.view().dim(0) < hidden_rows_)
+    hidden_ = Tensor::OnHost(DType::kF32, x.shape());
+  const TensorView kept = hidden_.view().Rows(0, hidden_rows_);
+  if (x.dtype() == DType::kF32) return backend_.Download(x, kept);
+  const Tensor copy = Tensor::OnHost(x.dtype(), x.shape());
+  backend_.Download(x, copy.view());
+  ConvertElements(x.dtype(), copy.view().raw(), DType::kF32, kept.raw(),
+                  static_cast<std::size_t>(x.elements()));
 }
 
 void Decoder::EmbedTokens(const Batch& batch, Workspace& work) {
@@ -123,7 +146,8 @@ void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& wor
   const LayerWeights& layer = weights_.layers[index];
   const Architecture& architecture = ArchitectureOf(spec_.family);
   const std::int64_t width = local_heads_ * spec_.d_head();
-  const TensorView qkv = work.Activations(work.qkv, work.tokens, 3 * width);
+  const TensorView qkv =
+      work.View(work.qkv, backend_.QkvDType(work.activations), work.tokens, 3 * width);
   const TensorView attention = work.Activations(work.attention, work.tokens, width);
 
   backend_.Linear(

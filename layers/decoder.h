@@ -18,6 +18,9 @@ struct Batch {
   std::vector<std::int32_t> ids;  // [tokens]
   std::vector<SequenceRows> sequences;
   std::vector<std::int64_t> logit_rows;  // the rows whose logits are wanted
+  // Whose output Decoder::hidden() is to hold: -1 nobody's, 0 the embedding's, else that of so many
+  // blocks; of all blocks with the final norm.
+  std::int64_t hidden_layer = -1;
 };
 
 struct DecoderOptions {
@@ -48,6 +51,10 @@ class Decoder {
   // fp32, in memory of the backend, valid until the next call.
   TensorView Forward(const Batch& batch);
 
+  // What Forward() was asked to keep of its last batch, on rank 0: [tokens, d_model] fp32 in host
+  // memory, valid until the next call.
+  TensorView hidden() const { return hidden_.view().Rows(0, hidden_rows_); }
+
  private:
   struct Workspace;  // the activations of one step
 
@@ -55,6 +62,7 @@ class Decoder {
   void RunBlock(std::size_t index, const Batch& batch, Workspace& work);
   void RunAttention(std::size_t index, const Batch& batch, Workspace& work);
   void RunMlp(const LayerWeights& layer, Workspace& work);
+  void KeepHidden(const TensorView& x);
   void Reduce(const TensorView& partial);
   void Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y);
   TensorView HeadLogits(const Batch& batch, Workspace& work);
@@ -70,6 +78,8 @@ class Decoder {
   KvCache cache_;
   RotaryTable rotary_;
   std::unique_ptr<Workspace> workspace_;
+  Tensor hidden_;
+  std::int64_t hidden_rows_ = 0;
 };
 
 }  // namespace lockstep

@@ -45,7 +45,10 @@ std::int64_t CachePages(const EngineLimits& limits, const ModelSpec& spec, doubl
                       static_cast<double>(KvCache::kPageTokens);
   const double pages = std::min(0.5 * (free_bytes - weights) / page, 1e9);
   const auto fitting = static_cast<std::int64_t>(std::max(pages, 0.0));
-  return std::max(context, std::min(limits.max_sequences * context, fitting));
+  // Few texts are as long as the context; those that need more of it than there is wait.
+  constexpr std::int64_t kWholeContexts = 64;
+  const std::int64_t sequences = std::min(limits.max_sequences, kWholeContexts);
+  return std::max(context, std::min(sequences * context, fitting));
 }
 
 }  // namespace lockstep

@@ -11,6 +11,7 @@ namespace lockstep {
 // arguments_given is the command line as it was, for the ranks that --tp starts.
 int RunGenerate(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunScore(const Arguments& arguments, std::span<const std::string> arguments_given);
+int RunEmbed(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunTokenize(const Arguments& arguments);
 int RunPlan(const Arguments& arguments);
 int RunBench(const Arguments& arguments, std::span<const std::string> arguments_given);

@@ -14,7 +14,7 @@ namespace lockstep {
 struct DeskReport {
   bool interrupted = false;  // this process has been asked to stop
   bool last = false;         // the answer to Handout::end: no letter follows
-  std::vector<LineResult> results;
+  std::vector<LineResult> results = {};
 
   bool operator==(const DeskReport&) const = default;
 };
@@ -22,7 +22,7 @@ struct DeskReport {
 // From it: lines, or nothing but a sign of life.
 struct Handout {
   bool end = false;
-  std::vector<WorkLine> lines;
+  std::vector<WorkLine> lines = {};
 
   bool operator==(const Handout&) const = default;
 };

@@ -1,5 +1,6 @@
 #include "launcher/commands/json_lines.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -13,6 +14,25 @@ std::string Shown(const Json& value) {
   std::string text = DumpJson(value);
   if (text.size() > 60) text = text.substr(0, 57) + "...";
   return text;
+}
+
+// Fields that other programs have for what ours are called.
+constexpr std::pair<const char*, const char*> kElsewhere[] = {
+    {"max_tokens", "max_new_tokens"},
+    {"max_length", "max_new_tokens"},
+    {"max_completion_tokens", "max_new_tokens"},
+    {"n_predict", "max_new_tokens"},
+    {"num_return_sequences", "n"},
+    {"stop_sequences", "stop"},
+    {"bad_words_ids", "banned_token_ids"},
+    {"input_ids", "tokens"},
+};
+
+std::string NearestField(const std::string& name, const std::vector<std::string>& known) {
+  for (const auto& [elsewhere, here] : kElsewhere)
+    if (name == elsewhere && std::find(known.begin(), known.end(), here) != known.end())
+      return here;
+  return NearestName(name, known);
 }
 
 }  // namespace
@@ -29,7 +49,7 @@ LineFields::LineFields(std::string_view line, std::string where,
     for (const std::string& one : names) found = found || one == name;
     if (!found)
       throw BadInput("{}: unknown field {}; the nearest known one is \"{}\"", where_,
-                     Shown(Json(name)), NearestName(name, names));
+                     Shown(Json(name)), NearestField(name, names));
   }
 }
 

@@ -258,6 +258,12 @@ std::string FormatError(std::string_view line, std::int64_t index, std::string_v
   return Line({{"id", std::move(id)}, {"error", std::string(message)}});
 }
 
+std::string FormatEmbedding(const Json& id, std::span<const float> vector) {
+  OutputJson values = OutputJson::array();
+  for (const float value : vector) values.push_back(value);
+  return Line({{"id", ToOutput(id)}, {"embedding", std::move(values)}});
+}
+
 std::string FormatScore(const ScoreRequest& request, const Score& score) {
   OutputJson logprobs = OutputJson::array({nullptr});
   OutputJson top = OutputJson::array({nullptr});

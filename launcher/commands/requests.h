@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +13,8 @@
 
 namespace lockstep {
 
-// The lines of generate's and score's input, as they were read and after they were checked.
+// The lines of generate's, score's and embed's input, as they were read and after they were
+// checked.
 
 // One text to continue. After Prepare() request.tokens holds the prompt's tokens.
 struct GenerateRequest {
@@ -55,5 +57,6 @@ std::string FormatResult(const GenerateRequest& request, const TextResult& resul
 // For a line that could not be used. Its id, if it has one that can be read, else its index.
 std::string FormatError(std::string_view line, std::int64_t index, std::string_view message);
 std::string FormatScore(const ScoreRequest& request, const Score& score);
+std::string FormatEmbedding(const Json& id, std::span<const float> vector);
 
 }  // namespace lockstep

@@ -36,6 +36,7 @@ class ModelJob {
   // After Prepare(): KV cache pages that the work needs, and ids that may be sampled.
   virtual std::int64_t cache_pages() const = 0;
   virtual std::int64_t sampled_vocab() const = 0;
+  virtual std::int64_t hidden_layer() const { return 0; }  // see EngineOptions
 
   // The work. Returns the exit code: 0, or that of an interrupt.
   virtual ExitCode Run(const Workplace& place) = 0;

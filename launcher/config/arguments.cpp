@@ -16,6 +16,7 @@ constexpr const char* kModelGroup = "Model";
 constexpr const char* kRunGroup = "How to run it";
 constexpr const char* kTextGroup = "Input and output";
 constexpr const char* kSamplingGroup = "Choosing tokens";
+constexpr const char* kEmbedGroup = "Hidden states";
 constexpr const char* kConfigGroup = "Configuration";
 constexpr const char* kBenchGroup = "What to measure";
 
@@ -51,6 +52,16 @@ A line of the input is {"text": TEXT} or {"tokens": [ID, ...]}, with an "id" if 
 output has a line for each, in the same order:
   {"id", "tokens", "logprobs": [null, ...], "top": [null, ...]}
 with the natural logarithm of each token's probability and the most likely token at its place.)";
+
+constexpr const char* kEmbedFooter = R"(Examples:
+  lockstep embed --model EleutherAI/pythia-1.4b --input texts.jsonl --output vectors.npy
+  lockstep embed --model EleutherAI/pythia-1.4b --tp 2 --layer 12 --pooling last --input texts.jsonl
+
+A line of the input is {"text": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like. The
+output has a line for each, in the same order: {"id", "embedding": [...]}. An output that ends in
+.npy is one array [lines, d_model] of 32-bit floats for NumPy instead.
+Layers are counted as in hidden_states of transformers: 0 is the embedding's output, 1 that of the
+first block, the last one is behind the final norm.)";
 
 constexpr const char* kTokenizeFooter = R"(Examples:
   echo '{"text": "Hello world"}' | lockstep tokenize --tokenizer ./pythia-70m
@@ -209,6 +220,15 @@ void AddScore(CLI::App& app, AllBindings& all) {
   AddConfigFlags(command, bound);
 }
 
+void AddEmbed(CLI::App& app, AllBindings& all) {
+  Bindings& bound = AddCommand(app, all, "embed", {"Gives texts as vectors.", kEmbedFooter});
+  CLI::App& command = *app.get_subcommand("embed");
+  AddRunFlags(command, bound);
+  bound.flags.Add(command, kEmbedGroup,
+                  {{"--layer", "embed.layer", "K"}, {"--pooling", "embed.pooling", "mean|last"}});
+  AddConfigFlags(command, bound);
+}
+
 void AddTokenize(CLI::App& app, AllBindings& all) {
   Bindings& bound =
       AddCommand(app, all, "tokenize", {"Turns text into token ids, and back.", kTokenizeFooter});
@@ -246,6 +266,7 @@ Command CommandOf(const std::string& name) {
   if (name == "bench") return Command::kBench;
   if (name == "generate") return Command::kGenerate;
   if (name == "score") return Command::kScore;
+  if (name == "embed") return Command::kEmbed;
   return name == "tokenize" ? Command::kTokenize : Command::kPlan;
 }
 
@@ -279,7 +300,9 @@ void FillOptions(const Bindings& bound, Arguments& arguments) {
 
 void CheckTexts(const Arguments& arguments, const Bindings& bound) {
   const bool generate = arguments.command == Command::kGenerate;
-  const std::string_view name = generate ? "generate" : "score";
+  const std::string_view name = generate                               ? "generate"
+                                : arguments.command == Command::kScore ? "score"
+                                                                       : "embed";
   if (arguments.prompt && !arguments.input.empty())
     throw BadInput("generate: --prompt and --input are both given; expected one of them");
   if (!arguments.prompt && arguments.input.empty())
@@ -288,13 +311,9 @@ void CheckTexts(const Arguments& arguments, const Bindings& bound) {
   if (arguments.prompt && !bound.output.empty())
     throw BadInput(
         "generate: --output goes with --input; a --prompt is answered on standard output");
-  if (const auto groups = arguments.options.parallel.dp; groups > 1 && !generate)
-    throw BadInput(
-        "{}: --dp is {}; expected 1: only the lines of generate --input are shared by groups", name,
-        groups);
-  if (const auto groups = arguments.options.parallel.dp; groups > 1 && arguments.prompt)
-    throw BadInput("--dp {}: groups share the lines of --input; one --prompt needs one group",
-                   groups);
+  if (arguments.options.parallel.dp > 1 && (!generate || arguments.prompt))
+    throw BadInput("{}: --dp is {}; expected 1: groups share the lines of generate --input only",
+                   name, arguments.options.parallel.dp);
   if (arguments.options.model.path.empty())
     throw BadInput("{}: no model; expected --model MODEL, or model.path in a configuration", name);
   Validate(arguments.options.sampling.params, "sampling");
@@ -306,7 +325,8 @@ void CheckTexts(const Arguments& arguments, const Bindings& bound) {
 void Check(const Arguments& arguments, const Bindings& bound) {
   switch (arguments.command) {
     case Command::kGenerate:
-    case Command::kScore: return CheckTexts(arguments, bound);
+    case Command::kScore:
+    case Command::kEmbed: return CheckTexts(arguments, bound);
     case Command::kTokenize:
       if (arguments.options.model.tokenizer.empty())
         throw BadInput("tokenize: no tokenizer; expected --tokenizer PATH");
@@ -358,6 +378,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   AllBindings all;
   AddGenerate(app, all);
   AddScore(app, all);
+  AddEmbed(app, all);
   AddTokenize(app, all);
   AddPlan(app, all);
   AddBench(app, all);
@@ -377,7 +398,8 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   const auto commands = app.get_subcommands();
   if (commands.empty())
     throw BadInput(
-        "no command; expected generate, score, tokenize, plan or bench; see lockstep --help");
+        "no command; expected generate, score, embed, tokenize, plan or bench; see lockstep "
+        "--help");
   if (commands.size() > 1)
     throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
                    commands[1]->get_name());

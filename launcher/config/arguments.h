@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-enum class Command { kGenerate, kScore, kTokenize, kPlan, kBench };
+enum class Command { kGenerate, kScore, kEmbed, kTokenize, kPlan, kBench };
 enum class Verbosity { kQuiet, kNormal, kVerbose };
 enum class ReportFormat { kTable, kJson };
 enum class TokenizeDirection { kEncode, kDecode };
@@ -27,7 +27,7 @@ struct Arguments {
   Verbosity verbosity = Verbosity::kNormal;
 
   std::optional<std::string> prompt;  // generate
-  std::string input;                  // generate, score: a file, or "-" for standard input
+  std::string input;                  // generate, score, embed: a file, or "-" for standard input
   std::string output = "-";           // a file, or "-" for standard output
   Restart restart = Restart::kGoOn;   // generate --input
   TokenizeDirection direction = TokenizeDirection::kEncode;

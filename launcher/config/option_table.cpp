@@ -212,6 +212,16 @@ void AddSamplingKeys(std::vector<OptionKey>& table) {
       [](auto& o) -> auto& { return o.sampling.params.ignore_eos; }));
 }
 
+void AddEmbedKeys(std::vector<OptionKey>& table) {
+  const ChoiceType<Pooling> poolings{{{"mean", Pooling::kMean}, {"last", Pooling::kLast}}};
+  table.push_back(Key(
+      "embed.layer", "whose hidden states: 0 the embedding's; null: the last, with the final norm",
+      IntegerType{0, 1 << 20}, [](auto& o) -> auto& { return o.embed.layer; }));
+  table.push_back(Key(
+      "embed.pooling", "the mean over a text's tokens, or its last token", poolings,
+      [](auto& o) -> auto& { return o.embed.pooling; }));
+}
+
 std::vector<OptionKey> MakeTable() {
   std::vector<OptionKey> table;
   AddModelKeys(table);
@@ -219,6 +229,7 @@ std::vector<OptionKey> MakeTable() {
   AddShapeChoices(table);
   AddRunKeys(table);
   AddSamplingKeys(table);
+  AddEmbedKeys(table);
   return table;
 }
 

@@ -60,7 +60,7 @@ struct CommOptions {
 };
 
 struct EngineLimits {
-  std::int64_t max_sequences = 16;
+  std::int64_t max_sequences = 256;
   std::int64_t max_step_tokens = 512;
   std::optional<std::int64_t> cache_tokens;  // unset: by the memory that is left
   bool prefix_cache = true;
@@ -75,6 +75,11 @@ struct SamplingOptions {
   std::optional<std::int64_t> logprobs;  // the same
 };
 
+struct EmbedOptions {
+  std::optional<std::int64_t> layer;  // of hidden_states, as transformers counts; unset: the last
+  Pooling pooling = Pooling::kMean;
+};
+
 // Everything that can be configured. Filled from YAML, then --set, then flags: the later wins.
 // option_table.h binds every member to its key.
 struct Options {
@@ -83,6 +88,7 @@ struct Options {
   CommOptions comm;
   EngineLimits engine;
   SamplingOptions sampling;
+  EmbedOptions embed;
 };
 
 }  // namespace lockstep

@@ -175,7 +175,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Refused{
             {},
-            "no command; expected generate, score, tokenize, plan or bench; see lockstep --help"},
+            "no command; expected generate, score, embed, tokenize, plan or bench; see lockstep --help"},
         Refused{{"genrate", "--model", "m"},
                 "unknown command \"genrate\"; the nearest is generate, all are generate, score, "
                 "tokenize, plan, bench"},

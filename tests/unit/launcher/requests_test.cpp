@@ -110,6 +110,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{"UnknownField", "{\"prompt\": \"a\", \"max_new_token\": 3}",
                 "in.jsonl:3: unknown field \"max_new_token\"; the nearest known one is "
                 "\"max_new_tokens\""},
+        BadLine{"FieldOfOtherPrograms", "{\"prompt\": \"a\", \"max_tokens\": 3}",
+                "in.jsonl:3: unknown field \"max_tokens\"; the nearest known one is "
+                "\"max_new_tokens\""},
         BadLine{"NoText", "{\"id\": 3}",
                 "in.jsonl:3: found neither \"prompt\" nor \"tokens\"; expected one of them"},
         BadLine{"BothTexts", "{\"prompt\": \"a\", \"tokens\": [1]}",

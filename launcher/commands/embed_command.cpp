@@ -1,0 +1,98 @@
+#include <chrono>
+#include <thread>
+#include <unordered_map>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "launcher/commands/cache_size.h"
+#include "launcher/commands/commands.h"
+#include "launcher/commands/input_lines.h"
+#include "launcher/commands/requests.h"
+#include "launcher/commands/runtime.h"
+#include "launcher/commands/streams.h"
+#include "launcher/commands/vector_output.h"
+#include "launcher/world/interrupt.h"
+
+namespace lockstep {
+namespace {
+
+// lockstep embed: one vector for each text of the input.
+class EmbedJob : public ModelJob {
+ public:
+  explicit EmbedJob(const Arguments& arguments) : arguments_(arguments) {}
+
+  void Prepare(const ModelFiles& model) override {
+    spec_ = model.spec;
+    if (layer() > spec_.layer_count)
+      throw BadInput("embed: layer is {}; the model's are 0 to {}", layer(), spec_.layer_count);
+    KeepInput(arguments_.input);
+    requests_ =
+        ParseScoreLines(ReadInput(InputPath(arguments_.input)), InputName(arguments_.input));
+    std::optional<Tokenizer> tokenizer;
+    if (HasText(requests_)) tokenizer = OpenTokenizer(arguments_.options, model);
+    lockstep::Prepare(requests_, tokenizer ? &*tokenizer : nullptr, model.spec);
+    CheckWritable(arguments_.output);  // now, not after hours of work
+  }
+
+  std::int64_t cache_pages() const override {
+    return CachePages(arguments_.options.engine, spec_, FreeMemoryBytes());
+  }
+  std::int64_t sampled_vocab() const override { return spec_.vocab_rows; }
+  std::int64_t hidden_layer() const override { return layer(); }
+
+  ExitCode Run(const Workplace& place) override {
+    const auto start = std::chrono::steady_clock::now();
+    const auto output = OpenVectorOutput(
+        arguments_.output, static_cast<std::int64_t>(requests_.size()), spec_.d_model);
+    std::size_t token_count = 0;
+    // So many wait or run that the engine is full, and finished ones that wait for their turn are
+    // few.
+    const auto window = static_cast<std::size_t>(2 * arguments_.options.engine.max_sequences);
+    for (std::size_t next = 0, done = 0; done < requests_.size();) {
+      if (InterruptRequested()) return ExitCode::kInterrupted;
+      for (; next < requests_.size() && next < done + window; ++next) {
+        token_count += requests_[next].tokens.size();
+        Submit(place.engine, next);
+      }
+      for (const TokenEvent& event : place.engine.Step()) {
+        const auto index = static_cast<std::size_t>(event.request);
+        output->Put(event.request, requests_[index].id, event.embedding);
+        ++done;
+      }
+    }
+    output->Commit();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    if (ShowsStatistics(arguments_.verbosity))
+      LogInfo("{} tokens of {} texts in {:.2f} s ({:.1f} tokens/s)", token_count, requests_.size(),
+              took.count(), static_cast<double>(token_count) / took.count());
+    return ExitCode::kOk;
+  }
+
+ private:
+  std::int64_t layer() const { return arguments_.options.embed.layer.value_or(spec_.layer_count); }
+
+  void Submit(Engine& engine, std::size_t index) const {
+    Request request;
+    request.id = static_cast<std::int64_t>(index);
+    request.prompt = requests_[index].tokens;
+    request.embedding = arguments_.options.embed.pooling;
+    try {
+      engine.Submit(std::move(request));
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("{}: {}", requests_[index].where, error.what()));
+    }
+  }
+
+  const Arguments& arguments_;
+  std::vector<ScoreRequest> requests_;
+  ModelSpec spec_;
+};
+
+}  // namespace
+
+int RunEmbed(const Arguments& arguments, std::span<const std::string> arguments_given) {
+  EmbedJob job(arguments);
+  return RunModelJob(arguments, arguments_given, job);
+}
+
+}  // namespace lockstep
