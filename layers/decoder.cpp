@@ -146,8 +146,7 @@ void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& wor
   const LayerWeights& layer = weights_.layers[index];
   const Architecture& architecture = ArchitectureOf(spec_.family);
   const std::int64_t width = local_heads_ * spec_.d_head();
-  const TensorView qkv =
-      work.View(work.qkv, backend_.QkvDType(work.activations), work.tokens, 3 * width);
+  const TensorView qkv = work.Activations(work.qkv, work.tokens, 3 * width);
   const TensorView attention = work.Activations(work.attention, work.tokens, width);
 
   backend_.Linear(
