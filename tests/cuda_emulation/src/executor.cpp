@@ -134,7 +134,18 @@ void Executor::FinishBlock() {
     fiber->Unpoison();
     if (!tsan::kEnabled) idle_fibers_.push_back(fiber.get());
   }
-  for (tsan::Fiber fiber : tsan_fibers_[set_]) tsan::Destroy(fiber);
+  DiscardTsanFibers();
+}
+
+void Executor::DiscardTsanFibers() {
+  if (!tsan::kEnabled) return;
+  for (const CudaThread& t : threads_) {
+    if (t.state == ThreadState::kFresh || t.state == ThreadState::kDone) continue;
+    tsan::SwitchTo(t.tsan_fiber);  // it was left within an operation, which ignores accesses
+    tsan::EndIgnore();
+    tsan::SwitchTo(tsan_launcher_);
+  }
+  for (const tsan::Fiber fiber : tsan_fibers_[set_]) tsan::Destroy(fiber);
   tsan_fibers_[set_].clear();
 }
 

@@ -80,6 +80,7 @@ class Executor {
   void FillDynamicShared();
   void ReportDeadlock();
   void FinishBlock();
+  void DiscardTsanFibers();
 
   // scheduling
   static void FiberEntry();

@@ -37,7 +37,6 @@ bool CanRun(const Stream& s) {
 
 // Runs the task as the stream; true when it is complete.
 bool RunAsStream(Stream& s, Operation& operation) {
-  if (s.tsan_fiber == nullptr) s.tsan_fiber = tsan::Create();
   const tsan::Fiber caller = tsan::Current();
   tsan::SwitchTo(s.tsan_fiber);
   tsan::Acquire(&operation.order_key);
@@ -127,13 +126,14 @@ Stream* CreateStream(unsigned flags, int priority) {
   stream->blocking = (flags & cudaStreamNonBlocking) == 0;
   stream->priority = priority;
   stream->device = CurrentDevice();
+  stream->tsan_fiber = tsan::Create();  // now: what the host does so far comes before it
   Streams().push_back(stream);
   return stream;
 }
 
 void DestroyStream(Stream* stream) {
   std::erase(Streams(), stream);
-  if (stream->tsan_fiber != nullptr) tsan::Destroy(stream->tsan_fiber);
+  tsan::Destroy(stream->tsan_fiber);
   delete stream;
 }
 

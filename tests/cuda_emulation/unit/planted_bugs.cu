@@ -46,7 +46,8 @@ __global__ void SumKernel(const float* x, float* sums) {
   if (kBug == Bug::kUninitialisedShared) value += parts[warp];
   value = WarpSum<kBug>(value, lane);
   if (lane == 0) {
-    parts[warp + (kBug == Bug::kWriteBehindShared ? 1 : 0)] = value;
+    float* mine = parts + warp;  // by address: UBSan would see a wrong index of an array first
+    mine[kBug == Bug::kWriteBehindShared ? 1 : 0] = value;
     copies[warp + (kBug == Bug::kWriteBehindDynamicShared ? 1 : 0)] = value;
   }
   FirstBarrier<kBug>(warp, lane);
