@@ -43,7 +43,7 @@ class DeviceCommunicator : public Communicator {
   }
   void Broadcast(Bytes& message) override { world_.Broadcast(message); }
   void Barrier() override { world_.Barrier(); }
-  [[noreturn]] void Abort(int exit_code) override { world_.Abort(exit_code); }
+  [[noreturn]] void Abort(int exit_code) override;
 
  protected:
   Communicator& world_;

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 
@@ -43,20 +44,53 @@ void LoadHere(const LoadJob& job, ModelRank& rank) {
   Communicator& comm = job.group.comm();
   const ShardPlan plan(job.model.spec, comm.size());
   const WeightSource source(job.model);
-  rank.backend = MakeBackend(options.engine.backend, rank.threads);
   const RankSlices slices = plan.Slices(comm.rank());
+  Backend& backend = *rank.device.backend;
   ModelWeights weights =
-      LoadWeights(job.model.spec, slices, options.model.dtype, source.reader(), *rank.backend,
+      LoadWeights(job.model.spec, slices, options.model.dtype, source.reader(), backend,
                   ProgressLine(job.group.world(), job.arguments.verbosity));
   rank.read_bytes = source.bytes_read();
   rank.weight_bytes =
       static_cast<double>(WeightBytes(CountParameters(slices), options.model.dtype));
   rank.decoder = std::make_unique<Decoder>(
-      plan, std::move(weights), *rank.backend, comm,
+      plan, std::move(weights), backend, rank.device.communicator(comm),
       DecoderOptions{.cache_pages = job.cache_pages, .cache_dtype = options.model.kv_dtype()});
 }
 
+struct CacheOf {
+  const ModelSpec& spec;
+  std::int64_t pages;
+};
+
+// What was asked for, or as much of it as fits where nobody has said how much there must be.
+std::int64_t PagesOf(const Options& options, const CacheOf& cache, const ModelRank& rank,
+                     const RankGroup& group) {
+  if (options.engine.cache_tokens) return cache.pages;
+  const ModelSpec& spec = cache.spec;
+  const RankSlices slices = ShardPlan(spec, group.size()).Slices(group.comm().rank());
+  const std::int64_t width =
+      rank.device.backend->CacheWidth(spec.d_head(), options.model.kv_dtype());
+  const std::int64_t elements =
+      2 * spec.layer_count * slices.local_heads() * KvCache::kPageTokens * width;
+  return FittingPages(rank.device,
+                      {.wanted = cache.pages,
+                       .least = std::min(cache.pages, KvCache::PagesFor(spec.context_tokens)),
+                       .weight_bytes = static_cast<double>(
+                           WeightBytes(CountParameters(slices), options.model.dtype)),
+                       .page_bytes = static_cast<double>(elements) *
+                                     static_cast<double>(SizeOf(options.model.kv_dtype()))},
+                      group.world());
+}
+
 }  // namespace
+
+DeviceRequest DeviceRequestOf(const Options& options, int threads) {
+  return {.choice = options.parallel.device,
+          .cpu_backend = options.engine.backend,
+          .threads = threads,
+          .format = options.model.dtype,
+          .cache_dtype = options.model.kv_dtype()};
+}
 
 bool StderrIsTerminal() {
   return ::isatty(STDERR_FILENO) != 0 || std::getenv(kTerminalVariable) != nullptr;
@@ -72,10 +106,12 @@ ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::in
       PlaceRank(group.world(), {.threads = parallel.threads, .bind = parallel.bind});
   group.comm().set_waiting(placement.waiting);
   rank.threads = placement.threads;
+  // Before the backend starts its threads and touches its memory: both stay where this is.
+  Agree(group.world(), "choosing cores", [&] { BindThisThread(placement.cores); });
+  rank.device = OpenDevice(DeviceRequestOf(arguments.options, rank.threads), group);
+  const std::int64_t pages = PagesOf(arguments.options, {model.spec, cache_pages}, rank, group);
   Agree(group.world(), "loading weights", [&] {
-    // Before the backend starts its threads and touches its memory: both stay where this is.
-    BindThisThread(placement.cores);
-    LoadHere({arguments, model, cache_pages, group}, rank);
+    LoadHere({arguments, model, pages, group}, rank);
   });
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   WriteLog(LogLevel::kDebug,
@@ -102,6 +138,7 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
   const auto groups = static_cast<int>(options.parallel.dp);
   const auto ranks = static_cast<int>(options.parallel.tp.value_or(InsideWorld() ? 0 : 1)) * groups;
   if (ranks > 1 && !InsideWorld()) {
+    CheckDevice(DeviceRequestOf(options, 1));
     program.check(ranks / groups);
     if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
     return SpawnWorld(ranks, arguments_given);

@@ -8,6 +8,7 @@
 
 #include "comm/communicator.h"
 #include "launcher/commands/model_files.h"
+#include "launcher/commands/rank_device.h"
 #include "launcher/config/arguments.h"
 #include "launcher/world/rank_group.h"
 #include "layers/decoder.h"
@@ -17,9 +18,9 @@ namespace lockstep {
 // What commands that run a model on several ranks have in common.
 
 // What a rank holds while it lives. Members are destroyed last first: the decoder's weights
-// before the backend they live on.
+// before the device they live on.
 struct ModelRank {
-  std::unique_ptr<Backend> backend;
+  RankDevice device;
   std::unique_ptr<Decoder> decoder;
   int threads = 1;
   double weight_bytes = 0.0;
@@ -32,6 +33,9 @@ ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::in
 
 // What --tp, --dp and comm.* ask of the world.
 WorldOptions OptionsOfWorld(const Options& options);
+
+// What parallel.device and what depends on it ask for.
+DeviceRequest DeviceRequestOf(const Options& options, int threads);
 
 // Whether standard error, or that of the process that started the ranks, is a terminal.
 bool StderrIsTerminal();

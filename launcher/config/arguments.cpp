@@ -159,6 +159,7 @@ void AddRandomWeights(CLI::App& command, Bindings& bound) {
 void AddPlaceFlags(CLI::App& command, Bindings& bound) {
   bound.flags.Add(command, kRunGroup,
                   {{"--tp", "parallel.tp", "N"},
+                   {"--device", "parallel.device", "cpu|cuda|auto"},
                    {"--threads", "parallel.threads", "N"},
                    {"--backend", "engine.backend", "cpu|reference"}});
   command.add_flag("--quiet", bound.quiet, "says nothing but errors")->group(kRunGroup);

@@ -124,6 +124,12 @@ void AddRunKeys(std::vector<OptionKey>& table) {
   table.push_back(Key(
       "parallel.dp", "groups of ranks, a whole model each, that share the lines of --input",
       IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.dp; }));
+  const ChoiceType<DeviceChoice> devices{{{"cpu", DeviceChoice::kCpu},
+                                          {"cuda", DeviceChoice::kCuda},
+                                          {"auto", DeviceChoice::kAuto}}};
+  table.push_back(Key(
+      "parallel.device", "what ranks compute with; auto: GPUs where there are, and says if not",
+      devices, [](auto& o) -> auto& { return o.parallel.device; }));
   table.push_back(Key(
       "parallel.threads", "threads of each rank; 0: the cores over the ranks", IntegerType{0, 4096},
       [](auto& o) -> auto& { return o.parallel.threads; }));

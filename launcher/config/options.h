@@ -9,6 +9,7 @@
 #include "core/dtype.h"
 #include "core/weight_format.h"
 #include "engine/request.h"
+#include "launcher/commands/rank_device.h"
 #include "launcher/world/placement.h"
 #include "layers/kernels/backend.h"
 #include "partition/model_spec.h"
@@ -49,6 +50,7 @@ struct ModelOptions {
 struct ParallelOptions {
   std::optional<std::int64_t> tp;  // ranks; unset: those of the world it is in, else one
   std::int64_t dp = 1;             // groups of so many ranks that share the work
+  DeviceChoice device = DeviceChoice::kCpu;
   std::int64_t threads = 0;        // per rank; 0: the machine's cores divided by its ranks
   Binding bind = Binding::kAuto;   // of threads to cores
 };

@@ -124,7 +124,11 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
                          const GoldenSetup& setup)
     : communicator_(communicator),
       plan_(LoadModelSpec(case_folder), communicator.size()),
-      backend_(MakeBackend(setup.backend, setup.threads)) {
+      backend_(setup.module != nullptr ? setup.module->MakeBackend(0)
+                                       : MakeBackend(setup.backend, setup.threads)),
+      device_sums_(setup.module != nullptr ? setup.module->MakeCommunicator(communicator, *backend_)
+                                           : nullptr),
+      sums_(device_sums_ != nullptr ? *device_sums_ : communicator) {
   const Checkpoint checkpoint =
       Checkpoint::Open(GoldenCheckpoint(case_folder, scratch_ / "checkpoint"));
   ModelWeights weights = LoadWeights(plan_.spec(), plan_.Slices(communicator.rank()), setup.dtype,
@@ -133,7 +137,7 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
   const std::int64_t contexts = 3 * KvCache::PagesFor(plan_.spec().context_tokens);
   const std::int64_t pages = setup.cache_pages > 0 ? setup.cache_pages : contexts;
   decoder_ = std::make_unique<Decoder>(
-      plan_, std::move(weights), *backend_, communicator,
+      plan_, std::move(weights), *backend_, sums_,
       DecoderOptions{.cache_pages = pages, .cache_dtype = TableDType(setup.dtype)});
 }
 
@@ -151,15 +155,17 @@ std::vector<float> GoldenModel::Logits(const std::vector<std::int32_t>& tokens,
                 .logit_rows = {}};
     for (const std::int64_t row : rows)
       if (row >= start && row < start + size) batch.logit_rows.push_back(row - start);
-    const std::int64_t before = communicator_.all_reduce_count();
+    const std::int64_t before = sums_.all_reduce_count();
     AppendLogits(decoder_->Forward(batch), all);
-    EXPECT_EQ(communicator_.all_reduce_count() - before, plan_.all_reduces_per_pass());
+    EXPECT_EQ(sums_.all_reduce_count() - before, plan_.all_reduces_per_pass());
   }
   return all;
 }
 
 void GoldenModel::AppendLogits(const TensorView& local, std::vector<float>& all) {
-  const auto* bytes = static_cast<const std::byte*>(local.raw());
+  const Tensor host = Tensor::OnHost(local.dtype(), local.shape());
+  backend_->Download(local, host.view());
+  const auto* bytes = static_cast<const std::byte*>(host.view().raw());
   const auto slices = communicator_.Gather(std::span(bytes, local.bytes()));
   for (std::int64_t row = 0; row < local.dim(0) && communicator_.rank() == 0; ++row)
     for (int rank = 0; rank < communicator_.size(); ++rank) {

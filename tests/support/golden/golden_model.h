@@ -7,6 +7,7 @@
 
 #include "comm/communicator.h"
 #include "layers/decoder.h"
+#include "layers/kernels/device_module.h"
 #include "partition/checkpoint.h"
 #include "tests/support/test_data.h"
 
@@ -36,6 +37,7 @@ GoldenCase LoadGoldenCase(const std::filesystem::path& folder);
 struct GoldenSetup {
   BackendKind backend = BackendKind::kCpu;
   WeightFormat dtype = WeightFormat::kF32;
+  DeviceModule* module = nullptr;  // computes instead of `backend`, on its first device
   int threads = 1;
   std::int64_t chunk = 1 << 20;  // tokens of a prompt that are fed at once
   std::int64_t cache_pages = 0;  // 0: room for three whole contexts
@@ -63,6 +65,8 @@ class GoldenModel {
   Communicator& communicator_;
   ShardPlan plan_;
   std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Communicator> device_sums_;  // of a module
+  Communicator& sums_;                         // what the decoder adds with
   std::unique_ptr<Decoder> decoder_;
 };
 

@@ -1,0 +1,130 @@
+#include "launcher/commands/rank_device.h"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <string_view>
+
+#include "core/log.h"
+#include "launcher/world/world.h"
+#include "layers/kernels/device_module.h"
+
+namespace lockstep {
+namespace {
+
+// Why a GPU is not what this request wants; empty: it is.
+std::string WhyNotCuda(const DeviceRequest& request) {
+  if (request.cpu_backend == BackendKind::kReference)
+    return "engine.backend: reference computes on the processor";
+  if (request.format != WeightFormat::kBF16 && request.format != WeightFormat::kInt8)
+    return fmt::format("--dtype {}: GPUs compute in bf16 or int8", Name(request.format));
+  if (request.cache_dtype != DType::kBF16)
+    return fmt::format("model.cache_dtype {}: GPUs keep keys and values in bf16",
+                       Name(request.cache_dtype));
+  return "";
+}
+
+// How many ranks of lower numbers are on this one's host.
+int LocalRank(const Communicator& world) {
+  int local = 0;
+  for (int rank = 0; rank < world.rank(); ++rank)
+    local += world.host(rank) == world.host(world.rank()) ? 1 : 0;
+  return local;
+}
+
+// This rank's GPU. Where a process sees only one, whatever started it has shared them out.
+int DeviceOf(const Communicator& world) {
+  const int count = CudaModule().DeviceCount();
+  const int local = LocalRank(world);
+  if (count == 1) return 0;
+  if (local >= count)
+    throw EnvironmentError(
+        "rank {} is number {} on {}, which has {} GPUs; start at most {} ranks there, or use "
+        "--device cpu",
+        world.rank(), local + 1, world.host(world.rank()), count, count);
+  return local;
+}
+
+// For kAuto: whether all ranks have a GPU, and if not the first reason.
+std::string WhyNotEverywhere(Communicator& world, std::string mine) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(mine.data());
+  std::string first;
+  for (const auto& theirs : world.AllGather({bytes, mine.size()}))
+    if (first.empty()) first.assign(reinterpret_cast<const char*>(theirs.data()), theirs.size());
+  return first;
+}
+
+DeviceChoice Decide(const DeviceRequest& request, Communicator& world) {
+  if (request.choice != DeviceChoice::kAuto) return request.choice;
+  std::string why = WhyNotCuda(request);
+  try {
+    if (why.empty()) DeviceOf(world);
+  } catch (const Error& error) {
+    why = error.what();
+  }
+  why = WhyNotEverywhere(world, why);
+  if (why.empty()) return DeviceChoice::kCuda;
+  if (world.rank() == 0) WriteLog(LogLevel::kInfo, fmt::format("computing on the CPU: {}", why));
+  return DeviceChoice::kCpu;
+}
+
+}  // namespace
+
+void CheckDevice(const DeviceRequest& request) {
+  if (request.choice != DeviceChoice::kCuda) return;
+  const std::string why = WhyNotCuda(request);
+  if (!why.empty())
+    throw BadInput("{}; change it, for example to --dtype bf16, or use --device cpu", why);
+}
+
+RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group) {
+  RankDevice device;
+  const bool cuda = Decide(request, group.world()) == DeviceChoice::kCuda;
+  Agree(group.world(), "opening the device", [&] {
+    CheckDevice(request);
+    if (!cuda) {
+      device.backend = MakeBackend(request.cpu_backend, request.threads);
+      return;
+    }
+    const int index = DeviceOf(group.world());
+    const DeviceInfo info = CudaModule().Describe(index);
+    device.backend = CudaModule().MakeBackend(index);
+    device.free_bytes = info.free_bytes;
+    device.name = fmt::format("cuda device {} ({})", index, info.name);
+  });
+  if (!cuda) return device;
+  Agree(group.world(), "joining the devices",
+        [&] { device.sums = CudaModule().MakeCommunicator(group.comm(), *device.backend); });
+  WriteLog(LogLevel::kDebug,
+           fmt::format("{}, {:.1f} GB free; sums through {}", device.name,
+                       1e-9 * static_cast<double>(device.free_bytes), device.sums->transport()));
+  return device;
+}
+
+std::int64_t FittingPages(const RankDevice& device, const CacheRequest& request,
+                          Communicator& world) {
+  std::int64_t fitting = request.wanted;
+  if (device.sums != nullptr) {
+    // For activations, cuBLAS, NCCL and what the driver keeps.
+    const double kept = 0.1 * static_cast<double>(device.free_bytes) + 64e6;
+    const double left = static_cast<double>(device.free_bytes) - kept - request.weight_bytes;
+    const double pages = std::clamp(left / request.page_bytes, 0.0, 1e9);
+    fitting = std::min(fitting, static_cast<std::int64_t>(pages));
+  }
+  for (const auto& theirs : world.AllGather(std::as_bytes(std::span(&fitting, 1)))) {
+    std::int64_t pages = 0;
+    std::memcpy(&pages, theirs.data(), std::min(theirs.size(), sizeof(pages)));
+    fitting = std::min(fitting, pages);
+  }
+  Agree(world, "sizing the KV cache", [&] {
+    if (fitting >= request.least) return;
+    throw EnvironmentError(
+        "{} has {:.1f} MiB free: beside {:.1f} MiB of weights there is room for {} pages of KV "
+        "cache on every rank, and at least {} are needed; use more ranks (--tp) or --dtype int8",
+        device.name, static_cast<double>(device.free_bytes) / 1048576.0,
+        request.weight_bytes / 1048576.0, fitting, request.least);
+  });
+  return fitting;
+}
+
+}  // namespace lockstep
