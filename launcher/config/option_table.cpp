@@ -124,9 +124,8 @@ void AddRunKeys(std::vector<OptionKey>& table) {
   table.push_back(Key(
       "parallel.dp", "groups of ranks, a whole model each, that share the lines of --input",
       IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.dp; }));
-  const ChoiceType<DeviceChoice> devices{{{"cpu", DeviceChoice::kCpu},
-                                          {"cuda", DeviceChoice::kCuda},
-                                          {"auto", DeviceChoice::kAuto}}};
+  const ChoiceType<DeviceChoice> devices{
+      {{"cpu", DeviceChoice::kCpu}, {"cuda", DeviceChoice::kCuda}, {"auto", DeviceChoice::kAuto}}};
   table.push_back(Key(
       "parallel.device", "what ranks compute with; auto: GPUs where there are, and says if not",
       devices, [](auto& o) -> auto& { return o.parallel.device; }));
