@@ -19,13 +19,15 @@ std::atomic<pid_t> g_process_with_thread{0};  // a forked child needs a thread o
 bool g_exiting = false;                       // then objects that tasks use may be gone
 
 [[noreturn]] void MoveStreamsWhenIdle() {
+  constexpr int kLookEveryMs = 5;
   std::uint64_t seen = 0;
+  int idle_ms = 0;
   for (;;) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(settings().idle_ms));
+    std::this_thread::sleep_for(std::chrono::milliseconds(kLookEveryMs));
     const std::uint64_t calls = g_calls.load();
-    const bool idle = calls == seen;
+    idle_ms = calls == seen ? idle_ms + kLookEveryMs : 0;
     seen = calls;
-    if (!idle) continue;
+    if (idle_ms < settings().idle_ms) continue;
     const ApiScope scope;
     while (!g_exiting && ProgressAnywhere() && g_calls.load() <= seen + 1) {
     }

@@ -44,6 +44,22 @@ __global__ void CountGreaterKernel(int* out, int count) {
   }
 }
 
+__global__ void ShowToPeerKernel(PeerSlot* mine, float value, unsigned round) {
+  if (threadIdx.x != 0) return;
+  mine->value = value;
+  __threadfence_system();
+  atomicExch_system(&mine->flag, round);
+}
+
+__global__ void AddFromPeerKernel(PeerSlot* peer, unsigned round, float* sum) {
+  if (threadIdx.x == 0) {
+    while (atomicAdd_system(&peer->flag, 0u) != round) __nanosleep(100);
+    __threadfence_system();
+  }
+  __syncthreads();
+  if (threadIdx.x == 1) *sum += peer->value;
+}
+
 LaunchShape Covering(int count) {
   return {dim3(static_cast<unsigned>((count + kThreads - 1) / kThreads)), dim3(kThreads)};
 }
@@ -66,4 +82,12 @@ cudaError_t BlockSums(const float* x, float* sums, int blocks, cudaStream_t stre
 
 cudaError_t CountGreater(int* out, int count, cudaStream_t stream) {
   return Launch({dim3(1), dim3(kThreads)}, stream, &CountGreaterKernel, out, count);
+}
+
+cudaError_t ShowToPeer(PeerSlot* mine, float value, unsigned round, cudaStream_t stream) {
+  return Launch({dim3(1), dim3(32)}, stream, &ShowToPeerKernel, mine, value, round);
+}
+
+cudaError_t AddFromPeer(PeerSlot* peer, unsigned round, float* sum, cudaStream_t stream) {
+  return Launch({dim3(1), dim3(32)}, stream, &AddFromPeerKernel, peer, round, sum);
 }

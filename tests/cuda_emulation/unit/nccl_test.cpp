@@ -13,6 +13,12 @@ ProgramResult RunScenario(const std::string& scenario, int ranks, const std::str
                     "LOCKSTEP_CUDA_STREAMS=" + policy);
 }
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+const auto kRankCounts = ::testing::Values(3);  // such processes are slow to start
+#else
+const auto kRankCounts = ::testing::Values(2, 3);
+#endif
+
 // Scenario, number of ranks, stream policy.
 class Nccl : public ::testing::TestWithParam<std::tuple<const char*, int, const char*>> {};
 
@@ -27,6 +33,13 @@ TEST_P(Nccl, BetweenProcesses) {
   const auto [scenario, ranks, policy] = GetParam();
   const ProgramResult result = RunScenario(scenario, ranks, policy);
   EXPECT_EQ(result.exit_status, 0) << result.output;
+}
+
+TEST(PeerToPeer, ProcessesReadEachOthersDeviceMemory) {
+  for (const std::string policy : {"eager", "lazy", "random"}) {
+    const ProgramResult result = RunScenario("peer_to_peer", 2, policy);
+    EXPECT_EQ(result.exit_status, 0) << policy << ": " << result.output;
+  }
 }
 
 class NcclFailures : public ::testing::TestWithParam<const char*> {};

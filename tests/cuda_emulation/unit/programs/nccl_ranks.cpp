@@ -197,6 +197,26 @@ void Hang(const Rank& me) {
   watchdog.join();
 }
 
+// An exchange of two processes' own, through device memory of each that the other has opened.
+void PeerToPeer(const Rank& me) {
+  const World world(me);
+  void* mine = nullptr;
+  void* theirs = nullptr;
+  REQUIRE_OK(cudaMalloc(&mine, sizeof(PeerSlot)));
+  REQUIRE_OK(cudaMemset(mine, 0, sizeof(PeerSlot)));
+  REQUIRE_OK(cudaIpcGetMemHandle(&me.meeting->handles[me.rank], mine));
+  MeetOthers(me);
+  const int peer = 1 - me.rank;
+  REQUIRE_OK(
+      cudaIpcOpenMemHandle(&theirs, me.meeting->handles[peer], cudaIpcMemLazyEnablePeerAccess));
+  float* sum = world.Buffer(1, world.MyValue());
+  REQUIRE_OK(ShowToPeer(static_cast<PeerSlot*>(mine), world.MyValue(), 7, world.stream));
+  REQUIRE_OK(AddFromPeer(static_cast<PeerSlot*>(theirs), 7, sum, world.stream));
+  world.RequireAll(sum, 1, world.SumOfRanks());
+  REQUIRE_OK(cudaIpcCloseMemHandle(theirs));
+  MeetOthers(me);
+}
+
 // Hosts that only wait for each other: queued work must move all the same.
 void IdleHosts(const Rank& me) {
   const World world(me);
@@ -218,6 +238,7 @@ const std::map<std::string, void (*)(const Rank&)> kScenarios = {
     {"dead_rank", &DeadRank},
     {"hang", &Hang},
     {"idle_hosts", &IdleHosts},
+    {"peer_to_peer", &PeerToPeer},
 };
 
 }  // namespace
