@@ -84,7 +84,8 @@ __device__ __forceinline__ void ComputeScores(const T* queries, const T* keys, f
   Sums sums[kTiles];
 #pragma unroll
   for (int n = 0; n < kTiles; ++n) wmma::fill_fragment(sums[n], 0.0f);
-#pragma unroll
+    // Unrolled by four: all at once, the compiler loads so far ahead that wide heads spill.
+#pragma unroll 4
   for (int k = 0; k < kWidth; k += 16) {
     Left<T> left;
     wmma::load_matrix_sync(left, queries + k, Tiling::kRowStride);
@@ -145,7 +146,7 @@ template <typename T, int kWidth>
 __device__ __forceinline__ void AddValues(const T* probabilities, const T* values,
                                           Sums (&outputs)[kWidth / 16]) {
   using Tiling = PrefillTiling<kWidth>;
-#pragma unroll
+#pragma unroll 1  // as above
   for (int k = 0; k < Tiling::kKeys; k += 16) {
     Left<T> left;
     // A row of probabilities begins where its scores of twice the size began.
@@ -159,9 +160,13 @@ __device__ __forceinline__ void AddValues(const T* probabilities, const T* value
   }
 }
 
-// Which row of a tile each element of a fragment is of.
+// Which row of a tile each element of a fragment is of: four bits each, since the wide heads leave
+// no register to spare.
 struct FragmentRows {
-  int row[Sums::num_elements];
+  static_assert(Sums::num_elements * 4 <= 32);
+  unsigned packed = 0;
+
+  __device__ __forceinline__ unsigned row(int element) const { return packed >> element * 4 & 15u; }
 };
 
 __device__ __forceinline__ FragmentRows LocateRows(float* scratch) {
@@ -173,7 +178,8 @@ __device__ __forceinline__ FragmentRows LocateRows(float* scratch) {
   __syncwarp();
   FragmentRows located;
 #pragma unroll
-  for (int i = 0; i < Sums::num_elements; ++i) located.row[i] = static_cast<int>(rows.x[i]);
+  for (int i = 0; i < Sums::num_elements; ++i)
+    located.packed |= static_cast<unsigned>(rows.x[i]) << i * 4;
   return located;
 }
 
@@ -186,7 +192,7 @@ __device__ __forceinline__ void ScaleRows(float factor, const FragmentRows& rows
   __syncwarp();
 #pragma unroll
   for (int i = 0; i < Sums::num_elements; ++i) {
-    const float own = factors[rows.row[i]];
+    const float own = factors[rows.row(i)];
 #pragma unroll
     for (int n = 0; n < kTiles; ++n) outputs[n].x[i] *= own;
   }
