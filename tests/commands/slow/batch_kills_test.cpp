@@ -15,5 +15,11 @@ TEST_F(BatchTest, TwoThousandPromptsSurviveTwentyKillsOnTwoRanks) {
   ExpectTheSameAfterKills(20, {"--tp", "2"}, 6000);
 }
 
+TEST_F(BatchTest, TwoThousandPromptsSurviveTwentyKillsInTwoGroups) {
+  if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
+  WriteInput(2000);
+  ExpectTheSameAfterKills(20, {"--dp", "2"}, 6000);
+}
+
 }  // namespace
 }  // namespace lockstep
