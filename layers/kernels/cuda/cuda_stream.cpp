@@ -29,7 +29,11 @@ void CudaStream::Poll(const Query& query, const char* call) {
   Patience patience(0, Patience::Cores::kEnough);
   for (;;) {
     const cudaError_t state = query();
-    if (state == cudaSuccess) return;
+    if (state == cudaSuccess) {
+      // Work that ended early because a peer is gone looks done.
+      if (watch_) watch_(0);
+      return;
+    }
     // A peer that is gone is the likelier cause, and the better message.
     if (watch_) watch_(patience.waited_seconds());
     if (state != cudaErrorNotReady) Check(state, call);

@@ -22,7 +22,8 @@ class CudaStream {
   cudaStream_t get() const { return stream_; }
   int device() const { return device_; }
 
-  // Called while a wait lasts, and after a failure; see Backend::set_watch().
+  // Called while a wait lasts, after a failure, and once, with 0 seconds, when a wait has ended
+  // well; see Backend::set_watch().
   void set_watch(Backend::Watch watch) { watch_ = std::move(watch); }
 
   // Until all work so far is done. Throws what the watch throws, or Error(kEnvironment).
