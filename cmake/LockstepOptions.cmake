@@ -22,10 +22,12 @@ if(CCACHE)
       "CCACHE_SLOPPINESS=pch_defines,time_macros" "${CCACHE}")
 endif()
 
-add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
+# nvcc has warnings of its own (layers/kernels/cuda).
+add_compile_options(
+  "$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Werror>")
 # Contracting a*b+c into one rounding would make results depend on the compiler's mood: where a
 # kernel wants FMA it says so.
-add_compile_options(-ffp-contract=off)
+add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-ffp-contract=off>)
 if(LOCKSTEP_SANITIZE)
   add_compile_options(-fsanitize=${LOCKSTEP_SANITIZE} -fno-omit-frame-pointer
                       -fno-sanitize-recover=all)
@@ -43,7 +45,6 @@ function(lockstep_library folder)
   cmake_parse_arguments(ARG "RECURSE" "" "LINK;EXCLUDE" ${ARGN})
   if(ARG_RECURSE)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
-    list(FILTER sources EXCLUDE REGEX "/kernels/cuda/")  # a module of its own
   else()
     file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
   endif()
