@@ -18,7 +18,8 @@ std::string DeviceName() {
 
 const char* Remedy(cudaError_t code) {
   switch (code) {
-    case cudaErrorInsufficientDriver: return "the driver is older than CUDA 13 needs: update it";
+    case cudaErrorInsufficientDriver:
+      return "there is no NVIDIA driver, or one older than this CUDA needs";
     case cudaErrorNoDevice:
       return "no GPU is visible: see nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu";
     case cudaErrorNoKernelImageForDevice:
