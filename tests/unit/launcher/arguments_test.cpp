@@ -173,9 +173,9 @@ TEST_P(RefusedCommandLine, IsRefusedInOneLine) {
 INSTANTIATE_TEST_SUITE_P(
     ParseCommandLine, RefusedCommandLine,
     testing::Values(
-        Refused{
-            {},
-            "no command; expected generate, score, embed, tokenize, plan or bench; see lockstep --help"},
+        Refused{{},
+                "no command; expected generate, score, embed, tokenize, plan or bench; see "
+                "lockstep --help"},
         Refused{{"genrate", "--model", "m"},
                 "unknown command \"genrate\"; the nearest is generate, all are generate, score, "
                 "tokenize, plan, bench"},
