@@ -224,6 +224,13 @@ void Engine::Submit(Request request) { impl_->Submit(std::move(request)); }
 
 void Engine::Cancel(std::int64_t request) { impl_->End(request); }
 
+const EngineOptions& Engine::options() const { return impl_->options; }
+
+std::int64_t Engine::most_tokens() const {
+  const RequestLimits limits = impl_->Limits();
+  return std::min(limits.context_tokens, limits.cache_tokens + 1);
+}
+
 bool Engine::idle() const { return impl_->live.empty() && impl_->ready.empty(); }
 
 EngineStatus Engine::status() const {

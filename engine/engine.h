@@ -52,6 +52,9 @@ class Engine {
   void Cancel(std::int64_t request);
 
   bool idle() const;
+  const EngineOptions& options() const;
+  // Of one sequence, prompt and continuation together: the context, or less if the cache is small.
+  std::int64_t most_tokens() const;
   EngineStatus status() const;
 
   // One iteration over the requests in flight: at most one new token for each.

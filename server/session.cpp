@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "server/beam_flight.h"
 #include "server/stop_matcher.h"
 #include "tokenizer/stream_decoder.h"
 
@@ -39,7 +40,9 @@ void ValidateSamples(const TextRequest& request, std::string_view where) {
   if (request.best_of != 0 && (request.best_of < request.n || request.best_of > kMost))
     throw BadInput("{}: best_of is {}; expected n, which is {}, to {}, or 0", where,
                    request.best_of, request.n, kMost);
-  if (SamplesMade(request) > 1 && request.sampling.temperature == 0.0)
+  ValidateBeams(request, where);
+  const bool searches = request.beams.num_beams > 1;
+  if (!searches && SamplesMade(request) > 1 && request.sampling.temperature == 0.0)
     throw BadInput(
         "{}: {} samples at temperature 0 would all be the same; ask for one, or set a "
         "temperature",
@@ -85,6 +88,8 @@ struct TextSession::Flight {
   std::vector<std::unique_ptr<Sample>> samples;
   std::size_t open = 0;
   std::vector<TokenLogprob> prompt_logprobs;
+  std::unique_ptr<BeamFlight> beams;   // instead of samples, in beam search
+  std::vector<std::int64_t> beam_ids;  // the engine's, of the open beams
 };
 
 TextSession::TextSession(Engine& engine, const Tokenizer& tokenizer, Callbacks callbacks)
@@ -94,6 +99,7 @@ TextSession::~TextSession() = default;
 
 void TextSession::Submit(std::int64_t id, const TextRequest& request) {
   ValidateSamples(request, "request");
+  if (request.beams.num_beams > 1) return SubmitBeams(id, request);
   Request one{.prompt = request.tokens.empty() ? tokenizer_.Encode(request.prompt) : request.tokens,
               .sampling = request.sampling,
               .priority = request.priority,
@@ -117,12 +123,34 @@ void TextSession::Submit(std::int64_t id, const TextRequest& request) {
   flights_[id] = std::move(flight);
 }
 
+void TextSession::SubmitBeams(std::int64_t id, const TextRequest& request) {
+  auto flight = std::make_unique<Flight>();
+  flight->beams = std::make_unique<BeamFlight>(
+      request, request.tokens.empty() ? tokenizer_.Encode(request.prompt) : request.tokens,
+      engine_);
+  SubmitOpenBeams(id, *flight);
+  flights_[id] = std::move(flight);
+}
+
+void TextSession::SubmitOpenBeams(std::int64_t id, Flight& flight) {
+  flight.beam_ids.clear();
+  for (Request& one : flight.beams->Requests()) {
+    one.id = next_sample_;
+    engine_.Submit(std::move(one));
+    samples_[next_sample_] = {id, flight.beam_ids.size()};
+    flight.beam_ids.push_back(next_sample_++);
+  }
+}
+
 void TextSession::Cancel(std::int64_t id) {
   const auto found = flights_.find(id);
   if (found == flights_.end()) return;
   for (const auto& sample : found->second->samples) {
     engine_.Cancel(sample->engine_id);
     samples_.erase(sample->engine_id);
+  }
+  for (const std::int64_t beam : found->second->beam_ids) {
+    if (samples_.erase(beam) == 1) engine_.Cancel(beam);
   }
   flights_.erase(found);
 }
@@ -136,6 +164,7 @@ void TextSession::Take(const TokenEvent& event) {
   if (found == samples_.end()) return;  // cancelled by a callback of this very step
   const auto [id, index] = found->second;
   Flight& flight = *flights_.at(id);
+  if (flight.beams != nullptr) return TakeBeam(id, index, event);
   Sample& sample = *flight.samples[index];
   if (!event.prompt_logprobs.empty()) flight.prompt_logprobs = event.prompt_logprobs;
   std::string text;
@@ -152,6 +181,20 @@ void TextSession::Take(const TokenEvent& event) {
   }
   if (callbacks_.on_text && !text.empty()) callbacks_.on_text(id, index, text);
   if (ended && flights_.contains(id) && flights_.at(id)->open == 0) FinishFlight(id);
+}
+
+// A beam's request ends with its one token.
+void TextSession::TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& event) {
+  Flight& flight = *flights_.at(id);
+  samples_.erase(event.request);
+  if (!flight.beams->Take(beam, event)) return;
+  if (!flight.beams->done()) return SubmitOpenBeams(id, flight);
+  TextResult result{.samples = flight.beams->Samples(tokenizer_), .prompt_logprobs = {}};
+  flights_.erase(id);
+  if (callbacks_.on_text)
+    for (std::size_t i = 0; i < result.samples.size(); ++i)
+      callbacks_.on_text(id, i, result.samples[i].text);
+  if (callbacks_.on_result) callbacks_.on_result(id, std::move(result));
 }
 
 void TextSession::FinishFlight(std::int64_t id) {

@@ -64,6 +64,23 @@ SamplingParams ReadSampling(const LineFields& line, SamplingParams params, std::
   return params;
 }
 
+BeamOptions ReadBeams(const LineFields& line, BeamOptions beams) {
+  const Numbers numbers{line};
+  numbers.Read("num_beams", beams.num_beams);
+  numbers.Read("length_penalty", beams.length_penalty);
+  const auto found = line.object().find("early_stopping");
+  if (found == line.object().end()) return beams;
+  if (found->is_boolean()) {
+    beams.early_stopping = found->get<bool>() ? EarlyStopping::kTrue : EarlyStopping::kFalse;
+  } else if (*found == "never") {
+    beams.early_stopping = EarlyStopping::kNever;
+  } else {
+    throw BadInput("{}: \"early_stopping\" is {}; expected true, false or \"never\"", line.where(),
+                   DumpJson(*found));
+  }
+  return beams;
+}
+
 // Exactly one of the two: the text, or the tokens in its place.
 struct TextOrTokens {
   std::string text;
@@ -130,6 +147,9 @@ GenerateRequest ParseGenerateLine(std::string_view line, const std::string& wher
                            "stop_token_ids",
                            "n",
                            "best_of",
+                           "num_beams",
+                           "length_penalty",
+                           "early_stopping",
                            "logprobs",
                            "prompt_logprobs",
                            "priority"});
@@ -142,6 +162,7 @@ GenerateRequest ParseGenerateLine(std::string_view line, const std::string& wher
   text.stop = fields.Texts("stop").value_or(defaults.stop);
   text.n = defaults.n;
   text.best_of = defaults.best_of;
+  text.beams = ReadBeams(fields, defaults.beams);
   text.logprobs = defaults.logprobs;
   const Numbers numbers{fields};
   numbers.Read("n", text.n);
@@ -226,6 +247,7 @@ void AddSample(const TextSample& sample, bool logprobs, OutputJson& record) {
   record["text"] = sample.text;
   record["tokens"] = sample.tokens;
   record["finish_reason"] = std::string(Name(sample.finish));
+  if (sample.score) record["score"] = *sample.score;
   if (logprobs) AddLogprobs(sample.logprobs, "", OutputJson::array(), record);
 }
 

@@ -37,8 +37,8 @@ constexpr const char* kGenerateFooter = R"(Examples:
 
 A line of the input is {"prompt": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like, and
 where it is to differ from the flags max_new_tokens, temperature, top_k, top_p, min_p, seed, stop,
-ignore_eos, repetition_penalty, presence_penalty, frequency_penalty, min_tokens, n, best_of and
-logprobs; and logit_bias {"ID": B}, allowed_token_ids, banned_token_ids, stop_token_ids,
+ignore_eos, repetition_penalty, presence_penalty, frequency_penalty, min_tokens, n, best_of,
+num_beams, length_penalty, early_stopping and logprobs; and logit_bias {"ID": B}, allowed_token_ids, banned_token_ids, stop_token_ids,
 prompt_logprobs and priority (lower ones first). The output has a line for each, in the same order:
   {"id", "prompt", "text", "tokens", "finish_reason": "length" | "stop" | "eos"}
   {"id", "prompt", "samples": [{"text", "tokens", "finish_reason"}, ...]}     where n is not 1
@@ -204,6 +204,9 @@ void AddGenerate(CLI::App& app, AllBindings& all) {
                    {"--min-tokens", "sampling.min_tokens", "N"},
                    {"--n", "sampling.n", "N"},
                    {"--best-of", "sampling.best_of", "N"},
+                   {"--num-beams", "sampling.num_beams", "N"},
+                   {"--length-penalty", "sampling.length_penalty", "R"},
+                   {"--early-stopping", "sampling.early_stopping", "WHEN"},
                    {"--logprobs", "sampling.logprobs", "K"},
                    {"--seed", "sampling.seed", "N"}});
   bound.flags.AddStopFlags(command, kSamplingGroup);

@@ -203,6 +203,18 @@ void AddSamplingKeys(std::vector<OptionKey>& table) {
       "sampling.best_of", "make so many samples and keep the likeliest n; 0: n",
       IntegerType{0, 1024}, [](auto& o) -> auto& { return o.sampling.best_of; }));
   table.push_back(Key(
+      "sampling.num_beams", "search with so many beams; 1: no beam search",
+      IntegerType{1, kMostBeams}, [](auto& o) -> auto& { return o.sampling.beams.num_beams; }));
+  table.push_back(Key(
+      "sampling.length_penalty", "of beam search; above 0 favours long texts",
+      NumberType{-100.0, 100.0}, [](auto& o) -> auto& { return o.sampling.beams.length_penalty; }));
+  const ChoiceType<EarlyStopping> stops{{{"false", EarlyStopping::kFalse},
+                                         {"true", EarlyStopping::kTrue},
+                                         {"never", EarlyStopping::kNever}}};
+  table.push_back(Key(
+      "sampling.early_stopping", "when beam search ends, as in transformers", stops,
+      [](auto& o) -> auto& { return o.sampling.beams.early_stopping; }));
+  table.push_back(Key(
       "sampling.logprobs",
       "give log-probabilities, and so many of the likeliest tokens; null: none",
       IntegerType{0, 1 << 20}, [](auto& o) -> auto& { return o.sampling.logprobs; }));

@@ -8,6 +8,7 @@
 #include "comm/world.h"
 #include "core/dtype.h"
 #include "core/weight_format.h"
+#include "engine/beam_search.h"
 #include "engine/request.h"
 #include "launcher/commands/rank_device.h"
 #include "launcher/world/placement.h"
@@ -74,6 +75,7 @@ struct SamplingOptions {
   std::vector<std::string> stop;
   std::int64_t n = 1;                    // as in TextRequest
   std::int64_t best_of = 0;              // the same
+  BeamOptions beams;                     // the same
   std::optional<std::int64_t> logprobs;  // the same
 };
 

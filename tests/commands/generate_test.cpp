@@ -106,7 +106,8 @@ TEST_F(OnAModel, GenerateStopsBeforeAStopText) {
 }
 
 TEST_F(OnAModel, GenerateEndsAtTheContextsEnd) {
-  const std::string input = File("in.jsonl", "{\"prompt\": \"" + std::string(63, 'a') + "\"}\n");
+  const std::string prompt(63, 'a');
+  const std::string input = File("in.jsonl", DumpJson({{"prompt", prompt}}) + "\n");
   const Outcome run = RunLockstep({"generate", "--model", Model(), "--input", input});
   ASSERT_EQ(run.exit_code, 0) << run.errors;
   EXPECT_EQ(Lines(run.output).at(0)["tokens"].size(), 1u);

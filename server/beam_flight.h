@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "engine/beam_search.h"
+#include "engine/engine.h"
+#include "server/text_request.h"
+#include "tokenizer/tokenizer.h"
+
+namespace lockstep {
+
+// Throws BadInput naming `where` for settings that beam search has no use for.
+void ValidateBeams(const TextRequest& request, std::string_view where);
+
+// A beam search on its way through the engine. Every open beam is a request for one token, whose
+// likeliest continuations the engine reports. The pages of what beams have in common are shared as
+// those of any texts with the same beginning are (EngineOptions::prefix_cache): of a beam that goes
+// on, only its last, unfinished page is computed again.
+class BeamFlight {
+ public:
+  BeamFlight(const TextRequest& request, std::vector<std::int32_t> prompt, const Engine& engine);
+
+  // One for each open beam, in their order; without ids.
+  std::vector<Request> Requests() const;
+  // Takes the answer for one of them. Whether it was the last one.
+  bool Take(std::size_t beam, const TokenEvent& event);
+  bool done() const { return search_.done(); }
+  // The n best.
+  std::vector<TextSample> Samples(const Tokenizer& tokenizer) const;
+
+ private:
+  FinishReason FinishOf(std::int32_t last) const;
+
+  std::vector<std::int32_t> prompt_;
+  std::int64_t priority_;
+  std::size_t n_;
+  std::optional<std::int32_t> eos_;
+  std::vector<std::int32_t> ending_;
+  BeamSearch search_;
+  std::vector<BeamSearch::Continuations> answers_;
+  std::size_t answered_ = 0;
+};
+
+}  // namespace lockstep
