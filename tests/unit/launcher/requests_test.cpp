@@ -245,10 +245,11 @@ TEST(FormatResult, HasTheContractsFieldsInOrder) {
   GenerateRequest request;
   request.id = "a";
   request.request.prompt = "q\"";
-  TextResult result{.samples = {{"t\n", {1, 2}, FinishReason::kStop, {}}}, .prompt_logprobs = {}};
+  TextResult result{.samples = {{"t\n", {1, 2}, FinishReason::kStop, {}, 0.5f}},
+                    .prompt_logprobs = {}};
   EXPECT_EQ(FormatResult(request, result),
             "{\"id\":\"a\",\"prompt\":\"q\\\"\",\"text\":\"t\\n\",\"tokens\":[1,2],"
-            "\"finish_reason\":\"stop\"}\n");
+            "\"finish_reason\":\"stop\",\"score\":0.5}\n");
 }
 
 TEST(FormatResult, HasLogprobsAndSamplesWhereAsked) {
@@ -259,9 +260,9 @@ TEST(FormatResult, HasLogprobsAndSamplesWhereAsked) {
   request.request.logprobs = 1;
   request.request.prompt_logprobs = 0;
   const TokenLogprob one{.token = 4, .logprob = -0.5f, .top = 9, .likeliest = {{9, -0.25f}}};
-  TextResult result{
-      .samples = {{"t", {4}, FinishReason::kLength, {one}}, {"u", {5}, FinishReason::kEos, {one}}},
-      .prompt_logprobs = {{.token = 3, .logprob = -2.0f, .likeliest = {}}}};
+  TextResult result{.samples = {{"t", {4}, FinishReason::kLength, {one}, {}},
+                                {"u", {5}, FinishReason::kEos, {one}, {}}},
+                    .prompt_logprobs = {{.token = 3, .logprob = -2.0f, .likeliest = {}}}};
   EXPECT_EQ(FormatResult(request, result),
             "{\"id\":1,\"prompt\":\"q\",\"prompt_logprobs\":[null,-2.0],\"samples\":["
             "{\"text\":\"t\",\"tokens\":[4],\"finish_reason\":\"length\",\"logprobs\":[-0.5],"
