@@ -27,11 +27,13 @@ std::string HeldOutLines(const std::filesystem::path& path) {
 }
 
 double Perplexity(const std::string& model, const std::string& dtype, const std::string& lines,
-                  const std::string& setting = "model.cache_dtype=null") {
-  const Outcome run =
-      RunLockstep({"score", "--model", (SourceFolder() / "models" / model).string(), "--dtype",
-                   dtype, "--set", setting, "--threads", "1", "--input", "-"},
-                  lines);
+                  const std::vector<std::string>& more = {}) {
+  std::vector<std::string> command = {
+      "score",   "--model", (SourceFolder() / "models" / model).string(),
+      "--dtype", dtype,     "--threads",
+      "1",       "--input", "-"};
+  command.insert(command.end(), more.begin(), more.end());
+  const Outcome run = RunLockstep(command, lines);
   EXPECT_EQ(run.exit_code, 0) << run.errors;
   double nats = 0.0;
   std::int64_t tokens = 0;
@@ -62,7 +64,8 @@ TEST_P(Quality, FewerBitsKeepThePerplexity) {
   EXPECT_LE(loss("bf16"), 0.002);
   EXPECT_LE(loss("int8"), 0.005);
   EXPECT_LE(loss("int4"), 0.04);
-  const double int8_cache = Perplexity(GetParam(), "bf16", lines, "model.cache_dtype=int8");
+  const double int8_cache =
+      Perplexity(GetParam(), "bf16", lines, {"--set", "model.cache_dtype=int8"});
   EXPECT_LE(std::abs(int8_cache / exact - 1.0), 0.005);
 }
 

@@ -178,7 +178,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "lockstep --help"},
         Refused{{"genrate", "--model", "m"},
                 "unknown command \"genrate\"; the nearest is generate, all are generate, score, "
-                "tokenize, plan, bench"},
+                "embed, tokenize, plan, bench"},
         Refused{{"plan", "score"}, "plan and score are two commands; give one"},
         Refused{{"--versio"},
                 "unknown flag \"--versio\"; the nearest known one is --version; see lockstep "
