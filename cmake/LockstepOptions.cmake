@@ -31,6 +31,8 @@ add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-ffp-contract=off>)
 if(LOCKSTEP_SANITIZE)
   add_compile_options(-fsanitize=${LOCKSTEP_SANITIZE} -fno-omit-frame-pointer
                       -fno-sanitize-recover=all)
+  # GCC's checks in between hide from it what has been set: it warns of the standard library's own.
+  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
   add_link_options(-fsanitize=${LOCKSTEP_SANITIZE})
 endif()
 
