@@ -7,14 +7,11 @@
 
 #include "comm/communicator.h"
 #include "core/weight_format.h"
+#include "launcher/config/device_choice.h"
 #include "launcher/world/rank_group.h"
 #include "layers/kernels/backend.h"
 
 namespace lockstep {
-
-// parallel.device: what ranks compute with. kAuto: GPUs, where every rank has one and they can do
-// what is asked; else the processor, and why is said.
-enum class DeviceChoice { kAuto, kCpu, kCuda };
 
 struct DeviceRequest {
   DeviceChoice choice = DeviceChoice::kCpu;

@@ -10,7 +10,7 @@
 #include "core/weight_format.h"
 #include "engine/beam_search.h"
 #include "engine/request.h"
-#include "launcher/commands/rank_device.h"
+#include "launcher/config/device_choice.h"
 #include "launcher/world/placement.h"
 #include "layers/kernels/backend.h"
 #include "partition/model_spec.h"
