@@ -1,15 +1,10 @@
 #include <chrono>
-#include <thread>
-#include <unordered_map>
 
 #include "core/error.h"
-#include "core/log.h"
 #include "launcher/commands/cache_size.h"
 #include "launcher/commands/commands.h"
-#include "launcher/commands/input_lines.h"
-#include "launcher/commands/requests.h"
 #include "launcher/commands/runtime.h"
-#include "launcher/commands/streams.h"
+#include "launcher/commands/text_input.h"
 #include "launcher/commands/vector_output.h"
 #include "launcher/world/interrupt.h"
 
@@ -25,13 +20,7 @@ class EmbedJob : public ModelJob {
     spec_ = model.spec;
     if (layer() > spec_.layer_count)
       throw BadInput("embed: layer is {}; the model's are 0 to {}", layer(), spec_.layer_count);
-    KeepInput(arguments_.input);
-    requests_ =
-        ParseScoreLines(ReadInput(InputPath(arguments_.input)), InputName(arguments_.input));
-    std::optional<Tokenizer> tokenizer;
-    if (HasText(requests_)) tokenizer = OpenTokenizer(arguments_.options, model);
-    lockstep::Prepare(requests_, tokenizer ? &*tokenizer : nullptr, model.spec);
-    CheckWritable(arguments_.output);  // now, not after hours of work
+    requests_ = ReadTexts(arguments_, model);
   }
 
   std::int64_t cache_pages() const override {
@@ -44,16 +33,12 @@ class EmbedJob : public ModelJob {
     const auto start = std::chrono::steady_clock::now();
     const auto output = OpenVectorOutput(
         arguments_.output, static_cast<std::int64_t>(requests_.size()), spec_.d_model);
-    std::size_t token_count = 0;
     // So many wait or run that the engine is full, and finished ones that wait for their turn are
     // few.
     const auto window = static_cast<std::size_t>(2 * arguments_.options.engine.max_sequences);
     for (std::size_t next = 0, done = 0; done < requests_.size();) {
       if (InterruptRequested()) return ExitCode::kInterrupted;
-      for (; next < requests_.size() && next < done + window; ++next) {
-        token_count += requests_[next].tokens.size();
-        Submit(place.engine, next);
-      }
+      for (; next < requests_.size() && next < done + window; ++next) Submit(place.engine, next);
       for (const TokenEvent& event : place.engine.Step()) {
         const auto index = static_cast<std::size_t>(event.request);
         output->Put(event.request, requests_[index].id, event.embedding);
@@ -61,10 +46,7 @@ class EmbedJob : public ModelJob {
       }
     }
     output->Commit();
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    if (ShowsStatistics(arguments_.verbosity))
-      LogInfo("{} tokens of {} texts in {:.2f} s ({:.1f} tokens/s)", token_count, requests_.size(),
-              took.count(), static_cast<double>(token_count) / took.count());
+    LogTexts(arguments_, requests_, start);
     return ExitCode::kOk;
   }
 

@@ -1,12 +1,10 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/log.h"
 #include "launcher/commands/commands.h"
-#include "launcher/commands/input_lines.h"
-#include "launcher/commands/requests.h"
 #include "launcher/commands/runtime.h"
 #include "launcher/commands/streams.h"
+#include "launcher/commands/text_input.h"
 #include "launcher/world/interrupt.h"
 #include "layers/kv_cache.h"
 
@@ -18,13 +16,7 @@ class ScoreJob : public ModelJob {
   explicit ScoreJob(const Arguments& arguments) : arguments_(arguments) {}
 
   void Prepare(const ModelFiles& model) override {
-    KeepInput(arguments_.input);
-    requests_ =
-        ParseScoreLines(ReadInput(InputPath(arguments_.input)), InputName(arguments_.input));
-    std::optional<Tokenizer> tokenizer;
-    if (HasText(requests_)) tokenizer = OpenTokenizer(arguments_.options, model);
-    lockstep::Prepare(requests_, tokenizer ? &*tokenizer : nullptr, model.spec);
-    CheckWritable(arguments_.output);  // now, not after hours of work
+    requests_ = ReadTexts(arguments_, model);
     vocab_rows_ = model.spec.vocab_rows;
   }
 
@@ -43,17 +35,12 @@ class ScoreJob : public ModelJob {
     Engine& engine = place.engine;
     const auto start = std::chrono::steady_clock::now();
     Output output(arguments_.output);
-    std::size_t token_count = 0;
     for (const ScoreRequest& request : requests_) {
       if (InterruptRequested()) return ExitCode::kInterrupted;
       output.Write(FormatScore(request, engine.ScoreTokens(request.tokens)));
-      token_count += request.tokens.size();
     }
     output.Commit();
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    if (ShowsStatistics(arguments_.verbosity))
-      LogInfo("{} tokens of {} texts in {:.2f} s ({:.1f} tokens/s)", token_count, requests_.size(),
-              took.count(), static_cast<double>(token_count) / took.count());
+    LogTexts(arguments_, requests_, start);
     return ExitCode::kOk;
   }
 
