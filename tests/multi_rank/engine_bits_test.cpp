@@ -20,15 +20,8 @@ class EngineBits : public MultiRank, public ::testing::WithParamInterface<const 
   Reports Alone() const {
     SelfCommunicator self;
     GoldenModel model(folder(), self, {});
-    Reports alone;
-    for (std::int64_t id = 0; id < kRequests; ++id) {
-      Engine engine(model.decoder(), self,
-                    {.prefix_cache = PrefixCache::kOff, .eos_token = 3, .hidden_layer = 2});
-      engine.Submit(VariedRequest(id, kRoom));
-      while (!engine.idle())
-        for (const TokenEvent& event : engine.Step()) Report(event, alone[id]);
-    }
-    return alone;
+    return RunAlone(model.decoder(), self, {.count = kRequests, .ending = 3, .hidden_layer = 2},
+                    kRoom);
   }
 
   // All requests together on this world; nothing on ranks other than 0.

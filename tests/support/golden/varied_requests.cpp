@@ -53,6 +53,21 @@ Request VariedRequest(std::int64_t id, const RequestRoom& room) {
   return request;
 }
 
+Reports RunAlone(Decoder& decoder, Communicator& self, const SoloRuns& runs,
+                 const RequestRoom& room) {
+  Reports alone;
+  for (std::int64_t id = 0; id < runs.count; ++id) {
+    Engine engine(decoder, self,
+                  {.prefix_cache = PrefixCache::kOff,
+                   .eos_token = runs.ending,
+                   .hidden_layer = runs.hidden_layer});
+    engine.Submit(VariedRequest(id, room));
+    while (!engine.idle())
+      for (const TokenEvent& event : engine.Step()) Report(event, alone[id]);
+  }
+  return alone;
+}
+
 Reports RunTogether(Engine& engine, std::int64_t count, const RequestRoom& room) {
   for (std::int64_t id = 0; id < count; ++id) engine.Submit(VariedRequest(id, room));
   Reports reports;

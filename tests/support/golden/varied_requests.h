@@ -25,6 +25,16 @@ struct RequestRoom {
 // The id-th request: of any kind, with the same beginning as many others.
 Request VariedRequest(std::int64_t id, const RequestRoom& room);
 
+// Runs requests 0 to count - 1, each in an engine of its own on one rank, with nothing cached.
+// ending: the token that ends a text. hidden_layer: as in EngineOptions.
+struct SoloRuns {
+  std::int64_t count = 0;
+  std::int32_t ending = 0;
+  std::int64_t hidden_layer = 0;
+};
+Reports RunAlone(Decoder& decoder, Communicator& self, const SoloRuns& runs,
+                 const RequestRoom& room);
+
 // Runs requests 0 to count - 1 together.
 Reports RunTogether(Engine& engine, std::int64_t count, const RequestRoom& room);
 

@@ -21,15 +21,8 @@ constexpr RequestRoom kRoom{.context = 64, .vocab = 89};
 class SameBits : public testing::Test {
  protected:
   Reports Alone(std::int64_t count) {
-    Reports alone;
-    for (std::int64_t id = 0; id < count; ++id) {
-      Engine engine(model_.decoder(), self_,
-                    {.prefix_cache = PrefixCache::kOff, .eos_token = 3, .hidden_layer = 3});
-      engine.Submit(VariedRequest(id, kRoom));
-      while (!engine.idle())
-        for (const TokenEvent& event : engine.Step()) Report(event, alone[id]);
-    }
-    return alone;
+    return RunAlone(model_.decoder(), self_, {.count = count, .ending = 3, .hidden_layer = 3},
+                    kRoom);
   }
 
   SelfCommunicator self_;
