@@ -38,8 +38,9 @@ constexpr const char* kGenerateFooter = R"(Examples:
 A line of the input is {"prompt": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like, and
 where it is to differ from the flags max_new_tokens, temperature, top_k, top_p, min_p, seed, stop,
 ignore_eos, repetition_penalty, presence_penalty, frequency_penalty, min_tokens, n, best_of,
-num_beams, length_penalty, early_stopping and logprobs; and logit_bias {"ID": B}, allowed_token_ids, banned_token_ids, stop_token_ids,
-prompt_logprobs and priority (lower ones first). The output has a line for each, in the same order:
+num_beams, length_penalty, early_stopping and logprobs; and logit_bias {"ID": B},
+allowed_token_ids, banned_token_ids, stop_token_ids, prompt_logprobs and priority (lower ones
+first). The output has a line for each, in the same order:
   {"id", "prompt", "text", "tokens", "finish_reason": "length" | "stop" | "eos"}
   {"id", "prompt", "samples": [{"text", "tokens", "finish_reason"}, ...]}     where n is not 1
   {"id", "error"}                      for a line that cannot be used; then the exit code is 2
