@@ -51,6 +51,27 @@ MODELS = [Model("APHRA 6B (GPT-J)", "gptj", 28, 4096, 16, 50400),
 COUNTS = [1, 2, 4, 8]
 BF16, FP32 = 2, 4
 
+# What others have published, on one GPU in one piece: program, GPU, model, batch, tokens in and out,
+# and either milliseconds for all of it or output tokens per second. Sources: docs/gpu_model.md.
+GPT_6_7B = Model("GPT 6.7B", "gptj", 32, 4096, 32, 51200)
+GPT_1_3B = Model("GPT 1.3B", "gptj", 24, 2048, 32, 51200)
+PUBLISHED = [("TensorRT-LLM 0.5, fp16", 0, MODELS[0], 64, 128, 128, "3,679 tokens/s"),
+             ("TensorRT-LLM 0.6.1, fp16", 0, MODELS[0], 512, 128, 128, "6,374 tokens/s"),
+             ("TensorRT-LLM 0.6.1, fp16", 0, MODELS[0], 60, 2048, 128, "670 tokens/s"),
+             ("TensorRT-LLM 0.5, fp16", 0, MODELS[0], 1, 128, 1, "12 ms"),
+             ("TensorRT-LLM 0.5, fp16", 0, MODELS[0], 1, 2048, 1, "129 ms"),
+             ("TensorRT-LLM 0.5, fp8", 1, MODELS[0], 64, 128, 128, "10,907 tokens/s"),
+             ("TensorRT-LLM 0.6.1, fp8", 1, MODELS[0], 1024, 128, 128, "26,150 tokens/s"),
+             ("TensorRT-LLM 0.5, fp8", 1, MODELS[0], 1, 128, 1, "7 ms"),
+             ("TensorRT-LLM 0.5, fp8", 1, MODELS[0], 1, 2048, 1, "29 ms"),
+             ("FasterTransformer, fp16", 0, GPT_6_7B, 1, 128, 8, "98.29 ms"),
+             ("FasterTransformer, fp16", 0, GPT_6_7B, 64, 128, 8, "718.07 ms"),
+             ("FasterTransformer, fp16", 0, GPT_6_7B, 1, 512, 32, "384.70 ms"),
+             ("FasterTransformer, fp16", 0, GPT_6_7B, 32, 512, 32, "1814.03 ms"),
+             ("FasterTransformer, fp16", 0, GPT_6_7B, 64, 512, 32, "3306.41 ms"),
+             ("FasterTransformer, fp16", 0, GPT_1_3B, 1, 512, 32, "135.85 ms"),
+             ("FasterTransformer, fp16", 0, GPT_1_3B, 64, 512, 32, "1036.21 ms")]
+
 
 def part(total, ranks):
     """The largest rank's share, as partition/shard_plan.h divides."""
@@ -164,8 +185,32 @@ def prefill_table(gpu):
     return lines
 
 
+def generation(model, batch, tokens_in, tokens_out, gpu):
+    """Least seconds of one batch on one GPU: the prompts, then a step for each further token."""
+    prompt = prefill(model, 1, tokens_in, gpu)
+    first = max(batch * prompt.operations / gpu.tensor, prompt.bytes / gpu.memory)
+    return first + sum(decode(model, 1, batch, tokens_in + k, gpu).seconds
+                       for k in range(1, tokens_out))
+
+
+def published_table():
+    lines = ["### Published by others, one GPU", "",
+             "| program | GPU | model | batch x (in, out) | published | least, bf16 | least of published |",
+             "|---|---|---|---|---|---|---|"]
+    for program, gpu, model, batch, tokens_in, tokens_out, figure in PUBLISHED:
+        seconds = generation(model, batch, tokens_in, tokens_out, GPUS[gpu])
+        value, unit = float(figure.split()[0].replace(",", "")), figure.split()[1]
+        least = 1e3 * seconds if unit == "ms" else batch * tokens_out / seconds
+        share = least / value if unit == "ms" else value / least
+        percent = "other bytes and peak" if "fp8" in program else f"{100 * share:.0f} %"
+        lines.append(f"| {program} | {GPUS[gpu].name[:4]} | {model.name} | "
+                     f"{batch} x ({tokens_in}, {tokens_out}) | {figure} | "
+                     f"{least:,.{1 if unit == 'ms' else 0}f} {unit} | {percent} |")
+    return lines
+
+
 def tables():
-    lines = []
+    lines = published_table() + [""]
     for gpu in GPUS:
         lines += decode_table(gpu) + [""] + prefill_table(gpu) + [""]
     return "\n".join(lines)
