@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@ struct SummingDevice {
   std::function<Tensor(Shape)> allocate;  // fp32, in the device's memory
   std::function<void(std::function<void(double waited_seconds)>)> set_watch;  // as Backend's
   std::function<std::string()> activity;                                      // core/activity.h
+  std::function<void()> forget_steps;  // Backend::ForgetSteps(): they hold on to NCCL
 };
 
 // A world whose sums lie in the memory of devices. Everything else goes through the world, which
@@ -46,6 +48,10 @@ class DeviceCommunicator : public Communicator {
   [[noreturn]] void Abort(int exit_code) override;
 
  protected:
+  // Who is missing, or which ranks are not at the same all-reduce: when a sum has failed, the world
+  // finds out, within a few seconds. elements: of the last sum.
+  std::string AskAround(std::int64_t elements);
+
   Communicator& world_;
   SummingDevice device_;
 };
@@ -53,5 +59,7 @@ class DeviceCommunicator : public Communicator {
 // Over NCCL, each rank with a device of its own, the current one of the calling thread. Collective.
 // Throws EnvironmentError where this module was built without NCCL, or CollectiveError.
 std::unique_ptr<Communicator> MakeNcclCommunicator(Communicator& world, SummingDevice device);
+// Whether this module was built with NCCL.
+bool HasNccl();
 
 }  // namespace lockstep

@@ -6,16 +6,10 @@
 #include "comm/patience.h"
 
 namespace lockstep {
+
+bool HasNccl() { return true; }
+
 namespace {
-
-// How long a rank whose sum has failed looks for its peers, to name the one that is missing.
-constexpr double kAskSeconds = 3;
-
-// What a rank tells its peers when a sum has failed.
-struct Note {
-  std::int64_t all_reduces = 0;
-  std::int64_t elements = 0;  // of the last one
-};
 
 bool Failed(ncclResult_t code) { return code != ncclSuccess && code != ncclInProgress; }
 
@@ -41,6 +35,8 @@ NcclCommunicator::NcclCommunicator(Communicator& world, SummingDevice device)
 
 NcclCommunicator::~NcclCommunicator() {
   device_.set_watch(nullptr);
+  // NCCL does not let go of a communicator while there are graphs with its sums.
+  device_.forget_steps();
   if (comm_ == nullptr) return;
   // Leaving in good order would wait for peers that do not come.
   if (std::uncaught_exceptions() > 0) {
@@ -99,6 +95,12 @@ void NcclCommunicator::AllReduceSum(const TensorView& x, Stream stream) {
          "ncclAllReduce");
 }
 
+void NcclCommunicator::CountReplayed(std::int64_t all_reduces, std::int64_t elements) {
+  LOCKSTEP_CHECK(comm_ != nullptr, "a collective after one that failed");
+  DeviceCommunicator::CountReplayed(all_reduces, elements);
+  last_elements_ = elements;
+}
+
 void NcclCommunicator::Watch(double waited_seconds) {
   if (comm_ == nullptr) return;
   ncclResult_t state = ncclSuccess;
@@ -113,37 +115,14 @@ void NcclCommunicator::Watch(double waited_seconds) {
 void NcclCommunicator::Fail(const std::string& what) {
   const std::string doing = device_.activity();
   // First of all: work that waits for a peer on the device holds up everything behind it.
+  device_.forget_steps();
   if (comm_ != nullptr) ncclCommAbort(comm_);
   comm_ = nullptr;
   throw CollectiveError(
       ExitCode::kRankFailure,
       fmt::format("NCCL all-reduce {} of {} values, rank {} on {}, while {}: {}; {}",
                   all_reduce_count_, last_elements_, rank(), host(rank()), doing, what,
-                  AskAround()));
-}
-
-// Who is missing, or which ranks are not at the same all-reduce: the world finds out.
-std::string NcclCommunicator::AskAround() {
-  const Note mine{all_reduce_count_, last_elements_};
-  try {
-    const DeadlineScope soon(world_, kAskSeconds);
-    std::string found;
-    const auto notes = world_.AllGather(std::as_bytes(std::span(&mine, 1)));
-    for (int peer = 0; peer < size(); ++peer) {
-      Note note;
-      const Bytes& bytes = notes[static_cast<std::size_t>(peer)];
-      if (bytes.size() == sizeof(note)) std::memcpy(&note, bytes.data(), sizeof(note));
-      if (note.all_reduces == mine.all_reduces && note.elements == mine.elements) continue;
-      found +=
-          fmt::format("{}rank {} on {} is at all-reduce {} of {} values", found.empty() ? "" : ", ",
-                      peer, host(peer), note.all_reduces, note.elements);
-    }
-    if (!found.empty()) return found;
-    return "every rank answers and is at the same all-reduce: a GPU or the connection between "
-           "them hangs; NCCL_DEBUG=INFO and nvidia-smi may say more";
-  } catch (const Error& error) {
-    return error.what();
-  }
+                  AskAround(last_elements_)));
 }
 
 }  // namespace lockstep

@@ -20,13 +20,13 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   std::string_view transport() const override { return transport_; }
   void AllReduceSum(const TensorView& x, Stream stream) override;
+  void CountReplayed(std::int64_t all_reduces, std::int64_t elements) override;
 
  private:
   void Join();
   void Settle(ncclResult_t code, const char* call);
   void Watch(double waited_seconds);
   [[noreturn]] void Fail(const std::string& what);
-  std::string AskAround();
 
   ncclComm_t comm_ = nullptr;  // null once it is aborted
   std::int64_t last_elements_ = 0;

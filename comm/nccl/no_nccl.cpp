@@ -3,10 +3,13 @@
 
 namespace lockstep {
 
+bool HasNccl() { return false; }
+
 std::unique_ptr<Communicator> MakeNcclCommunicator(Communicator& world, SummingDevice /*device*/) {
   throw EnvironmentError(
-      "{} ranks with --device cuda: this CUDA module was built without NCCL and knows one rank "
-      "only; install libnccl-dev and build it again, or use --tp 1",
+      "{} ranks with --device cuda: this CUDA module was built without NCCL, and can only add "
+      "through the memory of up to 8 GPUs of one host that read each other's; install libnccl-dev "
+      "and build it again, or use --tp 1",
       world.size());
 }
 

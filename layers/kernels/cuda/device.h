@@ -18,7 +18,9 @@
 #define LOCKSTEP_SHARED(T, name) LOCKSTEP_EMULATED_SHARED(T, name)
 // LOCKSTEP_DYNAMIC_SHARED(float, memory);  the launch's dynamic shared memory, as a pointer
 #define LOCKSTEP_DYNAMIC_SHARED(T, name) LOCKSTEP_EMULATED_DYNAMIC_SHARED(T, name)
+#define LOCKSTEP_BLOCKS_RUN_TOGETHER 0
 #else
+#define LOCKSTEP_BLOCKS_RUN_TOGETHER 1
 // Aligned, since vectors are stored into arrays of floats.
 #define LOCKSTEP_SHARED(T, name) \
   using name##_shared_type = T;  \
@@ -35,6 +37,8 @@ using F16 = __half;
 using Fp8 = __nv_fp8_e4m3;
 
 inline constexpr int kWarp = 32;
+// The blocks of a small grid: all at once on a device, one after another in the emulation.
+inline constexpr bool kBlocksRunTogether = LOCKSTEP_BLOCKS_RUN_TOGETHER != 0;
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 
 __device__ __forceinline__ float ToFloat(float x) { return x; }

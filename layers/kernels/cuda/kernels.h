@@ -277,27 +277,40 @@ inline constexpr int kMaxPeers = 8;
 inline constexpr int kPeerBlocks = 32;
 
 // One rank's memory that its peers can write and read (CUDA IPC). Zeroed once, before any use.
-//   flags   [kPeerFlagPhases * kPeerBlocks * kMaxPeers]  written by the peers
-//   epochs  [kPeerBlocks]                                this rank's own: how many reductions were
+//   flags   [kPeerFlagPhases * kPeerBlocks * kMaxPeers]  written by the peers: epoch << 32 | count
+//   epochs  [kPeerBlocks + 1]                            this rank's own: how many reductions were;
+//                                                        behind them, not zero: given up
 //   staging [2, staging_elements]                        in turns, by the epoch's parity
 //   reduced [2, staging_elements]                        likewise; the two-shot form's own slice
 inline constexpr int kPeerFlagPhases = 2;
+inline constexpr std::int64_t kPeerFlags = kPeerFlagPhases * kPeerBlocks * kMaxPeers;
 struct PeerMemory {
-  std::uint32_t* flags = nullptr;
+  std::uint64_t* flags = nullptr;
   std::uint32_t* epochs = nullptr;  // null but for the own rank
   void* staging = nullptr;
   void* reduced = nullptr;
+};
+
+// What the host and a kernel that waits for a peer tell each other, in pinned host memory. A kernel
+// that waits gives up when it is told to, after PeerReduceArgs::spins looks, or when it finds a
+// peer in another sum; it says which, and from then on this rank's reductions end at once, their
+// results undefined. So nothing that a peer does or does not do keeps a device busy for ever.
+enum class PeerFault : std::uint32_t { kNone, kToldTo, kLate, kOtherSize };
+struct PeerStatus {
+  std::uint32_t give_up = 0;  // the host: not zero
+  std::uint32_t reserved = 0;
+  std::uint64_t report = 0;  // the kernel: fault << 40 | peer << 32 | the peer's count
 };
 
 // One shot: each rank reads all of every peer's message. Two shots: each sums its slice, then reads
 // the others' sums: less traffic, one more wait.
 enum class PeerShots : std::uint8_t { kOne, kTwo };
 
-// A launch does all phases; run apart, phase by phase and every rank's before the next, they need
-// no rank that runs at the same time.
+// kWhole: one launch does all phases. Run apart, phase by phase, no launch has a block that waits
+// for what a later block of a peer does; and with every rank's before the next, none waits at all.
 enum class PeerPhase : std::uint8_t { kWhole, kPublish, kSum, kCollect };
 
-// x = sum over ranks of x, in place, added as the balanced tree of docs/numerics.md.
+// x = sum over ranks of x, in place, added as SumTree() of comm/communicator.h does.
 struct PeerReduceArgs {
   void* x = nullptr;  // [count] of type: fp32, bf16 or fp16; sums in fp32
   DType type = DType::kF32;
@@ -306,7 +319,11 @@ struct PeerReduceArgs {
   int rank = 0;
   int rank_count = 1;  // at most kMaxPeers
   PeerMemory peers[kMaxPeers] = {};
+  PeerStatus* status = nullptr;  // of this rank
+  std::int64_t spins = 0;        // at most so many looks at a peer's flag, 0.2 to 1 us each
 };
 void PeerReduce(const PeerReduceArgs& args, PeerShots shots, PeerPhase phase, cudaStream_t stream);
+// All phases, in as many launches as it takes where this runs.
+void PeerReduce(const PeerReduceArgs& args, PeerShots shots, cudaStream_t stream);
 
 }  // namespace lockstep::cuda

@@ -7,7 +7,8 @@
 
 namespace lockstep::cuda {
 
-// DeviceModule::MakeCommunicator(): nothing to add up for one rank, NCCL for several.
+// DeviceModule::MakeCommunicator(): nothing to add up for one rank; for several their
+// memory and NCCL, or NCCL alone.
 std::unique_ptr<Communicator> MakeCommunicator(Communicator& world, Backend& backend,
                                                const ModuleHost& host);
 

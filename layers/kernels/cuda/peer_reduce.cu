@@ -55,26 +55,64 @@ __device__ __forceinline__ void Signal(const PeerReduceArgs& args, int phase, st
   const int peer = static_cast<int>(threadIdx.x);
   if (peer >= args.rank_count) return;
   __threadfence_system();
-  // A plain store: a flag has one writer, and over PCIe peers have no atomic operations.
-  volatile std::uint32_t* flags = args.peers[peer].flags;
-  flags[FlagOf(phase, args.rank)] = epoch;
+  // A plain store: a flag has one writer, and over PCIe peers have no atomic operations. The count
+  // travels along, so that a peer in another sum is noticed.
+  volatile std::uint64_t* flags = args.peers[peer].flags;
+  flags[FlagOf(phase, args.rank)] =
+      static_cast<std::uint64_t>(epoch) << 32 | static_cast<std::uint32_t>(args.count);
 }
 
-// Waits for this block's part of every peer. A peer that never comes leaves the kernel waiting: the
-// host's deadline ends the process.
-__device__ __forceinline__ void Await(const PeerReduceArgs& args, int phase, std::uint32_t epoch) {
+// Tells the host why, and every later reduction of this rank not to wait.
+__device__ __forceinline__ bool GiveUp(const PeerReduceArgs& args, PeerFault fault, int peer,
+                                       std::uint32_t count) {
+  volatile std::uint64_t* report = &args.status->report;
+  *report =
+      static_cast<std::uint64_t>(fault) << 40 | static_cast<std::uint64_t>(peer) << 32 | count;
+  volatile std::uint32_t* given_up = args.peers[args.rank].epochs + kPeerBlocks;
+  *given_up = 1;
+  __threadfence_system();
+  return false;
+}
+
+__device__ __forceinline__ bool AwaitPeer(const PeerReduceArgs& args, int phase, int peer,
+                                          std::uint32_t epoch) {
+  // The host's word lies behind the bus: a look at it takes longer than one at a flag.
+  constexpr std::int64_t kLooksPerWord = 64;
+  const volatile std::uint64_t* flag = args.peers[args.rank].flags + FlagOf(phase, peer);
+  const volatile std::uint32_t* told = &args.status->give_up;
+  for (std::int64_t look = 1;; ++look) {
+    const std::uint64_t seen = *flag;
+    const auto ahead = static_cast<std::int32_t>(static_cast<std::uint32_t>(seen >> 32) - epoch);
+    const auto count = static_cast<std::uint32_t>(seen);
+    // The difference, so that the epoch may wrap around. A peer that is ahead has compared.
+    if (ahead > 0) return true;
+    if (ahead == 0 && count == static_cast<std::uint32_t>(args.count)) return true;
+    if (ahead == 0) return GiveUp(args, PeerFault::kOtherSize, peer, count);
+    if (look % kLooksPerWord == 0 && *told != 0) return GiveUp(args, PeerFault::kToldTo, peer, 0);
+    if (look >= args.spins) return GiveUp(args, PeerFault::kLate, peer, 0);
+    __nanosleep(100);
+  }
+}
+
+// Waits for this block's part of every peer; whether they all came.
+__device__ __forceinline__ bool Await(const PeerReduceArgs& args, int phase, std::uint32_t epoch) {
   const int peer = static_cast<int>(threadIdx.x);
+  bool came = true;
   if (peer < args.rank_count) {
-    const volatile std::uint32_t* flag = args.peers[args.rank].flags + FlagOf(phase, peer);
-    // The difference, so that the count may wrap around.
-    while (static_cast<std::int32_t>(*flag - epoch) < 0) __nanosleep(100);
+    came = AwaitPeer(args, phase, peer, epoch);
     __threadfence_system();
   }
-  __syncthreads();
+  return __syncthreads_and(came ? 1 : 0) != 0;
 }
 
-// As the balanced tree over ranks: ((0 + 1) + (2 + 3)) + ...
-__device__ __forceinline__ void SumTree(float (&values)[kMaxPeers][kChunk], int count) {
+// As SumTree() of comm/communicator.h: ((0 + 1) + (2 + 3)) + ...
+__device__ __forceinline__ void SumInTree(float (&values)[kMaxPeers][kChunk], int count) {
+  if (count == 5) {  // the only count up to 8 whose first pairs are not all neighbours
+#pragma unroll
+    for (int i = 0; i < kChunk; ++i)
+      values[0][i] = (values[0][i] + values[1][i] + values[2][i]) + (values[3][i] + values[4][i]);
+    return;
+  }
 #pragma unroll
   for (int distance = 1; distance < kMaxPeers; distance *= 2)
 #pragma unroll
@@ -95,7 +133,7 @@ __device__ __forceinline__ void SumPeers(const PeerReduceArgs& args, Span span, 
       if (rank < args.rank_count)
         LoadPeer<kAccess>(static_cast<const T*>(args.peers[rank].staging) + buffer + i,
                           span.end - i, values[rank]);
-    SumTree(values, args.rank_count);
+    SumInTree(values, args.rank_count);
     Store<kAccess>(to + i, span.end - i, values[0]);
   }
 }
@@ -117,6 +155,8 @@ template <Access kAccess, typename T>
 __global__ void __launch_bounds__(kThreads)
     PeerReduceKernel(PeerReduceArgs args, PeerShots shots, PeerPhase phase) {
   const PeerMemory& own = args.peers[args.rank];
+  const volatile std::uint32_t* given_up = own.epochs + kPeerBlocks;
+  if (__syncthreads_or(*given_up != 0 ? 1 : 0) != 0) return;
   const std::uint32_t epoch = own.epochs[blockIdx.x] + 1;
   const std::int64_t buffer = (epoch % 2) * args.staging_elements;
   const Span block = PartOf({0, args.count}, blockIdx.x, kPeerBlocks);
@@ -128,7 +168,7 @@ __global__ void __launch_bounds__(kThreads)
     Signal(args, 0, epoch);
   }
   if (Does(phase, PeerPhase::kSum)) {
-    Await(args, 0, epoch);
+    if (!Await(args, 0, epoch)) return;
     if (shots == PeerShots::kOne) {
       SumPeers<kAccess>(args, block, buffer, x);
     } else {
@@ -139,7 +179,7 @@ __global__ void __launch_bounds__(kThreads)
   }
   if (Does(phase, PeerPhase::kCollect)) {
     if (shots == PeerShots::kTwo) {
-      Await(args, 1, epoch);
+      if (!Await(args, 1, epoch)) return;
       for (int rank = 0; rank < args.rank_count; ++rank)
         CopyPeer<kAccess>(static_cast<const T*>(args.peers[rank].reduced) + buffer,
                           PartOf(block, rank, args.rank_count), x);
@@ -165,6 +205,12 @@ void PeerReduce(const PeerReduceArgs& args, PeerShots shots, PeerPhase phase, cu
       Launch("PeerReduce", shape, PeerReduceKernel<kAccess(), decltype(type)>, args, shots, phase);
     });
   });
+}
+
+void PeerReduce(const PeerReduceArgs& args, PeerShots shots, cudaStream_t stream) {
+  if constexpr (kBlocksRunTogether) return PeerReduce(args, shots, PeerPhase::kWhole, stream);
+  for (const PeerPhase phase : {PeerPhase::kPublish, PeerPhase::kSum, PeerPhase::kCollect})
+    PeerReduce(args, shots, phase, stream);
 }
 
 }  // namespace lockstep::cuda

@@ -100,6 +100,15 @@ cudaError_t cudaDeviceGetPCIBusId(char* text, int length, int device) {
   return Return(cudaSuccess);
 }
 
+cudaError_t cudaDeviceGetByPCIBusId(int* device, const char* text) {
+  const ApiScope scope;
+  unsigned bus = 0;
+  if (std::sscanf(text, "0000:%02x:00.0", &bus) != 1 || !IsDevice(static_cast<int>(bus) - 1))
+    return Return(cudaErrorInvalidDevice);
+  *device = static_cast<int>(bus) - 1;
+  return Return(cudaSuccess);
+}
+
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   *least = 0;
   *greatest = -5;

@@ -2,7 +2,10 @@
 // LOCKSTEP_CUDA_MODULE says which module: the emulated one, in ordinary runs.
 #include <gmock/gmock.h>
 
+#include <cmath>
+#include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "layers/kernels/device_module.h"
 #include "partition/config_json.h"
@@ -40,6 +43,9 @@ INSTANTIATE_TEST_SUITE_P(Transformers, CudaGolden, ::testing::ValuesIn(Cases()),
 
 class CudaSums : public MultiRank {
  protected:
+  // A device of its own for each rank, where there are several.
+  int Device() const { return rank() % CudaModule().DeviceCount(); }
+
   // Runs an all-reduce of so many values and returns the error that it ends in, or "".
   std::string Sum(Communicator& sums, Backend& backend, std::int64_t count) {
     const Tensor x = sums.AllocateReducible({count});
@@ -53,8 +59,46 @@ class CudaSums : public MultiRank {
   }
 };
 
+// As the environment has it: devices to read from, and not switched off.
+bool PeersAreWanted() {
+  const char* variable = std::getenv("LOCKSTEP_PEER_REDUCE");
+  return CudaModule().DeviceCount() > 1 && (variable == nullptr || std::string(variable) != "off");
+}
+
+// Sums of these sizes on every rank, in turns, and those of SumTree() to compare with.
+void ExpectSumsInTheOrderOfTheTree(Communicator& world, Communicator& sums, Backend& backend) {
+  for (const std::int64_t count : {7, 4096, 1000, 6000, 300000}) {
+    const Tensor host = Tensor::OnHost(DType::kF32, {count});
+    const auto value = [&](int rank, std::int64_t i) {
+      return std::ldexp(static_cast<float>(1 + (i * 7 + rank * 13) % 101), (rank * 5 + 3) % 9);
+    };
+    for (std::int64_t i = 0; i < count; ++i)
+      host.view().data<float>()[i] = value(world.rank(), i) / 3.0f;
+    const Tensor x = sums.AllocateReducible({count});
+    backend.Upload(host.view(), x.view());
+    sums.AllReduceSum(x.view(), backend.stream());
+    backend.Download(x.view(), host.view());
+    std::vector<float> values(static_cast<std::size_t>(world.size()));
+    for (std::int64_t i = 0; i < count; ++i) {
+      for (int rank = 0; rank < world.size(); ++rank)
+        values[static_cast<std::size_t>(rank)] = value(rank, i) / 3.0f;
+      ASSERT_EQ(host.view().data<float>()[i], SumTree(values)) << i << " of " << count;
+    }
+  }
+}
+
+// $LOCKSTEP_PEER_REDUCE says how much of a sum fits, and the runs of this test have small and large
+// values there: sums of one shot, of two, and of pieces or by NCCL.
+TEST_F(CudaSums, ThroughPeersMemoryHaveTheBitsOfTheCpus) {
+  const auto backend = CudaModule().MakeBackend(Device());
+  const auto sums = CudaModule().MakeCommunicator(comm(), *backend);
+  const bool peers = sums->transport().starts_with("peer memory");
+  EXPECT_EQ(peers, size() > 1 && PeersAreWanted()) << sums->transport();
+  if (peers || size() <= 2) ExpectSumsInTheOrderOfTheTree(comm(), *sums, *backend);
+}
+
 TEST_F(CudaSums, AddEveryRanksValues) {
-  const auto backend = CudaModule().MakeBackend(0);
+  const auto backend = CudaModule().MakeBackend(Device());
   const auto sums = CudaModule().MakeCommunicator(comm(), *backend);
   const Tensor host = Tensor::OnHost(DType::kF32, {1000});
   for (std::int64_t i = 0; i < 1000; ++i)
@@ -70,17 +114,17 @@ TEST_F(CudaSums, AddEveryRanksValues) {
 
 TEST_F(CudaSums, OfDifferentSizesAreAnErrorThatNamesThem) {
   if (size() == 1) return;
-  const auto backend = CudaModule().MakeBackend(0);
+  const auto backend = CudaModule().MakeBackend(Device());
   const auto sums = CudaModule().MakeCommunicator(comm(), *backend);
   const DeadlineScope soon(comm(), 5);
   const std::string error = Sum(*sums, *backend, rank() == 0 ? 8 : 16);
-  EXPECT_THAT(error, HasSubstr("NCCL all-reduce 1"));
+  EXPECT_THAT(error, HasSubstr("all-reduce 1 of"));
   EXPECT_THAT(error, AnyOf(HasSubstr("of 8 values"), HasSubstr("of 16 values")));
 }
 
 TEST_F(CudaSums, ThatARankDoesNotTakePartInNameIt) {
   if (size() == 1) return;
-  const auto backend = CudaModule().MakeBackend(0);
+  const auto backend = CudaModule().MakeBackend(Device());
   const auto sums = CudaModule().MakeCommunicator(comm(), *backend);
   const DeadlineScope soon(comm(), 2);
   EXPECT_EQ(Sum(*sums, *backend, 8), "");

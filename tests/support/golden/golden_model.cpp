@@ -124,8 +124,9 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
                          const GoldenSetup& setup)
     : communicator_(communicator),
       plan_(LoadModelSpec(case_folder), communicator.size()),
-      backend_(setup.module != nullptr ? setup.module->MakeBackend(0)
-                                       : MakeBackend(setup.backend, setup.threads)),
+      backend_(setup.module != nullptr
+                   ? setup.module->MakeBackend(communicator.rank() % setup.module->DeviceCount())
+                   : MakeBackend(setup.backend, setup.threads)),
       device_sums_(setup.module != nullptr ? setup.module->MakeCommunicator(communicator, *backend_)
                                            : nullptr),
       sums_(device_sums_ != nullptr ? *device_sums_ : communicator) {
