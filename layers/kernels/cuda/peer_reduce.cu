@@ -208,9 +208,12 @@ void PeerReduce(const PeerReduceArgs& args, PeerShots shots, PeerPhase phase, cu
 }
 
 void PeerReduce(const PeerReduceArgs& args, PeerShots shots, cudaStream_t stream) {
-  if constexpr (kBlocksRunTogether) return PeerReduce(args, shots, PeerPhase::kWhole, stream);
-  for (const PeerPhase phase : {PeerPhase::kPublish, PeerPhase::kSum, PeerPhase::kCollect})
-    PeerReduce(args, shots, phase, stream);
+  if constexpr (kBlocksRunTogether) {
+    PeerReduce(args, shots, PeerPhase::kWhole, stream);
+  } else {
+    for (const PeerPhase phase : {PeerPhase::kPublish, PeerPhase::kSum, PeerPhase::kCollect})
+      PeerReduce(args, shots, phase, stream);
+  }
 }
 
 }  // namespace lockstep::cuda
