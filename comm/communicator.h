@@ -67,6 +67,12 @@ class Communicator {
   // Called by a rank that has failed, after it has said so. Does not return.
   [[noreturn]] virtual void Abort(int exit_code) = 0;
 
+  // What a device adds when it repeats a recorded step: AllReduceSum() is not called for it.
+  // elements: of each. Counted as if it were.
+  virtual void CountReplayed(std::int64_t all_reduces, std::int64_t /*elements*/) {
+    all_reduce_count_ += all_reduces;
+  }
+
   // How many all-reduces this rank has done: a block's contract is counted, not assumed.
   std::int64_t all_reduce_count() const { return all_reduce_count_; }
 
