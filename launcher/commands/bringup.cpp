@@ -89,8 +89,7 @@ DeviceRequest DeviceRequestOf(const Options& options, int threads) {
           .cpu_backend = options.engine.backend,
           .threads = threads,
           .format = options.model.dtype,
-          .cache_dtype = options.model.kv_dtype(),
-          .graphs = options.parallel.cuda_graphs};
+          .cache_dtype = options.model.kv_dtype()};
 }
 
 bool StderrIsTerminal() {

@@ -34,11 +34,23 @@ void PeerCommunicator::AllReduceSum(const TensorView& x, Stream stream) {
   const std::int64_t count = x.elements(), most = group_->elements();
   ++all_reduce_count_;
   last_elements_ = count;
-  last_way_ = count > most && nccl_ != nullptr ? Way::kNccl : Way::kPeers;
+  last_way_ = WayOf(count);
   if (last_way_ == Way::kNccl) return nccl_->AllReduceSum(x, stream);
   for (std::int64_t at = 0; at < count; at += most)
     group_->Sum(x.data<float>() + at, std::min(most, count - at), world_.deadline_seconds(),
                 static_cast<cudaStream_t>(stream.handle));
+}
+
+PeerCommunicator::Way PeerCommunicator::WayOf(std::int64_t elements) const {
+  return elements > group_->elements() && nccl_ != nullptr ? Way::kNccl : Way::kPeers;
+}
+
+void PeerCommunicator::CountReplayed(std::int64_t all_reduces, std::int64_t elements) {
+  DeviceCommunicator::CountReplayed(all_reduces, elements);
+  if (all_reduces == 0) return;
+  last_elements_ = elements;
+  last_way_ = WayOf(elements);
+  if (last_way_ == Way::kNccl) nccl_->CountReplayed(all_reduces, elements);
 }
 
 void PeerCommunicator::Watch(double waited_seconds) {

@@ -21,10 +21,12 @@ class PeerCommunicator final : public DeviceCommunicator {
 
   std::string_view transport() const override { return transport_; }
   void AllReduceSum(const TensorView& x, Stream stream) override;
+  void CountReplayed(std::int64_t all_reduces, std::int64_t elements) override;
 
  private:
   enum class Way { kNone, kPeers, kNccl };
 
+  Way WayOf(std::int64_t elements) const;
   void Watch(double waited_seconds);
   std::string WhatTheDeviceSays() const;
   [[noreturn]] void Fail(const std::string& what);

@@ -72,7 +72,6 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   if (stream == nullptr) return BadStream("cudaStreamSynchronize");
   if (handle == nullptr) WaitForBlockingStreams();
   WaitForStream(*stream);
-  ++statistics().waits;
   return Return(cudaSuccess);
 }
 
@@ -80,7 +79,6 @@ cudaError_t cudaDeviceSynchronize() {
   const ApiScope scope;
   if (InvalidatesCapture("cudaDeviceSynchronize")) return Return(cudaErrorStreamCaptureUnsupported);
   WaitForAllStreams();
-  ++statistics().waits;
   return Return(cudaSuccess);
 }
 
@@ -93,7 +91,6 @@ cudaError_t cudaStreamQuery(cudaStream_t handle) {
   if (StickyError() != cudaSuccess) return Return(cudaSuccess);
   if (!stream->queue.empty()) return cudaErrorNotReady;
   tsan::Acquire(&stream->done_key);
-  ++statistics().waits;
   return Return(cudaSuccess);
 }
 
@@ -183,7 +180,6 @@ cudaError_t cudaEventSynchronize(cudaEvent_t handle) {
   if (event == nullptr) return BadEvent("cudaEventSynchronize");
   if (event->capture != nullptr) return Return(cudaErrorCapturedEvent);
   WaitForEvent(*event, event->recorded);
-  ++statistics().waits;
   return Return(cudaSuccess);
 }
 
@@ -196,7 +192,6 @@ cudaError_t cudaEventQuery(cudaEvent_t handle) {
   if (StickyError() != cudaSuccess) return Return(cudaSuccess);
   if (event->done < event->recorded) return cudaErrorNotReady;
   tsan::Acquire(&event->order_key);
-  ++statistics().waits;
   return Return(cudaSuccess);
 }
 
