@@ -8,15 +8,16 @@ namespace lockstep {
 // Grown when a larger batch comes and kept: the steps of a run are alike.
 struct Decoder::Workspace {
   Backend& backend;
-  DType activations;        // of what stands below without a dtype
-  Tensor x;                 // [tokens, d_model] fp32 the residual stream, the same on every rank
-  Tensor normed;            // [tokens, d_model]
-  Tensor qkv;               // [tokens, 3 * local_heads * d_head]
-  Tensor attention;         // [tokens, local_heads * d_head]
-  Tensor ffn;               // [tokens, local_ffn]
-  Tensor partial;           // [tokens, d_model] fp32 this rank's part of a sum over the ranks
-  Tensor logits;            // [logit rows, local vocab rows] fp32
-  std::int64_t tokens = 0;  // of this step
+  DType activations;  // of what stands below without a dtype
+  Tensor x;           // [tokens, d_model] fp32 the residual stream, the same on every rank
+  Tensor normed;      // [tokens, d_model]
+  Tensor mlp_normed;  // [tokens, d_model] where attention and MLP have norms of one x
+  Tensor qkv;         // [tokens, 3 * local_heads * d_head]
+  Tensor attention;   // [tokens, local_heads * d_head]
+  Tensor ffn;         // [tokens, local_ffn]
+  Tensor partial;     // [tokens, d_model] fp32 this rank's part of a sum over the ranks
+  Tensor logits;      // [logit rows, local vocab rows] fp32
+  StepRows step;      // the rows of this one
 
   Workspace(Backend& backend_in, DType activations_in)
       : backend(backend_in), activations(activations_in) {}
@@ -68,23 +69,40 @@ Decoder::~Decoder() = default;
 
 TensorView Decoder::Forward(const Batch& batch) {
   Workspace& work = *workspace_;
-  work.tokens = static_cast<std::int64_t>(batch.ids.size());
-  work.Reserve(std::max(work.tokens, static_cast<std::int64_t>(batch.logit_rows.size())),
-               spec_.d_model, communicator_);
-  backend_.BeginStep(
+  work.step = backend_.BeginStep(
       {.ids = batch.ids, .sequences = batch.sequences, .logit_rows = batch.logit_rows});
+  work.Reserve(std::max(work.step.tokens, work.step.logits), spec_.d_model, communicator_);
+  // States that are kept are waited for on the way.
+  if (batch.hidden_layer >= 0)
+    RunOnce(batch, work);
+  else
+    RunOrReplay(batch, work);
+  return work.logits.view().Rows(0, static_cast<std::int64_t>(batch.logit_rows.size()));
+}
+
+void Decoder::RunOrReplay(const Batch& batch, Workspace& work) {
+  const std::int64_t before = communicator_.all_reduce_count();
+  const StepRun run = backend_.RunStep(this, [&] { RunOnce(batch, work); });
+  if (run == StepRun::kReplayed)
+    communicator_.CountReplayed(sums_of_step_, work.step.tokens * spec_.d_model);
+  else
+    sums_of_step_ = communicator_.all_reduce_count() - before;
+}
+
+void Decoder::RunOnce(const Batch& batch, Workspace& work) {
   EmbedTokens(batch, work);
+  const auto tokens = static_cast<std::int64_t>(batch.ids.size());
   for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
     if (batch.hidden_layer == static_cast<std::int64_t>(layer))
-      KeepHidden(work.x.view().Rows(0, work.tokens));
+      KeepHidden(work.x.view().Rows(0, tokens));
     RunBlock(layer, batch, work);
   }
   if (batch.hidden_layer == spec_.layer_count) {
-    const TensorView normed = work.normed.view().Rows(0, work.tokens);
-    Normalize(weights_.final_norm, work.x.view().Rows(0, work.tokens), normed);
+    const TensorView normed = work.normed.view().Rows(0, tokens);
+    Normalize(weights_.final_norm, work.x.view().Rows(0, tokens), normed);
     KeepHidden(normed);
   }
-  return HeadLogits(batch, work);
+  ComputeLogits(batch, work);
 }
 
 // Every rank has all of it; rank 0 is the one that answers.
@@ -102,57 +120,87 @@ void Decoder::KeepHidden(const TensorView& x) {
 }
 
 void Decoder::EmbedTokens(const Batch& batch, Workspace& work) {
-  const TensorView x = work.Floats(work.x, work.tokens, spec_.d_model);
+  const TensorView x = work.Floats(work.x, work.step.tokens, spec_.d_model);
   // One rank has a token's row, the others add zeros.
   backend_.Embed(batch.ids, weights_.embedding.view(), vocab_rows_, x);
   Reduce(x);
+  ResidualArgs args{.x = x, .epsilon = spec_.norm_epsilon};
+  SetBlockNorms(0, work, args);
+  backend_.AddResidualNorm(args);
 }
 
 // With the parallel residual:  x += attention(norm_a(x)) + mlp(norm_b(x)), reduced once.
 // Without:                     x += attention(norm_a(x));  x += mlp(norm_b(x)), reduced twice.
+// The norms of x are those that the addition before has left.
 void Decoder::RunBlock(std::size_t index, const Batch& batch, Workspace& work) {
   const LayerWeights& layer = weights_.layers[index];
-  const TensorView x = work.Floats(work.x, work.tokens, spec_.d_model);
-  const TensorView normed = work.Activations(work.normed, work.tokens, spec_.d_model);
-  const TensorView partial = work.Floats(work.partial, work.tokens, spec_.d_model);
+  const std::int64_t tokens = work.step.tokens;
+  const TensorView normed = work.Activations(work.normed, tokens, spec_.d_model);
+  const TensorView partial = work.Floats(work.partial, tokens, spec_.d_model);
   const TensorView attention_bias = layer.attention_out_bias.view();
   const TensorView mlp_bias = layer.mlp_out_bias.view();
 
-  const auto attended = [&] { return work.attention.view().Rows(0, work.tokens); };
-  const auto activated = [&] { return work.ffn.view().Rows(0, work.tokens); };
+  const auto attended = [&] { return work.attention.view().Rows(0, tokens); };
+  const auto activated = [&] { return work.ffn.view().Rows(0, tokens); };
 
-  Normalize(layer.attention_norm, x, normed);
   RunAttention(index, batch, work);
   if (spec_.parallel_residual) {
-    if (layer.mlp_norm) Normalize(*layer.mlp_norm, x, normed);
-    RunMlp(layer, work);
+    RunMlp(layer, layer.mlp_norm ? work.mlp_normed.view().Rows(0, tokens) : normed, work);
     backend_.Linear(
         {.x = attended(), .x_second = activated(), .weight = layer.out.get(), .y = partial});
     Reduce(partial);
-    backend_.AddResidual(x, partial, attention_bias, mlp_bias);
-    return;
+    return AddToResidual(attention_bias, mlp_bias, index + 1, work);
   }
   backend_.Linear({.x = attended(), .weight = layer.out.get(), .y = partial});
   Reduce(partial);
-  backend_.AddResidual(x, partial, attention_bias, {});
-  Normalize(layer.mlp_norm.value_or(layer.attention_norm), x, normed);
-  RunMlp(layer, work);
+  const TensorView x = work.x.view().Rows(0, tokens);
+  backend_.AddResidualNorm({.x = x,
+                            .delta = partial,
+                            .bias_a = attention_bias,
+                            .norms = {Norm(layer.mlp_norm.value_or(layer.attention_norm), normed)},
+                            .epsilon = spec_.norm_epsilon});
+  RunMlp(layer, normed, work);
   backend_.Linear({.x = activated(), .weight = layer.mlp_out.get(), .y = partial});
   Reduce(partial);
-  backend_.AddResidual(x, partial, mlp_bias, {});
+  AddToResidual(mlp_bias, {}, index + 1, work);
+}
+
+// The reduced sum to x, and the norms that block `next` begins with, if there is one.
+void Decoder::AddToResidual(const TensorView& bias_a, const TensorView& bias_b, std::size_t next,
+                            Workspace& work) {
+  ResidualArgs args{.x = work.x.view().Rows(0, work.step.tokens),
+                    .delta = work.partial.view().Rows(0, work.step.tokens),
+                    .bias_a = bias_a,
+                    .bias_b = bias_b,
+                    .epsilon = spec_.norm_epsilon};
+  if (next < weights_.layers.size()) SetBlockNorms(next, work, args);
+  backend_.AddResidualNorm(args);
+}
+
+NormOf Decoder::Norm(const NormWeights& norm, const TensorView& y) const {
+  return {.weight = norm.weight.view(), .bias = norm.bias.view(), .y = y};
+}
+
+void Decoder::SetBlockNorms(std::size_t index, Workspace& work, ResidualArgs& args) const {
+  const LayerWeights& layer = weights_.layers[index];
+  const std::int64_t tokens = work.step.tokens;
+  args.norms[0] = Norm(layer.attention_norm, work.Activations(work.normed, tokens, spec_.d_model));
+  if (spec_.parallel_residual && layer.mlp_norm)
+    args.norms[1] = Norm(*layer.mlp_norm, work.Activations(work.mlp_normed, tokens, spec_.d_model));
 }
 
 void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& work) {
   const LayerWeights& layer = weights_.layers[index];
   const Architecture& architecture = ArchitectureOf(spec_.family);
   const std::int64_t width = local_heads_ * spec_.d_head();
-  const TensorView qkv = work.Activations(work.qkv, work.tokens, 3 * width);
-  const TensorView attention = work.Activations(work.attention, work.tokens, width);
+  const std::int64_t tokens = work.step.tokens;
+  const TensorView qkv = work.Activations(work.qkv, tokens, 3 * width);
+  const TensorView attention = work.Activations(work.attention, tokens, width);
 
-  backend_.Linear(
-      {.x = work.normed.view().Rows(0, work.tokens), .weight = layer.qkv.get(), .y = qkv});
+  backend_.Linear({.x = work.normed.view().Rows(0, tokens), .weight = layer.qkv.get(), .y = qkv});
   backend_.Attention({.qkv = qkv,
                       .layout = architecture.qkv_layout,
+                      .qkv_bias = layer.qkv_bias.view(),
                       .rotary = {.kind = architecture.rotary,
                                  .dims = spec_.rotary_dims,
                                  .cos = rotary_.cos.view(),
@@ -162,14 +210,11 @@ void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& wor
                       .y = attention});
 }
 
-void Decoder::RunMlp(const LayerWeights& layer, Workspace& work) {
-  const TensorView ffn = work.Activations(work.ffn, work.tokens, local_ffn_);
+void Decoder::RunMlp(const LayerWeights& layer, const TensorView& normed, Workspace& work) {
+  const TensorView ffn = work.Activations(work.ffn, work.step.tokens, local_ffn_);
   const Activation gelu =
       spec_.gelu == GeluKind::kExact ? Activation::kGeluExact : Activation::kGeluTanh;
-  backend_.Linear({.x = work.normed.view().Rows(0, work.tokens),
-                   .weight = layer.mlp_in.get(),
-                   .y = ffn,
-                   .activation = gelu});
+  backend_.Linear({.x = normed, .weight = layer.mlp_in.get(), .y = ffn, .activation = gelu});
 }
 
 void Decoder::Reduce(const TensorView& partial) {
@@ -184,9 +229,9 @@ void Decoder::Normalize(const NormWeights& norm, const TensorView& x, const Tens
                       .y = y});
 }
 
-TensorView Decoder::HeadLogits(const Batch& batch, Workspace& work) {
-  const auto rows = static_cast<std::int64_t>(batch.logit_rows.size());
-  const TensorView x = work.x.view().Rows(0, work.tokens);
+void Decoder::ComputeLogits(const Batch& batch, Workspace& work) {
+  const std::int64_t rows = work.step.logits;
+  const TensorView x = work.x.view().Rows(0, work.step.tokens);
   // The blocks are done: their buffers are free for the rows that get logits.
   const TensorView selected = work.Floats(work.partial, rows, spec_.d_model);
   const TensorView normed = work.Activations(work.normed, rows, spec_.d_model);
@@ -194,7 +239,6 @@ TensorView Decoder::HeadLogits(const Batch& batch, Workspace& work) {
   backend_.SelectRows(x, batch.logit_rows, selected);
   Normalize(weights_.final_norm, selected, normed);
   backend_.Linear({.x = normed, .weight = weights_.head.get(), .y = logits});
-  return logits;
 }
 
 }  // namespace lockstep

@@ -58,14 +58,20 @@ class Decoder {
  private:
   struct Workspace;  // the activations of one step
 
+  void RunOnce(const Batch& batch, Workspace& work);
+  void RunOrReplay(const Batch& batch, Workspace& work);
   void EmbedTokens(const Batch& batch, Workspace& work);
   void RunBlock(std::size_t index, const Batch& batch, Workspace& work);
   void RunAttention(std::size_t index, const Batch& batch, Workspace& work);
-  void RunMlp(const LayerWeights& layer, Workspace& work);
+  void RunMlp(const LayerWeights& layer, const TensorView& normed, Workspace& work);
   void KeepHidden(const TensorView& x);
   void Reduce(const TensorView& partial);
+  void AddToResidual(const TensorView& bias_a, const TensorView& bias_b, std::size_t next,
+                     Workspace& work);
+  NormOf Norm(const NormWeights& norm, const TensorView& y) const;
+  void SetBlockNorms(std::size_t index, Workspace& work, ResidualArgs& args) const;
   void Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y);
-  TensorView HeadLogits(const Batch& batch, Workspace& work);
+  void ComputeLogits(const Batch& batch, Workspace& work);
 
   ModelSpec spec_;
   Range vocab_rows_;
@@ -80,6 +86,7 @@ class Decoder {
   std::unique_ptr<Workspace> workspace_;
   Tensor hidden_;
   std::int64_t hidden_rows_ = 0;
+  std::int64_t sums_of_step_ = 0;  // all-reduces
 };
 
 }  // namespace lockstep

@@ -50,6 +50,16 @@ class Loader {
     return backend_.MakeLinear(std::move(source));
   }
 
+  // The same, its bias where the backend wants it.
+  void LoadQkv(const LinearSlices& slices, LayerWeights& layer) const {
+    LinearSlices product = slices;
+    if (backend_.qkv_bias() == QkvBias::kInAttention && !slices.bias.empty()) {
+      layer.qkv_bias = ToBackend(ReadStacked(slices.bias, DType::kF32));
+      product.bias.clear();
+    }
+    layer.qkv = ByOutputs(product);
+  }
+
   // Divided by inputs, without biases.
   void LoadOut(const LayerSlices& slices, LayerWeights& layer) const {
     LinearPart attention{ReadStacked(slices.attention_out.weight, SourceDType(format_)),
@@ -101,7 +111,7 @@ LayerWeights LoadLayer(const LayerSlices& slices, const Loader& loader) {
   LayerWeights layer;
   layer.attention_norm = loader.Norm(slices.attention_norm);
   if (slices.mlp_norm) layer.mlp_norm = loader.Norm(*slices.mlp_norm);
-  layer.qkv = loader.ByOutputs(slices.qkv);
+  loader.LoadQkv(slices.qkv, layer);
   layer.mlp_in = loader.ByOutputs(slices.mlp_in);
   loader.LoadOut(slices, layer);
   return layer;

@@ -20,6 +20,7 @@ struct LayerWeights {
   NormWeights attention_norm;
   std::optional<NormWeights> mlp_norm;
   std::unique_ptr<LinearWeight> qkv;
+  Tensor qkv_bias;  // where attention adds it (Backend::qkv_bias()); may be empty
   std::unique_ptr<LinearWeight> mlp_in;
   // The products whose sums are divided over the ranks; their biases stand below. With the
   // parallel residual they are one product over attention and MLP, so that a leaf of the summation

@@ -109,12 +109,13 @@ def collectives(model, ranks):
 def launches(model, ranks):
     """Kernels of a decode step as the backend enqueues them now; each collective is one more.
 
-    A block: norms (one, or GPT-NeoX's two), QKV, its bias (GPT-NeoX), rotary, attention and the
-    sum over its splits, MLP in, bias with GELU, two products into one sum, residual. Around the
-    blocks: embedding, rows, norm, head, its bias (GPT-J), statistics.
+    A block: QKV, its bias with the rotary embedding, attention and the sum over its splits, MLP in,
+    bias with GELU, two products into one sum, residual with the next norms. Around the blocks:
+    embedding, first norms, rows, norm, head, its bias (GPT-J), statistics. A step of one token for
+    each sequence is replayed as a graph: one launch of the host, and the statistics'.
     """
-    block = 10 if model.family == "gptj" else 12
-    around = 6 if model.family == "gptj" else 5
+    block = 9
+    around = 7 if model.family == "gptj" else 6
     return model.layers * block + around + collectives(model, ranks)
 
 

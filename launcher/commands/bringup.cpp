@@ -89,7 +89,8 @@ DeviceRequest DeviceRequestOf(const Options& options, int threads) {
           .cpu_backend = options.engine.backend,
           .threads = threads,
           .format = options.model.dtype,
-          .cache_dtype = options.model.kv_dtype()};
+          .cache_dtype = options.model.kv_dtype(),
+          .graphs = options.parallel.cuda_graphs};
 }
 
 bool StderrIsTerminal() {

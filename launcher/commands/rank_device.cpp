@@ -89,6 +89,7 @@ RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group) {
     const int index = DeviceOf(group.world());
     const DeviceInfo info = CudaModule().Describe(index);
     device.backend = CudaModule().MakeBackend(index);
+    device.backend->set_step_graphs(request.graphs);
     device.free_bytes = info.free_bytes;
     device.name = fmt::format("cuda device {} ({})", index, info.name);
   });

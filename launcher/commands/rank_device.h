@@ -19,6 +19,7 @@ struct DeviceRequest {
   int threads = 1;
   WeightFormat format = WeightFormat::kF32;
   DType cache_dtype = DType::kF32;
+  StepGraphs graphs = StepGraphs::kAuto;
 };
 
 // What a rank computes with. Destroyed last first.

@@ -129,6 +129,10 @@ void AddRunKeys(std::vector<OptionKey>& table) {
   table.push_back(Key(
       "parallel.device", "what ranks compute with; auto: GPUs where there are, and says if not",
       devices, [](auto& o) -> auto& { return o.parallel.device; }));
+  const ChoiceType<StepGraphs> graphs{{{"auto", StepGraphs::kAuto}, {"off", StepGraphs::kOff}}};
+  table.push_back(Key(
+      "parallel.cuda_graphs", "auto: GPUs record steps of single tokens and replay them", graphs,
+      [](auto& o) -> auto& { return o.parallel.cuda_graphs; }));
   table.push_back(Key(
       "parallel.threads", "threads of each rank; 0: the cores over the ranks", IntegerType{0, 4096},
       [](auto& o) -> auto& { return o.parallel.threads; }));

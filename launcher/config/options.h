@@ -52,6 +52,7 @@ struct ParallelOptions {
   std::optional<std::int64_t> tp;  // ranks; unset: those of the world it is in, else one
   std::int64_t dp = 1;             // groups of so many ranks that share the work
   DeviceChoice device = DeviceChoice::kCpu;
+  StepGraphs cuda_graphs = StepGraphs::kAuto;
   std::int64_t threads = 0;       // per rank; 0: the machine's cores divided by its ranks
   Binding bind = Binding::kAuto;  // of threads to cores
 };

@@ -61,6 +61,23 @@ struct LayerNormArgs {
   TensorView y;  // [tokens, d_model] of LinearWeight::activation_dtype()
 };
 
+// One of the norms that AddResidualNorm() takes of its sum.
+struct NormOf {
+  TensorView weight;  // [d_model] fp32
+  TensorView bias;    // [d_model] fp32
+  TensorView y;       // [tokens, d_model] of LinearWeight::activation_dtype(); no memory: no norm
+};
+
+// x += delta + bias_a + bias_b, and then y of each norm, as LayerNorm would have it.
+struct ResidualArgs {
+  TensorView x;            // [tokens, d_model] fp32
+  TensorView delta = {};   // the same; no memory: x stays as it is
+  TensorView bias_a = {};  // [d_model] fp32, or empty views
+  TensorView bias_b = {};  //
+  NormOf norms[2] = {};
+  double epsilon = 1e-5;
+};
+
 // One sequence's part of a batch. Its new tokens are rows [first_row, first_row + token_count) of
 // the batch; they stand at positions start, start + 1, ... of the sequence.
 struct SequenceRows {
@@ -76,6 +93,22 @@ struct StepInputs {
   std::span<const SequenceRows> sequences;
   std::span<const std::int64_t> logit_rows;
 };
+
+// How many rows the operations of a step are called with: those of its inputs, or more. What is
+// computed for rows that the inputs do not have means nothing and is kept nowhere.
+struct StepRows {
+  std::int64_t tokens = 0;
+  std::int64_t logits = 0;
+};
+
+// Whether RunStep() has called the operations it was given.
+enum class StepRun : std::uint8_t { kCalled, kReplayed };
+
+// kAuto: RunStep() may record and replay. kOff: it calls, always.
+enum class StepGraphs : std::uint8_t { kAuto, kOff };
+
+// Who adds the bias of the projection to queries, keys and values.
+enum class QkvBias : std::uint8_t { kInProduct, kInAttention };
 
 // Where a layer keeps the keys and values of this rank's heads.
 //   pages: [page_count, 2 (key, value), local_heads * page_tokens, CacheWidth(d_head, dtype)]
@@ -100,6 +133,7 @@ struct RotaryArgs {
 struct AttentionArgs {
   TensorView qkv;  // [tokens, 3 * local_heads * d_head]; q is rotated in place
   QkvLayout layout = QkvLayout::kFusedPerHead;
+  TensorView qkv_bias = {};  // [3 * local_heads * d_head] fp32, where Backend::qkv_bias() says so
   RotaryArgs rotary;
   std::span<const SequenceRows> sequences;
   KvPages cache;
@@ -134,11 +168,24 @@ class Backend {
 
   // Sends what a step works on to the device, once for all layers. Until the next call the spans
   // stay as they are: an operation that is given one of them uses what has been sent, and one
-  // that is given others sends them by itself.
-  virtual void BeginStep(const StepInputs& /*inputs*/) {}
+  // that is given others sends them by itself. Operations on rows are to be called with as many
+  // rows as it returns; spans stay those of the inputs.
+  virtual StepRows BeginStep(const StepInputs& inputs) {
+    return {static_cast<std::int64_t>(inputs.ids.size()),
+            static_cast<std::int64_t>(inputs.logit_rows.size())};
+  }
 
-  // Drops what has been recorded of steps. Waits for nothing.
+  // Runs the operations of the step that has begun: those of `caller`'s model, all on this
+  // backend's stream, none that waits. A backend may record what they enqueue and replay it for a
+  // later step of this caller, instead of calling them, when they would enqueue the same: inputs
+  // come from BeginStep(), everything else lies where it lay.
+  virtual StepRun RunStep(const void* /*caller*/, const std::function<void()>& operations) {
+    operations();
+    return StepRun::kCalled;
+  }
+  // Drops what RunStep() has recorded. Waits for nothing.
   virtual void ForgetSteps() {}
+  virtual void set_step_graphs(StepGraphs /*graphs*/) {}
 
   // Memory of the device, uninitialised.
   virtual Tensor Allocate(DType dtype, Shape shape) = 0;
@@ -154,6 +201,8 @@ class Backend {
   // Throws BadInput for a dtype that this backend cannot keep them in.
   virtual std::int64_t CacheWidth(std::int64_t d_head, DType dtype) const = 0;
 
+  virtual QkvBias qkv_bias() const { return QkvBias::kInProduct; }
+
   virtual void Linear(const LinearArgs& args) = 0;
   virtual void LayerNorm(const LayerNormArgs& args) = 0;
   virtual void Attention(const AttentionArgs& args) = 0;
@@ -166,6 +215,14 @@ class Backend {
   // x += delta + bias_a + bias_b, rows of fp32. The biases are [d_model] fp32; may be empty views.
   virtual void AddResidual(const TensorView& x, const TensorView& delta, const TensorView& bias_a,
                            const TensorView& bias_b) = 0;
+
+  // Both in one, of the same bits.
+  virtual void AddResidualNorm(const ResidualArgs& args) {
+    if (args.delta.raw() != nullptr) AddResidual(args.x, args.delta, args.bias_a, args.bias_b);
+    for (const NormOf& norm : args.norms)
+      if (norm.y.raw() != nullptr)
+        LayerNorm({args.x, norm.weight, norm.bias, args.epsilon, norm.y});
+  }
 
   // y[i] = x[rows[i]]
   virtual void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,

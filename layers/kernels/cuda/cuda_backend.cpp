@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "layers/kernels/cuda/cuda_check.h"
+#include "layers/kernels/cuda/cuda_graphs.h"
 #include "layers/kernels/cuda/cuda_linear.h"
 #include "layers/kernels/cuda/cuda_step.h"
 #include "layers/kernels/cuda/cuda_stream.h"
@@ -33,7 +34,8 @@ class CudaBackend final : public Backend {
         upload_(stream_),
         download_(stream_),
         questions_(stream_),
-        step_(stream_) {}
+        step_(stream_),
+        graphs_(stream_) {}
 
   ~CudaBackend() override {
     // Scratch and staging go first; nothing may use them any more.
@@ -44,7 +46,10 @@ class CudaBackend final : public Backend {
   Stream stream() const override { return {stream_.get()}; }
   void Synchronize() override { stream_.Wait(); }
   void set_watch(Watch watch) override { stream_.set_watch(std::move(watch)); }
-  void BeginStep(const StepInputs& inputs) override { step_.Send(inputs); }
+  StepRows BeginStep(const StepInputs& inputs) override { return step_.Begin(inputs); }
+  StepRun RunStep(const void* caller, const std::function<void()>& operations) override;
+  void ForgetSteps() override { graphs_.Clear(); }
+  void set_step_graphs(StepGraphs graphs) override { step_graphs_ = graphs; }
 
   Tensor Allocate(DType dtype, Shape shape) override { return DeviceTensor(dtype, shape); }
   void Upload(const TensorView& host, const TensorView& device) override;
@@ -58,6 +63,8 @@ class CudaBackend final : public Backend {
     return HeadWidth(d_head);
   }
 
+  QkvBias qkv_bias() const override { return QkvBias::kInAttention; }
+
   void Linear(const LinearArgs& args) override {
     static_cast<const CudaLinear&>(*args.weight).Run(args, {stream_, cublas_, dequantised_});
   }
@@ -67,6 +74,7 @@ class CudaBackend final : public Backend {
              const TensorView& y) override;
   void AddResidual(const TensorView& x, const TensorView& delta, const TensorView& bias_a,
                    const TensorView& bias_b) override;
+  void AddResidualNorm(const ResidualArgs& args) override;
   void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
                   const TensorView& y) override;
   std::vector<RowStatistics> Statistics(const TensorView& logits,
@@ -83,12 +91,22 @@ class CudaBackend final : public Backend {
   PinnedTurns download_;
   PinnedTurns questions_;
   CudaStep step_;
+  CudaGraphs graphs_;
+  StepGraphs step_graphs_ = StepGraphs::kAuto;
   Scratch dequantised_;
   Scratch queries_;
   Scratch partial_;
   Scratch asked_;
   Scratch summaries_;
 };
+
+StepRun CudaBackend::RunStep(const void* caller, const std::function<void()>& operations) {
+  const StepBucket bucket = step_.bucket();
+  if (bucket.rows > 0 && step_graphs_ == StepGraphs::kAuto)
+    return graphs_.Run({caller, bucket.rows, bucket.max_positions}, operations);
+  operations();
+  return StepRun::kCalled;
+}
 
 void CudaBackend::Upload(const TensorView& host, const TensorView& device) {
   LOCKSTEP_CHECK(host.dtype() == device.dtype() && host.elements() == device.elements(), "{} to {}",
@@ -113,7 +131,8 @@ void CudaBackend::Download(const TensorView& device, const TensorView& host) {
     Check(cudaMemcpyAsync(staged, static_cast<const std::byte*>(device.raw()) + at, bytes,
                           cudaMemcpyDeviceToHost, stream_.get()),
           "cudaMemcpyAsync");
-    stream_.Wait();
+    download_.Enqueued();
+    download_.WaitForTurn();
     std::memcpy(static_cast<std::byte*>(host.raw()) + at, staged, bytes);
   }
 }
@@ -136,7 +155,7 @@ void CudaBackend::Embed(std::span<const std::int32_t> ids, const TensorView& tab
                .first_row = rows.begin,
                .row_count = rows.size(),
                .y = y.data<float>(),
-               .tokens = static_cast<std::int64_t>(ids.size()),
+               .tokens = y.dim(0),
                .d_model = table.dim(1)},
               stream_.get());
 }
@@ -154,12 +173,30 @@ void CudaBackend::AddResidual(const TensorView& x, const TensorView& delta,
                stream_.get());
 }
 
+void CudaBackend::AddResidualNorm(const ResidualArgs& args) {
+  const auto norm = [](const NormOf& one) {
+    return Norm{Floats(one.weight), Floats(one.bias), one.y.raw()};
+  };
+  const TensorView& y = args.norms[0].y.raw() != nullptr ? args.norms[0].y : args.norms[1].y;
+  ResidualNorm({.x = args.x.data<float>(),
+                .delta = args.delta.raw(),
+                .delta_type = args.delta.dtype(),
+                .bias_a = Floats(args.bias_a),
+                .bias_b = Floats(args.bias_b),
+                .norms = {norm(args.norms[0]), norm(args.norms[1])},
+                .y_type = y.dtype(),
+                .epsilon = static_cast<float>(args.epsilon),
+                .tokens = args.x.dim(0),
+                .d_model = args.x.dim(1)},
+               stream_.get());
+}
+
 void CudaBackend::SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
                              const TensorView& y) {
   cuda::SelectRows({.x = x.data<float>(),
                     .rows = step_.LogitRows(rows),
                     .y = y.data<float>(),
-                    .count = static_cast<std::int64_t>(rows.size()),
+                    .count = y.dim(0),
                     .width = x.dim(1)},
                    stream_.get());
 }
@@ -208,6 +245,7 @@ void* CudaBackend::AppendKeys(const AttentionArgs& args, const BatchOnDevice& ba
   RotaryAppend({.qkv = args.qkv.raw(),
                 .type = args.qkv.dtype(),
                 .layout = args.layout,
+                .bias = Floats(args.qkv_bias),
                 .rotary = args.rotary.kind,
                 .rotary_dims = args.rotary.dims,
                 .cos = args.rotary.cos.data<float>(),
@@ -258,7 +296,8 @@ std::vector<RowStatistics> CudaBackend::Statistics(const TensorView& logits,
   void* staged = download_.Take(bytes);
   Check(cudaMemcpyAsync(staged, args.y, bytes, cudaMemcpyDeviceToHost, stream_.get()),
         "cudaMemcpyAsync");
-  stream_.Wait();
+  download_.Enqueued();
+  download_.WaitForTurn();
   std::memcpy(all.data(), staged, bytes);
   return all;
 }

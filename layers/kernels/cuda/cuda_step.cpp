@@ -1,6 +1,7 @@
 #include "layers/kernels/cuda/cuda_step.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "layers/kernels/cuda/cuda_check.h"
@@ -65,38 +66,90 @@ void AddSequence(std::int32_t index, const SequenceRows& sequence, Rows& rows) {
     rows.sequence_of[row] = index;
     rows.position_of[row] = Narrow(sequence.start + i);
   }
-  std::copy(sequence.page_table.begin(), sequence.page_table.end(),
-            rows.page_tables.begin() + index * rows.stride);
+  // Pages beyond the stride hold positions that this step does not reach.
+  const auto pages = std::min(static_cast<std::int64_t>(sequence.page_table.size()), rows.stride);
+  std::copy_n(sequence.page_table.begin(), pages, rows.page_tables.begin() + index * rows.stride);
   if (sequence.token_count > 1) return AddTiles(index, sequence, rows);
   if (sequence.token_count == 0) return;
   rows.single_rows.push_back(Narrow(sequence.first_row));
   rows.max_positions = std::max(rows.max_positions, sequence.start + 1);
 }
 
-Rows RowsOf(std::span<const SequenceRows> sequences) {
+Rows RowsOf(std::span<const SequenceRows> sequences, std::int64_t stride) {
   Rows rows;
-  for (const SequenceRows& sequence : sequences)
-    rows.stride = std::max(rows.stride, static_cast<std::int64_t>(sequence.page_table.size()));
-  rows.page_tables.resize(sequences.size() * static_cast<std::size_t>(rows.stride), -1);
+  rows.stride = stride;
+  rows.page_tables.resize(sequences.size() * static_cast<std::size_t>(stride), -1);
   for (std::size_t i = 0; i < sequences.size(); ++i)
     AddSequence(static_cast<std::int32_t>(i), sequences[i], rows);
   return rows;
 }
 
+std::int64_t LongestTable(std::span<const SequenceRows> sequences) {
+  std::size_t longest = 0;
+  for (const SequenceRows& sequence : sequences)
+    longest = std::max(longest, sequence.page_table.size());
+  return static_cast<std::int64_t>(longest);
+}
+
+// Rows of no sequence.
+void FillUp(const StepBucket& bucket, Rows& rows) {
+  const auto count = static_cast<std::size_t>(bucket.rows);
+  rows.sequence_of.resize(count, -1);
+  rows.position_of.resize(count, 0);
+  rows.page_tables.resize(count * static_cast<std::size_t>(rows.stride), -1);
+  rows.single_rows.resize(count, -1);
+  rows.max_positions = bucket.max_positions;
+}
+
 }  // namespace
 
-void CudaStep::Send(const StepInputs& inputs) {
+StepBucket BucketOf(const StepInputs& inputs) {
+  const auto rows = static_cast<std::int64_t>(inputs.ids.size());
+  if (rows == 0 || rows > kMaxBucketRows || inputs.logit_rows.size() != inputs.ids.size() ||
+      inputs.sequences.size() != inputs.ids.size())
+    return {};
+  std::int64_t positions = kSplitPositions;
+  for (const SequenceRows& sequence : inputs.sequences) {
+    if (sequence.token_count != 1) return {};
+    positions = std::max(positions, sequence.start + 1);
+  }
+  const auto power = [](std::int64_t value) {
+    return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));
+  };
+  return {.rows = rows <= 8 ? power(rows) : (rows + 7) / 8 * 8, .max_positions = power(positions)};
+}
+
+StepRows CudaStep::Begin(const StepInputs& inputs) {
+  bucket_ = BucketOf(inputs);
+  Send(inputs, bucket_);
+  if (bucket_.rows > 0) return {bucket_.rows, bucket_.rows};
+  return {static_cast<std::int64_t>(inputs.ids.size()),
+          static_cast<std::int64_t>(inputs.logit_rows.size())};
+}
+
+void CudaStep::Send(const StepInputs& inputs, const StepBucket& bucket) {
   sent_ = inputs;
   Packer packer;
-  const Rows rows = RowsOf(inputs.sequences);
-  std::vector<std::int32_t> logit_rows;
+  const bool fills = bucket.rows > 0;
+  Rows rows = RowsOf(inputs.sequences,
+                     fills ? bucket.max_positions / kPageTokens : LongestTable(inputs.sequences));
+  std::vector<std::int32_t> ids(inputs.ids.begin(), inputs.ids.end()), logit_rows;
   for (const std::int64_t row : inputs.logit_rows) logit_rows.push_back(Narrow(row));
-  const std::size_t places[] = {packer.Add(inputs.ids),       packer.Add(logit_rows),
-                                packer.Add(rows.sequence_of), packer.Add(rows.position_of),
-                                packer.Add(rows.page_tables), packer.Add(rows.tiles),
+  if (fills) {
+    FillUp(bucket, rows);
+    ids.resize(rows.sequence_of.size(), -1);
+    logit_rows.resize(rows.sequence_of.size(), 0);
+  }
+  const std::size_t places[] = {packer.Add(ids),
+                                packer.Add(logit_rows),
+                                packer.Add(rows.sequence_of),
+                                packer.Add(rows.position_of),
+                                packer.Add(rows.page_tables),
+                                packer.Add(rows.tiles),
                                 packer.Add(rows.single_rows)};
   const std::size_t bytes = packer.words().size() * sizeof(std::int32_t);
-  auto* base = static_cast<std::int32_t*>(memory_.Get(bytes, stream_));
+  Scratch& memory = fills ? bucket_memory_ : memory_;
+  auto* base = static_cast<std::int32_t*>(memory.Get(bytes, stream_));
   ids_ = base + places[0];
   logit_rows_ = base + places[1];
   batch_ = {.rows = {.sequence_of = base + places[2],
@@ -117,18 +170,18 @@ void CudaStep::Send(const StepInputs& inputs) {
 }
 
 const std::int32_t* CudaStep::Ids(std::span<const std::int32_t> ids) {
-  if (!Same(ids, sent_.ids)) Send({.ids = ids, .sequences = {}, .logit_rows = {}});
+  if (!Same(ids, sent_.ids)) Send({.ids = ids, .sequences = {}, .logit_rows = {}}, {});
   return ids_;
 }
 
 const std::int32_t* CudaStep::LogitRows(std::span<const std::int64_t> rows) {
-  if (!Same(rows, sent_.logit_rows)) Send({.ids = {}, .sequences = {}, .logit_rows = rows});
+  if (!Same(rows, sent_.logit_rows)) Send({.ids = {}, .sequences = {}, .logit_rows = rows}, {});
   return logit_rows_;
 }
 
 const BatchOnDevice& CudaStep::Batch(std::span<const SequenceRows> sequences) {
   if (!Same(sequences, sent_.sequences))
-    Send({.ids = {}, .sequences = sequences, .logit_rows = {}});
+    Send({.ids = {}, .sequences = sequences, .logit_rows = {}}, {});
   return batch_;
 }
 

@@ -16,18 +16,33 @@ struct BatchOnDevice {
   BatchRows rows;
   const PrefillTile* tiles = nullptr;
   std::int64_t tile_count = 0;
-  const std::int32_t* single_rows =
-      nullptr;  // rows of the batch that are their sequence's only one
+  // Rows of the batch that are their sequence's only one; -1: none.
+  const std::int32_t* single_rows = nullptr;
   std::int64_t single_count = 0;
   std::int64_t max_positions = 0;  // of single rows
 };
 
+// Steps in which every sequence has one new token, and wants its logits, are brought to few shapes
+// by rows of no sequence, so that a recorded step serves many. rows: 1, 2, 4 and multiples of 8;
+// 0: not such a step. max_positions: a power of two that no position reaches.
+struct StepBucket {
+  std::int64_t rows = 0;
+  std::int64_t max_positions = 0;
+};
+StepBucket BucketOf(const StepInputs& inputs);
+inline constexpr std::int64_t kMaxBucketRows = 256;
+
 // The inputs of a step, in the device's memory: packed and sent in one piece, once for all layers.
+// Those of a bucket lie where they lay in the step before of that bucket, unless memory has been
+// freed since.
 class CudaStep {
  public:
   explicit CudaStep(CudaStream& stream) : stream_(stream), staging_(stream) {}
 
-  void Send(const StepInputs& inputs);
+  // Sends the inputs, filled up to their bucket.
+  StepRows Begin(const StepInputs& inputs);
+  // Of what Begin() has sent.
+  const StepBucket& bucket() const { return bucket_; }
 
   // What was sent, when this is what was sent; else it is sent now, in place of it.
   const std::int32_t* Ids(std::span<const std::int32_t> ids);
@@ -35,10 +50,14 @@ class CudaStep {
   const BatchOnDevice& Batch(std::span<const SequenceRows> sequences);
 
  private:
+  void Send(const StepInputs& inputs, const StepBucket& bucket);
+
   CudaStream& stream_;
   PinnedTurns staging_;
   Scratch memory_;
+  Scratch bucket_memory_;
   StepInputs sent_;
+  StepBucket bucket_;
   const std::int32_t* ids_ = nullptr;
   const std::int32_t* logit_rows_ = nullptr;
   BatchOnDevice batch_;

@@ -1,6 +1,7 @@
 #include "layers/kernels/cuda/cuda_stream.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "comm/patience.h"
@@ -9,10 +10,15 @@
 namespace lockstep::cuda {
 namespace {
 
+std::atomic<std::uint64_t> g_freed = 0;
+
 std::shared_ptr<void> DeviceMemory(std::size_t bytes) {
   void* memory = nullptr;
   CheckMemory(cudaMalloc(&memory, std::max<std::size_t>(bytes, 1)), "cudaMalloc", bytes);
-  return {memory, [](void* pointer) { static_cast<void>(cudaFree(pointer)); }};
+  return {memory, [](void* pointer) {
+            ++g_freed;
+            static_cast<void>(cudaFree(pointer));
+          }};
 }
 
 }  // namespace
@@ -54,6 +60,8 @@ Tensor DeviceTensor(DType dtype, Shape shape) {
   return {DeviceMemory(bytes), dtype, shape};
 }
 
+std::uint64_t FreedDeviceMemory() { return g_freed; }
+
 void* Scratch::Get(std::size_t bytes, CudaStream& stream) {
   if (bytes > bytes_) {
     stream.Wait();  // the old memory may be in use
@@ -92,6 +100,12 @@ void PinnedTurns::Enqueued() {
   Turn& turn = turns_[current_];
   Check(cudaEventRecord(turn.done, stream_.get()), "cudaEventRecord");
   turn.in_use = true;
+}
+
+void PinnedTurns::WaitForTurn() {
+  Turn& turn = turns_[current_];
+  if (turn.in_use) stream_.WaitFor(turn.done);
+  turn.in_use = false;
 }
 
 }  // namespace lockstep::cuda

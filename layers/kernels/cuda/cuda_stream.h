@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -43,6 +44,10 @@ class CudaStream {
 // Memory of the current device, uninitialised. Freeing it waits for the device.
 Tensor DeviceTensor(DType dtype, Shape shape);
 
+// How many pieces of memory have been freed in this process. What refers to memory of the device,
+// as graphs do, may be used as long as this number is the same.
+std::uint64_t FreedDeviceMemory();
+
 // Scratch memory of the device that grows to the largest size that was asked for.
 class Scratch {
  public:
@@ -67,6 +72,8 @@ class PinnedTurns {
   void* Take(std::size_t bytes);
   // What was enqueued so far is all that uses the memory of the last Take().
   void Enqueued();
+  // Until that has been done. Later work is not waited for.
+  void WaitForTurn();
 
  private:
   struct Turn {

@@ -167,6 +167,7 @@ void Push(Stream& stream, std::unique_ptr<Operation> operation) {
   tsan::Release(&operation->order_key);
   stream.queue.push_back(std::move(operation));
   ++stream.pushed;
+  ++statistics().enqueued;
   switch (settings().stream_policy) {
     case StreamPolicy::kEager:
       while (ProgressAnywhere()) {

@@ -72,6 +72,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   if (stream == nullptr) return BadStream("cudaStreamSynchronize");
   if (handle == nullptr) WaitForBlockingStreams();
   WaitForStream(*stream);
+  ++statistics().waits;
   return Return(cudaSuccess);
 }
 
@@ -79,6 +80,7 @@ cudaError_t cudaDeviceSynchronize() {
   const ApiScope scope;
   if (InvalidatesCapture("cudaDeviceSynchronize")) return Return(cudaErrorStreamCaptureUnsupported);
   WaitForAllStreams();
+  ++statistics().waits;
   return Return(cudaSuccess);
 }
 
@@ -91,6 +93,7 @@ cudaError_t cudaStreamQuery(cudaStream_t handle) {
   if (StickyError() != cudaSuccess) return Return(cudaSuccess);
   if (!stream->queue.empty()) return cudaErrorNotReady;
   tsan::Acquire(&stream->done_key);
+  ++statistics().waits;
   return Return(cudaSuccess);
 }
 
@@ -180,6 +183,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t handle) {
   if (event == nullptr) return BadEvent("cudaEventSynchronize");
   if (event->capture != nullptr) return Return(cudaErrorCapturedEvent);
   WaitForEvent(*event, event->recorded);
+  ++statistics().waits;
   return Return(cudaSuccess);
 }
 
@@ -192,6 +196,7 @@ cudaError_t cudaEventQuery(cudaEvent_t handle) {
   if (StickyError() != cudaSuccess) return Return(cudaSuccess);
   if (event->done < event->recorded) return cudaErrorNotReady;
   tsan::Acquire(&event->order_key);
+  ++statistics().waits;
   return Return(cudaSuccess);
 }
 

@@ -52,6 +52,8 @@ class GoldenModel {
 
   const ShardPlan& plan() const { return plan_; }
   Decoder& decoder() { return *decoder_; }
+  // Of the sums over the ranks.
+  std::int64_t all_reduce_count() const { return sums_.all_reduce_count(); }
 
   // The logits [rows, vocab rows] of these positions of a text, on rank 0 (empty elsewhere).
   // The text is fed in chunks of `chunk` tokens. Collective.

@@ -45,6 +45,29 @@ TEST_P(BackendOperation, AddResidualTakesNoneOneOrTwoBiases) {
   }
 }
 
+TEST_P(BackendOperation, AddResidualNormHasTheBitsOfItsParts) {
+  const Tensor weights[2] = {random_.Fill(DType::kF32, {20}), random_.Fill(DType::kF32, {20})};
+  const Tensor bias = random_.Fill(DType::kF32, {20});
+  const Tensor delta = random_.Fill(DType::kF32, {3, 20}),
+               start = random_.Fill(DType::kF32, {3, 20});
+  for (const bool adds : {false, true})
+    for (std::size_t norms = 0; norms <= 2; ++norms) {
+      const Tensor expected = Copy(start), found = Copy(start);
+      const Tensor outputs[2] = {Copy(start), Copy(start)}, wanted[2] = {Copy(start), Copy(start)};
+      ResidualArgs args{.x = found.view(), .epsilon = 1e-3};
+      if (adds) args.delta = delta.view(), args.bias_b = bias.view();
+      if (adds) tested_->AddResidual(expected.view(), delta.view(), {}, bias.view());
+      for (std::size_t i = 0; i < norms; ++i) {
+        args.norms[i] = {weights[i].view(), bias.view(), outputs[i].view()};
+        tested_->LayerNorm(
+            {expected.view(), weights[i].view(), bias.view(), 1e-3, wanted[i].view()});
+      }
+      tested_->AddResidualNorm(args);
+      ExpectNear(found.view(), expected.view(), 0.0);
+      for (std::size_t i = 0; i < 2; ++i) ExpectNear(outputs[i].view(), wanted[i].view(), 0.0);
+    }
+}
+
 TEST_P(BackendOperation, StatisticsMatchTheReference) {
   const Tensor logits = random_.Fill(DType::kF32, {4, 5000}, 20.0f);
   const std::vector<std::int64_t> targets{-1, 0, 4999, 1007};

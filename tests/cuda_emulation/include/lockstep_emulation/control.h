@@ -42,6 +42,9 @@ struct Statistics {
   std::uint64_t barriers = 0, warp_operations = 0;
   std::uint64_t copies = 0, gemms = 0, graph_launches = 0;
   std::uint64_t collectives = 0, all_reduces = 0;  // completed; the first counts every kind
+  // Operations that the host has put on streams, a graph being one; and how often it has been told
+  // that a stream, an event or a device is done.
+  std::uint64_t enqueued = 0, waits = 0;
 };
 // Counts since the start; a test may set them to {}.
 Statistics& statistics();

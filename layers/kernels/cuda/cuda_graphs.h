@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "layers/kernels/backend.h"
+#include "layers/kernels/cuda/cuda_stream.h"
+
+namespace lockstep::cuda {
+
+// What decides which operations a step enqueues, with which arguments.
+struct StepKey {
+  const void* caller = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t max_positions = 0;
+
+  auto operator<=>(const StepKey&) const = default;
+};
+
+// Steps recorded as CUDA graphs. The first step of a key is run, so that buffers get the size it
+// takes; the second is recorded; from then on one launch replays all of it. Graphs are dropped when
+// memory of the device has been freed since, as they may refer to it.
+class CudaGraphs {
+ public:
+  explicit CudaGraphs(CudaStream& stream) : stream_(stream) {}
+
+  // `operations` enqueue on the stream and wait for nothing. Throws what they throw, or
+  // Error(kEnvironment) where they cannot be recorded.
+  StepRun Run(const StepKey& key, const std::function<void()>& operations);
+  void Clear() { steps_.clear(); }
+
+ private:
+  struct Destroy {
+    void operator()(cudaGraphExec_t graph) const;
+  };
+  using Graph = std::unique_ptr<CUgraphExec_st, Destroy>;
+  struct Step {
+    Graph graph;  // null: to be recorded the next time
+    std::uint64_t last_run = 0;
+  };
+
+  Graph Record(const std::function<void()>& operations);
+  void MakeRoom();
+
+  CudaStream& stream_;
+  std::map<StepKey, Step> steps_;
+  std::uint64_t frees_ = 0;  // FreedDeviceMemory() as the steps know it
+  std::uint64_t runs_ = 0;
+};
+
+}  // namespace lockstep::cuda

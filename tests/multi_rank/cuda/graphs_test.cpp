@@ -1,0 +1,204 @@
+// Steps that the CUDA backend records and replays: their bits are those of steps that are not, and
+// the host does next to nothing for them. On the emulated module.
+#include <dlfcn.h>
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "emulation_counts.h"
+#include "tests/multi_rank/multi_rank.h"
+#include "tests/support/golden/golden_model.h"
+#include "tests/support/golden/varied_requests.h"
+
+namespace lockstep::testing {
+namespace {
+
+using Counts = cuda_emulation::Statistics;
+
+const Counts& CountsOfModule() {
+  void* library = ::dlopen(std::getenv("LOCKSTEP_CUDA_MODULE"), RTLD_NOW | RTLD_NOLOAD);
+  LOCKSTEP_CHECK(library != nullptr, "the module is not open");
+  return *reinterpret_cast<EmulationCounts>(::dlsym(library, kEmulationCountsSymbol))();
+}
+
+class CudaGraphs : public MultiRank {
+ protected:
+  static std::filesystem::path Folder(const char* name) {
+    return SourceFolder() / "tests/golden/cases" / name;
+  }
+
+  std::unique_ptr<GoldenModel> Model(const char* name, StepGraphs graphs) {
+    auto model = std::make_unique<GoldenModel>(
+        Folder(name), comm(),
+        GoldenSetup{.dtype = WeightFormat::kBF16, .module = &CudaModule(), .cache_pages = kPages});
+    model->decoder().backend().set_step_graphs(graphs);
+    return model;
+  }
+
+  static constexpr std::int64_t kPages = 32;
+};
+
+// Sequences that grow by a token at a time, each with pages of its own.
+class Texts {
+ public:
+  Texts(GoldenModel& model, Backend& backend, std::vector<std::int64_t> sizes)
+      : model_(model), backend_(backend), sizes_(std::move(sizes)) {}
+
+  // What is there so far but the last token, as one batch of prompts.
+  void Prefill() {
+    Batch batch;
+    for (std::size_t i = 0; i < sizes_.size(); ++i) Add(i, 0, sizes_[i] - 1, batch);
+    Run(batch);
+  }
+
+  // The last token of the first `count` sequences; then they are a token longer.
+  std::vector<float> Step(std::size_t count) {
+    Batch batch;
+    for (std::size_t i = 0; i < count; ++i) {
+      batch.logit_rows.push_back(static_cast<std::int64_t>(i));
+      Add(i, sizes_[i] - 1, 1, batch);
+      ++sizes_[i];
+    }
+    return Run(batch);
+  }
+
+ private:
+  void Add(std::size_t index, std::int64_t start, std::int64_t count, Batch& batch) const {
+    SequenceRows rows{.first_row = static_cast<std::int64_t>(batch.ids.size()),
+                      .token_count = count,
+                      .start = start,
+                      .page_table = {}};
+    for (int page = 0; page < 6; ++page)
+      rows.page_table.push_back(static_cast<std::int32_t>(index) * 6 + page);
+    for (std::int64_t i = 0; i < count; ++i)
+      batch.ids.push_back(static_cast<std::int32_t>((start + i) * 7 + rows.page_table[0]) % 200);
+    batch.sequences.push_back(std::move(rows));
+  }
+
+  std::vector<float> Run(const Batch& batch) {
+    const TensorView logits = model_.decoder().Forward(batch);
+    const Tensor host = Tensor::OnHost(logits.dtype(), logits.shape());
+    backend_.Download(logits, host.view());
+    const auto* values = host.view().data<float>();
+    return {values, values + host.view().elements()};
+  }
+
+  GoldenModel& model_;
+  Backend& backend_;
+  std::vector<std::int64_t> sizes_;
+};
+
+// The logits of these steps, by the number of sequences that take part; a prompt of 90 tokens, more
+// than any buffer has seen, comes in between.
+std::vector<std::vector<float>> LogitsOf(GoldenModel& model, std::span<const std::size_t> steps) {
+  Backend& backend = model.decoder().backend();
+  Texts texts(model, backend, {5, 125, 40, 1, 1}), late(model, backend, {91});
+  texts.Prefill();
+  std::vector<std::vector<float>> logits;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (i == steps.size() / 2) late.Prefill();
+    if (i == steps.size() / 2) texts.Prefill();
+    logits.push_back(texts.Step(steps[i]));
+  }
+  return logits;
+}
+
+bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+TEST_F(CudaGraphs, ReplayTheBitsOfStepsThatAreNotRecorded) {
+  // Positions grow beyond 128 on the way.
+  const std::vector<std::size_t> steps{3, 3, 4, 3, 5, 5, 5, 1, 2, 1, 1, 3, 3, 3, 4, 2, 2, 2, 5, 5};
+  const auto plain = LogitsOf(*Model("gptj_5_heads_fp16", StepGraphs::kOff), steps);
+  const std::uint64_t before = CountsOfModule().graph_launches;
+  const auto replayed = LogitsOf(*Model("gptj_5_heads_fp16", StepGraphs::kAuto), steps);
+  EXPECT_GE(CountsOfModule().graph_launches - before, 5U);
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    EXPECT_TRUE(SameBits(plain[i], replayed[i])) << "step " << i;
+}
+
+// The same rows through a step on the device, counted.
+struct StepCounts {
+  std::uint64_t enqueued, graph_launches, launches, waits, all_reduces;
+};
+template <typename F>
+StepCounts CountsOf(const F& step) {
+  const Counts before = CountsOfModule();
+  step();
+  const Counts after = CountsOfModule();
+  return {after.enqueued - before.enqueued, after.graph_launches - before.graph_launches,
+          after.launches - before.launches, after.waits - before.waits,
+          after.all_reduces - before.all_reduces};
+}
+
+TEST_F(CudaGraphs, TakeOneLaunchOfTheHostForAStepAndNoWaitInIt) {
+  const auto model = Model("gptj_16_heads", StepGraphs::kAuto);
+  Backend& backend = model->decoder().backend();
+  Texts texts(*model, backend, {4, 9, 2});
+  texts.Prefill();
+  const StepCounts first = CountsOf([&] { texts.Step(3); });
+  EXPECT_EQ(first.graph_launches, 0U) << "buffers grow in the first";
+  const StepCounts recorded = CountsOf([&] { texts.Step(3); });
+  EXPECT_EQ(recorded.graph_launches, 1U);
+  for (int i = 0; i < 3; ++i) {
+    const StepCounts replayed = CountsOf([&] { texts.Step(3); });
+    EXPECT_EQ(replayed.graph_launches, 1U);
+    EXPECT_EQ(replayed.launches, recorded.launches) << "kernels";
+    // The step's inputs and their event, the graph, the logits and theirs.
+    EXPECT_EQ(replayed.enqueued, 5U);
+    // At most: for the memory that the inputs are staged in, and for the logits.
+    EXPECT_LE(replayed.waits, 2U);
+  }
+}
+
+TEST_F(CudaGraphs, CountEveryAllReduceThatTheyMake) {
+  const auto model = Model("gptj_16_heads", StepGraphs::kAuto);
+  Texts texts(*model, model->decoder().backend(), {4, 9, 2});
+  texts.Prefill();
+  for (int i = 0; i < 5; ++i) {
+    const std::int64_t before = model->all_reduce_count();
+    const StepCounts step = CountsOf([&] { texts.Step(3); });
+    EXPECT_EQ(model->all_reduce_count() - before, model->plan().all_reduces_per_pass());
+    if (size() > 1) {
+      EXPECT_EQ(step.all_reduces, model->plan().all_reduces_per_pass()) << "that NCCL has made";
+    }
+  }
+}
+
+class EngineOnCuda : public CudaGraphs, public ::testing::WithParamInterface<const char*> {
+ protected:
+  static constexpr std::int64_t kRequests = 10;
+  static constexpr RequestRoom kRoom{.context = 60, .vocab = 90};
+
+  Reports Run(StepGraphs graphs) {
+    const auto model = Model(GetParam(), graphs);
+    if (rank() != 0) {
+      RunWorker(model->decoder(), comm());
+      return {};
+    }
+    Engine engine(model->decoder(), comm(),
+                  {.max_sequences = 5, .max_step_tokens = 24, .eos_token = 3, .hidden_layer = 2});
+    Reports reports = RunTogether(engine, kRequests, kRoom);
+    engine.Shutdown();
+    return reports;
+  }
+};
+
+// Sequences come and go, prompts and single tokens share batches, texts are embedded and scored.
+TEST_P(EngineOnCuda, ReportsTheSameWithAndWithoutGraphs) {
+  const Reports plain = Run(StepGraphs::kOff);
+  const std::uint64_t before = CountsOfModule().graph_launches;
+  const Reports replayed = Run(StepGraphs::kAuto);
+  EXPECT_GT(CountsOfModule().graph_launches - before, 5U);
+  EXPECT_EQ(replayed, plain);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, EngineOnCuda,
+                         ::testing::Values("gptj_16_heads", "neox_sequential_exact_gelu"),
+                         [](const auto& one) { return std::string(one.param); });
+
+}  // namespace
+}  // namespace lockstep::testing
