@@ -35,7 +35,8 @@ ElementBytes BytesOf(const Options& options) {
 PeakKind PeakKindOf(const Options& options) {
   switch (options.model.dtype) {
     case WeightFormat::kF32: return PeakKind::kFp32;
-    case WeightFormat::kBF16: return PeakKind::kBf16;
+    case WeightFormat::kBF16:
+    case WeightFormat::kF16: return PeakKind::kBf16;
     case WeightFormat::kInt8:
     case WeightFormat::kInt4: break;  // multiplied as int8
   }

@@ -16,12 +16,22 @@ namespace {
 std::string WhyNotCuda(const DeviceRequest& request) {
   if (request.cpu_backend == BackendKind::kReference)
     return "engine.backend: reference computes on the processor";
-  if (request.format != WeightFormat::kBF16 && request.format != WeightFormat::kInt8)
-    return fmt::format("--dtype {}: GPUs compute in bf16 or int8", Name(request.format));
-  if (request.cache_dtype != DType::kBF16)
-    return fmt::format("model.cache_dtype {}: GPUs keep keys and values in bf16",
-                       Name(request.cache_dtype));
+  if (request.format == WeightFormat::kF32 || request.format == WeightFormat::kInt4)
+    return fmt::format("--dtype {}: GPUs compute in bf16, fp16 or int8", Name(request.format));
+  const DType kept = TableDType(request.format);
+  if (request.cache_dtype != kept)
+    return fmt::format("model.cache_dtype {}: with --dtype {} GPUs keep keys and values in {}",
+                       Name(request.cache_dtype), Name(request.format), Name(kept));
   return "";
+}
+
+// Whether a processor can compute this.
+void CheckCpu(const DeviceRequest& request) {
+  if (request.format == WeightFormat::kF16 || request.cache_dtype == DType::kF16)
+    throw BadInput(
+        "{} fp16: only GPUs compute in fp16; use --dtype bf16, or --device cuda on a host that has "
+        "one",
+        request.format == WeightFormat::kF16 ? "--dtype" : "model.cache_dtype");
 }
 
 // How many ranks of lower numbers are on this one's host.
@@ -71,6 +81,7 @@ DeviceChoice Decide(const DeviceRequest& request, Communicator& world) {
 }  // namespace
 
 void CheckDevice(const DeviceRequest& request) {
+  if (request.choice == DeviceChoice::kCpu) CheckCpu(request);
   if (request.choice != DeviceChoice::kCuda) return;
   const std::string why = WhyNotCuda(request);
   if (!why.empty())
@@ -83,6 +94,7 @@ RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group) {
   Agree(group.world(), "opening the device", [&] {
     CheckDevice(request);
     if (!cuda) {
+      CheckCpu(request);
       device.backend = MakeBackend(request.cpu_backend, request.threads);
       return;
     }

@@ -171,7 +171,7 @@ void AddRunFlags(CLI::App& command, Bindings& bound) {
   bound.flags.Add(command, kModelGroup,
                   {{"--model", "model.path", "MODEL"},
                    {"--tokenizer", "model.tokenizer", "PATH"},
-                   {"--dtype", "model.dtype", "fp32|bf16|int8|int4"}});
+                   {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
   AddRandomWeights(command, bound);
   AddPlaceFlags(command, bound);
   command.add_option("--input", bound.input, "JSON lines; - is standard input")
@@ -247,7 +247,7 @@ void AddPlan(CLI::App& app, AllBindings& all) {
   CLI::App& command = *app.get_subcommand("plan");
   bound.flags.Add(
       command, kModelGroup,
-      {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16|int8|int4"}});
+      {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
   bound.flags.Add(command, kRunGroup, {{"--tp", "parallel.tp", "N"}});
   command.add_flag("--json", bound.json, "for programs")->group(kTextGroup);
   AddConfigFlags(command, bound);
@@ -260,7 +260,7 @@ void AddBench(CLI::App& app, AllBindings& all) {
   bound.bench.Add(command, kBenchGroup);
   bound.flags.Add(
       command, kModelGroup,
-      {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16|int8|int4"}});
+      {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
   AddRandomWeights(command, bound);
   AddPlaceFlags(command, bound);
   command.add_flag("--json", bound.json, "for programs")->group(kTextGroup);

@@ -46,10 +46,11 @@ const NumberType kPositive{1e-30, 1e30};
 void AddModelKeys(std::vector<OptionKey>& table) {
   const ChoiceType<WeightFormat> formats{{{"fp32", WeightFormat::kF32},
                                           {"bf16", WeightFormat::kBF16},
+                                          {"fp16", WeightFormat::kF16},
                                           {"int8", WeightFormat::kInt8},
                                           {"int4", WeightFormat::kInt4}}};
   const ChoiceType<DType> cache_dtypes{
-      {{"fp32", DType::kF32}, {"bf16", DType::kBF16}, {"int8", DType::kI8}}};
+      {{"fp32", DType::kF32}, {"bf16", DType::kBF16}, {"fp16", DType::kF16}, {"int8", DType::kI8}}};
   table.push_back(Key(
       "model.path", "a folder, or org/name[@revision] in the Hugging Face cache", TextType{},
       [](auto& o) -> auto& { return o.model.path; }));
@@ -60,7 +61,8 @@ void AddModelKeys(std::vector<OptionKey>& table) {
       "model.dtype", "what weights are kept in and multiplied as", formats,
       [](auto& o) -> auto& { return o.model.dtype; }));
   table.push_back(Key(
-      "model.cache_dtype", "what keys and values are kept in; null: fp32 for fp32, else bf16",
+      "model.cache_dtype",
+      "what keys and values are kept in; null: fp32 for fp32, fp16 for fp16, else bf16",
       cache_dtypes, [](auto& o) -> auto& { return o.model.cache_dtype; }));
 }
 

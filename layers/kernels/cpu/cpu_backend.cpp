@@ -24,6 +24,10 @@ class CpuBackend final : public HostBackend {
   std::string_view name() const override { return "cpu"; }
 
   std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) override {
+    if (source.format == WeightFormat::kF16)
+      throw BadInput(
+          "--dtype fp16: processors multiply fp32, bf16, int8 and int4; use --dtype bf16, or "
+          "--device cuda");
     return std::make_unique<CpuLinear>(source, kernels_, pool_);
   }
 

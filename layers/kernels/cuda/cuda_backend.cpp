@@ -22,8 +22,10 @@ const float* Floats(const TensorView& view) {
 }
 
 CacheFormat FormatOf(DType cache) {
-  if (cache == CudaLinear::kActivations) return CacheFormat::kBF16;
-  throw BadInput("model.cache_dtype: {}: --device cuda keeps keys and values in bf16", Name(cache));
+  if (cache == DType::kBF16) return CacheFormat::kBF16;
+  if (cache == DType::kF16) return CacheFormat::kF16;
+  throw BadInput("model.cache_dtype: {}: --device cuda keeps keys and values in bf16 or fp16",
+                 Name(cache));
 }
 
 class CudaBackend final : public Backend {

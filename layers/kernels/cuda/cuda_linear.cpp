@@ -75,10 +75,11 @@ Cublas::Cublas(CudaStream& stream) {
 Cublas::~Cublas() { static_cast<void>(cublasDestroy(handle_)); }
 
 CudaLinear::CudaLinear(const LinearSource& source, const Stage& stage)
-    : outputs_(source.parts.front().weight.view().dim(0)) {
-  if (source.format != WeightFormat::kBF16 && source.format != WeightFormat::kInt8)
+    : outputs_(source.parts.front().weight.view().dim(0)),
+      activations_(source.format == WeightFormat::kF16 ? DType::kF16 : DType::kBF16) {
+  if (source.format == WeightFormat::kF32 || source.format == WeightFormat::kInt4)
     throw BadInput(
-        "--dtype {}: --device cuda multiplies bf16 and int8; use one of them, or "
+        "--dtype {}: --device cuda multiplies bf16, fp16 and int8; use one of them, or "
         "--device cpu",
         Name(source.format));
   for (const LinearPart& part : source.parts)
@@ -92,8 +93,8 @@ CudaLinear::Part CudaLinear::MakePart(const LinearPart& source, WeightFormat for
                                       const Stage& stage) const {
   const TensorView& weight = source.weight.view();
   Part part{.inputs = weight.dim(1), .values = {}, .scales = {}};
-  if (format == WeightFormat::kBF16) {
-    part.values = DeviceTensor(DType::kBF16, weight.shape());
+  if (format != WeightFormat::kInt8) {
+    part.values = DeviceTensor(activations_, weight.shape());
     stage(weight, part.values.view());
     return part;
   }
@@ -130,7 +131,7 @@ void CudaLinear::Run(const LinearArgs& args, const LinearContext& context) const
 
 void CudaLinear::Multiply(const Part& part, const TensorView& x, const TensorView& y, Sum sum,
                           const LinearContext& context) const {
-  LOCKSTEP_CHECK(x.dtype() == kActivations, "x {}", Name(x.dtype()));
+  LOCKSTEP_CHECK(x.dtype() == activations_, "x {}", Name(x.dtype()));
   const std::int64_t rows = x.dim(0);
   const void* weight = part.values.view().raw();
   if (!part.scales.empty()) {
@@ -148,16 +149,16 @@ void CudaLinear::Multiply(const Part& part, const TensorView& x, const TensorVie
                           .y_type = y.dtype(),
                           .rows = rows},
                          context.stream.get());
-    const auto bytes = static_cast<std::size_t>(outputs_ * part.inputs) * SizeOf(kActivations);
+    const auto bytes = static_cast<std::size_t>(outputs_ * part.inputs) * SizeOf(activations_);
     void* widened = context.dequantised.Get(bytes, context.stream);
-    Dequantise({.weight = quantised, .y = widened, .y_type = kActivations}, context.stream.get());
+    Dequantise({.weight = quantised, .y = widened, .y_type = activations_}, context.stream.get());
     weight = widened;
   }
   // Rows here are columns there: y^T = W x^T.
   const float one = 1.0f, begin = sum == Sum::kGoOn ? 1.0f : 0.0f;
   const auto outputs = static_cast<int>(outputs_), inputs = static_cast<int>(part.inputs);
   Check(cublasGemmEx(context.cublas.handle(), CUBLAS_OP_T, CUBLAS_OP_N, outputs,
-                     static_cast<int>(rows), inputs, &one, weight, TypeOf(kActivations), inputs,
+                     static_cast<int>(rows), inputs, &one, weight, TypeOf(activations_), inputs,
                      x.raw(), TypeOf(x.dtype()), inputs, &begin, y.raw(), TypeOf(y.dtype()),
                      outputs, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
         "cublasGemmEx");

@@ -33,9 +33,9 @@ struct LinearContext {
   Scratch& dequantised;
 };
 
-// Weights of bf16, multiplied by cuBLAS; or of 8 bits with a scale for each output and group of
-// inputs, multiplied by a kernel of our own where rows are few, else widened first. Inputs are bf16
-// in both, sums fp32.
+// Weights of bf16 or fp16, multiplied by cuBLAS; or of 8 bits with a scale for each output and
+// group of inputs, multiplied by a kernel of our own where rows are few, else widened first. Inputs
+// are of the weights' type, with 8 bits bf16; sums are fp32.
 class CudaLinear final : public LinearWeight {
  public:
   // Sends the weight to the device: `stage` copies host bytes to memory of the device.
@@ -44,17 +44,15 @@ class CudaLinear final : public LinearWeight {
 
   std::int64_t outputs() const override { return outputs_; }
   std::int64_t inputs() const override { return parts_.front().inputs; }
-  DType activation_dtype() const override { return kActivations; }
+  DType activation_dtype() const override { return activations_; }
 
   void Run(const LinearArgs& args, const LinearContext& context) const;
-
-  static constexpr DType kActivations = DType::kBF16;
 
  private:
   struct Part {
     std::int64_t inputs = 0;
-    Tensor values;  // [outputs, inputs] bf16, or of 8 bits, four in an int32
-    Tensor scales;  // [outputs, groups] fp32; empty: bf16
+    Tensor values;  // [outputs, inputs] bf16, fp16, or of 8 bits, four in an int32
+    Tensor scales;  // [outputs, groups] fp32; empty: not of 8 bits
   };
   enum class Sum { kBegin, kGoOn };
 
@@ -63,6 +61,7 @@ class CudaLinear final : public LinearWeight {
                 const LinearContext& context) const;
 
   std::int64_t outputs_;
+  DType activations_;
   std::vector<Part> parts_;
   Tensor bias_;  // [outputs] fp32, or empty
 };

@@ -28,6 +28,12 @@ TEST_P(CudaGolden, IsAsCloseInBf16AsTransformersIs) {
     ExpectGolden(LoadGoldenCase(GetParam()), comm(), setup);
 }
 
+TEST_P(CudaGolden, IsCloserInFp16) {
+  const GoldenSetup setup{.dtype = WeightFormat::kF16, .module = &CudaModule(), .chunk = 40};
+  if (LoadModelSpec(GetParam()).head_count >= size())
+    ExpectGolden(LoadGoldenCase(GetParam()), comm(), setup);
+}
+
 std::vector<std::filesystem::path> Cases() {
   std::vector<std::filesystem::path> cases;
   for (const std::filesystem::path& path : GoldenCases())

@@ -194,8 +194,10 @@ void ExpectGolden(const GoldenCase& golden, Communicator& communicator, const Go
   }
   if (setup.dtype == WeightFormat::kF32) return ExpectEngineAgrees(golden, model, communicator);
   if (communicator.rank() != 0) return;
-  EXPECT_LE(error.own.max, error.transformers.max);
-  EXPECT_LE(error.own.mean, error.transformers.mean);
+  // Of transformers in bf16. fp16 has three bits more: an eighth of the error, twice that at most.
+  const double part = setup.dtype == WeightFormat::kF16 ? 0.25 : 1.0;
+  EXPECT_LE(error.own.max, part * error.transformers.max);
+  EXPECT_LE(error.own.mean, part * error.transformers.mean);
 }
 
 }  // namespace lockstep
