@@ -148,8 +148,12 @@ void CudaStep::Send(const StepInputs& inputs, const StepBucket& bucket) {
                                 packer.Add(rows.tiles),
                                 packer.Add(rows.single_rows)};
   const std::size_t bytes = packer.words().size() * sizeof(std::int32_t);
-  Scratch& memory = fills ? bucket_memory_ : memory_;
-  auto* base = static_cast<std::int32_t*>(memory.Get(bytes, stream_));
+  // At once for the most rows, so that it does not move with every larger bucket: a stride's pages
+  // and what else a row has, generously.
+  const auto most = static_cast<std::size_t>(kMaxBucketRows * (rows.stride + 8));
+  auto* base = static_cast<std::int32_t*>(
+      fills ? bucket_memory_.Get(std::max(bytes, most * sizeof(std::int32_t)), stream_)
+            : memory_.Get(bytes, stream_));
   ids_ = base + places[0];
   logit_rows_ = base + places[1];
   batch_ = {.rows = {.sequence_of = base + places[2],
