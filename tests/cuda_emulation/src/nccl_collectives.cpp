@@ -6,6 +6,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 
@@ -17,6 +20,15 @@ namespace lockstep::cuda_emulation {
 namespace {
 
 std::uint64_t g_started = 0;  // collectives of this process, for the hang setting
+
+// LOCKSTEP_NCCL_KILL=rank:n, so that a peer is gone in the middle of a sum.
+bool DiesHere(int rank) {
+  static const char* const text = std::getenv("LOCKSTEP_NCCL_KILL");
+  int whose = -1;
+  unsigned long long which = 0;
+  return text != nullptr && std::sscanf(text, "%d:%llu", &whose, &which) == 2 && whose == rank &&
+         which == g_started;
+}
 
 template <class T>
 T Combine(T a, T b, ncclRedOp_t operation) {
@@ -72,6 +84,7 @@ bool CollectiveTask::Advance() {
 bool CollectiveTask::Start() {
   started_ = true;
   hangs_ = ++g_started == settings().nccl_hang;
+  if (DiesHere(comm_->rank())) std::raise(SIGKILL);
   const std::size_t total = TotalCount() * ElementBytes(call_.type);
   if (WithinAllocation(call_.receive, 0) && (total == 0 || WithinAllocation(call_.send, 0)))
     return true;
