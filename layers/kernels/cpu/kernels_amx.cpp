@@ -50,17 +50,22 @@ void Configure(std::int64_t rows, std::int64_t blocks) {
   t_blocks = blocks;
 }
 
+// kFetchedLines: of each panel, so many lines are fetched ahead with every tile that is multiplied;
+// what is left of a quantisation block, while its sums are scaled.
 struct Bf16 {
   static constexpr std::int64_t kStoredTileBytes = kTileBytes;
+  static constexpr int kFetchedLines = 16;
 };
 struct Int8 {
   static constexpr std::int64_t kStoredTileBytes = kTileBytes;
   static constexpr std::int64_t kQuantTiles = kInt8QuantTiles;
+  static constexpr int kFetchedLines = 12;
   static constexpr std::int32_t kOffset = 128;
 };
 struct Int4 {
   static constexpr std::int64_t kStoredTileBytes = kTileBytes / 2;
   static constexpr std::int64_t kQuantTiles = kInt4QuantTiles;
+  static constexpr int kFetchedLines = 4;
   static constexpr std::int32_t kOffset = 8;
 };
 
@@ -95,69 +100,104 @@ inline void Unpack(const std::byte* packed, std::byte* tile) {
     }                                                             \
   } while (false)
 
+// Where a product is, and what it fetches next, kAheadTiles ahead. Behind the end of panels that it
+// takes whole come the next ones.
 struct Pointers {
   const std::byte* rows0;
   const std::byte* rows1;
-  std::int64_t row_tile;  // bytes
-  const std::byte* weights;
+  std::int64_t row_tile;     // bytes
+  const std::byte* weights;  // of the first panel, as is `fetched`
   std::int64_t panel_stride;
   std::int64_t tiles;
-};
+  const std::byte* fetched;
+  const std::byte* panel_end;
+  std::int64_t to_next_panels;
 
-// Brings the next tile of weights, which waits in the second-level cache, into the first: tile
-// loads do not run ahead by themselves.
-template <class Type>
-inline void FetchTile(const std::byte* tile) {
+  void HaveFetched(std::int64_t lines) {
+    fetched += lines * kLineBytes;
+    if (fetched < panel_end) return;
+    fetched += to_next_panels;
+    to_next_panels = 0;
+  }
+};
+constexpr std::int64_t kAheadTiles = 2;
+
+template <class Type, int kPanels>
+inline Pointers PointersOf(const TileProduct& a, std::int64_t panel) {
+  const std::byte* weights = a.panels + panel * a.panel_stride;
+  const bool whole = a.tiles * Type::kStoredTileBytes == a.panel_stride;
+  return {.rows0 = a.rows,
+          .rows1 = a.rows + a.block_stride,
+          .row_tile = a.block_rows * kLineBytes,
+          .weights = weights,
+          .panel_stride = a.panel_stride,
+          .tiles = a.tiles,
+          .fetched = weights + kAheadTiles * Type::kStoredTileBytes,
+          .panel_end = weights + a.panel_stride,
+          .to_next_panels = whole ? (kPanels - 1) * a.panel_stride : 0};
+}
+
+// Brings weights nearer that are wanted soon: tile loads do not run ahead by themselves. A few
+// lines at a time between other instructions: as a burst they would hold these up, and the memory
+// would rest meanwhile.
+template <int kLines>
+inline void FetchLines(const std::byte* at) {
 #pragma GCC unroll 16
-  for (std::int64_t line = 0; line < Type::kStoredTileBytes; line += kLineBytes)
-    _mm_prefetch(tile + line, _MM_HINT_T0);
+  for (int line = 0; line < kLines; ++line) _mm_prefetch(at + line * kLineBytes, _MM_HINT_T0);
 }
 
 template <class Type, int kPanels>
-inline void TwoBlocks(const Pointers& p) {
+inline void TwoBlocks(Pointers& p) {
   [[maybe_unused]] alignas(64) std::byte scratch[std::is_same_v<Type, Int4> ? 2 * kTileBytes : 1];
-  const std::byte* w = p.weights;
-  std::int64_t at = 0;
-  for (std::int64_t tile = 0; tile < p.tiles; ++tile, at += p.row_tile) {
-    FetchTile<Type>(w + Type::kStoredTileBytes);
-    _tile_loadd(LOCKSTEP_ROWS0, p.rows0 + at, kLineBytes);
-    LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS0, w, 0);
-    _tile_loadd(LOCKSTEP_ROWS1, p.rows1 + at, kLineBytes);
+  constexpr int kLines = Type::kFetchedLines / 2;
+  for (std::int64_t tile = 0; tile < p.tiles; ++tile) {
+    FetchLines<kLines>(p.fetched);
+    _tile_loadd(LOCKSTEP_ROWS0, p.rows0, kLineBytes);
+    LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS0, p.weights, 0);
+    _tile_loadd(LOCKSTEP_ROWS1, p.rows1, kLineBytes);
     LOCKSTEP_TILE_MADD(Type, 0, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS0);
+    FetchLines<kLines>(p.fetched + kLines * kLineBytes);
     LOCKSTEP_TILE_MADD(Type, 2, LOCKSTEP_ROWS1, LOCKSTEP_WEIGHTS0);
     if constexpr (kPanels == 2) {
-      FetchTile<Type>(w + p.panel_stride + Type::kStoredTileBytes);
-      LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS1, w + p.panel_stride, 1);
+      FetchLines<kLines>(p.fetched + p.panel_stride);
+      LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS1, p.weights + p.panel_stride, 1);
       LOCKSTEP_TILE_MADD(Type, 1, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS1);
+      FetchLines<kLines>(p.fetched + p.panel_stride + kLines * kLineBytes);
       LOCKSTEP_TILE_MADD(Type, 3, LOCKSTEP_ROWS1, LOCKSTEP_WEIGHTS1);
     }
-    w += Type::kStoredTileBytes;
+    p.weights += Type::kStoredTileBytes;
+    p.HaveFetched(Type::kFetchedLines);
+    p.rows0 += p.row_tile;
+    p.rows1 += p.row_tile;
   }
 }
 
 template <class Type, int kPanels>
-inline void OneBlock(const Pointers& p) {
+inline void OneBlock(Pointers& p) {
   [[maybe_unused]] alignas(64) std::byte scratch[std::is_same_v<Type, Int4> ? 4 * kTileBytes : 1];
-  const std::byte* w = p.weights;
-  std::int64_t at = 0;
-  for (std::int64_t tile = 0; tile < p.tiles; ++tile, at += p.row_tile) {
-    for (int panel = 0; panel < kPanels; ++panel)
-      for (std::int64_t line = 0; line < kTileBytes; line += kLineBytes)
-        Prefetch(w + panel * p.panel_stride + line);
-    _tile_loadd(LOCKSTEP_ROWS0, p.rows0 + at, kLineBytes);
+  constexpr int kLines = Type::kFetchedLines;
+  for (std::int64_t tile = 0; tile < p.tiles; ++tile) {
+    const std::byte* w = p.weights;
+    _tile_loadd(LOCKSTEP_ROWS0, p.rows0, kLineBytes);
     LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS0, w, 0);
+    FetchLines<kLines>(p.fetched);
     LOCKSTEP_TILE_MADD(Type, 0, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS0);
     if constexpr (kPanels >= 2) {
       LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS1, w + p.panel_stride, 1);
+      FetchLines<kLines>(p.fetched + p.panel_stride);
       LOCKSTEP_TILE_MADD(Type, 1, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS1);
     }
     if constexpr (kPanels == 4) {
       LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS2, w + 2 * p.panel_stride, 2);
+      FetchLines<kLines>(p.fetched + 2 * p.panel_stride);
       LOCKSTEP_TILE_MADD(Type, 2, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS2);
       LOCKSTEP_LOAD_WEIGHTS(Type, LOCKSTEP_WEIGHTS0, w + 3 * p.panel_stride, 3);
+      FetchLines<kLines>(p.fetched + 3 * p.panel_stride);
       LOCKSTEP_TILE_MADD(Type, 3, LOCKSTEP_ROWS0, LOCKSTEP_WEIGHTS0);
     }
-    w += Type::kStoredTileBytes;
+    p.weights += Type::kStoredTileBytes;
+    p.HaveFetched(kLines);
+    p.rows0 += p.row_tile;
   }
 }
 
@@ -194,7 +234,7 @@ inline void ZeroSums() {
 }
 
 template <class Type, int kBlocks, int kPanels>
-inline void Multiply(const Pointers& p) {
+inline void Multiply(Pointers& p) {
   if constexpr (kBlocks == 2) {
     TwoBlocks<Type, kPanels>(p);
   } else {
@@ -210,8 +250,8 @@ void RunBf16(const TileProduct& a, std::int64_t panel) {
   } else {
     LoadSums<kBlocks, kPanels>(c, a.c_block_stride, a.c_panel_stride);
   }
-  Multiply<Bf16, kBlocks, kPanels>({a.rows, a.rows + a.block_stride, a.block_rows * kLineBytes,
-                                    a.panels + panel * a.panel_stride, a.panel_stride, a.tiles});
+  Pointers p = PointersOf<Bf16, kPanels>(a, panel);
+  Multiply<Bf16, kBlocks, kPanels>(p);
   SaveSums<kBlocks, kPanels>(c, a.c_block_stride, a.c_panel_stride);
 }
 
@@ -234,10 +274,9 @@ void RunQuantised(const TileProduct& a, std::int64_t panel) {
   alignas(64) std::int32_t sums[4 * kBlockRows * kPanelOutputs];
   constexpr std::int64_t kPanelInts = kBlockRows * kPanelOutputs;
   constexpr std::int64_t kBlockInts = kPanels * kPanelInts;
-  const std::int64_t row_tile = a.block_rows * kLineBytes;
-  Pointers p{a.rows,         a.rows + a.block_stride,
-             row_tile,       a.panels + panel * a.panel_stride,
-             a.panel_stride, 0};
+  constexpr std::int64_t kRestLines =
+      Type::kQuantTiles * (Type::kStoredTileBytes / kLineBytes - Type::kFetchedLines);
+  Pointers p = PointersOf<Type, kPanels>(a, panel);
   const std::uint16_t* scales = a.weight_scales + panel * a.weight_scale_stride;
   std::int64_t scale_at = 0;
   Start start = a.start;
@@ -248,14 +287,15 @@ void RunQuantised(const TileProduct& a, std::int64_t panel) {
     SaveSums<kBlocks, kPanels>(sums, kBlockInts, kPanelInts);
     for (int n = 0; n < kPanels; ++n) {
       const Lanes scale = LoadBf16(scales + n * a.weight_scale_stride);
-      for (int block = 0; block < kBlocks; ++block)
+      for (int block = 0; block < kBlocks; ++block) {
+        FetchLines<kRestLines / kBlocks>(p.fetched + n * a.panel_stride +
+                                         block * (kRestLines / kBlocks) * kLineBytes);
         AddScaled(sums + block * kBlockInts + n * kPanelInts, a,
                   scale_at + block * a.scale_block_stride, Type::kOffset, scale, start,
                   a.c + block * a.c_block_stride + (panel + n) * a.c_panel_stride);
+      }
     }
-    p.rows0 += p.tiles * row_tile;
-    p.rows1 += p.tiles * row_tile;
-    p.weights += p.tiles * Type::kStoredTileBytes;
+    p.HaveFetched(kRestLines);
     scales += kPanelOutputs;
     scale_at += a.block_rows;
     start = Start::kContinue;
