@@ -81,6 +81,10 @@ ModelSpec ReadSpec(const Arguments& arguments) {
 
 Tokenizer OpenTokenizer(const Options& options, const ModelFiles& model) {
   const std::string& path = options.model.tokenizer;
+  if (path.empty() && model.folder.empty())
+    throw BadInput(
+        "model.tokenizer is not set, and random weights have no tokenizer beside them; set it to a "
+        "folder or a tokenizer.json");
   const std::filesystem::path place = path.empty() ? model.folder : std::filesystem::path(path);
   Tokenizer tokenizer = Tokenizer::Load(place);
   if (tokenizer.vocab_size() > model.spec.vocab_rows)

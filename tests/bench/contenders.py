@@ -99,13 +99,17 @@ class Server:
         return json.loads(answer)
 
     def run(self, case):
-        self._signal(signal.SIGCONT)
         question = dataclasses.asdict(case)
         # As for Lockstep: one run to warm up, the next one counts.
-        self._ask(question)
+        self.turn(question)
+        answer = self.turn(question)
+        return answer["tokens"] / answer["seconds"]
+
+    def turn(self, question):
+        self._signal(signal.SIGCONT)
         answer = self._ask(question)
         self._signal(signal.SIGSTOP)
-        return answer["tokens"] / answer["seconds"]
+        return answer
 
     def close(self):
         self._signal(signal.SIGCONT)
@@ -148,16 +152,18 @@ class LlamaBench:
         return json.loads(text[text.index("[") :])[0]["avg_ts"]
 
     def _batch(self, case):
-        if not self.batched.exists():
-            return None
+        return self.batch_speeds(case)[1] if self.batched.exists() else None
+
+    def batch_speeds(self, case):
+        """Tokens per second of the prompts, and of what is generated after them."""
         context = case.sequences * (case.prompt_tokens + case.new_tokens) + 64
         command = [self.batched, "-m", self.model, "-t", len(self.cores), "-c", context]
         command += ["-npp", case.prompt_tokens, "-ntg", case.new_tokens, "-npl", case.sequences]
         for line in output_of(command + self.extra, self.cores).splitlines():
             cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
             if len(cells) >= 8 and cells[0] == str(case.prompt_tokens):
-                return float(cells[7])  # S_TG
-        return None
+                return float(cells[5]), float(cells[7])  # S_PP, S_TG
+        raise RuntimeError(f"{self.batched} printed no line for {case}")
 
     def close(self):
         pass

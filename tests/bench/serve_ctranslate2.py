@@ -75,6 +75,10 @@ def save_model(shape, compute_type, folder):
     spec.save(str(folder))
 
 
+def random_prompt(tokens, vocab_rows):
+    return [str(i) for i in RANDOM.integers(3, vocab_rows, tokens)]
+
+
 def generate(generator, prompts, new_tokens):
     start = time.perf_counter()
     generator.generate_batch(
@@ -92,14 +96,24 @@ def measure(generator, case, vocab_rows):
     sequences, prompt_tokens, new_tokens = (
         case[key] for key in ("sequences", "prompt_tokens", "new_tokens")
     )
-    ids = RANDOM.integers(3, vocab_rows, (sequences, prompt_tokens))
-    prompts = [[str(i) for i in row] for row in ids]
+    prompts = [random_prompt(prompt_tokens, vocab_rows) for _ in range(sequences)]
     first = generate(generator, prompts, 1)
     if new_tokens == 0:
         return {"tokens": sequences * prompt_tokens, "seconds": first}
     # There is no timing inside a call: the prompt's share is another call's.
     both = generate(generator, prompts, new_tokens + 1)
     return {"tokens": sequences * new_tokens, "seconds": both - first}
+
+
+def run_job(generator, job, vocab_rows):
+    """Requests of (prompt tokens, new tokens), those that end at about the same time together."""
+    requests = sorted(job["requests"], key=lambda request: request[1])
+    seconds = 0
+    for begin in range(0, len(requests), job["group"]):
+        group = requests[begin : begin + job["group"]]
+        prompts = [random_prompt(prompt, vocab_rows) for prompt, _ in group]
+        seconds += generate(generator, prompts, group[-1][1])
+    return {"tokens": sum(new for _, new in requests), "seconds": seconds}
 
 
 def main():
@@ -111,8 +125,10 @@ def main():
     )
     print(json.dumps({"ready": f"CTranslate2 {ctranslate2.__version__}"}), flush=True)
     for line in sys.stdin:
-        answer = measure(generator, json.loads(line), setup["shape"]["vocab_rows"])
-        print(json.dumps(answer), flush=True)
+        question = json.loads(line)
+        work = run_job if "requests" in question else measure
+        rows = setup["shape"]["vocab_rows"]
+        print(json.dumps(work(generator, question, rows)), flush=True)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,14 @@ TEST_P(BadInputOnAModel, LinesOfStandardInput) {
                 "standard input:2: found []; expected an object");
 }
 
+TEST(RandomWeights, NeedATokenizerOfTheirOwnToGenerate) {
+  const Outcome run =
+      RunLockstep({"generate", "--model", LOCKSTEP_SOURCE_DIR "/configs/pythia-70m.yaml",
+                   "--random-weights", "--tp", "1", "--prompt", "a"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.errors, HasSubstr("model.tokenizer is not set, and random weights have no"));
+}
+
 TEST_P(BadInputOnAModel, APromptLongerThanTheContext) {
   ExpectOneLine(Run({"generate", "--prompt", std::string(64, 'a')}), 2,
                 "--prompt: the prompt has 64 tokens; the model's context holds 64");
