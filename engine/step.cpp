@@ -84,6 +84,53 @@ std::vector<RowStatistics> LocalStatistics(Decoder& decoder, const TensorView& l
   return statistics;
 }
 
+// The likeliest tokens of the rows, found by the backend where it can: then a row of some fifty
+// thousand logits does not leave its device.
+class LikeliestOfRows {
+ public:
+  LikeliestOfRows(Decoder& decoder, const TensorView& logits, const StepMessage& message)
+      : first_token_(static_cast<std::int32_t>(decoder.vocab_rows().begin)),
+        host_(decoder, logits, LocalColumns(decoder.vocab_rows(), message.vocab_limit)) {
+    const std::int64_t columns = LocalColumns(decoder.vocab_rows(), message.vocab_limit);
+    std::int64_t most = 0;
+    for (const RowRequest& row : message.rows) most = std::max(most, row.likeliest);
+    // One more than asked tells whether others are as likely as the last. A single one is mostly
+    // known already.
+    if (most <= 1 || columns == 0) return;
+    per_row_ = std::min(most + 1, columns);
+    found_ = decoder.backend().LargestLogits(logits, columns, per_row_);
+  }
+
+  // As Likeliest() of the row.
+  std::vector<Candidate> Get(std::size_t row, std::int64_t count) {
+    std::vector<Candidate> all = FromBackend(row, count);
+    return all.empty() ? Likeliest(host_.Get(row), count, first_token_) : all;
+  }
+  HostRow& host() { return host_; }
+
+ private:
+  // Empty where the backend's answer does not settle it: ties at the end, or no number.
+  std::vector<Candidate> FromBackend(std::size_t row, std::int64_t count) const {
+    if (found_.empty()) return {};
+    const auto of_row = std::span(found_).subspan(row * static_cast<std::size_t>(per_row_),
+                                                  static_cast<std::size_t>(per_row_));
+    for (const ColumnLogit& one : of_row)
+      if (std::isnan(one.logit)) return {};
+    const auto size = static_cast<std::size_t>(std::min(count, per_row_));
+    if (size < of_row.size() && of_row[size].logit == of_row[size - 1].logit) return {};
+    std::vector<Candidate> candidates;
+    for (const ColumnLogit& one : of_row.first(size))
+      candidates.push_back({first_token_ + one.column, one.logit});
+    std::sort(candidates.begin(), candidates.end(), IsLikelier);  // zeros of both signs are equal
+    return candidates;
+  }
+
+  std::int32_t first_token_;
+  HostRow host_;
+  std::int64_t per_row_ = 0;
+  std::vector<ColumnLogit> found_;
+};
+
 // This rank's answer: the statistics of all rows; for each row the number of its likeliest tokens
 // and these; then the rows asked whole.
 Communicator::Bytes LocalAnswer(Decoder& decoder, const TensorView& logits,
@@ -91,7 +138,7 @@ Communicator::Bytes LocalAnswer(Decoder& decoder, const TensorView& logits,
   const auto statistics = LocalStatistics(decoder, logits, message);
   const auto first_token = static_cast<std::int32_t>(decoder.vocab_rows().begin);
   const std::int64_t columns = LocalColumns(decoder.vocab_rows(), message.vocab_limit);
-  HostRow host(decoder, logits, columns);
+  LikeliestOfRows search(decoder, logits, message);
 
   Communicator::Bytes answer;
   Append(answer, statistics.data(), statistics.size() * sizeof(RowStatistics));
@@ -102,14 +149,14 @@ Communicator::Bytes LocalAnswer(Decoder& decoder, const TensorView& logits,
     if (count == 1 && statistics[row].argmax < first_token + columns)
       likeliest = {{statistics[row].argmax, statistics[row].max}};
     else if (count > 0)
-      likeliest = Likeliest(host.Get(row), count, first_token);
+      likeliest = search.Get(row, count);
     const std::size_t size = likeliest.size();
     Append(answer, &size, sizeof(size));
     Append(answer, likeliest.data(), size * sizeof(Candidate));
   }
   for (std::size_t row = 0; row < message.rows.size(); ++row)
     if (message.rows[row].whole_row) {
-      const auto values = host.Get(row);
+      const auto values = search.host().Get(row);
       Append(answer, values.data(), values.size_bytes());
     }
   return answer;

@@ -148,6 +148,12 @@ struct RowStatistics {
   double sum_exp = 0.0;     // sum of exp(logit - max)
 };
 
+// A column of a row of logits; -1: none.
+struct ColumnLogit {
+  std::int32_t column = -1;
+  float logit = 0.0f;
+};
+
 // The operations a device must provide: the only thing the layers know of a device. Every
 // operation is enqueued on the backend's stream and may return before it is done; Synchronize()
 // and Download() wait. Zero tokens are legal everywhere. Shapes are the caller's duty and are
@@ -234,6 +240,15 @@ class Backend {
   virtual std::vector<RowStatistics> Statistics(const TensorView& logits,
                                                 std::span<const std::int64_t> targets,
                                                 std::span<const Range> ranges) = 0;
+
+  // The `count` largest logits of each row of logits [tokens, columns] fp32 among its first `limit`
+  // columns: [tokens x count], largest first, of equals the lowest column first; NaN anywhere.
+  // Waits for the result. Empty, where this backend does not search for so many: Download() the
+  // rows.
+  virtual std::vector<ColumnLogit> LargestLogits(const TensorView& /*logits*/,
+                                                 std::int64_t /*limit*/, std::int64_t /*count*/) {
+    return {};
+  }
 };
 
 enum class BackendKind : std::uint8_t { kReference, kCpu };

@@ -82,6 +82,8 @@ class CudaBackend final : public Backend {
   std::vector<RowStatistics> Statistics(const TensorView& logits,
                                         std::span<const std::int64_t> targets,
                                         std::span<const Range> ranges) override;
+  std::vector<ColumnLogit> LargestLogits(const TensorView& logits, std::int64_t limit,
+                                         std::int64_t count) override;
 
  private:
   void* AppendKeys(const AttentionArgs& args, const BatchOnDevice& batch, const Cache& cache);
@@ -297,6 +299,29 @@ std::vector<RowStatistics> CudaBackend::Statistics(const TensorView& logits,
   Summarise(args, stream_.get());
   void* staged = download_.Take(bytes);
   Check(cudaMemcpyAsync(staged, args.y, bytes, cudaMemcpyDeviceToHost, stream_.get()),
+        "cudaMemcpyAsync");
+  download_.Enqueued();
+  download_.WaitForTurn();
+  std::memcpy(all.data(), staged, bytes);
+  return all;
+}
+
+std::vector<ColumnLogit> CudaBackend::LargestLogits(const TensorView& logits, std::int64_t limit,
+                                                    std::int64_t count) {
+  static_assert(sizeof(ColumnLogit) == sizeof(TokenLogit));
+  if (count < 1 || count > kMaxCandidates || logits.dim(0) == 0) return {};
+  std::vector<ColumnLogit> all(static_cast<std::size_t>(logits.dim(0) * count));
+  const std::size_t bytes = all.size() * sizeof(ColumnLogit);
+  auto* found = static_cast<TokenLogit*>(summaries_.Get(bytes, stream_));
+  Candidates({.logits = logits.data<float>(),
+              .rows = logits.dim(0),
+              .columns = logits.dim(1),
+              .limit = limit,
+              .count = count,
+              .y = found},
+             stream_.get());
+  void* staged = download_.Take(bytes);
+  Check(cudaMemcpyAsync(staged, found, bytes, cudaMemcpyDeviceToHost, stream_.get()),
         "cudaMemcpyAsync");
   download_.Enqueued();
   download_.WaitForTurn();

@@ -9,14 +9,13 @@
 
 #include "comm/patience.h"
 #include "layers/kernels/cuda/cuda_check.h"
+#include "layers/kernels/cuda/peer_pace.h"
 
 namespace lockstep::cuda {
 namespace {
 
 constexpr const char* kVariable = "LOCKSTEP_PEER_REDUCE";
 constexpr double kGoodbyeSeconds = 5;
-// A look takes 0.2 us at least, so that the host's own deadline comes first.
-constexpr double kSpinsPerSecond = 5e6;
 constexpr std::int64_t kElementsUnit = 64;  // so that both buffers begin on 16 bytes
 
 // Where a rank's memory has what: bytes from its begin.
@@ -166,14 +165,15 @@ PeerMemory PeerGroup::MemoryAt(void* base) const {
 }
 
 void PeerGroup::Sum(float* x, std::int64_t count, double deadline_seconds, cudaStream_t stream) {
-  PeerReduceArgs args{.x = x,
-                      .type = DType::kF32,
-                      .count = count,
-                      .staging_elements = elements_,
-                      .rank = rank_,
-                      .rank_count = rank_count_,
-                      .status = status_,
-                      .spins = static_cast<std::int64_t>(deadline_seconds * kSpinsPerSecond) + 1};
+  PeerReduceArgs args{
+      .x = x,
+      .type = DType::kF32,
+      .count = count,
+      .staging_elements = elements_,
+      .rank = rank_,
+      .rank_count = rank_count_,
+      .status = status_,
+      .spins = static_cast<std::int64_t>(deadline_seconds * PeerLooksPerSecond()) + 1};
   for (int peer = 0; peer < rank_count_; ++peer)
     args.peers[peer] = MemoryAt(bases_[static_cast<std::size_t>(peer)]);
   PeerReduce(args, ShotsFor(rank_count_, count), stream);

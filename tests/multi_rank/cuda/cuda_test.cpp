@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/likeliest.h"
+#include "engine/step.h"
 #include "layers/kernels/device_module.h"
 #include "partition/config_json.h"
 #include "tests/multi_rank/multi_rank.h"
@@ -46,6 +48,55 @@ std::vector<std::filesystem::path> Cases() {
 
 INSTANTIATE_TEST_SUITE_P(Transformers, CudaGolden, ::testing::ValuesIn(Cases()),
                          [](const auto& one) { return one.param.filename().string(); });
+
+class CudaLogits : public MultiRank {};
+
+// Those that the engine finds on the host: coarse values, so that many are equal; zeros of both
+// signs; and columns behind the limit that are larger.
+TEST_F(CudaLogits, LargestAreThoseOfTheHost) {
+  constexpr std::int64_t kRows = 4, kColumns = 700, kLimit = 650, kCount = 40;
+  const auto backend = CudaModule().MakeBackend(rank() % CudaModule().DeviceCount());
+  const Tensor host = Tensor::OnHost(DType::kF32, {kRows, kColumns});
+  for (std::int64_t i = 0; i < kRows * kColumns; ++i) {
+    const auto value = static_cast<float>((i * 7919 + i / 13) % 41 - 20) / 4.0f;
+    host.view().data<float>()[i] = i % kColumns >= kLimit ? 100.0f : i % 3 == 0 ? -value : value;
+  }
+  const Tensor logits = backend->Allocate(DType::kF32, {kRows, kColumns});
+  backend->Upload(host.view(), logits.view());
+  const auto found = backend->LargestLogits(logits.view(), kLimit, kCount);
+  ASSERT_EQ(found.size(), static_cast<std::size_t>(kRows * kCount));
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    const std::span values(host.view().data<float>() + row * kColumns, kLimit);
+    const auto expected = Likeliest(values, kCount, 0);
+    for (std::int64_t i = 0; i < kCount; ++i) {
+      const auto one = static_cast<std::size_t>(i);
+      const ColumnLogit& of = found[static_cast<std::size_t>(row * kCount + i)];
+      EXPECT_EQ(of.logit, expected[one].logit) << row << ", " << i;
+      if (of.logit == 0.0f) continue;  // in another order: the engine sorts them
+      EXPECT_EQ(of.column, expected[one].token) << row << ", " << i;
+    }
+  }
+  EXPECT_TRUE(backend->LargestLogits(logits.view(), kLimit, 5000).empty());
+}
+
+// The engine asks the devices, and for more than they search for downloads the row: both give what
+// whole rows do.
+TEST_F(CudaLogits, LikeliestTokensAreThoseOfWholeRows) {
+  const GoldenCase golden = LoadGoldenCase(SourceFolder() / "tests/golden/cases/gptj_5_heads_fp16");
+  GoldenModel model(golden.folder, comm(), {.dtype = WeightFormat::kBF16, .module = &CudaModule()});
+  const auto& tokens = golden.prompts[2].tokens;
+  for (const std::int64_t count : {3, 40, 500, 1030, 5000}) {
+    StepMessage message{.vocab_limit = golden.vocab_used, .batch = {}, .rows = {}};
+    message.batch = {.ids = {tokens.begin(), tokens.begin() + 8},
+                     .sequences = {{.token_count = 8, .start = 0, .page_table = {0}}},
+                     .logit_rows = {2, 7}};
+    message.rows = {{.likeliest = count, .whole_row = true}, {.likeliest = 2, .whole_row = true}};
+    const auto results = ExecuteStep(model.decoder(), comm(), message);
+    if (rank() != 0) continue;
+    EXPECT_EQ(results[0].likeliest, Likeliest(results[0].logits, count, 0)) << count;
+    EXPECT_EQ(results[1].likeliest, Likeliest(results[1].logits, 2, 0)) << count;
+  }
+}
 
 class CudaSums : public MultiRank {
  protected:
