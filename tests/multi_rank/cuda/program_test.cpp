@@ -2,8 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
 
+#include "core/file.h"
 #include "program.h"
 #include "tests/support/test_data.h"
 
@@ -82,6 +84,56 @@ INSTANTIATE_TEST_SUITE_P(Models, OnCuda,
                                   std::to_string(one.param.ranks);
                          });
 
+// Prompts of many lengths, a few at a time: texts come and go, and batches are of every size.
+std::vector<std::string> GenerateLines(const std::filesystem::path& lines,
+                                       const std::filesystem::path& output,
+                                       const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = {"generate",
+                                        "--model",
+                                        (SourceFolder() / "models/shakespeare-neox").string(),
+                                        "--input",
+                                        lines.string(),
+                                        "--output",
+                                        output.string(),
+                                        "--temperature",
+                                        "0",
+                                        "--dtype",
+                                        "bf16",
+                                        "--max-new-tokens",
+                                        "10",
+                                        "--set",
+                                        "engine.max_sequences=4"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+class BatchOnCuda : public testing::TestWithParam<int> {};
+
+TEST_P(BatchOnCuda, IsThatOfTheCpuWithAndWithoutGraphs) {
+  const TemporaryFolder folder;
+  const auto lines = folder / "in.jsonl";
+  WriteText(lines, R"({"prompt": "ROMEO:\nWhat"}
+{"prompt": "O"}
+{"prompt": "First Citizen:\nBefore we proceed any further, hear me speak.\n\nAll:"}
+{"prompt": "JULIET:\n"}
+{"prompt": "To be"}
+{"prompt": "KING RICHARD III:\nA horse"}
+)");
+  const auto run = [&](const char* name, const std::vector<std::string>& more) {
+    const Outcome outcome = RunLockstep(GenerateLines(lines, folder / name, more));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.errors;
+    return ReadFile(folder / name);
+  };
+  const std::string tp = std::to_string(GetParam());
+  const std::string cpu = run("cpu.jsonl", {});
+  EXPECT_EQ(run("cuda.jsonl", {"--device", "cuda", "--tp", tp}), cpu);
+  EXPECT_EQ(
+      run("plain.jsonl", {"--device", "cuda", "--tp", tp, "--set", "parallel.cuda_graphs=off"}),
+      cpu);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranks, BatchOnCuda, testing::Values(1, 2, 3));
+
 TEST(CudaDevice, IsAnErrorWithoutAModule) {
   const Variable none("LOCKSTEP_CUDA_MODULE", "/nowhere/liblockstep_cuda.so");
   const Outcome run = RunLockstep(Generate("shakespeare-gptj", "cuda", 1));
@@ -130,6 +182,85 @@ TEST(CudaDevice, EndsWhenACollectiveHangs) {
   const Outcome run = RunLockstep(arguments);
   EXPECT_EQ(run.exit_code, 4);
   EXPECT_THAT(run.errors, AllOf(HasSubstr("NCCL all-reduce"), HasSubstr("did not end within 3 s")));
+}
+
+// Long after the steps have become replays: the demo model makes seven sums in each.
+TEST(CudaDevice, EndsWhenACollectiveOfAReplayHangs) {
+  if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
+  const Variable hang("LOCKSTEP_NCCL_HANG", "101");
+  auto arguments = Generate("shakespeare-gptj", "cuda", 2);
+  arguments.insert(arguments.end(), {"--set", "comm.deadline_seconds=3"});
+  const Outcome run = RunLockstep(arguments);
+  EXPECT_EQ(run.exit_code, 4);
+  EXPECT_THAT(run.errors, AllOf(HasSubstr("NCCL all-reduce"), HasSubstr("step of 1 tokens"),
+                                HasSubstr("did not end within 3 s")));
+}
+
+TEST(CudaDevice, EndsWhenARankIsKilledInTheMiddleOfAStep) {
+  if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
+  for (const char* when : {"1:4", "1:101"}) {  // in the prompt, and in a replay
+    SCOPED_TRACE(when);
+    const Variable kill("LOCKSTEP_NCCL_KILL", when);
+    auto arguments = Generate("shakespeare-gptj", "cuda", 3);
+    arguments.insert(arguments.end(), {"--set", "comm.deadline_seconds=10"});
+    const auto start = std::chrono::steady_clock::now();
+    const Outcome run = RunLockstep(arguments);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    EXPECT_EQ(run.exit_code, 4);
+    EXPECT_THAT(run.errors, AllOf(HasSubstr("rank 1 on "), HasSubstr("killed by signal 9")));
+    EXPECT_LT(took.count(), 60);
+  }
+}
+
+// Later flags win.
+std::vector<std::string> With(std::vector<std::string> arguments,
+                              const std::vector<std::string>& more) {
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+TEST(CudaDevice, GeneratesInFp16) {
+  const Outcome cpu =
+      RunLockstep(With(Generate("shakespeare-gptj", "cpu", 1), {"--dtype", "fp32"}));
+  const Outcome cuda =
+      RunLockstep(With(Generate("shakespeare-gptj", "cuda", 1), {"--dtype", "fp16"}));
+  EXPECT_EQ(cuda.exit_code, 0) << cuda.errors;
+  EXPECT_EQ(cuda.output, cpu.output);
+}
+
+TEST(CpuDevice, RefusesFp16) {
+  const Outcome run =
+      RunLockstep(With(Generate("shakespeare-gptj", "cpu", 1), {"--dtype", "fp16"}));
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.errors, AllOf(HasSubstr("--dtype fp16"), HasSubstr("use --dtype bf16")));
+}
+
+TEST(CudaDevice, RefusesACacheOfAnotherFormat) {
+  const Outcome run = RunLockstep(
+      With(Generate("shakespeare-gptj", "cuda", 1), {"--set", "model.cache_dtype=fp16"}));
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.errors, HasSubstr("with --dtype bf16 GPUs keep keys and values in bf16"));
+}
+
+// With a device for each rank.
+TEST(CudaDevice, AddsThroughPeersMemory) {
+  if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
+  const Variable devices("LOCKSTEP_CUDA_DEVICES", "3");
+  const Outcome cpu = RunLockstep(Generate("shakespeare-neox", "cpu", 1));
+  for (const int ranks : {2, 3}) {
+    const Outcome cuda = RunLockstep(Generate("shakespeare-neox", "cuda", ranks));
+    EXPECT_EQ(cuda.exit_code, 0) << cuda.errors;
+    EXPECT_EQ(cuda.output, cpu.output);
+  }
+}
+
+// Nothing that waits on a device for the rank that is gone keeps the others.
+TEST(CudaDevice, EndsWhenARankIsKilledThatOthersReadFrom) {
+  if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
+  const Variable devices("LOCKSTEP_CUDA_DEVICES", "3");
+  const auto arguments = With(Generate("shakespeare-gptj", "cuda", 2),
+                              {"--max-new-tokens", "200", "--set", "comm.deadline_seconds=5"});
+  EXPECT_TRUE(RunAndKill(arguments, 4000, Victim::kDescendant));
 }
 
 }  // namespace
