@@ -66,7 +66,7 @@ class LockstepJob:
                 file.write(json.dumps(line) + "\n")
         command = [self.program, "generate", *self.model, *self.tokenizer, "--input", source, "--output", result]
         run = subprocess.run(
-            [str(word) for word in command + ["--restart"]],
+            [str(word) for word in command + ["--restart", "--verbose"]],
             env=contenders.environment(self.cores),
             preexec_fn=contenders.pin(self.cores),
             capture_output=True,
