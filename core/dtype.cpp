@@ -19,7 +19,8 @@ void ConvertFrom(const void* source, DType to, void* destination, std::size_t co
     case DType::kF16: return ConvertTyped<From, Float16>(source, destination, count);
     case DType::kBF16: return ConvertTyped<From, BFloat16>(source, destination, count);
     case DType::kI32:
-    case DType::kI8: break;
+    case DType::kI8:
+    case DType::kF8: break;
   }
   LOCKSTEP_CHECK(false, "no conversion to {}", Name(to));
 }
@@ -33,6 +34,7 @@ std::string_view Name(DType dtype) {
     case DType::kBF16: return "bf16";
     case DType::kI32: return "int32";
     case DType::kI8: return "int8";
+    case DType::kF8: return "fp8";
   }
   return "?";
 }
@@ -54,7 +56,8 @@ void ConvertElements(DType from, const void* source, DType to, void* destination
     case DType::kF16: return ConvertFrom<Float16>(source, to, destination, count);
     case DType::kBF16: return ConvertFrom<BFloat16>(source, to, destination, count);
     case DType::kI32:
-    case DType::kI8: break;
+    case DType::kI8:
+    case DType::kF8: break;
   }
   LOCKSTEP_CHECK(false, "no conversion from {}", Name(from));
 }

@@ -8,18 +8,20 @@
 
 namespace lockstep {
 
-enum class DType : std::uint8_t { kF32, kF16, kBF16, kI32, kI8 };
+// kF8 is e4m3 (core/float8.h): of keys and values only, with a scale beside it.
+enum class DType : std::uint8_t { kF32, kF16, kBF16, kI32, kI8, kF8 };
 
 constexpr std::size_t SizeOf(DType dtype) {
   switch (dtype) {
     case DType::kF32:
     case DType::kI32: return 4;
-    case DType::kI8: return 1;
+    case DType::kI8:
+    case DType::kF8: return 1;
     default: return 2;
   }
 }
 
-// "fp32", "fp16", "bf16", "int32", "int8": the spelling of flags and messages.
+// "fp32", "fp16", "bf16", "int32", "int8", "fp8": the spelling of flags and messages.
 std::string_view Name(DType dtype);
 
 // The inverse of Name(). Throws BadInput listing the known names.

@@ -31,10 +31,12 @@ class KvCache {
   std::int64_t page_count() const { return options_.page_count; }
   std::size_t bytes() const;
 
-  // Bytes of one head's key or value of one token, without what fills up tiles; int8 has a scale.
+  // Bytes of one head's key or value of one token, without what fills up tiles; int8 and fp8 have a
+  // scale.
   static std::int64_t BytesPerHead(std::int64_t d_head, DType dtype) {
-    const std::int64_t scale = dtype == DType::kI8 ? static_cast<std::int64_t>(sizeof(float)) : 0;
-    return d_head * static_cast<std::int64_t>(SizeOf(dtype)) + scale;
+    const bool scaled = dtype == DType::kI8 || dtype == DType::kF8;
+    return d_head * static_cast<std::int64_t>(SizeOf(dtype)) +
+           (scaled ? static_cast<std::int64_t>(sizeof(float)) : 0);
   }
 
   static std::int64_t PagesFor(std::int64_t tokens) {

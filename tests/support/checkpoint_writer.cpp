@@ -24,6 +24,7 @@ std::string SafetensorsName(DType dtype) {
     case DType::kBF16: return "BF16";
     case DType::kI32: return "I32";
     case DType::kI8: return "I8";
+    case DType::kF8: return "F8_E4M3";
   }
   throw std::runtime_error("no such dtype");
 }

@@ -54,7 +54,8 @@ std::string_view SafetensorsName(DType dtype) {
     case DType::kF16: return "F16";
     case DType::kBF16: return "BF16";
     case DType::kI32:
-    case DType::kI8: break;
+    case DType::kI8:
+    case DType::kF8: break;
   }
   throw BadInput("seeded weights: no checkpoint has weights of dtype {}", Name(dtype));
 }

@@ -32,6 +32,11 @@ class CpuBackend final : public HostBackend {
   }
 
   std::int64_t CacheWidth(std::int64_t d_head, DType dtype) const override {
+    if (dtype != DType::kF32 && dtype != DType::kBF16 && dtype != DType::kI8)
+      throw BadInput(
+          "model.cache_dtype {}: processors keep keys and values in fp32, bf16 or int8; use one of "
+          "these, or --device cuda",
+          Name(dtype));
     return CacheLayout::Width(d_head, dtype);
   }
 

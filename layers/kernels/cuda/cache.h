@@ -1,6 +1,8 @@
 #pragma once
 
-// Where keys and values lie in the cache's pages, and how their formats are read.
+// Where keys and values lie in the cache's pages, and how their formats are read and written.
+
+#include <type_traits>
 
 #include "layers/kernels/cuda/device.h"
 #include "layers/kernels/cuda/kernels.h"
@@ -10,11 +12,33 @@ namespace lockstep::cuda {
 constexpr int kCacheParts = 2;  // key, value
 enum class CachePart : int { kKey = 0, kValue = 1 };
 
+// Whether a format has a scale for each position.
+template <typename C>
+constexpr bool kScaled = sizeof(C) == 1;
+
 // The element where one head's kPageTokens rows of `width` begin, within one page.
+template <typename C>
 __device__ __forceinline__ std::int64_t PageOffset(std::int64_t page, CachePart part,
                                                    std::int64_t head, std::int64_t local_heads,
                                                    int width) {
-  return ((page * kCacheParts + static_cast<int>(part)) * local_heads + head) * kPageTokens * width;
+  constexpr int kScaleElements = kScaled<C> ? sizeof(float) : 0;
+  return ((page * kCacheParts + static_cast<int>(part)) * local_heads + head) * kPageTokens *
+         (width + kScaleElements);
+}
+
+// The scales [kPageTokens] behind those rows, on a line of memory of their own.
+template <typename C>
+__device__ __forceinline__ auto* ScalesOf(C* rows, int width) {
+  using Scale = std::conditional_t<std::is_const_v<C>, const float, float>;
+  static_assert(kScaled<C> && kPageTokens * sizeof(float) == 128);
+  return reinterpret_cast<Scale*>(rows + kPageTokens * width);
+}
+
+// x times the scale of a position that has been written.
+template <typename C>
+__device__ __forceinline__ float Scaled(float x, const C* rows, int width, int position) {
+  if constexpr (kScaled<C>) x *= ScalesOf(rows, width)[position];
+  return x;
 }
 
 // Two fp8 e4m3 in the low 16 bits. One instruction from compute capability 8.9 on, a few before.
@@ -39,7 +63,7 @@ __device__ __forceinline__ void CacheToFloats(const C* from, float (&to)[8]) {
   }
 }
 
-// Larger than fp8's range becomes its largest value.
+// In fp8 what is larger than its range becomes its largest value.
 template <typename C>
 __device__ __forceinline__ void FloatsToCache(const float (&from)[8], C* to) {
   if constexpr (sizeof(C) == 1) {
@@ -51,6 +75,32 @@ __device__ __forceinline__ void FloatsToCache(const float (&from)[8], C* to) {
   } else {
     Store<Access::kVectors>(to, 8, from);
   }
+}
+
+// A lane's part of a new key or value.
+struct CacheChunk {
+  int column = -1;  // of the row; none: -1, and zeros
+  float values[8] = {};
+};
+
+// By a whole warp, whose lanes hold the row of that position in chunks. In fp8 the row's largest
+// number is made fp8's largest: nothing is cut off, and no calibration is needed.
+template <typename C>
+__device__ __forceinline__ void StoreRow(CacheChunk chunk, C* rows, int width, int position) {
+  if constexpr (kScaled<C>) {
+    constexpr float kLargest = 448.0f;
+    // Zeros have a scale as well, and no scale's inverse is infinite.
+    float largest = 1e-30f;
+#pragma unroll
+    for (int i = 0; i < 8; ++i) largest = fmaxf(largest, fabsf(chunk.values[i]));
+    largest = WarpMax(largest);
+    const float factor = kLargest / largest;
+#pragma unroll
+    for (int i = 0; i < 8; ++i) chunk.values[i] *= factor;
+    if (threadIdx.x % kWarp == 0) ScalesOf(rows, width)[position] = largest / kLargest;
+  }
+  if (chunk.column < 0) return;
+  FloatsToCache(chunk.values, rows + position * width + chunk.column);
 }
 
 }  // namespace lockstep::cuda

@@ -24,7 +24,8 @@ const float* Floats(const TensorView& view) {
 CacheFormat FormatOf(DType cache) {
   if (cache == DType::kBF16) return CacheFormat::kBF16;
   if (cache == DType::kF16) return CacheFormat::kF16;
-  throw BadInput("model.cache_dtype: {}: --device cuda keeps keys and values in bf16 or fp16",
+  if (cache == DType::kF8) return CacheFormat::kFp8E4M3;
+  throw BadInput("model.cache_dtype: {}: --device cuda keeps keys and values in bf16, fp16 or fp8",
                  Name(cache));
 }
 
@@ -61,8 +62,8 @@ class CudaBackend final : public Backend {
     return std::make_unique<CudaLinear>(
         source, [this](const TensorView& host, const TensorView& device) { Upload(host, device); });
   }
-  std::int64_t CacheWidth(std::int64_t d_head, DType /*dtype*/) const override {
-    return HeadWidth(d_head);
+  std::int64_t CacheWidth(std::int64_t d_head, DType dtype) const override {
+    return cuda::CacheWidth(d_head, FormatOf(dtype));
   }
 
   QkvBias qkv_bias() const override { return QkvBias::kInAttention; }

@@ -70,7 +70,7 @@ __device__ __forceinline__ void ScorePage(const C* keys, const float* query, int
       }
     }
     sum += __shfl_xor_sync(kAllLanes, sum, 1);
-    scores[pass] = key < count ? sum : -INFINITY;
+    scores[pass] = key < count ? Scaled(sum, keys, kWidth, key) : -INFINITY;
   }
 }
 
@@ -124,15 +124,18 @@ __global__ void __launch_bounds__(kThreads)
   const C* cached = static_cast<const C*>(args.cache.pages);
   const std::int64_t page = count > 0 ? query.pages[page_first / kPageTokens] : 0;
   float scores[2];
-  ScorePage<C, kWidth>(cached + PageOffset(page, CachePart::kKey, head, heads, kWidth), query_row,
-                       count, scores);
+  ScorePage<C, kWidth>(cached + PageOffset<C>(page, CachePart::kKey, head, heads, kWidth),
+                       query_row, count, scores);
   const float page_max = WarpMax(fmaxf(scores[0], scores[1]));
   // A page that the row does not reach: all is zero, and no difference of infinities is taken.
   const float from = count > 0 ? page_max : 0.0f;
   const float p[2] = {exp2f(scores[0] - from), exp2f(scores[1] - from)};
-  if (lane % 2 == 0) {
-    probabilities[warp][lane / 2] = p[0];
-    probabilities[warp][kWarp / 2 + lane / 2] = p[1];
+  const C* values = cached + PageOffset<C>(page, CachePart::kValue, head, heads, kWidth);
+  // As the stored values are to be multiplied: with their scales. What was never written has none.
+#pragma unroll
+  for (int pass = 0; pass < 2 && lane % 2 == 0; ++pass) {
+    const int key = pass * (kWarp / 2) + lane / 2;
+    probabilities[warp][key] = key < count ? Scaled(p[pass], values, kWidth, key) : 0.0f;
   }
   const float page_sum = WarpSum(lane % 2 == 0 ? p[0] + p[1] : 0.0f);
   if (lane == 0) {
@@ -140,8 +143,7 @@ __global__ void __launch_bounds__(kThreads)
     totals[warp] = page_sum;
   }
   __syncwarp();
-  SumPage<C, kWidth>(cached + PageOffset(page, CachePart::kValue, head, heads, kWidth),
-                     probabilities[warp], count, &sums[warp][0][0]);
+  SumPage<C, kWidth>(values, probabilities[warp], count, &sums[warp][0][0]);
   __syncthreads();
 
   // The first page of a split always has positions, so the maximum is finite.
@@ -190,7 +192,7 @@ __global__ void __launch_bounds__(kWidth)
   if (column >= args.cache.d_head) return;
   T* y = static_cast<T*>(args.y) +
          (query.row * args.cache.local_heads + blockIdx.y) * args.cache.d_head;
-  y[column] = FromFloat<T>(sum * args.cache.value_scale / total);
+  y[column] = FromFloat<T>(sum / total);
 }
 
 std::int64_t SplitsFor(std::int64_t positions) {

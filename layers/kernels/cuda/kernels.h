@@ -109,14 +109,18 @@ enum class CacheFormat : std::uint8_t { kBF16, kF16, kFp8E4M3 };
 // kernels have (32, 64, 80, 96, 128, 256), the rest zeros. Throws BadInput above 256.
 std::int64_t HeadWidth(std::int64_t d_head);
 
+// Elements of the format that one position of a head's key or value takes: HeadWidth(d_head), and
+// in fp8 four more, which are its scale.
+std::int64_t CacheWidth(std::int64_t d_head, CacheFormat format);
+
 // One layer's cache, as backend.h's KvPages.
 struct Cache {
-  void* pages =
-      nullptr;  // [page_count, 2 (key, value), local_heads, kPageTokens, HeadWidth(d_head)]
+  // [page_count, 2 (key, value), local_heads] parts of kPageTokens * CacheWidth(d_head, format)
+  // elements: [kPageTokens, HeadWidth(d_head)], and in fp8 behind them the scales, fp32
+  // [kPageTokens]. A position's elements times its scale are its numbers; the largest is 448, the
+  // largest of fp8.
+  void* pages = nullptr;
   CacheFormat format = CacheFormat::kBF16;  // that of T, or fp8
-  // fp8 holds key / key_scale and value / value_scale. Otherwise 1.
-  float key_scale = 1.0f;
-  float value_scale = 1.0f;
   std::int64_t local_heads = 0;
   std::int64_t d_head = 0;
 };

@@ -22,4 +22,9 @@ std::int64_t HeadWidth(std::int64_t d_head) {
   throw BadInput("cuda: heads of {} dims; attention has kernels for at most 256", d_head);
 }
 
+std::int64_t CacheWidth(std::int64_t d_head, CacheFormat format) {
+  const bool scaled = format == CacheFormat::kFp8E4M3;
+  return HeadWidth(d_head) + (scaled ? static_cast<std::int64_t>(sizeof(float)) : 0);
+}
+
 }  // namespace lockstep::cuda

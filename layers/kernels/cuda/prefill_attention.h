@@ -62,15 +62,18 @@ __device__ __forceinline__ void StagePositions(const PrefillAttentionArgs& args,
       *reinterpret_cast<uint4*>(target) = make_uint4(0, 0, 0, 0);
       continue;
     }
-    const C* source = static_cast<const C*>(args.cache.pages) +
-                      PageOffset(pages[position / kPageTokens], part, blockIdx.y,
-                                 args.cache.local_heads, kWidth) +
-                      position % kPageTokens * kWidth + column;
+    const C* rows = static_cast<const C*>(args.cache.pages) +
+                    PageOffset<C>(pages[position / kPageTokens], part, blockIdx.y,
+                                  args.cache.local_heads, kWidth);
+    const C* source = rows + position % kPageTokens * kWidth + column;
     if constexpr (sizeof(C) == sizeof(T)) {
       *reinterpret_cast<uint4*>(target) = *reinterpret_cast<const uint4*>(source);
     } else {
       float values[8];
       CacheToFloats(source, values);
+      const float scale = ScalesOf(rows, kWidth)[position % kPageTokens];
+#pragma unroll
+      for (int j = 0; j < 8; ++j) values[j] *= scale;
       Store<Access::kVectors>(target, 8, values);
     }
   }
@@ -272,7 +275,7 @@ __global__ void __launch_bounds__(PrefillTiling<kWidth>::kThreads,
   }
   if (warp_row >= tile.row_count) return;  // whole warps, and no barrier of the block below
   const float sum = state.sum + __shfl_xor_sync(kAllLanes, state.sum, 1);
-  ScaleRows(args.cache.value_scale / sum, rows, factors[warp], outputs);
+  ScaleRows(1.0f / sum, rows, factors[warp], outputs);
   StoreOutputs<T, kWidth>(args, tile.first_row + warp_row, tile.row_count - warp_row, outputs,
                           scores);
 }

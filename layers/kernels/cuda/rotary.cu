@@ -12,6 +12,8 @@ namespace {
 constexpr int kWarps = 4;
 constexpr int kChunk = 8;
 constexpr int kMaxWidth = 256;
+// So neighbouring chunks of one part lie in different lanes, and a lane has one at most.
+static_assert(kMaxWidth / kChunk <= kWarp);
 
 // Elements of a row of qkv: from one head to the next, and from a head's q to its k (v: twice).
 struct HeadLayout {
@@ -59,11 +61,12 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const auto d_head = static_cast<int>(args.cache.d_head);
   const std::int64_t row_width = 3 * args.cache.local_heads * args.cache.d_head;
   const T* qkv = static_cast<const T*>(args.qkv) + token * row_width;
-  const auto cached = [&](CachePart part) {
-    return static_cast<C*>(args.cache.pages) +
-           PageOffset(page, part, head, args.cache.local_heads, width) +
-           position % kPageTokens * width;
+  const auto append = [&](CachePart part, const CacheChunk& chunk) {
+    C* rows = static_cast<C*>(args.cache.pages) +
+              PageOffset<C>(page, part, head, args.cache.local_heads, width);
+    StoreRow(chunk, rows, width, static_cast<int>(position % kPageTokens));
   };
+  CacheChunk value;
   for (int chunk = lane; chunk < 3 * (width / kChunk); chunk += kWarp) {
     const int part = chunk / (width / kChunk), column = chunk % (width / kChunk) * kChunk;
     const std::int64_t at = head * layout.head_stride + part * layout.part_stride + column;
@@ -78,11 +81,13 @@ __global__ void __launch_bounds__(kWarps* kWarp)
       Store<Access::kVectors>(&heads[warp][part][column], kChunk, values);
       continue;
     }
+    value.column = column;
 #pragma unroll
-    for (int i = 0; i < kChunk; ++i) values[i] /= args.cache.value_scale;
-    FloatsToCache(values, cached(CachePart::kValue) + column);
+    for (int i = 0; i < kChunk; ++i) value.values[i] = values[i];
   }
+  append(CachePart::kValue, value);
   __syncwarp();
+  CacheChunk key;
   for (int chunk = lane; chunk < 2 * (width / kChunk); chunk += kWarp) {
     const int part = chunk / (width / kChunk), column = chunk % (width / kChunk) * kChunk;
     float values[kChunk];
@@ -94,10 +99,11 @@ __global__ void __launch_bounds__(kWarps* kWarp)
       Store<Access::kVectors>(q, kChunk, values);
       continue;
     }
+    key.column = column;
 #pragma unroll
-    for (int i = 0; i < kChunk; ++i) values[i] /= args.cache.key_scale;
-    FloatsToCache(values, cached(CachePart::kKey) + column);
+    for (int i = 0; i < kChunk; ++i) key.values[i] = values[i];
   }
+  append(CachePart::kKey, key);
 }
 
 }  // namespace

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
+#include "core/float8.h"
 #include "layers/kernels/attention_geometry.h"
 #include "layers/kernels/host_backend.h"
 
@@ -12,6 +14,7 @@ namespace {
 
 float LoadElement(const TensorView& view, std::int64_t index) {
   if (view.dtype() == DType::kF32) return view.data<float>()[index];
+  if (view.dtype() == DType::kF8) return static_cast<float>(view.data<Float8>()[index]);
   return static_cast<float>(view.data<BFloat16>()[index]);
 }
 
@@ -82,22 +85,57 @@ void Rotate(float* head, const RotaryArgs& rotary, std::int64_t position) {
   }
 }
 
-// Element offset in the cache of one head's key (part 0) or value (part 1) at a position.
-std::int64_t CacheOffset(const AttentionGeometry& geometry, const SequenceRows& sequence,
-                         std::int64_t position, std::int64_t part, std::int64_t head) {
-  const std::int64_t tokens = geometry.page_tokens;
-  const std::int64_t page = sequence.page_table[static_cast<std::size_t>(position / tokens)];
-  const std::int64_t slot = position % tokens;
-  return (((page * 2 + part) * geometry.local_heads + head) * tokens + slot) * geometry.d_head;
-}
+// One head's key (part 0) or value (part 1) at a position, in the cache: d_head elements, and in
+// fp8 an fp32 scale behind them.
+class CachedRow {
+ public:
+  CachedRow(const AttentionArgs& args, const SequenceRows& sequence, std::int64_t position,
+            std::int64_t part, std::int64_t head)
+      : pages_(args.cache.pages), d_head_(args.cache.d_head) {
+    const std::int64_t tokens = args.cache.page_tokens;
+    const std::int64_t page = sequence.page_table[static_cast<std::size_t>(position / tokens)];
+    const std::int64_t slot = position % tokens;
+    first_ = (((page * 2 + part) * args.cache.local_heads + head) * tokens + slot) * pages_.dim(3);
+  }
+
+  // In fp8 the row's largest number becomes fp8's largest.
+  void Store(const float* row) const {
+    if (pages_.dtype() != DType::kF8) {
+      for (std::int64_t d = 0; d < d_head_; ++d) StoreElement(pages_, first_ + d, row[d]);
+      return;
+    }
+    float largest = 1e-30f;
+    for (std::int64_t d = 0; d < d_head_; ++d) largest = std::max(largest, std::fabs(row[d]));
+    const float scale = largest / Float8::kLargest, factor = Float8::kLargest / largest;
+    for (std::int64_t d = 0; d < d_head_; ++d)
+      pages_.data<Float8>()[first_ + d] = Float8(row[d] * factor);
+    std::memcpy(ScaleBytes(), &scale, sizeof(scale));
+  }
+
+  float Scale() const {
+    float scale = 1.0f;
+    if (pages_.dtype() == DType::kF8) std::memcpy(&scale, ScaleBytes(), sizeof(scale));
+    return scale;
+  }
+  // To be multiplied by Scale().
+  float Element(std::int64_t d) const { return LoadElement(pages_, first_ + d); }
+
+ private:
+  std::byte* ScaleBytes() const { return static_cast<std::byte*>(pages_.raw()) + first_ + d_head_; }
+
+  const TensorView& pages_;
+  std::int64_t d_head_;
+  std::int64_t first_ = 0;
+};
 
 class ReferenceBackend final : public HostBackend {
  public:
   std::string_view name() const override { return "reference"; }
   std::int64_t CacheWidth(std::int64_t d_head, DType dtype) const override {
     if (dtype == DType::kI8)
-      throw BadInput("model.cache_dtype: the reference backend keeps no int8; use fp32 or bf16");
-    return d_head;
+      throw BadInput(
+          "model.cache_dtype: the reference backend keeps no int8; use fp32, bf16 or fp8");
+    return dtype == DType::kF8 ? d_head + static_cast<std::int64_t>(sizeof(float)) : d_head;
   }
 
   std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) override {
@@ -210,9 +248,7 @@ class ReferenceBackend final : public HostBackend {
     Rotate(q + geometry.k_offset, args.rotary, position);
     for (std::int64_t part : {0, 1}) {
       const float* source = q + (part == 0 ? geometry.k_offset : geometry.v_offset);
-      const std::int64_t offset = CacheOffset(geometry, sequence, position, part, head);
-      for (std::int64_t d = 0; d < geometry.d_head; ++d)
-        StoreElement(args.cache.pages, offset + d, source[d]);
+      CachedRow(args, sequence, position, part, head).Store(source);
     }
   }
 
@@ -225,10 +261,10 @@ class ReferenceBackend final : public HostBackend {
     std::vector<float> scores(static_cast<std::size_t>(length));
     float largest = -std::numeric_limits<float>::infinity();
     for (std::int64_t position = 0; position < length; ++position) {
-      const std::int64_t key = CacheOffset(geometry, sequence, position, 0, head);
+      const CachedRow key(args, sequence, position, 0, head);
       float dot = 0.0f;
-      for (std::int64_t d = 0; d < geometry.d_head; ++d)
-        dot += q[d] * LoadElement(args.cache.pages, key + d);
+      for (std::int64_t d = 0; d < geometry.d_head; ++d) dot += q[d] * key.Element(d);
+      dot *= key.Scale();
       scores[static_cast<std::size_t>(position)] = dot * geometry.scale;
       largest = std::max(largest, dot * geometry.scale);
     }
@@ -237,10 +273,9 @@ class ReferenceBackend final : public HostBackend {
     float* y = args.y.data<float>() + (row * geometry.local_heads + head) * geometry.d_head;
     std::fill_n(y, geometry.d_head, 0.0f);
     for (std::int64_t position = 0; position < length; ++position) {
-      const std::int64_t value = CacheOffset(geometry, sequence, position, 1, head);
-      const float weight = scores[static_cast<std::size_t>(position)] / sum;
-      for (std::int64_t d = 0; d < geometry.d_head; ++d)
-        y[d] += weight * LoadElement(args.cache.pages, value + d);
+      const CachedRow value(args, sequence, position, 1, head);
+      const float weight = scores[static_cast<std::size_t>(position)] / sum * value.Scale();
+      for (std::int64_t d = 0; d < geometry.d_head; ++d) y[d] += weight * value.Element(d);
     }
   }
 };

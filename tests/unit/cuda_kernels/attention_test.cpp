@@ -31,6 +31,11 @@ struct Attended {
   }
 };
 
+CacheFormat FormatOf(const Attended& model, DType type) {
+  if (model.fp8) return CacheFormat::kFp8E4M3;
+  return type == DType::kBF16 ? CacheFormat::kBF16 : CacheFormat::kF16;
+}
+
 // A sequence's rows in a step: whether its new rows go through the decode or the prefill kernel.
 struct Part {
   std::vector<std::int32_t> pages;
@@ -51,7 +56,8 @@ class Layer {
         // What pages held before must not matter: NaN in every format.
         pages_(std::vector<std::uint8_t>(
             static_cast<std::size_t>(kPages * 2 * model.heads * kPageTokens *
-                                     HeadWidth(model.d_head) * (model.fp8 ? 1 : 2)),
+                                     CacheWidth(model.d_head, FormatOf(model, type)) *
+                                     (model.fp8 ? 1 : 2)),
             0xff)) {}
 
   // qkv [rows, row_width]; the parts' rows follow each other. Decodes parts of at most `decoded`
@@ -114,16 +120,10 @@ class Layer {
   static constexpr std::uint16_t kUntouched = 0x1234;
 
   Cache cache() const {
-    const CacheFormat own = type_ == DType::kBF16 ? CacheFormat::kBF16 : CacheFormat::kF16;
-    Cache cache{.pages = pages_.data(),
-                .format = model_.fp8 ? CacheFormat::kFp8E4M3 : own,
-                .local_heads = model_.heads,
-                .d_head = model_.d_head};
-    if (model_.fp8) {
-      cache.key_scale = 0.02f;
-      cache.value_scale = 0.01f;
-    }
-    return cache;
+    return {.pages = pages_.data(),
+            .format = FormatOf(model_, type_),
+            .local_heads = model_.heads,
+            .d_head = model_.d_head};
   }
 
   void DescribeBatch(const std::vector<Part>& parts, std::int64_t decoded, std::int64_t padding) {
@@ -173,12 +173,13 @@ class Layer {
   std::vector<PrefillTile> tiles_;
 };
 
-// The same by the reference backend, whose cache is fp32.
+// The same by the reference backend, whose cache is fp32, or fp8 with the same scales.
 class ReferenceLayer {
  public:
-  explicit ReferenceLayer(const Attended& model) : model_(model) {
-    cache_.resize(static_cast<std::size_t>(kPages * 2 * model.heads * kPageTokens * model.d_head));
-  }
+  explicit ReferenceLayer(const Attended& model)
+      : model_(model),
+        cache_(Tensor::OnHost(dtype(), {kPages, 2, model.heads * kPageTokens,
+                                        backend_->CacheWidth(model.d_head, dtype())})) {}
 
   Floats Run(Floats qkv, const std::vector<Part>& parts) {
     for (std::size_t i = 0; i < qkv.size(); ++i) qkv[i] += model_.bias[i % model_.bias.size()];
@@ -193,22 +194,22 @@ class ReferenceLayer {
       return TensorView(const_cast<float*>(values.data()), DType::kF32, shape);
     };
     const Shape table{kContext, model_.rotary_dims / 2};
-    backend_->Attention(
-        {.qkv = view(qkv, {rows, model_.row_width()}),
-         .layout = model_.layout,
-         .rotary = {model_.rotary, model_.rotary_dims, view(model_.cos, table),
-                    view(model_.sin, table)},
-         .sequences = sequences,
-         .cache = {view(cache_, {kPages, 2, model_.heads * kPageTokens, model_.d_head}),
-                   model_.heads, kPageTokens, model_.d_head},
-         .y = view(y, {rows, model_.heads * model_.d_head})});
+    backend_->Attention({.qkv = view(qkv, {rows, model_.row_width()}),
+                         .layout = model_.layout,
+                         .rotary = {model_.rotary, model_.rotary_dims, view(model_.cos, table),
+                                    view(model_.sin, table)},
+                         .sequences = sequences,
+                         .cache = {cache_.view(), model_.heads, kPageTokens, model_.d_head},
+                         .y = view(y, {rows, model_.heads * model_.d_head})});
     return y;
   }
 
  private:
+  DType dtype() const { return model_.fp8 ? DType::kF8 : DType::kF32; }
+
   const Attended& model_;
-  Floats cache_;
   std::unique_ptr<Backend> backend_ = MakeBackend(BackendKind::kReference, 1);
+  Tensor cache_;
 };
 
 const std::vector<std::int32_t> kFirstPages{7, 2, 11, 9, 8, 10, 1, 4, 6, 12, 13, 20, 24};
@@ -216,24 +217,14 @@ const std::vector<std::int32_t> kSecondPages{0, 5, 3, 14, 15, 16, 17, 18, 19, 21
 
 class AttentionKernels : public KernelTest {
  protected:
-  float Tolerance(bool fp8) const {
-    if (fp8) return 0.12f;
-    return type() == DType::kBF16 ? 2e-2f : 3e-3f;
-  }
+  // The reference keeps queries and probabilities in fp32, and an fp8 cache in the same fp8.
+  float Tolerance() const { return type() == DType::kBF16 ? 2e-2f : 3e-3f; }
   Floats Qkv(const Attended& model, std::int64_t rows) {
     return Rounded(type(), random_.Values(rows * model.row_width(), 2.0f));
   }
-};
 
-// Prompts in chunks and single tokens of two sequences, mixed as a scheduler mixes them.
-TEST_P(AttentionKernels, MatchTheReferenceForEveryHeadWidth) {
-  const auto [kNeoX, kGptJ] = std::pair(RotaryKind::kHalfSplit, RotaryKind::kInterleaved);
-  const auto [kFused, kSeparate] = std::pair(QkvLayout::kFusedPerHead, QkvLayout::kSeparate);
-  for (Attended model :
-       {Attended{3, 10, 4, kSeparate, kGptJ}, Attended{2, 32, 32, kFused, kNeoX},
-        Attended{2, 64, 16, kFused, kNeoX}, Attended{1, 80, 20, kFused, kNeoX},
-        Attended{2, 96, 24, kFused, kNeoX}, Attended{1, 128, 32, kFused, kNeoX},
-        Attended{1, 256, 64, kSeparate, kGptJ}, Attended{2, 64, 64, kSeparate, kGptJ, true}}) {
+  // Prompts in chunks and single tokens of two sequences, mixed as a scheduler mixes them.
+  void ExpectTheReferences(Attended& model) {
     SCOPED_TRACE(testing::Message() << "d_head " << model.d_head << (model.fp8 ? " fp8" : ""));
     model.Fill(random_);
     Layer layer(model, type(), stream_);
@@ -245,8 +236,49 @@ TEST_P(AttentionKernels, MatchTheReferenceForEveryHeadWidth) {
       parts[1].start += std::exchange(parts[1].count, second);
       const Floats qkv = Qkv(model, first + second);
       const Floats found = layer.Run(qkv, parts, 1, 2);
-      ExpectNear(found, reference.Run(qkv, parts), Tolerance(model.fp8));
+      ExpectNear(found, reference.Run(qkv, parts), Tolerance());
     }
+  }
+};
+
+TEST_P(AttentionKernels, MatchTheReferenceForEveryHeadWidth) {
+  const auto [kNeoX, kGptJ] = std::pair(RotaryKind::kHalfSplit, RotaryKind::kInterleaved);
+  const auto [kFused, kSeparate] = std::pair(QkvLayout::kFusedPerHead, QkvLayout::kSeparate);
+  for (Attended model :
+       {Attended{3, 10, 4, kSeparate, kGptJ}, Attended{2, 32, 32, kFused, kNeoX},
+        Attended{2, 64, 16, kFused, kNeoX}, Attended{1, 80, 20, kFused, kNeoX},
+        Attended{2, 96, 24, kFused, kNeoX}, Attended{1, 128, 32, kFused, kNeoX},
+        Attended{1, 256, 64, kSeparate, kGptJ}, Attended{2, 64, 64, kSeparate, kGptJ, true},
+        Attended{1, 80, 20, kFused, kNeoX, true}, Attended{1, 256, 64, kSeparate, kGptJ, true}})
+    ExpectTheReferences(model);
+}
+
+TEST_P(AttentionKernels, MatchTheReferenceInFp8OverRandomShapes) {
+  for (int round = 0; round < 4; ++round) {
+    Attended model{.heads = random_.Int(1, 3), .d_head = 2 * random_.Int(1, 80), .fp8 = true};
+    model.rotary_dims = 2 * random_.Int(1, model.d_head / 2);
+    model.layout = random_.Of({QkvLayout::kFusedPerHead, QkvLayout::kSeparate});
+    model.rotary = random_.Of({RotaryKind::kHalfSplit, RotaryKind::kInterleaved});
+    ExpectTheReferences(model);
+  }
+}
+
+// Values of every size, and zeros: a row that sees only itself gives its value back.
+TEST_P(AttentionKernels, RoundValuesInFp8ByFourBitsOfTheirMantissaWhateverTheirSize) {
+  Attended model{.heads = 1, .d_head = 64, .fp8 = true};
+  model.Fill(random_);
+  model.bias.assign(model.bias.size(), 0.0f);
+  for (const float size : {0.0f, 1e-4f, 1.0f, 1e3f, 3e4f}) {
+    const Floats qkv = Rounded(type(), random_.Values(model.row_width(), size));
+    Layer layer(model, type(), stream_);
+    const Floats y = layer.Run(qkv, {{kFirstPages, 0, 1}}, 1);
+    const Floats v(qkv.end() - model.d_head, qkv.end());
+    float largest = 0.0f;
+    for (const float one : v) largest = std::max(largest, std::abs(one));
+    for (std::size_t i = 0; i < v.size(); ++i)
+      EXPECT_NEAR(y[i], v[i],
+                  std::abs(v[i]) * (0x1p-4f + Epsilon(type())) + largest * 0x1p-10f / 448.0f)
+          << "of " << largest;
   }
 }
 
