@@ -1,31 +1,19 @@
 #include "launcher/commands/batch_job.h"
 
-#include <unistd.h>
-
 #include "core/error.h"
 #include "core/log.h"
 #include "launcher/commands/batch_worker.h"
-#include "launcher/commands/bringup.h"
 #include "launcher/commands/cache_size.h"
 #include "launcher/commands/job_identity.h"
 #include "launcher/commands/remote_desk.h"
+#include "launcher/commands/stderr_progress.h"
 #include "launcher/commands/streams.h"
 
 namespace lockstep {
-namespace {
-
-ProgressLine::Sink TerminalSink(Verbosity verbosity) {
-  if (verbosity == Verbosity::kQuiet || !StderrIsTerminal()) return nullptr;
-  return [](std::string_view text) {
-    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
-  };
-}
-
-}  // namespace
-
 bool BatchJob::KeepsJournal() const { return AppearsWhole(arguments_.output); }
 
 void BatchJob::Prepare(const ModelFiles& model) {
+  RefuseSameFile(arguments_.input, arguments_.output);
   KeepInput(arguments_.input);
   input_ = SummarizeInput(arguments_.input);
   if (input_.lines == 0)
@@ -54,7 +42,7 @@ LineHub BatchJob::OpenHub(const Workplace& place) const {
                        .total = input_.lines,
                        .capacity = 2 * arguments_.options.engine.max_sequences,
                        .sink = OpenSink(arguments_.output, identity_, arguments_.restart),
-                       .progress = TerminalSink(arguments_.verbosity),
+                       .progress = ProgressOnStderr(arguments_.verbosity),
                        .keep_alive = [&engine = place.engine] { engine.KeepAlive(); }};
   LineHub::Groups groups;
   if (place.mailbox != nullptr) {
@@ -79,32 +67,35 @@ ExitCode BatchJob::Help(const Workplace& place) const {
 ExitCode BatchJob::Run(const Workplace& place) {
   if (place.group.index() > 0) return Help(place);
   LineHub hub = OpenHub(place);
-  ReportStart(hub);
+  ReportStart(hub, place.group.world().size());
   Work(place.engine, hub);
   hub.Leave();
   if (hub.all_done()) hub.Commit();
   return ReportEnd(hub);
 }
 
-void BatchJob::ReportStart(const LineHub& hub) const {
+void BatchJob::ReportStart(const LineHub& hub, int ranks) const {
   const std::int64_t done = hub.progress().done;
-  if (done > 0 && arguments_.verbosity != Verbosity::kQuiet)
-    LogInfo("{}: {} of {} lines are done; going on", arguments_.output, done, input_.lines);
+  if (done == 0 || arguments_.verbosity == Verbosity::kQuiet) return;
+  SetLogRank(0, 1);  // said for all ranks
+  LogInfo("{}: {} of {} lines are done; going on", arguments_.output, done, input_.lines);
+  SetLogRank(0, ranks);
 }
 
 ExitCode BatchJob::ReportEnd(const LineHub& hub) const {
   const ProgressState state = hub.progress();
+  SetLogRank(0, 1);  // said for all ranks
   if (!hub.all_done()) {
-    if (KeepsJournal() && arguments_.verbosity != Verbosity::kQuiet)
+    if (state.done > 0 && KeepsJournal() && arguments_.verbosity != Verbosity::kQuiet)
       LogInfo("{} of {} lines are done and kept; the same command goes on from there", state.done,
               state.total);
     return ExitCode::kInterrupted;
   }
-  if (ShowsStatistics(arguments_.verbosity)) LogInfo("{}", ProgressText(state));
+  if (hub.logged_progress() || ShowsStatistics(arguments_.verbosity))
+    LogInfo("{}", ProgressText(state));
   if (hub.errors() == 0) return ExitCode::kOk;
   const std::string first =
       hub.first_error().empty() ? "" : fmt::format("; the first: {}", hub.first_error());
-  SetLogRank(0, 1);  // the line is said for all ranks
   LogError("{} of {} lines could not be used: see \"error\" in their records{}", hub.errors(),
            state.total, first);
   return ExitCode::kBadInput;

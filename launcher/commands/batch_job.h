@@ -29,7 +29,7 @@ class BatchJob : public ModelJob {
   LineHub OpenHub(const Workplace& place) const;
   void Work(Engine& engine, LineDesk& desk) const;
   ExitCode Help(const Workplace& place) const;
-  void ReportStart(const LineHub& hub) const;
+  void ReportStart(const LineHub& hub, int ranks) const;
   ExitCode ReportEnd(const LineHub& hub) const;
 
   const Arguments& arguments_;

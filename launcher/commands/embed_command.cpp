@@ -1,5 +1,3 @@
-#include <chrono>
-
 #include "core/error.h"
 #include "launcher/commands/cache_size.h"
 #include "launcher/commands/commands.h"
@@ -30,7 +28,7 @@ class EmbedJob : public ModelJob {
   std::int64_t hidden_layer() const override { return layer(); }
 
   ExitCode Run(const Workplace& place) override {
-    const auto start = std::chrono::steady_clock::now();
+    TextProgress progress(arguments_, requests_);
     const auto output = OpenVectorOutput(
         arguments_.output, static_cast<std::int64_t>(requests_.size()), spec_.d_model);
     // So many wait or run that the engine is full, and finished ones that wait for their turn are
@@ -42,11 +40,12 @@ class EmbedJob : public ModelJob {
       for (const TokenEvent& event : place.engine.Step()) {
         const auto index = static_cast<std::size_t>(event.request);
         output->Put(event.request, requests_[index].id, event.embedding);
+        progress.Done(index);
         ++done;
       }
     }
     output->Commit();
-    LogTexts(arguments_, requests_, start);
+    progress.End();
     return ExitCode::kOk;
   }
 

@@ -26,7 +26,7 @@ class LineHub : public LineDesk {
     std::int64_t total = 0;     // lines of the input
     std::int64_t capacity = 1;  // lines that a group works at, and has waiting
     std::unique_ptr<RecordSink> sink;
-    ProgressLine::Sink progress;
+    ProgressOutput progress;
     std::function<void()> keep_alive;  // of this group's other ranks, in long work of our own
   };
   // The other groups, if there are any: their first ranks, and how to reach them. Not owned.
@@ -48,6 +48,7 @@ class LineHub : public LineDesk {
   void Commit();
 
   ProgressState progress() const;
+  bool logged_progress() const { return progress_.logged(); }
   std::int64_t errors() const { return parts_.sink->errors(); }
   // Of the first line that could not be used, as far as this run has met any.
   std::string first_error() const { return errors_.empty() ? "" : errors_.begin()->second; }

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace lockstep {
 namespace {
@@ -30,7 +31,7 @@ std::string Groups(const std::vector<std::int64_t>& groups) {
 
 std::string ProgressText(const ProgressState& state) {
   std::string text = fmt::format("{} of {} lines{}", state.done, state.total, Groups(state.groups));
-  if (state.seconds <= 0.0) return text;
+  if (state.seconds <= 0.0 || state.tokens == 0) return text;
   text += fmt::format(", {:.0f} tokens/s", static_cast<double>(state.tokens) / state.seconds);
   const std::int64_t fresh = state.done - state.taken_up;
   if (fresh <= 0 || state.done >= state.total) return text;
@@ -39,16 +40,27 @@ std::string ProgressText(const ProgressState& state) {
          fmt::format(", {} left", Duration(each * static_cast<double>(state.total - state.done)));
 }
 
+ProgressLine::ProgressLine(ProgressOutput output) : output_(std::move(output)) {
+  if (output_.style == ProgressStyle::kLog)
+    next_ = std::chrono::steady_clock::now() + output_.log_period;
+}
+
 void ProgressLine::Show(const ProgressState& state) {
   const auto now = std::chrono::steady_clock::now();
-  if (!sink_ || now < next_) return;
+  if (!output_.sink || now < next_) return;
+  if (output_.style == ProgressStyle::kLog) {
+    next_ = now + output_.log_period;
+    output_.sink(fmt::format("lockstep: {}\n", ProgressText(state)));
+    logged_ = true;
+    return;
+  }
   next_ = now + std::chrono::milliseconds(250);
-  sink_(fmt::format("\r\x1b[Klockstep: {}", ProgressText(state)));
+  output_.sink(fmt::format("\r\x1b[Klockstep: {}", ProgressText(state)));
   shown_ = true;
 }
 
 void ProgressLine::Clear() {
-  if (shown_) sink_("\r\x1b[K");
+  if (shown_) output_.sink("\r\x1b[K");
   shown_ = false;
 }
 

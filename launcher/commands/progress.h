@@ -24,24 +24,35 @@ struct ProgressState {
 // "412 of 2000 lines (2 groups: 208 + 204), 1250 tokens/s, 3 min left".
 std::string ProgressText(const ProgressState& state);
 
-// The line on a terminal that is written over and over again.
+// How progress is shown: on a terminal as one line that is written over and over again, in a file
+// as a line of its own now and then.
+enum class ProgressStyle { kTerminal, kLog };
+
+struct ProgressOutput {
+  std::function<void(std::string_view)> sink;  // empty: nothing is shown
+  ProgressStyle style = ProgressStyle::kTerminal;
+  std::chrono::milliseconds log_period{30'000};  // the first line comes after one period
+};
+
 class ProgressLine {
  public:
-  using Sink = std::function<void(std::string_view)>;
-
-  // An empty sink shows nothing.
-  explicit ProgressLine(Sink sink) : sink_(std::move(sink)) {}
+  explicit ProgressLine(ProgressOutput output);
   ~ProgressLine() { Clear(); }
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  // Shows the state, a few times a second at most.
+  // Shows the state, unless that was done a moment ago.
   void Show(const ProgressState& state);
+  // Takes the line away again; what is in a file stays.
   void Clear();
 
+  // Whether a file holds lines of progress, to which the end belongs.
+  bool logged() const { return logged_; }
+
  private:
-  Sink sink_;
+  ProgressOutput output_;
   bool shown_ = false;
+  bool logged_ = false;
   std::chrono::steady_clock::time_point next_ = {};
 };
 

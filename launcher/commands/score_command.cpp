@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <chrono>
 
 #include "launcher/commands/commands.h"
 #include "launcher/commands/runtime.h"
@@ -33,14 +32,15 @@ class ScoreJob : public ModelJob {
 
   ExitCode Run(const Workplace& place) override {
     Engine& engine = place.engine;
-    const auto start = std::chrono::steady_clock::now();
     Output output(arguments_.output);
-    for (const ScoreRequest& request : requests_) {
+    TextProgress progress(arguments_, requests_);
+    for (std::size_t i = 0; i < requests_.size(); ++i) {
       if (InterruptRequested()) return ExitCode::kInterrupted;
-      output.Write(FormatScore(request, engine.ScoreTokens(request.tokens)));
+      output.Write(FormatScore(requests_[i], engine.ScoreTokens(requests_[i].tokens)));
+      progress.Done(i);
     }
     output.Commit();
-    LogTexts(arguments_, requests_, start);
+    progress.End();
     return ExitCode::kOk;
   }
 

@@ -72,6 +72,15 @@ void CheckWritable(const std::string& output) {
     throw EnvironmentError("{}: cannot be written: {}", output, LastError());
 }
 
+void RefuseSameFile(const std::string& input, const std::string& output) {
+  std::error_code none_there;
+  const bool same = input != "-" && AppearsWhole(output) &&
+                    std::filesystem::equivalent(input, output, none_there);
+  if (same)
+    throw BadInput("{}: is the input, which the output would replace; give --output another name",
+                   output);
+}
+
 Output::Output(const std::string& output) : name_(output) {
   if (output == "-") return;
   if (!IsDevice(output)) {

@@ -25,6 +25,9 @@ bool AppearsWhole(const std::string& output);
 // Throws EnvironmentError when Output could not be written, before there is anything to write.
 void CheckWritable(const std::string& output);
 
+// Throws BadInput when a job would write over the file that it reads.
+void RefuseSameFile(const std::string& input, const std::string& output);
+
 // Where results go: a file that appears whole at Commit() or not at all; or, as they come,
 // standard output ("-"), a device or a pipe.
 class Output {

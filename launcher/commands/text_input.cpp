@@ -5,11 +5,13 @@
 #include "core/log.h"
 #include "launcher/commands/input_lines.h"
 #include "launcher/commands/runtime.h"
+#include "launcher/commands/stderr_progress.h"
 #include "launcher/commands/streams.h"
 
 namespace lockstep {
 
 std::vector<ScoreRequest> ReadTexts(const Arguments& arguments, const ModelFiles& model) {
+  RefuseSameFile(arguments.input, arguments.output);
   KeepInput(arguments.input);
   std::vector<ScoreRequest> texts =
       ParseScoreLines(ReadInput(InputPath(arguments.input)), InputName(arguments.input));
@@ -20,14 +22,24 @@ std::vector<ScoreRequest> ReadTexts(const Arguments& arguments, const ModelFiles
   return texts;
 }
 
-void LogTexts(const Arguments& arguments, const std::vector<ScoreRequest>& texts,
-              std::chrono::steady_clock::time_point start) {
-  if (!ShowsStatistics(arguments.verbosity)) return;
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  std::size_t tokens = 0;
-  for (const ScoreRequest& text : texts) tokens += text.tokens.size();
-  LogInfo("{} tokens of {} texts in {:.2f} s ({:.1f} tokens/s)", tokens, texts.size(), took.count(),
-          static_cast<double>(tokens) / took.count());
+TextProgress::TextProgress(const Arguments& arguments, const std::vector<ScoreRequest>& texts)
+    : arguments_(arguments), texts_(texts), line_(ProgressOnStderr(arguments.verbosity)) {
+  state_.total = static_cast<std::int64_t>(texts.size());
+}
+
+void TextProgress::Done(std::size_t text) {
+  ++state_.done;
+  state_.tokens += static_cast<std::int64_t>(texts_[text].tokens.size());
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start_;
+  state_.seconds = took.count();
+  line_.Show(state_);
+}
+
+void TextProgress::End() {
+  line_.Clear();
+  if (!line_.logged() && !ShowsStatistics(arguments_.verbosity)) return;
+  LogInfo("{} tokens of {} texts in {:.2f} s ({:.1f} tokens/s)", state_.tokens, state_.done,
+          state_.seconds, static_cast<double>(state_.tokens) / state_.seconds);
 }
 
 }  // namespace lockstep

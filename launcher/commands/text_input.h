@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "launcher/commands/model_files.h"
+#include "launcher/commands/progress.h"
 #include "launcher/commands/requests.h"
 #include "launcher/config/arguments.h"
 
@@ -15,8 +16,21 @@ namespace lockstep {
 // before hours of work. Throws BadInput or EnvironmentError.
 std::vector<ScoreRequest> ReadTexts(const Arguments& arguments, const ModelFiles& model);
 
-// Says how much was done since `start`, unless that is not wanted.
-void LogTexts(const Arguments& arguments, const std::vector<ScoreRequest>& texts,
-              std::chrono::steady_clock::time_point start);
+// How far such a job is, as generate --input shows it; and in the end, unless that is not wanted,
+// how much was done. Keeps references.
+class TextProgress {
+ public:
+  TextProgress(const Arguments& arguments, const std::vector<ScoreRequest>& texts);
+
+  void Done(std::size_t text);
+  void End();
+
+ private:
+  const Arguments& arguments_;
+  const std::vector<ScoreRequest>& texts_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  ProgressLine line_;
+  ProgressState state_;
+};
 
 }  // namespace lockstep

@@ -217,11 +217,17 @@ void AddGenerate(CLI::App& app, AllBindings& all) {
   AddConfigFlags(command, bound);
 }
 
+// Only generate takes it, but then it is no unknown flag.
+void AddRefusedGroups(CLI::App& command, Bindings& bound) {
+  bound.flags.Add(command, "", {{"--dp", "parallel.dp", "D"}});
+}
+
 void AddScore(CLI::App& app, AllBindings& all) {
   Bindings& bound = AddCommand(
       app, all, "score", {"Gives the log-probability of each token of a text.", kScoreFooter});
   CLI::App& command = *app.get_subcommand("score");
   AddRunFlags(command, bound);
+  AddRefusedGroups(command, bound);
   AddConfigFlags(command, bound);
 }
 
@@ -229,6 +235,7 @@ void AddEmbed(CLI::App& app, AllBindings& all) {
   Bindings& bound = AddCommand(app, all, "embed", {"Gives texts as vectors.", kEmbedFooter});
   CLI::App& command = *app.get_subcommand("embed");
   AddRunFlags(command, bound);
+  AddRefusedGroups(command, bound);
   bound.flags.Add(command, kEmbedGroup,
                   {{"--layer", "embed.layer", "K"}, {"--pooling", "embed.pooling", "mean|last"}});
   AddConfigFlags(command, bound);
@@ -316,6 +323,9 @@ void CheckTexts(const Arguments& arguments, const Bindings& bound) {
   if (arguments.prompt && !bound.output.empty())
     throw BadInput(
         "generate: --output goes with --input; a --prompt is answered on standard output");
+  if (arguments.restart == Restart::kFromTheBeginning && (arguments.prompt || bound.output.empty()))
+    throw BadInput(
+        "generate: --restart goes with --input and --output: nothing else can be left unfinished");
   if (arguments.options.parallel.dp > 1 && (!generate || arguments.prompt))
     throw BadInput("{}: --dp is {}; expected 1: groups share the lines of generate --input only",
                    name, arguments.options.parallel.dp);

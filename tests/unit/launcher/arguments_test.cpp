@@ -137,6 +137,15 @@ TEST(ParseCommandLine, TakesAYamlAsModelForAConfiguration) {
   EXPECT_EQ(ParseError({"plan", "--model", "/nowhere.yaml"}), "/nowhere.yaml: no such file");
 }
 
+TEST(ParseCommandLine, RefusesWhatWouldHaveNoEffect) {
+  EXPECT_THAT(ParseError({"generate", "--model", "m", "--prompt", "a", "--restart"}),
+              HasSubstr("--restart goes with --input and --output"));
+  EXPECT_THAT(ParseError({"generate", "--model", "m", "--input", "a", "--restart"}),
+              HasSubstr("--restart goes with --input and --output"));
+  EXPECT_THAT(ParseError({"score", "--model", "m", "--input", "a", "--dp", "2"}),
+              HasSubstr("score: --dp is 2; expected 1: groups share the lines of generate"));
+}
+
 TEST(ParseCommandLine, AnswersHelpAndVersion) {
   EXPECT_EQ(Parse({"--version"}).text, "lockstep 0.1.0\n");
   const CommandLine main = Parse({"--help"});

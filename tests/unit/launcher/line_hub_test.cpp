@@ -55,7 +55,7 @@ class LineHubTest : public testing::Test {
                     .total = lines,
                     .capacity = capacity,
                     .sink = OpenSink(folder_.path() / "out", {}, Restart::kGoOn),
-                    .progress = nullptr,
+                    .progress = {},
                     .keep_alive = [] {}},
                    {.leaders = {0, 2, 4}, .world = &world_, .mailbox = &mailbox_});
   }

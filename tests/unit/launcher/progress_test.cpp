@@ -15,7 +15,7 @@ TEST(Progress, SaysHowFarHowFastAndHowLongYet) {
   EXPECT_EQ(ProgressText({.done = 2000, .total = 2000, .taken_up = 0, .tokens = 9, .seconds = 3.0}),
             "2000 of 2000 lines, 3 tokens/s");
   EXPECT_EQ(ProgressText({.done = 5, .total = 10, .taken_up = 5, .tokens = 0, .seconds = 1.0}),
-            "5 of 10 lines, 0 tokens/s");
+            "5 of 10 lines");
   EXPECT_EQ(
       ProgressText(
           {.done = 9, .total = 10, .taken_up = 0, .tokens = 90, .seconds = 9.0, .groups = {5, 4}}),
@@ -27,12 +27,29 @@ TEST(Progress, SaysHowFarHowFastAndHowLongYet) {
 TEST(Progress, IsOneLineThatIsClearedAtTheEnd) {
   std::string shown;
   {
-    ProgressLine line([&](std::string_view text) { shown += text; });
+    ProgressLine line({.sink = [&](std::string_view text) { shown += text; }});
     line.Show({.done = 1, .total = 2});
     line.Show({.done = 2, .total = 2});  // too soon to be shown
   }
   EXPECT_EQ(shown, "\r\x1b[Klockstep: 1 of 2 lines\r\x1b[K");
-  ProgressLine(nullptr).Show({});
+  ProgressLine({}).Show({});
+}
+
+TEST(Progress, IsALineNowAndThenInAFile) {
+  std::string shown;
+  const auto sink = [&](std::string_view text) { shown += text; };
+  {
+    ProgressLine line({.sink = sink, .style = ProgressStyle::kLog});
+    line.Show({.done = 1, .total = 2});  // there is no need for lines of a job of seconds
+    EXPECT_FALSE(line.logged());
+  }
+  EXPECT_EQ(shown, "");
+  ProgressLine line({.sink = sink, .style = ProgressStyle::kLog, .log_period = {}});
+  line.Show({.done = 1, .total = 2});
+  line.Show({.done = 2, .total = 2});
+  line.Clear();
+  EXPECT_EQ(shown, "lockstep: 1 of 2 lines\nlockstep: 2 of 2 lines\n");
+  EXPECT_TRUE(line.logged());
 }
 
 TEST(CachePages, FollowTheMemoryThatIsLeftUnlessTold) {
