@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <sstream>
@@ -142,6 +143,36 @@ TEST_F(Embed, RefusesWhatCannotBe) {
   EXPECT_THAT(bad.errors, HasSubstr("standard input:2: unknown field \"tex\""));
   const Outcome groups = Run("shakespeare-neox", {"--dp", "2"}, "{\"text\": \"a\"}\n");
   EXPECT_EQ(groups.exit_code, 2);
+  EXPECT_THAT(groups.errors, HasSubstr("embed: --dp is 2; expected 1: groups share the lines of "
+                                       "generate --input only"));
+}
+
+// Under the output's name there is a whole array or none, whenever the job is killed.
+TEST_F(Embed, LeavesNoHalfOutputWhenItIsKilled) {
+  std::string lines;
+  for (int i = 0; i < 600; ++i) lines += fmt::format("{{\"text\": \"text {} of many\"}}\n", i);
+  WriteText(Path("in.jsonl"), lines);
+  const std::vector<std::string> command = {
+      "embed",          "--model",  SourceFolder() / "models/shakespeare-neox",
+      "--threads",      "1",        "--input",
+      Path("in.jsonl"), "--output", Path("out.npy")};
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_EQ(RunLockstep(command).exit_code, 0);
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  const std::string expected = ReadFile(Path("out.npy"));
+  int amidst = 0;
+  for (int i = 1; i <= 8; ++i) {
+    std::filesystem::remove(Path("out.npy"));
+    RunAndKill(command, static_cast<int>(took.count() * i / 9), Victim::kStarted);
+    if (!std::filesystem::exists(Path("out.npy")))
+      amidst += std::filesystem::exists(Path("out.npy.partial"));
+    else
+      EXPECT_EQ(ReadFile(Path("out.npy")), expected);
+  }
+  EXPECT_GT(amidst, 0) << "or no kill fell into the work";
+  ASSERT_EQ(RunLockstep(command).exit_code, 0);
+  EXPECT_EQ(ReadFile(Path("out.npy")), expected);
+  EXPECT_FALSE(std::filesystem::exists(Path("out.npy.partial")));
 }
 
 }  // namespace

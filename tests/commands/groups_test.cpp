@@ -53,8 +53,8 @@ TEST_F(GroupsTest, AllHaveLinesToWorkAt) {
 }
 
 TEST_F(GroupsTest, GoOnAfterKillsAsIfNothingHadBeen) {
-  WriteInput(80);
-  ExpectTheSameAfterKills(3, {"--dp", "2"}, 4000);
+  WriteInput(300);
+  ExpectTheSameAfterKills(4, {"--dp", "2"});
 }
 
 TEST_F(GroupsTest, TakeUpWhatAnotherNumberOfRanksHasLeft) {

@@ -1,6 +1,7 @@
 #include "program.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <csignal>
 #include <fstream>
 #include <map>
+#include <random>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -82,6 +84,21 @@ bool IsAlive(pid_t process) {
   return StateOf(std::filesystem::path("/proc") / std::to_string(process)).state != 'Z';
 }
 
+// tree: what `child` has started, mpirun first where there are ranks.
+pid_t Chosen(Victim victim, pid_t child, const std::vector<pid_t>& tree) {
+  if (victim == Victim::kStarted || victim == Victim::kTree || tree.empty()) return child;
+  if (victim == Victim::kMpirun || tree.size() == 1) return tree.front();
+  static std::minstd_rand random;
+  return tree[1 + random() % (tree.size() - 1)];
+}
+
+// Whether a child has ended by itself; it is still there to be waited for.
+bool HasEnded(pid_t child) {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == child;
+}
+
 Outcome Run(const std::vector<std::string>& command, const std::string& input) {
   const TemporaryFolder folder;
   WriteText(folder / "in", input);
@@ -103,12 +120,15 @@ Outcome RunLockstep(const std::vector<std::string>& arguments, const std::string
   return Run(command, input);
 }
 
-Outcome RunLimited(const std::vector<std::string>& arguments, int bytes) {
-  std::vector<std::string> command = {
-      "sh", "-c", "trap '' XFSZ; exec prlimit --fsize=" + std::to_string(bytes) + " -- \"$@\"",
-      "sh", LOCKSTEP_BINARY};
+Outcome RunScript(const std::string& script, const std::vector<std::string>& arguments) {
+  std::vector<std::string> command = {"sh", "-c", script, "sh", LOCKSTEP_BINARY};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return Run(command, "");
+}
+
+Outcome RunLimited(const std::vector<std::string>& arguments, int bytes) {
+  return RunScript(fmt::format("trap '' XFSZ; exec prlimit --fsize={} -- \"$@\"", bytes),
+                   arguments);
 }
 
 bool RunAndKill(const std::vector<std::string>& arguments, int milliseconds, Victim victim) {
@@ -119,15 +139,15 @@ bool RunAndKill(const std::vector<std::string>& arguments, int milliseconds, Vic
   const pid_t child = Start(command, folder.path());
   std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
   const std::vector<pid_t> tree = Descendants(child);
+  const bool was_there = !HasEnded(child);
   if (victim == Victim::kTree)
     for (const pid_t one : tree) ::kill(one, SIGKILL);
-  const bool below = victim == Victim::kDescendant && !tree.empty();
-  ::kill(below ? tree.back() : child, SIGKILL);
+  ::kill(Chosen(victim, child, tree), SIGKILL);
   int status = 0;
   if (::waitpid(child, &status, 0) != child) throw std::runtime_error("waitpid failed");
   for (const pid_t one : tree)
     while (IsAlive(one)) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+  return was_there && !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 Outcome RunUnderMpirun(int ranks, const std::vector<std::string>& arguments) {

@@ -19,15 +19,18 @@ Outcome RunLockstep(const std::vector<std::string>& arguments, const std::string
 // The same where no file may become longer than so many bytes, as if the disk were full.
 Outcome RunLimited(const std::vector<std::string>& arguments, int bytes);
 
-// The same under mpirun, as a user may start it.
+// Runs a shell script to its end, with the program and `arguments` as its "$@".
+Outcome RunScript(const std::string& script, const std::vector<std::string>& arguments);
+
+// Runs the program under mpirun, as a user may start it.
 Outcome RunUnderMpirun(int ranks, const std::vector<std::string>& arguments);
 
-// Whom a kill hits: the process that was started, one of those that it has started (with several
-// ranks: mpirun or a rank), or all of them.
-enum class Victim { kStarted, kDescendant, kTree };
+// Whom a kill hits: the process that was started, the mpirun that it has started, any one of the
+// ranks below that, or all of them. Where there is one process it is always that one.
+enum class Victim { kStarted, kMpirun, kDescendant, kTree };
 
 // Starts the program and kills it with SIGKILL after so many milliseconds, unless it has ended.
-// Waits until nothing of it is left. True when it was killed.
+// Waits until nothing of it is left. True when it was killed before its end.
 bool RunAndKill(const std::vector<std::string>& arguments, int milliseconds, Victim victim);
 
 // A copy of a golden model of tests/golden/cases in `folder`, with a tokenizer of `ids` ids.
