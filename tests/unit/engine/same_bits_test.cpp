@@ -56,14 +56,50 @@ TEST_F(SameBits, WhateverElseHappensInTheEngine) {
   EXPECT_EQ(hits_without, 0);
 }
 
+// Whether anybody waits while later ones are served.
+class Fairness {
+ public:
+  // In the order in which the scheduler is to take them.
+  void Submitted(const Request& request) {
+    if (request.only_scores() && request.prompt.size() == 1) return;  // there is nothing to compute
+    const auto place = static_cast<std::int64_t>(turns_.size());
+    const Turn turn{place + request.priority * Scheduler::kTurnsPerPriority, place};
+    turns_[request.id] = turn;
+    waiting_[turn] = 0;
+  }
+  void Reported(const TokenEvent& event) {
+    const auto found = turns_.find(event.request);
+    if (found == turns_.end()) return;
+    const Turn turn = found->second;
+    waiting_.erase(turn);
+    if (event.finish == FinishReason::kNone) return;
+    for (auto one = waiting_.begin(); one != waiting_.end() && one->first < turn; ++one)
+      most_ = std::max(most_, ++one->second);
+  }
+  void Cancelled(std::int64_t id) {
+    if (const auto found = turns_.find(id); found != turns_.end()) waiting_.erase(found->second);
+  }
+
+  // The most that were served to their end before the first token of someone of an earlier turn.
+  std::int64_t most_overtaken() const { return most_; }
+
+ private:
+  using Turn = std::pair<std::int64_t, std::int64_t>;
+  std::map<std::int64_t, Turn> turns_;
+  std::map<Turn, std::int64_t> waiting_;
+  std::int64_t most_ = 0;
+};
+
 TEST_F(SameBits, TenThousandRequestsAndRandomCancellationsLoseNothing) {
   constexpr std::int64_t kRequests = 10'000, kKinds = 100;
   const Reports alone = Alone(kKinds);
   Engine engine(model_.decoder(), self_,
                 {.max_sequences = 12, .max_step_tokens = 128, .eos_token = 3, .hidden_layer = 3});
+  Fairness fairness;
   for (std::int64_t id = 0; id < kRequests; ++id) {
     Request request = VariedRequest(id % kKinds, kRoom);
     request.id = id;
+    fairness.Submitted(request);
     engine.Submit(request);
   }
   std::minstd_rand random(5);
@@ -74,6 +110,7 @@ TEST_F(SameBits, TenThousandRequestsAndRandomCancellationsLoseNothing) {
     for (const TokenEvent& event : engine.Step()) {
       ASSERT_FALSE(ended[static_cast<std::size_t>(event.request)]) << event.request;
       Report(event, open[event.request]);
+      fairness.Reported(event);
       if (event.finish == FinishReason::kNone) continue;
       ASSERT_EQ(open[event.request], alone.at(event.request % kKinds)) << event.request;
       open.erase(event.request);
@@ -83,6 +120,7 @@ TEST_F(SameBits, TenThousandRequestsAndRandomCancellationsLoseNothing) {
     const auto victim = static_cast<std::int64_t>(random() % kRequests);
     if (std::exchange(ended[static_cast<std::size_t>(victim)], 1) == 0) {
       engine.Cancel(victim);
+      fairness.Cancelled(victim);
       open.erase(victim);
       ++cancelled;
     }
@@ -92,6 +130,7 @@ TEST_F(SameBits, TenThousandRequestsAndRandomCancellationsLoseNothing) {
   EXPECT_TRUE(open.empty());
   EXPECT_EQ(engine.status().pages_used, 0);
   EXPECT_GT(engine.status().counts.preemptions, 100);
+  EXPECT_LE(fairness.most_overtaken(), 24) << "twice as many as run together";
 }
 
 }  // namespace

@@ -120,9 +120,9 @@ TEST(SamplingGolden, TheLikeliestTokensGiveTheSameChoiceAsTheWholeRow) {
 }
 
 TEST(SamplingGolden, DrawsHaveTheFrequenciesOfTheReference) {
-  constexpr int kDraws = 10'000;
+  constexpr int kDraws = 5'000;
   const std::vector<Case> cases = LoadCases();
-  for (std::size_t i = 0; i < cases.size(); i += 4) {
+  for (std::size_t i = 0; i < cases.size(); ++i) {
     const Case& one = cases[i];
     if (one.params.temperature == 0.0) continue;
     const std::vector<Candidate> candidates = Possible(Adjusted(one));
