@@ -11,6 +11,7 @@
 #include "launcher/commands/streams.h"
 #include "launcher/world/interrupt.h"
 #include "launcher/world/world.h"
+#include "layers/kv_cache.h"
 
 namespace lockstep {
 namespace {
@@ -25,10 +26,11 @@ std::vector<double> GatherNumbers(Communicator& comm, double mine) {
   return numbers;
 }
 
-ElementBytes BytesOf(const Options& options) {
+ElementBytes BytesOf(const Options& options, std::int64_t d_head) {
   constexpr std::int64_t kElements = 1 << 20;
   return {.matrices = static_cast<double>(MatrixBytes(options.model.dtype, kElements)) / kElements,
-          .cache = static_cast<double>(SizeOf(options.model.kv_dtype()))};
+          .cache = static_cast<double>(KvCache::BytesPerHead(d_head, options.model.kv_dtype())) /
+                   static_cast<double>(d_head)};
 }
 
 // What the products of this format are made of.
@@ -185,7 +187,7 @@ class Bench {
     report.tokens = sample.tokens;
     report.cost = {};
     for (const std::vector<StepTokens>& step : sample.work)
-      report.cost += CostOfStep(*plan_, BytesOf(arguments_.options), step);
+      report.cost += CostOfStep(*plan_, BytesOf(arguments_.options, plan_->spec().d_head()), step);
     AddShares(report, machine, sample.seconds, PeakKindOf(arguments_.options));
   }
 

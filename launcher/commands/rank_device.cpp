@@ -19,14 +19,19 @@ std::string WhyNotCuda(const DeviceRequest& request) {
   if (request.format == WeightFormat::kF32 || request.format == WeightFormat::kInt4)
     return fmt::format("--dtype {}: GPUs compute in bf16, fp16 or int8", Name(request.format));
   const DType kept = TableDType(request.format);
-  if (request.cache_dtype != kept)
-    return fmt::format("model.cache_dtype {}: with --dtype {} GPUs keep keys and values in {}",
-                       Name(request.cache_dtype), Name(request.format), Name(kept));
+  if (request.cache_dtype != kept && request.cache_dtype != DType::kF8)
+    return fmt::format(
+        "model.cache_dtype {}: with --dtype {} GPUs keep keys and values in {} or fp8",
+        Name(request.cache_dtype), Name(request.format), Name(kept));
   return "";
 }
 
-// Whether a processor can compute this.
+// Throws where a processor cannot compute this.
 void CheckCpu(const DeviceRequest& request) {
+  if (request.cache_dtype == DType::kF8 && request.cpu_backend == BackendKind::kCpu)
+    throw BadInput(
+        "model.cache_dtype fp8: only GPUs keep keys and values in fp8; use model.cache_dtype int8, "
+        "or --device cuda on a host that has one");
   if (request.format == WeightFormat::kF16 || request.cache_dtype == DType::kF16)
     throw BadInput(
         "{} fp16: only GPUs compute in fp16; use --dtype bf16, or --device cuda on a host that has "
@@ -85,7 +90,10 @@ void CheckDevice(const DeviceRequest& request) {
   if (request.choice != DeviceChoice::kCuda) return;
   const std::string why = WhyNotCuda(request);
   if (!why.empty())
-    throw BadInput("{}; change it, for example to --dtype bf16, or use --device cpu", why);
+    throw BadInput(
+        "{}; change it, for example to --dtype bf16 with model.cache_dtype null, or use --device "
+        "cpu",
+        why);
 }
 
 RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group) {

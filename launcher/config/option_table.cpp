@@ -49,8 +49,11 @@ void AddModelKeys(std::vector<OptionKey>& table) {
                                           {"fp16", WeightFormat::kF16},
                                           {"int8", WeightFormat::kInt8},
                                           {"int4", WeightFormat::kInt4}}};
-  const ChoiceType<DType> cache_dtypes{
-      {{"fp32", DType::kF32}, {"bf16", DType::kBF16}, {"fp16", DType::kF16}, {"int8", DType::kI8}}};
+  const ChoiceType<DType> cache_dtypes{{{"fp32", DType::kF32},
+                                        {"bf16", DType::kBF16},
+                                        {"fp16", DType::kF16},
+                                        {"int8", DType::kI8},
+                                        {"fp8", DType::kF8}}};
   table.push_back(Key(
       "model.path", "a folder, or org/name[@revision] in the Hugging Face cache", TextType{},
       [](auto& o) -> auto& { return o.model.path; }));
@@ -62,7 +65,8 @@ void AddModelKeys(std::vector<OptionKey>& table) {
       [](auto& o) -> auto& { return o.model.dtype; }));
   table.push_back(Key(
       "model.cache_dtype",
-      "what keys and values are kept in; null: fp32 for fp32, fp16 for fp16, else bf16",
+      "what keys and values are kept in (fp8: on GPUs, int8: on processors); null: fp32 for fp32, "
+      "fp16 for fp16, else bf16",
       cache_dtypes, [](auto& o) -> auto& { return o.model.cache_dtype; }));
 }
 

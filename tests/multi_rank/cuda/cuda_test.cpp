@@ -36,6 +36,14 @@ TEST_P(CudaGolden, IsCloserInFp16) {
     ExpectGolden(LoadGoldenCase(GetParam()), comm(), setup);
 }
 
+// Keys and values have three bits of mantissa instead of bf16's seven.
+TEST_P(CudaGolden, IsNotFarWithAnFp8Cache) {
+  const GoldenSetup setup{
+      .dtype = WeightFormat::kBF16, .cache = DType::kF8, .module = &CudaModule(), .chunk = 40};
+  if (LoadModelSpec(GetParam()).head_count >= size())
+    ExpectGolden(LoadGoldenCase(GetParam()), comm(), setup);
+}
+
 std::vector<std::filesystem::path> Cases() {
   std::vector<std::filesystem::path> cases;
   for (const std::filesystem::path& path : GoldenCases())

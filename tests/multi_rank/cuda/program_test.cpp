@@ -235,11 +235,36 @@ TEST(CpuDevice, RefusesFp16) {
   EXPECT_THAT(run.errors, AllOf(HasSubstr("--dtype fp16"), HasSubstr("use --dtype bf16")));
 }
 
+const std::vector<std::string> kFp8Cache = {"--set", "model.cache_dtype=fp8"};
+
+// The first tokens of these texts, which are no near ties: whatever the ranks, and replayed or not.
+TEST(CudaDevice, KeepsKeysAndValuesInFp8) {
+  for (const char* model : {"shakespeare-gptj", "shakespeare-neox"}) {
+    SCOPED_TRACE(model);
+    const Outcome cpu = RunLockstep(Generate(model, "cpu", 1));
+    for (const int ranks : {1, 3}) {
+      const auto arguments = With(Generate(model, "cuda", ranks), kFp8Cache);
+      const Outcome cuda = RunLockstep(arguments);
+      EXPECT_EQ(cuda.exit_code, 0) << cuda.errors;
+      EXPECT_EQ(cuda.output, cpu.output);
+      const Outcome plain = RunLockstep(With(arguments, {"--set", "parallel.cuda_graphs=off"}));
+      EXPECT_EQ(plain.output, cuda.output);
+    }
+  }
+}
+
+TEST(CpuDevice, RefusesAnFp8Cache) {
+  const Outcome run = RunLockstep(With(Generate("shakespeare-gptj", "cpu", 1), kFp8Cache));
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.errors,
+              AllOf(HasSubstr("model.cache_dtype fp8"), HasSubstr("use model.cache_dtype int8")));
+}
+
 TEST(CudaDevice, RefusesACacheOfAnotherFormat) {
   const Outcome run = RunLockstep(
       With(Generate("shakespeare-gptj", "cuda", 1), {"--set", "model.cache_dtype=fp16"}));
   EXPECT_EQ(run.exit_code, 2);
-  EXPECT_THAT(run.errors, HasSubstr("with --dtype bf16 GPUs keep keys and values in bf16"));
+  EXPECT_THAT(run.errors, HasSubstr("with --dtype bf16 GPUs keep keys and values in bf16 or fp8"));
 }
 
 // With a device for each rank.

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,8 @@ GoldenCase LoadGoldenCase(const std::filesystem::path& folder);
 struct GoldenSetup {
   BackendKind backend = BackendKind::kCpu;
   WeightFormat dtype = WeightFormat::kF32;
-  DeviceModule* module = nullptr;  // computes instead of `backend`, on its first device
+  std::optional<DType> cache = {};  // of keys and values; unset: TableDType(dtype)
+  DeviceModule* module = nullptr;   // computes instead of `backend`, on its first device
   int threads = 1;
   std::int64_t chunk = 1 << 20;  // tokens of a prompt that are fed at once
   std::int64_t cache_pages = 0;  // 0: room for three whole contexts

@@ -74,6 +74,15 @@ TEST(PlanJson, CountsBytesInTheDtype) {
   EXPECT_EQ(bf16["cache_bytes_per_token"], 2 * 2 * 20 * 2);
 }
 
+// Five heads of four elements and a scale.
+TEST(PlanJson, CountsTheScalesOfACacheOfEightBits) {
+  const ShardPlan plan(OddModel(), 1);
+  for (const DType cache : {DType::kI8, DType::kF8}) {
+    const Json json = ParseJson(PlanJson({plan, "odd", WeightFormat::kBF16, cache}), "plan");
+    EXPECT_EQ(json["ranks"][0]["cache_bytes_per_token"], 2 * 2 * 5 * (4 + 4));
+  }
+}
+
 TEST(PlanTable, ShowsTheCountsToPeople) {
   ModelSpec spec = OddModel();
   spec.vocab_rows = 100'000;
