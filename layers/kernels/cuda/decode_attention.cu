@@ -12,6 +12,9 @@ namespace {
 constexpr int kWarps = kSplitPositions / kPageTokens;  // a warp takes one page
 constexpr int kThreads = kWarps * kWarp;
 static_assert(kPageTokens == kWarp);
+// Told so, the compiler takes 64 or 80 registers instead of spilling some for more blocks than that.
+template <int kWidth>
+constexpr int kBlocksPerSm = kWidth > 128 ? 6 : 8;
 
 // A row of the launch, as it stands in device memory.
 struct Query {
@@ -101,7 +104,7 @@ __device__ __forceinline__ void SumPage(const C* values, const float* probabilit
 }
 
 template <typename T, typename C, int kWidth>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksPerSm<kWidth>)
     DecodeSplitKernel(DecodeAttentionArgs args, float scale) {
   constexpr int kGroups = ValueLanes<kWidth>::kGroups;
   using SumsOfWarps = float[kWarps][kGroups][kWidth];

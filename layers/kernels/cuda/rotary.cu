@@ -10,6 +10,7 @@ namespace lockstep::cuda {
 namespace {
 
 constexpr int kWarps = 4;
+constexpr int kBlocksPerSm = 8;  // told so, the compiler takes 64 registers and spills none
 constexpr int kChunk = 8;
 constexpr int kMaxWidth = 256;
 // So neighbouring chunks of one part lie in different lanes, and a lane has one at most.
@@ -44,7 +45,7 @@ __device__ __forceinline__ float Rotated(const RotaryAppendArgs& args, const flo
 // A warp for each row and head. q and k go through shared memory, since an element's partner lies
 // where rotary_dims puts it, seldom in the same vector; v passes through.
 template <Access kAccess, typename T, typename C>
-__global__ void __launch_bounds__(kWarps* kWarp)
+__global__ void __launch_bounds__(kWarps* kWarp, kBlocksPerSm)
     RotaryAppendKernel(RotaryAppendArgs args, HeadLayout layout, int width) {
   LOCKSTEP_SHARED(float[kWarps][2][kMaxWidth], heads);
   const int warp = static_cast<int>(threadIdx.x) / kWarp,

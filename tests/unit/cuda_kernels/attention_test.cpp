@@ -299,23 +299,29 @@ TEST_P(AttentionKernels, GiveARowTheSameBitsInEveryChunkOfThePrompt) {
     }
     return y;
   };
-  const Floats whole = run(kTokens);
-  for (const std::int64_t chunk : {7, 64, 100}) EXPECT_EQ(run(chunk), whole) << chunk;
+  for (const bool fp8 : {false, true}) {
+    model.fp8 = fp8;
+    const Floats whole = run(kTokens);
+    for (const std::int64_t chunk : {7, 64, 100}) EXPECT_EQ(run(chunk), whole) << chunk << fp8;
+  }
 }
 
 TEST_P(AttentionKernels, GiveADecodedRowTheSameBitsInEveryBatch) {
   Attended model{.heads = 2, .d_head = 80, .rotary_dims = 20};
   model.Fill(random_);
   const Floats prompt = Qkv(model, 140), other = Qkv(model, 9), token = Qkv(model, 1);
-  Layer alone(model, type(), stream_), together(model, type(), stream_);
-  alone.Run(prompt, {{kFirstPages, 0, 140}}, 1);
-  const Floats expected = alone.Run(token, {{kFirstPages, 140, 1}}, 1);
-  together.Run(prompt, {{kFirstPages, 0, 140}}, 1);
   Floats rows = other;
   rows.insert(rows.end(), token.begin(), token.end());
-  const Floats both = together.Run(rows, {{kSecondPages, 0, 9}, {kFirstPages, 140, 1}}, 1, 3);
-  EXPECT_EQ(Floats(both.end() - static_cast<std::ptrdiff_t>(expected.size()), both.end()),
-            expected);
+  for (const bool fp8 : {false, true}) {
+    model.fp8 = fp8;
+    Layer alone(model, type(), stream_), together(model, type(), stream_);
+    alone.Run(prompt, {{kFirstPages, 0, 140}}, 1);
+    const Floats expected = alone.Run(token, {{kFirstPages, 140, 1}}, 1);
+    together.Run(prompt, {{kFirstPages, 0, 140}}, 1);
+    const Floats both = together.Run(rows, {{kSecondPages, 0, 9}, {kFirstPages, 140, 1}}, 1, 3);
+    EXPECT_EQ(Floats(both.end() - static_cast<std::ptrdiff_t>(expected.size()), both.end()),
+              expected);
+  }
 }
 
 TEST_P(AttentionKernels, DoNothingForAnEmptyBatch) {
