@@ -39,7 +39,9 @@ class PeerGroup {
   std::int64_t elements() const { return elements_; }
 
   // Enqueues x = sum over ranks of x. count: at most elements(). A kernel waits for a peer at least
-  // this long, and at most a few times as long.
+  // this long, and at most a few times as long. A sum that is recorded keeps its deadline in every
+  // replay: a run has one (comm.deadline_seconds), and the host, which may have another by then,
+  // ends the wait with GiveUp().
   void Sum(float* x, std::int64_t count, double deadline_seconds, cudaStream_t stream);
 
   // Ends the sums that wait on the device, and those behind them; their results are undefined.
