@@ -10,7 +10,7 @@ PeerCommunicator::PeerCommunicator(Communicator& world, SummingDevice device,
                                    std::unique_ptr<PeerGroup> group)
     : DeviceCommunicator(world, std::move(device)), group_(std::move(group)) {
   transport_ = "peer memory";
-  if (HasNccl()) {
+  if (HasNccl() && !group_->shares_device()) {
     SummingDevice for_nccl = device_;
     for_nccl.set_watch = [this](auto watch) { nccl_watch_ = std::move(watch); };
     nccl_ = MakeNcclCommunicator(world, std::move(for_nccl));

@@ -45,10 +45,22 @@ std::string FirstReason(Communicator& world, const std::string& mine) {
   return "";
 }
 
+bool IsSameDevice(const Note& a, const Note& b) {
+  return std::string_view(a.bus_id) == b.bus_id;
+}
+
+// Of any two ranks, so that all say the same.
+bool ShareDevice(const std::vector<Note>& notes) {
+  for (std::size_t i = 0; i < notes.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (IsSameDevice(notes[i], notes[j])) return true;
+  return false;
+}
+
 std::string WhyNotReach(int device, const Note& mine, const Note& theirs, int peer) {
   int other = 0, can = 0;
-  if (std::string_view(mine.bus_id) == theirs.bus_id)
-    return fmt::format("rank {} is on the same GPU", peer);
+  if (IsSameDevice(mine, theirs))
+    return SharedGpuAsked() ? "" : fmt::format("rank {} is on the same GPU", peer);
   if (cudaDeviceGetByPCIBusId(&other, theirs.bus_id) != cudaSuccess) {
     cudaGetLastError();
     return fmt::format("rank {}'s GPU {} is not visible (CUDA_VISIBLE_DEVICES)", peer,
@@ -77,6 +89,11 @@ std::string WhyNot(Communicator& world, const std::vector<Note>& notes) {
 }
 
 }  // namespace
+
+bool SharedGpuAsked() {
+  const char* variable = std::getenv("LOCKSTEP_SHARED_GPU");
+  return variable != nullptr && std::string_view(variable) == "1";
+}
 
 std::int64_t PeerElementsAsked() {
   const char* variable = std::getenv(kVariable);
@@ -129,6 +146,7 @@ std::unique_ptr<PeerGroup> PeerGroup::Join(Communicator& world, std::int64_t ele
       if (peer != world.rank()) group->Open(peer, notes[static_cast<std::size_t>(peer)].handle);
   });
   why = FirstReason(world, why);
+  group->shares_device_ = ShareDevice(notes);
   if (why.empty()) return group;
   group->given_up_ = true;  // nobody waits for a goodbye
   return nullptr;

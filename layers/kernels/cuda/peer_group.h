@@ -21,8 +21,12 @@ inline constexpr std::int64_t kPeerElements = std::int64_t{512} << 10;
 // Throws BadInput for anything else.
 std::int64_t PeerElementsAsked();
 
+// Whether ranks may be on the same GPU: $LOCKSTEP_SHARED_GPU=1. For tests on a machine with one:
+// ranks that wait for each other on it take turns of milliseconds.
+bool SharedGpuAsked();
+
 // The ranks of one host that read each other's device memory, for sums by PeerReduce(). Each has a
-// device of its own, the current one of the calling thread.
+// device of its own, the current one of the calling thread, unless SharedGpuAsked().
 class PeerGroup {
  public:
   // Collective. Where it cannot be, on any rank, none has it and `why` says so, on every rank.
@@ -37,6 +41,8 @@ class PeerGroup {
   PeerGroup& operator=(const PeerGroup&) = delete;
 
   std::int64_t elements() const { return elements_; }
+  // Whether two of the ranks are on one device, which NCCL refuses.
+  bool shares_device() const { return shares_device_; }
 
   // Enqueues x = sum over ranks of x. count: at most elements(). A kernel waits for a peer at least
   // this long, and at most a few times as long. A sum that is recorded keeps its deadline in every
@@ -70,6 +76,7 @@ class PeerGroup {
   std::array<void*, kMaxPeers> bases_ = {};
   PeerStatus* status_ = nullptr;  // pinned
   bool given_up_ = false;
+  bool shares_device_ = false;
 };
 
 // One shot while its longer transfers take less time than the second exchange of flags would.

@@ -127,7 +127,8 @@ class CudaSums : public MultiRank {
 // As the environment has it: devices to read from, and not switched off.
 bool PeersAreWanted() {
   const char* variable = std::getenv("LOCKSTEP_PEER_REDUCE");
-  return CudaModule().DeviceCount() > 1 && (variable == nullptr || std::string(variable) != "off");
+  const bool reach = CudaModule().DeviceCount() > 1 || std::getenv("LOCKSTEP_SHARED_GPU") != nullptr;
+  return reach && (variable == nullptr || std::string(variable) != "off");
 }
 
 // Sums of these sizes on every rank, in turns, and those of SumTree() to compare with.

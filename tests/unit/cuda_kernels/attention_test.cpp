@@ -339,7 +339,7 @@ TEST_P(AttentionKernels, RefuseHeadsAndCachesTheyHaveNoKernelFor) {
   EXPECT_THROW(PrefillAttention({.type = type(), .tile_count = 1, .cache = cache}, stream_), Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Emulated, AttentionKernels, KernelCases(), KernelCaseName);
+INSTANTIATE_TEST_SUITE_P(Kernels, AttentionKernels, KernelCases(), KernelCaseName);
 
 }  // namespace
 }  // namespace lockstep::cuda

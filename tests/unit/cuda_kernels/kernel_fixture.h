@@ -1,7 +1,7 @@
 #pragma once
 
 // What the tests of the CUDA kernels share: device arrays, values in 16 bits, comparisons, and a
-// run of every test in three orders of threads for both types.
+// run of every test in each order that kernel_run.h knows, for both types.
 
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "core/dtype.h"
+#include "kernel_run.h"
 #include "layers/kernels/cuda/kernels.h"
 #include "layers/kernels/cuda/launch.h"
-#include "lockstep_emulation/control.h"
 
 namespace lockstep::cuda {
 
@@ -107,41 +107,31 @@ class Random {
   std::mt19937 engine_;
 };
 
-using cuda_emulation::ThreadOrder;
+using KernelCase = std::tuple<KernelOrder, DType>;
 
-// Each test runs in three orders of threads and blocks: a result that depends on the order fails.
-class KernelTest : public testing::TestWithParam<std::tuple<ThreadOrder, DType>> {
+class KernelTest : public testing::TestWithParam<KernelCase> {
  protected:
-  KernelTest() : saved_(cuda_emulation::settings()) {
-    cuda_emulation::settings().thread_order = std::get<0>(GetParam());
+  KernelTest() {
     CheckCuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
   }
-  ~KernelTest() override {
-    (void)cudaStreamDestroy(stream_);
-    EXPECT_EQ(cuda_emulation::FaultReport(), "");
-    cuda_emulation::ResetFaults();
-    cuda_emulation::settings() = saved_;
-  }
+  ~KernelTest() override { (void)cudaStreamDestroy(stream_); }
   DType type() const { return std::get<1>(GetParam()); }
 
   cudaStream_t stream_ = nullptr;
   Random random_{7};
 
  private:
-  cuda_emulation::Settings saved_;
+  KernelRun run_{std::get<0>(GetParam())};
 };
 
-inline std::string KernelCaseName(
-    const testing::TestParamInfo<std::tuple<ThreadOrder, DType>>& info) {
-  constexpr const char* kOrders[] = {"forward", "reverse", "shuffled"};
-  return std::string(kOrders[static_cast<int>(std::get<0>(info.param))]) + "_" +
+inline std::string KernelCaseName(const testing::TestParamInfo<KernelCase>& info) {
+  return std::string(std::get<0>(info.param).name) + "_" +
          std::string(Name(std::get<1>(info.param)));
 }
 
 inline auto KernelCases() {
-  return testing::Combine(
-      testing::Values(ThreadOrder::kForward, ThreadOrder::kReverse, ThreadOrder::kShuffled),
-      testing::Values(DType::kBF16, DType::kF16));
+  return testing::Combine(testing::ValuesIn(kKernelOrders),
+                          testing::Values(DType::kBF16, DType::kF16));
 }
 
 }  // namespace lockstep::cuda

@@ -190,7 +190,7 @@ TEST_P(PeerKernels, NoticeAPeerThatAddsAnotherNumberOfValues) {
   EXPECT_EQ(report.count, 40);
 }
 
-INSTANTIATE_TEST_SUITE_P(Emulated, PeerKernels, KernelCases(), KernelCaseName);
+INSTANTIATE_TEST_SUITE_P(Kernels, PeerKernels, KernelCases(), KernelCaseName);
 
 }  // namespace
 }  // namespace lockstep::cuda

@@ -131,7 +131,7 @@ TEST_P(Int8Kernels, RefuseGroupsAndTypesTheyHaveNoKernelFor) {
   EXPECT_THROW(Int8Product({.x_type = type(), .y_type = other, .rows = 1}, stream_), Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Emulated, Int8Kernels, KernelCases(), KernelCaseName);
+INSTANTIATE_TEST_SUITE_P(Kernels, Int8Kernels, KernelCases(), KernelCaseName);
 
 }  // namespace
 }  // namespace lockstep::cuda

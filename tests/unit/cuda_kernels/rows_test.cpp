@@ -201,7 +201,7 @@ TEST_P(RowKernels, ConversionsRoundAsTheHostDoes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Emulated, RowKernels, KernelCases(), KernelCaseName);
+INSTANTIATE_TEST_SUITE_P(Kernels, RowKernels, KernelCases(), KernelCaseName);
 
 }  // namespace
 }  // namespace lockstep::cuda

@@ -121,7 +121,7 @@ TEST_P(SamplingKernels, CandidatesRefuseMoreThanTheyCanSort) {
   EXPECT_THROW(Candidates({.rows = 1, .columns = 9, .limit = 10, .count = 1}, stream_), Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Emulated, SamplingKernels, KernelCases(), KernelCaseName);
+INSTANTIATE_TEST_SUITE_P(Kernels, SamplingKernels, KernelCases(), KernelCaseName);
 
 }  // namespace
 }  // namespace lockstep::cuda
