@@ -143,14 +143,16 @@ void Decoder::RunBlock(std::size_t index, const Batch& batch, Workspace& work) {
   const auto attended = [&] { return work.attention.view().Rows(0, tokens); };
   const auto activated = [&] { return work.ffn.view().Rows(0, tokens); };
 
-  RunAttention(index, batch, work);
   if (spec_.parallel_residual) {
-    RunMlp(layer, layer.mlp_norm ? work.mlp_normed.view().Rows(0, tokens) : normed, work);
+    const TensorView mlp_normed = layer.mlp_norm ? work.mlp_normed.view().Rows(0, tokens) : normed;
+    backend_.RunBeside([&] { RunAttention(index, batch, work); },
+                       [&] { RunMlp(layer, mlp_normed, work); });
     backend_.Linear(
         {.x = attended(), .x_second = activated(), .weight = layer.out.get(), .y = partial});
     Reduce(partial);
     return AddToResidual(attention_bias, mlp_bias, index + 1, work);
   }
+  RunAttention(index, batch, work);
   backend_.Linear({.x = attended(), .weight = layer.out.get(), .y = partial});
   Reduce(partial);
   const TensorView x = work.x.view().Rows(0, tokens);

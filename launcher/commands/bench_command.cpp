@@ -136,7 +136,13 @@ class Bench {
   // What the machine can do is measured before and after every case, because it may be another
   // machine a few seconds later: neighbours come and go, virtual cores move.
   void MeasureRounds() {
-    CeilingMeter meter(comm_, {.threads = rank_.threads, .memory_bytes = MeterBytes()});
+    const bool on_device = rank_.device.sums != nullptr;
+    const std::unique_ptr<CeilingMeter> machine =
+        on_device ? MeterOfDevices(comm_, *rank_.device.backend)
+                  : MeterOfThreads(comm_, {.threads = rank_.threads, .memory_bytes = MeterBytes()});
+    CeilingMeter& meter = *machine;
+    // Devices multiply 8 bits as bf16.
+    kind_ = on_device ? PeakKind::kBf16 : PeakKindOf(arguments_.options);
     for (const CeilingName& name : meter.names())
       report_.ceilings.push_back({.name = name.name, .unit = name.unit, .samples = {}});
     std::vector<double> before = meter.Measure();
@@ -188,7 +194,7 @@ class Bench {
     report.cost = {};
     for (const std::vector<StepTokens>& step : sample.work)
       report.cost += CostOfStep(*plan_, BytesOf(arguments_.options, plan_->spec().d_head()), step);
-    AddShares(report, machine, sample.seconds, PeakKindOf(arguments_.options));
+    AddShares(report, machine, sample.seconds, kind_);
   }
 
   void Print() const {
@@ -202,6 +208,7 @@ class Bench {
   ModelFiles model_;
   std::optional<ShardPlan> plan_;
   ModelRank rank_;
+  PeakKind kind_ = PeakKind::kFp32;  // what the model's products are made of
   BenchReport report_;
 };
 

@@ -78,6 +78,13 @@ struct ResidualArgs {
   double epsilon = 1e-5;
 };
 
+// Bytes or operations per second. An operation is a multiplication or an addition.
+struct DeviceRate {
+  enum class Kind : std::uint8_t { kRead, kBf16 };
+  Kind kind = Kind::kRead;
+  double per_second = 0.0;
+};
+
 // One sequence's part of a batch. Its new tokens are rows [first_row, first_row + token_count) of
 // the batch; they stand at positions start, start + 1, ... of the sequence.
 struct SequenceRows {
@@ -192,6 +199,18 @@ class Backend {
   // Drops what RunStep() has recorded. Waits for nothing.
   virtual void ForgetSteps() {}
   virtual void set_step_graphs(StepGraphs /*graphs*/) {}
+
+  // Runs both, at the same time where the device gains by it. Neither reads or overwrites what the
+  // other writes, and the second calls nothing but Linear().
+  virtual void RunBeside(const std::function<void()>& first, const std::function<void()>& linear) {
+    first();
+    linear();
+  }
+
+  // What the device reaches in what it is best at, for benchmarks to compare with: measured anew by
+  // each call, in some milliseconds and memory of its own. Empty where the threads of this process
+  // compute, whose limits peaks.h knows.
+  virtual std::vector<DeviceRate> MeasureRates() { return {}; }
 
   // Memory of the device, uninitialised.
   virtual Tensor Allocate(DType dtype, Shape shape) = 0;

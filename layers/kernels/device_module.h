@@ -45,7 +45,7 @@ class DeviceModule {
 
 // What a module exports. kModuleVersion changes with every change of the interfaces in this file,
 // backend.h, communicator.h or tensor.h; a module of another version is refused.
-constexpr const char* kModuleVersion = "lockstep 0.1.0 module 5";
+constexpr const char* kModuleVersion = "lockstep 0.1.0 module 6";
 constexpr const char* kModuleVersionSymbol = "LockstepModuleVersion";  // const char* ()
 constexpr const char* kModuleSymbol = "LockstepModule";                // DeviceModule* ()
 

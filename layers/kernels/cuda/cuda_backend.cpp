@@ -7,6 +7,7 @@
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/cuda_graphs.h"
 #include "layers/kernels/cuda/cuda_linear.h"
+#include "layers/kernels/cuda/cuda_rates.h"
 #include "layers/kernels/cuda/cuda_step.h"
 #include "layers/kernels/cuda/cuda_stream.h"
 #include "layers/kernels/cuda/kernels.h"
@@ -29,11 +30,50 @@ CacheFormat FormatOf(DType cache) {
                  Name(cache));
 }
 
+// What products are made with on one stream.
+struct LinearLane {
+  explicit LinearLane(CudaStream& own) : stream(own), cublas(own) {}
+
+  CudaStream& stream;
+  Cublas cublas;
+  Scratch dequantised = {};
+};
+
+// A stream beside the backend's own: work that goes there begins after what is on the own one, and
+// comes back to it.
+class SideStream {
+ public:
+  explicit SideStream(int device) : stream_(device) {
+    for (cudaEvent_t& event : events_)
+      Check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  }
+  ~SideStream() {
+    for (const cudaEvent_t event : events_) static_cast<void>(cudaEventDestroy(event));
+  }
+  SideStream(const SideStream&) = delete;
+  SideStream& operator=(const SideStream&) = delete;
+
+  CudaStream& stream() { return stream_; }
+  void ForkFrom(CudaStream& own) { Order(own, stream_, events_[0]); }
+  void JoinTo(CudaStream& own) { Order(stream_, own, events_[1]); }
+
+ private:
+  static void Order(CudaStream& before, CudaStream& after, cudaEvent_t event) {
+    Check(cudaEventRecord(event, before.get()), "cudaEventRecord");
+    Check(cudaStreamWaitEvent(after.get(), event, 0), "cudaStreamWaitEvent");
+  }
+
+  CudaStream stream_;
+  cudaEvent_t events_[2] = {};
+};
+
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(int device)
       : stream_(device),
-        cublas_(stream_),
+        side_(device),
+        lane_(stream_),
+        side_lane_(side_.stream()),
         upload_(stream_),
         download_(stream_),
         questions_(stream_),
@@ -54,6 +94,10 @@ class CudaBackend final : public Backend {
   void ForgetSteps() override { graphs_.Clear(); }
   void set_step_graphs(StepGraphs graphs) override { step_graphs_ = graphs; }
 
+  std::vector<DeviceRate> MeasureRates() override {
+    return MeasureDeviceRates(stream_, lane_.cublas);
+  }
+
   Tensor Allocate(DType dtype, Shape shape) override { return DeviceTensor(dtype, shape); }
   void Upload(const TensorView& host, const TensorView& device) override;
   void Download(const TensorView& device, const TensorView& host) override;
@@ -69,8 +113,11 @@ class CudaBackend final : public Backend {
   QkvBias qkv_bias() const override { return QkvBias::kInAttention; }
 
   void Linear(const LinearArgs& args) override {
-    static_cast<const CudaLinear&>(*args.weight).Run(args, {stream_, cublas_, dequantised_});
+    LinearLane& lane = *current_lane_;
+    static_cast<const CudaLinear&>(*args.weight)
+        .Run(args, {lane.stream, lane.cublas, lane.dequantised});
   }
+  void RunBeside(const std::function<void()>& first, const std::function<void()>& linear) override;
   void LayerNorm(const LayerNormArgs& args) override;
   void Attention(const AttentionArgs& args) override;
   void Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
@@ -87,20 +134,25 @@ class CudaBackend final : public Backend {
                                          std::int64_t count) override;
 
  private:
+  unsigned* ArrivalCounts(std::int64_t count);
   void* AppendKeys(const AttentionArgs& args, const BatchOnDevice& batch, const Cache& cache);
   SummariseArgs SendQuestions(std::span<const std::int64_t> targets, std::span<const Range> ranges);
 
   CudaStream stream_;
-  Cublas cublas_;
+  SideStream side_;
+  LinearLane lane_;
+  LinearLane side_lane_;
+  LinearLane* current_lane_ = &lane_;
   PinnedTurns upload_;
   PinnedTurns download_;
   PinnedTurns questions_;
   CudaStep step_;
   CudaGraphs graphs_;
   StepGraphs step_graphs_ = StepGraphs::kAuto;
-  Scratch dequantised_;
   Scratch queries_;
   Scratch partial_;
+  Scratch arrivals_;
+  std::size_t arrivals_bytes_ = 0;
   Scratch asked_;
   Scratch summaries_;
 };
@@ -111,6 +163,19 @@ StepRun CudaBackend::RunStep(const void* caller, const std::function<void()>& op
     return graphs_.Run({caller, bucket.rows, bucket.max_positions}, operations);
   operations();
   return StepRun::kCalled;
+}
+
+// Where a few rows meet many weights: products wait for memory, attention for one kernel after the
+// other. In steps of many rows each fills the device by itself.
+void CudaBackend::RunBeside(const std::function<void()>& first,
+                            const std::function<void()>& linear) {
+  if (step_.bucket().rows == 0) return Backend::RunBeside(first, linear);
+  side_.ForkFrom(stream_);
+  current_lane_ = &side_lane_;
+  linear();
+  current_lane_ = &lane_;
+  first();
+  side_.JoinTo(stream_);
 }
 
 void CudaBackend::Upload(const TensorView& host, const TensorView& device) {
@@ -236,8 +301,20 @@ void CudaBackend::Attention(const AttentionArgs& args) {
                    .max_positions = batch.max_positions,
                    .partial = static_cast<float*>(
                        partial_.Get(static_cast<std::size_t>(partial) * sizeof(float), stream_)),
+                   .arrived = ArrivalCounts(batch.single_count * cache.local_heads),
                    .y = args.y.raw()},
                   stream_.get());
+}
+
+// Zeros, as the kernel leaves them: cleared only when there are more than ever before.
+unsigned* CudaBackend::ArrivalCounts(std::int64_t count) {
+  const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(unsigned);
+  void* counts = arrivals_.Get(bytes, stream_);
+  if (bytes > arrivals_bytes_) {
+    Check(cudaMemsetAsync(counts, 0, bytes, stream_.get()), "cudaMemsetAsync");
+    arrivals_bytes_ = bytes;
+  }
+  return static_cast<unsigned*>(counts);
 }
 
 // Returns the rotated queries.

@@ -110,48 +110,61 @@ void CudaLinear::Run(const LinearArgs& args, const LinearContext& context) const
   const std::int64_t rows = args.x.dim(0);
   LOCKSTEP_CHECK(args.x.dim(1) == inputs() && args.y.dim(1) == outputs_ && args.y.dim(0) == rows,
                  "x {} y {}", args.x.shape().ToString(), args.y.shape().ToString());
-  if (rows == 0) return;
-  Multiply(parts_.front(), args.x, args.y, Sum::kBegin, context);
+  LOCKSTEP_CHECK(args.x.dtype() == activations_, "x {}", Name(args.x.dtype()));
   if (parts_.size() == 2) {
     // Anything narrower would round the first part's sum.
     LOCKSTEP_CHECK(args.y.dtype() == DType::kF32, "y {}", Name(args.y.dtype()));
-    LOCKSTEP_CHECK(args.x_second.dim(0) == rows && args.x_second.dim(1) == parts_.back().inputs,
+    LOCKSTEP_CHECK(args.x_second.dim(0) == rows && args.x_second.dim(1) == parts_.back().inputs &&
+                       args.x_second.dtype() == activations_,
                    "x_second {}", args.x_second.shape().ToString());
-    Multiply(parts_.back(), args.x_second, args.y, Sum::kGoOn, context);
   }
+  if (rows == 0) return;
+  if (rows <= kFewRows) return RunFewRows(args, context);
+  Multiply(parts_.front(), args.x, args.y, Sum::kBegin, context);
+  if (parts_.size() == 2) Multiply(parts_.back(), args.x_second, args.y, Sum::kGoOn, context);
   if (bias_.empty() && args.activation == Activation::kNone) return;
   BiasGelu({.x = args.y.raw(),
             .x_type = args.y.dtype(),
-            .bias = bias_.empty() ? nullptr : bias_.view().data<float>(),
+            .bias = bias(),
             .gelu = GeluOf(args.activation),
             .tokens = rows,
             .columns = outputs_},
            context.stream.get());
 }
 
+void CudaLinear::RunFewRows(const LinearArgs& args, const LinearContext& context) const {
+  FewRowsArgs product{.x_type = activations_,
+                      .group_inputs = kInt8GroupInputs,
+                      .bias = bias(),
+                      .gelu = GeluOf(args.activation),
+                      .y = args.y.raw(),
+                      .y_type = args.y.dtype(),
+                      .rows = args.x.dim(0),
+                      .outputs = outputs_};
+  for (std::size_t i = 0; i < parts_.size(); ++i)
+    product.parts[i] = {
+        .x = (i == 0 ? args.x : args.x_second).raw(),
+        .weight = parts_[i].values.view().raw(),
+        .scales = parts_[i].scales.empty() ? nullptr : parts_[i].scales.view().data<float>(),
+        .inputs = parts_[i].inputs};
+  FewRows(product, context.stream.get());
+}
+
 void CudaLinear::Multiply(const Part& part, const TensorView& x, const TensorView& y, Sum sum,
                           const LinearContext& context) const {
-  LOCKSTEP_CHECK(x.dtype() == activations_, "x {}", Name(x.dtype()));
   const std::int64_t rows = x.dim(0);
   const void* weight = part.values.view().raw();
   if (!part.scales.empty()) {
-    const Int8Weight quantised{.values = static_cast<const std::int8_t*>(weight),
-                               .scales = part.scales.view().data<float>(),
-                               .outputs = outputs_,
-                               .inputs = part.inputs,
-                               .group_inputs = kInt8GroupInputs};
-    if (rows <= kInt8Rows)
-      return Int8Product({.x = x.raw(),
-                          .x_type = x.dtype(),
-                          .weight = quantised,
-                          .store = sum == Sum::kGoOn ? StoreMode::kAdd : StoreMode::kReplace,
-                          .y = y.raw(),
-                          .y_type = y.dtype(),
-                          .rows = rows},
-                         context.stream.get());
     const auto bytes = static_cast<std::size_t>(outputs_ * part.inputs) * SizeOf(activations_);
     void* widened = context.dequantised.Get(bytes, context.stream);
-    Dequantise({.weight = quantised, .y = widened, .y_type = activations_}, context.stream.get());
+    Dequantise({.weight = {.values = static_cast<const std::int8_t*>(weight),
+                           .scales = part.scales.view().data<float>(),
+                           .outputs = outputs_,
+                           .inputs = part.inputs,
+                           .group_inputs = kInt8GroupInputs},
+                .y = widened,
+                .y_type = activations_},
+               context.stream.get());
     weight = widened;
   }
   // Rows here are columns there: y^T = W x^T.

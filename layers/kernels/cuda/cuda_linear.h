@@ -33,9 +33,9 @@ struct LinearContext {
   Scratch& dequantised;
 };
 
-// Weights of bf16 or fp16, multiplied by cuBLAS; or of 8 bits with a scale for each output and
-// group of inputs, multiplied by a kernel of our own where rows are few, else widened first. Inputs
-// are of the weights' type, with 8 bits bf16; sums are fp32.
+// Weights of bf16 or fp16; or of 8 bits with a scale for each output and group of inputs. Few rows
+// are multiplied by a kernel of our own (few_rows.cu), more of them by cuBLAS, for which 8 bits are
+// widened first. Inputs are of the weights' type, with 8 bits bf16; sums are fp32.
 class CudaLinear final : public LinearWeight {
  public:
   // Sends the weight to the device: `stage` copies host bytes to memory of the device.
@@ -56,7 +56,9 @@ class CudaLinear final : public LinearWeight {
   };
   enum class Sum { kBegin, kGoOn };
 
+  const float* bias() const { return bias_.empty() ? nullptr : bias_.view().data<float>(); }
   Part MakePart(const LinearPart& source, WeightFormat format, const Stage& stage) const;
+  void RunFewRows(const LinearArgs& args, const LinearContext& context) const;
   void Multiply(const Part& part, const TensorView& x, const TensorView& y, Sum sum,
                 const LinearContext& context) const;
 

@@ -1,6 +1,6 @@
 // Decode attention: one query against all of its sequence's keys, bound by the reading of the
-// cache. Keys are split so that one row keeps many blocks busy; a second kernel puts the splits
-// together.
+// cache. Keys are split so that one row keeps many blocks busy; the block that is last to end puts
+// the splits together, in their order.
 #include <cuda_runtime.h>
 
 #include "layers/kernels/cuda/cache.h"
@@ -12,9 +12,14 @@ namespace {
 constexpr int kWarps = kSplitPositions / kPageTokens;  // a warp takes one page
 constexpr int kThreads = kWarps * kWarp;
 static_assert(kPageTokens == kWarp);
-// Told so, the compiler takes 64 or 80 registers instead of spilling some for more blocks than that.
+// Told so, the compiler takes 64 or 80 registers instead of spilling some for more blocks than
+// that.
 template <int kWidth>
-constexpr int kBlocksPerSm = kWidth > 128 ? 6 : 8;
+constexpr int kBlocksPerSm = kWidth > 128 ? 5 : 8;
+
+// Elements that one Prefetch() brings.
+template <typename C>
+constexpr int kPrefetched = 128 / static_cast<int>(sizeof(C));
 
 // A row of the launch, as it stands in device memory.
 struct Query {
@@ -103,9 +108,51 @@ __device__ __forceinline__ void SumPage(const C* values, const float* probabilit
   Store<Access::kVectors>(to + group * kWidth + column, 8, sums);
 }
 
+// The sums of a split: of all columns in shared memory, and what belongs to them.
+struct SplitSums {
+  float max;
+  float total;
+};
+
+// Whether this block is the last of the row and head to come here; what the others wrote before can
+// then be seen.
+__device__ __forceinline__ bool IsLastOf(int own_splits, unsigned* arrived, unsigned* ticket) {
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) *ticket = atomicAdd(arrived, 1u);
+  __syncthreads();
+  if (*ticket + 1 != static_cast<unsigned>(own_splits)) return false;
+  if (threadIdx.x == 0) *arrived = 0;  // for the next launch
+  __threadfence();
+  return true;
+}
+
+// Puts a row's splits together, in their order, and stores the head's part of the row.
+template <typename T, int kWidth>
+__device__ __forceinline__ void CombineSplits(const DecodeAttentionArgs& args, int splits,
+                                              int own_splits, T* y) {
+  const auto statistics = [&](int split) {
+    // Past the first-level cache, which other blocks' writes do not reach.
+    const float* at = PartialOf(args, splits, split, kWidth).statistics;
+    return SplitSums{__ldcg(at), __ldcg(at + 1)};
+  };
+  float largest = -INFINITY;
+  for (int split = 0; split < own_splits; ++split) largest = fmaxf(largest, statistics(split).max);
+  for (int column = static_cast<int>(threadIdx.x); column < args.cache.d_head; column += kThreads) {
+    float sum = 0.0f, total = 0.0f;
+    for (int split = 0; split < own_splits; ++split) {
+      const SplitSums one = statistics(split);
+      const float factor = exp2f(one.max - largest);
+      sum = fmaf(factor, __ldcg(PartialOf(args, splits, split, kWidth).values + column), sum);
+      total = fmaf(factor, one.total, total);
+    }
+    y[column] = FromFloat<T>(sum / total);
+  }
+}
+
 template <typename T, typename C, int kWidth>
 __global__ void __launch_bounds__(kThreads, kBlocksPerSm<kWidth>)
-    DecodeSplitKernel(DecodeAttentionArgs args, float scale) {
+    DecodeKernel(DecodeAttentionArgs args, float scale) {
   constexpr int kGroups = ValueLanes<kWidth>::kGroups;
   using SumsOfWarps = float[kWarps][kGroups][kWidth];
   LOCKSTEP_SHARED(float[kWidth], query_row);
@@ -113,27 +160,35 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm<kWidth>)
   LOCKSTEP_SHARED(SumsOfWarps, sums);
   LOCKSTEP_SHARED(float[kWarps], largest);
   LOCKSTEP_SHARED(float[kWarps], totals);
-  const Query query = FindQuery(args, blockIdx.x);
-  const int first = static_cast<int>(blockIdx.z) * kSplitPositions;
-  if (query.row < 0 || first > query.position) return;  // all threads
+  LOCKSTEP_SHARED(unsigned[1], ticket);
+  LetNextKernelBegin();
   const int thread = static_cast<int>(threadIdx.x), warp = thread / kWarp, lane = thread % kWarp;
   const std::int64_t head = blockIdx.y, heads = args.cache.local_heads;
+  const Query query = FindQuery(args, blockIdx.x);
+  const int first = static_cast<int>(blockIdx.z) * kSplitPositions;
+  const int page_first = first + warp * kPageTokens;
+  const int count = query.row < 0 ? 0 : max(0, min(query.position + 1 - page_first, kPageTokens));
+  const C* cached = static_cast<const C*>(args.cache.pages);
+  const std::int64_t page = count > 0 ? query.pages[page_first / kPageTokens] : 0;
+  const C* keys = cached + PageOffset<C>(page, CachePart::kKey, head, heads, kWidth);
+  const C* values = cached + PageOffset<C>(page, CachePart::kValue, head, heads, kWidth);
+  // All but the last position have been there for steps.
+  for (int i = lane * kPrefetched<C>; i < count * kWidth; i += kWarp * kPrefetched<C>) {
+    Prefetch(keys + i);
+    Prefetch(values + i);
+  }
+  AwaitPriorKernels();
+  if (query.row < 0 || first > query.position) return;  // all threads
   const T* q = static_cast<const T*>(args.q) + (query.row * heads + head) * kWidth;
   for (int i = thread; i < kWidth; i += kThreads) query_row[i] = ToFloat(q[i]) * scale;
   __syncthreads();
 
-  const int page_first = first + warp * kPageTokens;
-  const int count = max(0, min(query.position + 1 - page_first, kPageTokens));
-  const C* cached = static_cast<const C*>(args.cache.pages);
-  const std::int64_t page = count > 0 ? query.pages[page_first / kPageTokens] : 0;
   float scores[2];
-  ScorePage<C, kWidth>(cached + PageOffset<C>(page, CachePart::kKey, head, heads, kWidth),
-                       query_row, count, scores);
+  ScorePage<C, kWidth>(keys, query_row, count, scores);
   const float page_max = WarpMax(fmaxf(scores[0], scores[1]));
   // A page that the row does not reach: all is zero, and no difference of infinities is taken.
   const float from = count > 0 ? page_max : 0.0f;
   const float p[2] = {exp2f(scores[0] - from), exp2f(scores[1] - from)};
-  const C* values = cached + PageOffset<C>(page, CachePart::kValue, head, heads, kWidth);
   // As the stored values are to be multiplied: with their scales. What was never written has none.
 #pragma unroll
   for (int pass = 0; pass < 2 && lane % 2 == 0; ++pass) {
@@ -154,7 +209,13 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm<kWidth>)
   float factors[kWarps];
 #pragma unroll
   for (int i = 0; i < kWarps; ++i) factors[i] = exp2f(largest[i] - split_max);
-  const Partial partial = PartialOf(args, gridDim.z, static_cast<int>(blockIdx.z), kWidth);
+  float total = 0.0f;
+#pragma unroll
+  for (int i = 0; i < kWarps; ++i) total = fmaf(factors[i], totals[i], total);
+  const int own_splits = query.position / kSplitPositions + 1;
+  const int splits = static_cast<int>(gridDim.z);
+  const Partial partial = PartialOf(args, splits, static_cast<int>(blockIdx.z), kWidth);
+  T* y = static_cast<T*>(args.y) + (query.row * heads + head) * args.cache.d_head;
   for (int column = thread; column < kWidth; column += kThreads) {
     float sum = 0.0f;
 #pragma unroll
@@ -164,38 +225,19 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm<kWidth>)
       for (int group = 0; group < kGroups; ++group) page_part += sums[i][group][column];
       sum = fmaf(factors[i], page_part, sum);
     }
-    partial.values[column] = sum;
+    if (own_splits > 1)
+      partial.values[column] = sum;
+    else if (column < args.cache.d_head)
+      y[column] = FromFloat<T>(sum / total);
   }
-  if (thread != 0) return;
-  float total = 0.0f;
-#pragma unroll
-  for (int i = 0; i < kWarps; ++i) total = fmaf(factors[i], totals[i], total);
-  partial.statistics[0] = split_max;
-  partial.statistics[1] = total;
-}
-
-// A block for each row and head, a thread for each column; splits in their order.
-template <typename T, int kWidth>
-__global__ void __launch_bounds__(kWidth)
-    DecodeCombineKernel(DecodeAttentionArgs args, int splits) {
-  const Query query = FindQuery(args, blockIdx.x);
-  if (query.row < 0) return;
-  const int own_splits = query.position / kSplitPositions + 1;
-  const auto column = static_cast<int>(threadIdx.x);
-  float largest = -INFINITY;
-  for (int split = 0; split < own_splits; ++split)
-    largest = fmaxf(largest, PartialOf(args, splits, split, kWidth).statistics[0]);
-  float sum = 0.0f, total = 0.0f;
-  for (int split = 0; split < own_splits; ++split) {
-    const Partial partial = PartialOf(args, splits, split, kWidth);
-    const float factor = exp2f(partial.statistics[0] - largest);
-    sum = fmaf(factor, partial.values[column], sum);
-    total = fmaf(factor, partial.statistics[1], total);
+  if (own_splits == 1) return;  // all threads
+  if (thread == 0) {
+    partial.statistics[0] = split_max;
+    partial.statistics[1] = total;
   }
-  if (column >= args.cache.d_head) return;
-  T* y = static_cast<T*>(args.y) +
-         (query.row * args.cache.local_heads + blockIdx.y) * args.cache.d_head;
-  y[column] = FromFloat<T>(sum / total);
+  unsigned* arrived =
+      args.arrived + static_cast<std::int64_t>(blockIdx.x) * heads + static_cast<int>(blockIdx.y);
+  if (IsLastOf(own_splits, arrived, ticket)) CombineSplits<T, kWidth>(args, splits, own_splits, y);
 }
 
 std::int64_t SplitsFor(std::int64_t positions) {
@@ -213,15 +255,12 @@ void DecodeAttention(const DecodeAttentionArgs& args, cudaStream_t stream) {
   const auto rows = static_cast<unsigned>(args.row_count);
   const auto heads = static_cast<unsigned>(args.cache.local_heads);
   const auto splits = static_cast<unsigned>(SplitsFor(args.max_positions));
-  const LaunchShape split_shape{dim3(rows, heads, splits), dim3(kThreads), stream};
+  const LaunchShape shape{dim3(rows, heads, splits), dim3(kThreads), stream};
   ForCacheType(args.type, args.cache.format, "DecodeAttention", [&](auto type, auto cache_type) {
     using T = decltype(type);
     ForHeadWidth(args.cache.d_head, [&](auto width) {
-      const LaunchShape combine_shape{dim3(rows, heads), dim3(width()), stream};
-      Launch("DecodeAttention", split_shape, DecodeSplitKernel<T, decltype(cache_type), width()>,
-             args, ScoreScale(args.cache));
-      Launch("DecodeAttention", combine_shape, DecodeCombineKernel<T, width()>, args,
-             static_cast<int>(splits));
+      Launch("DecodeAttention", shape, DecodeKernel<T, decltype(cache_type), width()>, args,
+             ScoreScale(args.cache));
     });
   });
 }

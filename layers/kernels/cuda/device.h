@@ -2,8 +2,9 @@
 
 // What the kernels share, and the only place that knows which compiler reads them: nvcc, or the
 // host's C++ compiler for the emulation (docs/cuda_emulation.md). The rules for both: shared memory
-// only through the two macros, no inline PTX, no cooperative groups, arithmetic in float with bf16
-// and half as storage, no return before a barrier, shuffles by whole warps.
+// only through the two macros, no inline PTX but here and in tensor_core.h, no cooperative groups,
+// arithmetic in float with bf16 and half as storage, no return before a barrier, shuffles by whole
+// warps.
 
 #include <cuda_runtime.h>
 // The runtime's header comes first.
@@ -12,6 +13,7 @@
 #include <cuda_fp8.h>
 
 #include <cstdint>
+#include <type_traits>
 
 #if defined(LOCKSTEP_CUDA_EMULATION)
 // LOCKSTEP_SHARED(float[8][33], tile);     a static shared array
@@ -41,6 +43,33 @@ inline constexpr int kWarp = 32;
 inline constexpr bool kBlocksRunTogether = LOCKSTEP_BLOCKS_RUN_TOGETHER != 0;
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 
+// Kernels of one stream overlap on devices of compute capability 9.0 and later (launch.h): the next
+// one begins as soon as every block of the one before has begun and has said so, or has ended.
+//
+// LetNextKernelBegin(): says so.
+// AwaitPriorKernels(): until those before have ended, and what they wrote can be seen. Every thread
+// of every kernel calls it before it returns, reads what a kernel writes, or writes anything. What
+// does not change while a step's kernels run (weights, its ids, positions and page tables, which
+// are copied before) may be read before it.
+__device__ __forceinline__ void LetNextKernelBegin() {
+#if defined(LOCKSTEP_CUDA_EMULATION) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
+  cudaTriggerProgrammaticLaunchCompletion();
+#endif
+}
+__device__ __forceinline__ void AwaitPriorKernels() {
+#if defined(LOCKSTEP_CUDA_EMULATION) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
+  cudaGridDependencySynchronize();
+#endif
+}
+
+// Brings the 128 bytes around an address of device memory into the second-level cache, and waits
+// for nothing: for what is read after AwaitPriorKernels() but has been there before.
+__device__ __forceinline__ void Prefetch([[maybe_unused]] const void* address) {
+#if !defined(LOCKSTEP_CUDA_EMULATION)
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(address));
+#endif
+}
+
 __device__ __forceinline__ float ToFloat(float x) { return x; }
 __device__ __forceinline__ float ToFloat(BF16 x) { return __bfloat162float(x); }
 __device__ __forceinline__ float ToFloat(F16 x) { return __half2float(x); }
@@ -58,6 +87,18 @@ __device__ __forceinline__ BF16 FromFloat<BF16>(float x) {
 template <>
 __device__ __forceinline__ F16 FromFloat<F16>(float x) {
   return __float2half_rn(x);
+}
+
+// Two numbers of T as one word, the first in its lower half.
+template <typename T>
+__device__ __forceinline__ unsigned PackPair(float first, float second) {
+  if constexpr (std::is_same_v<T, BF16>) {
+    const __nv_bfloat162_raw raw = __floats2bfloat162_rn(first, second);
+    return raw.x | static_cast<unsigned>(raw.y) << 16;
+  } else {
+    const __half2_raw raw = __floats2half2_rn(first, second);
+    return raw.x | static_cast<unsigned>(raw.y) << 16;
+  }
 }
 
 __device__ __forceinline__ float WarpSum(float x) {

@@ -186,8 +186,9 @@ struct DecodeAttentionArgs {
   // The largest position of any row, now or in a replay, is less than this. Blocks of splits that a
   // row does not have end at once.
   std::int64_t max_positions = 0;
-  float* partial = nullptr;  // DecodePartialElements(...) elements
-  void* y = nullptr;         // [tokens, local_heads * d_head] of T
+  float* partial = nullptr;     // DecodePartialElements(...) elements
+  unsigned* arrived = nullptr;  // [row_count, local_heads] zeros, as which they are left
+  void* y = nullptr;            // [tokens, local_heads * d_head] of T
 };
 std::int64_t DecodePartialElements(const Cache& cache, std::int64_t row_count,
                                    std::int64_t max_positions);
@@ -213,22 +214,32 @@ struct DequantiseArgs {
 };
 void Dequantise(const DequantiseArgs& args, cudaStream_t stream);
 
-// y = gelu(x W^T + bias), or y += x W^T + bias (the second part of a sum; fp32, no gelu). Reads the
-// weight once for up to kInt8Rows rows, so it is meant for a few of them.
-enum class StoreMode : std::uint8_t { kReplace, kAdd };
-inline constexpr std::int64_t kInt8Rows = 8;
-struct Int8ProductArgs {
-  const void* x = nullptr;  // [rows, inputs] of x_type
+// ---- few_rows.cu, one_row.cu: products of few rows ----------------------------------------------
+
+// x W^T, or a part of it.
+struct FewRowsPart {
+  const void* x = nullptr;        // [rows, inputs] of x_type
+  const void* weight = nullptr;   // [outputs, inputs] of x_type, or int8 where there are scales
+  const float* scales = nullptr;  // as Int8Weight::scales, or null
+  std::int64_t inputs = 0;        // 0: no such part
+};
+
+// y = gelu(the parts' sum + bias). Reads each weight once for up to kFewRows rows, so it is meant
+// for a few of them. A row's bits do not depend on how many there are, as long as there are
+// several.
+inline constexpr std::int64_t kFewRows = 8;
+struct FewRowsArgs {
+  FewRowsPart parts[2] = {};
   DType x_type = DType::kBF16;
-  Int8Weight weight = {};
-  const float* bias = nullptr;  // [outputs] or null
+  std::int64_t group_inputs = 256;  // of the scales
+  const float* bias = nullptr;      // [outputs] or null
   Gelu gelu = Gelu::kNone;
-  StoreMode store = StoreMode::kReplace;
   void* y = nullptr;  // [rows, outputs] of y_type: fp32 or x_type
   DType y_type = DType::kF32;
   std::int64_t rows = 0;
+  std::int64_t outputs = 0;
 };
-void Int8Product(const Int8ProductArgs& args, cudaStream_t stream);
+void FewRows(const FewRowsArgs& args, cudaStream_t stream);
 
 // ---- sampling.cu --------------------------------------------------------------------------------
 
@@ -273,6 +284,24 @@ struct CandidatesArgs {
   TokenLogit* y = nullptr;  // [rows, count]
 };
 void Candidates(const CandidatesArgs& args, cudaStream_t stream);
+
+// ---- ceilings.cu: what benchmarks compare with --------------------------------------------------
+
+// Reads memory and writes nothing, as long as no 16 bytes of it make `never`.
+struct ReadMemoryArgs {
+  const void* memory = nullptr;
+  std::int64_t bytes = 0;  // a multiple of 16
+  unsigned never = 0xdeadbeefu;
+  unsigned* found = nullptr;
+};
+void ReadMemory(const ReadMemoryArgs& args, int blocks, cudaStream_t stream);
+
+// Fills with numbers as arbitrary as a model's, since products of zeros take less power.
+struct ScatterArgs {
+  void* y = nullptr;  // [count] bf16
+  std::int64_t count = 0;
+};
+void Scatter(const ScatterArgs& args, cudaStream_t stream);
 
 // ---- peer_reduce.cu: all-reduce of small messages between the GPUs of one host
 // --------------------

@@ -16,6 +16,21 @@ void RefuseArguments(const char* launcher, const char* why) {
   throw Error(ExitCode::kInternal, fmt::format("cuda: {}: {}", launcher, why));
 }
 
+bool KernelsOverlap(const void* kernel) {
+  constexpr int kFirstMajor = 9;
+  static const bool overlap = [kernel] {
+    int device = 0, major = 0;
+    cudaFuncAttributes attributes{};
+    CheckCuda(cudaGetDevice(&device), "cudaGetDevice");
+    CheckCuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
+              "cudaDeviceGetAttribute");
+    CheckCuda(cudaFuncGetAttributes(&attributes, kernel), "cudaFuncGetAttributes");
+    // What it was compiled from, even where the driver has compiled that for a newer device.
+    return major >= kFirstMajor && attributes.ptxVersion >= 10 * kFirstMajor;
+  }();
+  return overlap;
+}
+
 std::int64_t HeadWidth(std::int64_t d_head) {
   for (const std::int64_t width : {32, 64, 80, 96, 128, 256})
     if (d_head <= width) return width;

@@ -28,6 +28,11 @@ inline unsigned BlocksFor(std::int64_t items, std::int64_t items_per_block) {
   return static_cast<unsigned>((items + items_per_block - 1) / items_per_block);
 }
 
+// Whether the kernels of this library begin before those before them have ended (device.h,
+// AwaitPriorKernels): where the device can, and this kernel, which stands for all, was compiled for
+// such a device. Asked once.
+bool KernelsOverlap(const void* kernel);
+
 // An empty grid is no error here: steps without rows are ordinary.
 template <typename... Params, typename... Args>
 void Launch(const char* name, const LaunchShape& shape, void (*kernel)(Params...), Args&&... args) {
@@ -45,6 +50,11 @@ void Launch(const char* name, const LaunchShape& shape, void (*kernel)(Params...
   config.blockDim = shape.block;
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = shape.stream;
+  cudaLaunchAttribute overlap{};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &overlap;
+  config.numAttrs = KernelsOverlap(reinterpret_cast<const void*>(kernel)) ? 1 : 0;
   CheckCuda(cudaLaunchKernelEx(&config, kernel, static_cast<Params>(std::forward<Args>(args))...),
             name);
 }

@@ -155,6 +155,8 @@ __device__ __forceinline__ bool Does(PeerPhase launched, PeerPhase phase) {
 template <Access kAccess, typename T>
 __global__ void __launch_bounds__(kThreads)
     PeerReduceKernel(PeerReduceArgs args, PeerShots shots, PeerPhase phase) {
+  LetNextKernelBegin();
+  AwaitPriorKernels();
   const PeerMemory& own = args.peers[args.rank];
   const volatile std::uint32_t* given_up = own.epochs + kPeerBlocks;
   if (__syncthreads_or(*given_up != 0 ? 1 : 0) != 0) return;

@@ -5,8 +5,8 @@
 namespace lockstep::cuda {
 
 void PrefillAttention(const PrefillAttentionArgs& args, cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(args.tile_count),
-                  static_cast<unsigned>(args.cache.local_heads));
+  const dim3 grid(static_cast<unsigned>(args.cache.local_heads),
+                  static_cast<unsigned>(args.tile_count));
   ForCacheType(args.type, args.cache.format, "PrefillAttention", [&](auto type, auto cache_type) {
     ForHeadWidth(args.cache.d_head, [&](auto width) {
       using Tiling = PrefillTiling<width()>;

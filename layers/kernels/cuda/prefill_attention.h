@@ -1,48 +1,39 @@
 #pragma once
 
-// Prefill attention on tensor cores, through WMMA, whose fragments' layout is the compiler's
-// secret. So scores pass through shared memory, where two lanes share a row; the running output
-// stays in fragments and is rescaled by the row that each element says it is of.
+// Prefill attention on tensor cores. Scores, probabilities and outputs stay in the registers in
+// which the multiplications leave them: what a lane has of a row's scores is what it must bring of
+// the row's probabilities (tensor_core.h says which that is).
 //
 // A block has kTileRows queries of one head, a warp 16 of them, and walks over the keys in steps
 // counted from position 0: a row's result is the same in every tile and chunk of its prompt.
 
 #include <cuda_runtime.h>
-// The runtime's header comes first.
-#include <mma.h>
 
 #include "layers/kernels/cuda/cache.h"
 #include "layers/kernels/cuda/prefill_tile.h"
+#include "layers/kernels/cuda/tensor_core.h"
 
 namespace lockstep::cuda {
 
-namespace wmma = nvcuda::wmma;
-template <typename T>
-using Left = wmma::fragment<wmma::matrix_a, 16, 16, 16, T, wmma::row_major>;
-template <typename T, typename Layout>
-using Right = wmma::fragment<wmma::matrix_b, 16, 16, 16, T, Layout>;
-using Sums = wmma::fragment<wmma::accumulator, 16, 16, 16, float>;
-
-// The running maximum and sum of one row, in the two lanes that share it. The maximum is the same
-// in both; each has the sum of its own columns.
-struct RowState {
-  float max = -INFINITY;
-  float sum = 0.0f;
+// Of the two rows that a lane shares with three others. The maximum is the same in all four; each
+// has the sum of its own columns.
+struct RowStates {
+  float max[2] = {-INFINITY, -INFINITY};
+  float sum[2] = {};
 };
 
 // Copies the tile's queries; rows beyond its end are zeros.
 template <typename T, int kWidth>
 __device__ __forceinline__ void StageQueries(const PrefillAttentionArgs& args,
-                                             const PrefillTile& tile, T* queries) {
+                                             const PrefillTile& tile, int head, T* queries) {
   using Tiling = PrefillTiling<kWidth>;
   const T* q = static_cast<const T*>(args.q);
   for (int i = static_cast<int>(threadIdx.x); i < kTileRows * (kWidth / 8); i += Tiling::kThreads) {
     const int row = i / (kWidth / 8), column = i % (kWidth / 8) * 8;
-    uint4 chunk = make_uint4(0, 0, 0, 0);
-    if (row < tile.row_count)
-      chunk = *reinterpret_cast<const uint4*>(
-          q + ((tile.first_row + row) * args.cache.local_heads + blockIdx.y) * kWidth + column);
-    *reinterpret_cast<uint4*>(queries + row * Tiling::kRowStride + column) = chunk;
+    const bool exists = row < tile.row_count;
+    const std::int64_t from = tile.first_row + (exists ? row : 0);
+    CopyAsync(queries + Tiling::Place(row, column),
+              q + (from * args.cache.local_heads + head) * kWidth + column, exists ? 16 : 0);
   }
 }
 
@@ -50,182 +41,197 @@ __device__ __forceinline__ void StageQueries(const PrefillAttentionArgs& args,
 // since what a page holds there may be NaN, and NaN * 0 would reach the sums.
 template <typename T, typename C, int kWidth>
 __device__ __forceinline__ void StagePositions(const PrefillAttentionArgs& args,
-                                               const std::int32_t* pages, CachePart part, int first,
-                                               int limit, T* to) {
+                                               const std::int32_t* pages, CachePart part, int head,
+                                               int first, int limit, T* to) {
   using Tiling = PrefillTiling<kWidth>;
 #pragma unroll 4
   for (int i = static_cast<int>(threadIdx.x); i < Tiling::kKeys * (kWidth / 8);
        i += Tiling::kThreads) {
-    const int row = i / (kWidth / 8), column = i % (kWidth / 8) * 8, position = first + row;
-    T* target = to + row * Tiling::kRowStride + column;
-    if (position >= limit) {
-      *reinterpret_cast<uint4*>(target) = make_uint4(0, 0, 0, 0);
-      continue;
-    }
-    const C* rows = static_cast<const C*>(args.cache.pages) +
-                    PageOffset<C>(pages[position / kPageTokens], part, blockIdx.y,
-                                  args.cache.local_heads, kWidth);
+    const int row = i / (kWidth / 8), column = i % (kWidth / 8) * 8;
+    const bool exists = first + row < limit;
+    const int position = exists ? first + row : first;  // which always exists
+    const C* rows =
+        static_cast<const C*>(args.cache.pages) +
+        PageOffset<C>(pages[position / kPageTokens], part, head, args.cache.local_heads, kWidth);
     const C* source = rows + position % kPageTokens * kWidth + column;
+    T* target = to + Tiling::Place(row, column);
     if constexpr (sizeof(C) == sizeof(T)) {
-      *reinterpret_cast<uint4*>(target) = *reinterpret_cast<const uint4*>(source);
+      CopyAsync(target, source, exists ? 16 : 0);
     } else {
       float values[8];
       CacheToFloats(source, values);
-      const float scale = ScalesOf(rows, kWidth)[position % kPageTokens];
+      const float scale = exists ? ScalesOf(rows, kWidth)[position % kPageTokens] : 0.0f;
 #pragma unroll
-      for (int j = 0; j < 8; ++j) values[j] *= scale;
+      for (int j = 0; j < 8; ++j) values[j] = exists ? values[j] * scale : 0.0f;
       Store<Access::kVectors>(target, 8, values);
     }
   }
 }
 
-// scores [16, kKeys] = the warp's queries times the step's keys.
+// The lane's part of rows [0, 16) and columns [column, column + 16) of the warp's queries.
 template <typename T, int kWidth>
-__device__ __forceinline__ void ComputeScores(const T* queries, const T* keys, float* scores) {
-  using Tiling = PrefillTiling<kWidth>;
-  constexpr int kTiles = Tiling::kKeys / 16;
-  Sums sums[kTiles];
-#pragma unroll
-  for (int n = 0; n < kTiles; ++n) wmma::fill_fragment(sums[n], 0.0f);
-    // Unrolled by four: all at once, the compiler loads so far ahead that wide heads spill.
-#pragma unroll 4
-  for (int k = 0; k < kWidth; k += 16) {
-    Left<T> left;
-    wmma::load_matrix_sync(left, queries + k, Tiling::kRowStride);
-#pragma unroll
-    for (int n = 0; n < kTiles; ++n) {
-      Right<T, wmma::col_major> right;  // the keys transposed, where they lie
-      wmma::load_matrix_sync(right, keys + n * 16 * Tiling::kRowStride + k, Tiling::kRowStride);
-      wmma::mma_sync(sums[n], left, right, sums[n]);
-    }
-  }
-#pragma unroll
-  for (int n = 0; n < kTiles; ++n)
-    wmma::store_matrix_sync(scores + n * 16, sums[n], Tiling::kScoreStride, wmma::mem_row_major);
+__device__ __forceinline__ void LoadQueries(const T* queries, int warp_row, int column,
+                                            unsigned (&to)[4]) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  LoadMatrices(queries + PrefillTiling<kWidth>::Place(warp_row + lane % 16, column + lane / 16 * 8),
+               to);
 }
 
-// Turns the scores of the lane's half row into probabilities of T, in place, and returns the factor
-// by which what was summed before shrinks. Columns [0, visible) are seen. `scale` has log2(e) in
-// it: exp2 is one instruction.
+// The warp's queries, in registers where there are enough of them, else where they were copied to.
 template <typename T, int kWidth>
-__device__ __forceinline__ float Soften(float* scores, int visible, float scale, RowState& state) {
+struct Queries {
+  static constexpr bool kKept = kWidth <= 128;
+  const T* queries;
+  int warp_row;
+  unsigned kept[kKept ? kWidth / 16 : 1][4];
+
+  __device__ __forceinline__ void Keep() {
+    if constexpr (kKept) {
+#pragma unroll
+      for (int k = 0; k < kWidth / 16; ++k)
+        LoadQueries<T, kWidth>(queries, warp_row, k * 16, kept[k]);
+    }
+  }
+  __device__ __forceinline__ void Get(int k, unsigned (&to)[4]) const {
+    if constexpr (kKept) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) to[i] = kept[k][i];
+    } else {
+      LoadQueries<T, kWidth>(queries, warp_row, k * 16, to);
+    }
+  }
+};
+
+template <int kWidth>
+using Scores = float[PrefillTiling<kWidth>::kKeys / 8][4];
+template <int kWidth>
+using Outputs = float[kWidth / 8][4];
+
+// scores = the warp's queries times the step's keys.
+template <typename T, int kWidth>
+__device__ __forceinline__ void ComputeScores(const Queries<T, kWidth>& queries, const T* keys,
+                                              Scores<kWidth>& scores) {
   using Tiling = PrefillTiling<kWidth>;
-  constexpr int kChunks = Tiling::kKeys / 8;  // of four columns; the other lane has the odd ones
-  const int row = static_cast<int>(threadIdx.x) % kWarp / 2;
-  const int half = static_cast<int>(threadIdx.x) % 2;
-  float* own = scores + row * Tiling::kScoreStride;
-  float values[kChunks][4];
-  float largest = state.max;
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
 #pragma unroll
-  for (int chunk = 0; chunk < kChunks; ++chunk) {
-    const int column = (2 * chunk + half) * 4;
-    Load<Access::kVectors>(own + column, 4, values[chunk]);
+  for (int n = 0; n < Tiling::kKeys / 8; ++n)
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      values[chunk][i] = column + i < visible ? values[chunk][i] * scale : -INFINITY;
-      largest = fmaxf(largest, values[chunk][i]);
+    for (int i = 0; i < 4; ++i) scores[n][i] = 0.0f;
+      // Not all of a wide head's at once: the compiler would load so far ahead that it spills.
+#pragma unroll kWidth> 128 ? 2 : 16
+  for (int k = 0; k < kWidth / 16; ++k) {
+    unsigned q[4];
+    queries.Get(k, q);
+#pragma unroll
+    for (int n = 0; n < Tiling::kKeys / 16; ++n) {
+      unsigned two[4];  // keys' parts of two products
+      LoadMatrices(
+          keys + Tiling::Place(n * 16 + lane / 16 * 8 + lane % 8, k * 16 + lane / 8 % 2 * 8), two);
+      const unsigned first[2] = {two[0], two[1]}, second[2] = {two[2], two[3]};
+      MultiplyAdd<T>(q, first, scores[2 * n]);
+      MultiplyAdd<T>(q, second, scores[2 * n + 1]);
     }
   }
-  // The shuffle also says that both lanes have read their scores, before probabilities replace
-  // them.
-  largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 1));
-  const float factor = exp2f(state.max - largest);
-  state.max = largest;
-  state.sum *= factor;
+}
+
+// Takes away what the rows may not see: of the lane's first row columns [visible, kKeys), of its
+// second one those eight behind that.
+template <int kWidth>
+__device__ __forceinline__ void HideFuture(int visible, Scores<kWidth>& scores) {
+  const int first = static_cast<int>(threadIdx.x) % 4 * 2;
 #pragma unroll
-  for (int chunk = 0; chunk < kChunks; ++chunk) {
+  for (int n = 0; n < PrefillTiling<kWidth>::kKeys / 8; ++n)
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      values[chunk][i] = exp2f(values[chunk][i] - largest);
-      state.sum += values[chunk][i];
-    }
-    Store<Access::kVectors>(reinterpret_cast<T*>(own) + (2 * chunk + half) * 4, 4, values[chunk]);
+    for (int i = 0; i < 4; ++i)
+      if (n * 8 + first + i % 2 >= visible + i / 2 * 8) scores[n][i] = -INFINITY;
+}
+
+// Turns scores into probabilities and shrinks what was summed before. `scale` has log2(e) in it:
+// exp2 is one instruction.
+template <int kWidth>
+__device__ __forceinline__ void Soften(float scale, Scores<kWidth>& scores, RowStates& state,
+                                       Outputs<kWidth>& outputs) {
+  constexpr int kTiles = PrefillTiling<kWidth>::kKeys / 8;
+  float factors[2];
+#pragma unroll
+  for (int row = 0; row < 2; ++row) {
+    float largest = -INFINITY;
+#pragma unroll
+    for (int n = 0; n < kTiles; ++n)
+      largest = fmaxf(largest, fmaxf(scores[n][2 * row], scores[n][2 * row + 1]));
+    largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 1));
+    largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 2));
+    largest = fmaxf(state.max[row], largest * scale);
+    factors[row] = exp2f(state.max[row] - largest);
+    state.max[row] = largest;
+    state.sum[row] *= factors[row];
+#pragma unroll
+    for (int n = 0; n < kTiles; ++n)
+#pragma unroll
+      for (int i = 2 * row; i < 2 * row + 2; ++i) {
+        scores[n][i] = exp2f(fmaf(scores[n][i], scale, -largest));
+        state.sum[row] += scores[n][i];
+      }
   }
-  return factor;
+  // Most steps find no new maximum in any row, and then there is nothing to scale.
+  if (!__any_sync(kAllLanes, factors[0] != 1.0f || factors[1] != 1.0f)) return;
+#pragma unroll
+  for (int n = 0; n < kWidth / 8; ++n)
+#pragma unroll
+    for (int i = 0; i < 4; ++i) outputs[n][i] *= factors[i / 2];
 }
 
 // outputs += probabilities times the step's values.
 template <typename T, int kWidth>
-__device__ __forceinline__ void AddValues(const T* probabilities, const T* values,
-                                          Sums (&outputs)[kWidth / 16]) {
+__device__ __forceinline__ void AddValues(const Scores<kWidth>& probabilities, const T* values,
+                                          Outputs<kWidth>& outputs) {
   using Tiling = PrefillTiling<kWidth>;
-#pragma unroll 1  // as above
-  for (int k = 0; k < Tiling::kKeys; k += 16) {
-    Left<T> left;
-    // A row of probabilities begins where its scores of twice the size began.
-    wmma::load_matrix_sync(left, probabilities + k, 2 * Tiling::kScoreStride);
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+#pragma unroll
+  for (int k = 0; k < Tiling::kKeys / 16; ++k) {
+    const float(&low)[4] = probabilities[2 * k];
+    const float(&high)[4] = probabilities[2 * k + 1];
+    const unsigned p[4] = {PackPair<T>(low[0], low[1]), PackPair<T>(low[2], low[3]),
+                           PackPair<T>(high[0], high[1]), PackPair<T>(high[2], high[3])};
 #pragma unroll
     for (int n = 0; n < kWidth / 16; ++n) {
-      Right<T, wmma::row_major> right;
-      wmma::load_matrix_sync(right, values + k * Tiling::kRowStride + n * 16, Tiling::kRowStride);
-      wmma::mma_sync(outputs[n], left, right, outputs[n]);
+      unsigned two[4];
+      LoadMatricesTransposed(values + Tiling::Place(k * 16 + lane % 16, n * 16 + lane / 16 * 8),
+                             two);
+      const unsigned first[2] = {two[0], two[1]}, second[2] = {two[2], two[3]};
+      MultiplyAdd<T>(p, first, outputs[2 * n]);
+      MultiplyAdd<T>(p, second, outputs[2 * n + 1]);
     }
   }
 }
 
-// Which row of a tile each element of a fragment is of: four bits each, since the wide heads leave
-// no register to spare.
-struct FragmentRows {
-  static_assert(Sums::num_elements * 4 <= 32);
-  unsigned packed = 0;
-
-  __device__ __forceinline__ unsigned row(int element) const { return packed >> element * 4 & 15u; }
-};
-
-__device__ __forceinline__ FragmentRows LocateRows(float* scratch) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  for (int i = lane; i < 16 * 16; i += kWarp) scratch[i] = static_cast<float>(i / 16);
-  __syncwarp();
-  Sums rows;
-  wmma::load_matrix_sync(rows, scratch, 16, wmma::mem_row_major);
-  __syncwarp();
-  FragmentRows located;
-#pragma unroll
-  for (int i = 0; i < Sums::num_elements; ++i)
-    located.packed |= static_cast<unsigned>(rows.x[i]) << i * 4;
-  return located;
-}
-
-// outputs *= the factor of each element's row. `factors` [16] is the warp's.
-template <int kTiles>
-__device__ __forceinline__ void ScaleRows(float factor, const FragmentRows& rows, float* factors,
-                                          Sums (&outputs)[kTiles]) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  if (lane % 2 == 0) factors[lane / 2] = factor;
-  __syncwarp();
-#pragma unroll
-  for (int i = 0; i < Sums::num_elements; ++i) {
-    const float own = factors[rows.row(i)];
-#pragma unroll
-    for (int n = 0; n < kTiles; ++n) outputs[n].x[i] *= own;
-  }
-  __syncwarp();
-}
-
-// Writes the warp's rows through `scratch` [16, kScoreStride], 16 columns at a time.
+// Writes the warp's rows.
 template <typename T, int kWidth>
 __device__ __forceinline__ void StoreOutputs(const PrefillAttentionArgs& args, std::int64_t row,
-                                             int rows_left, const Sums (&outputs)[kWidth / 16],
-                                             float* scratch) {
-  constexpr int kStride = PrefillTiling<kWidth>::kScoreStride;
+                                             int head, int rows_left, const RowStates& state,
+                                             const Outputs<kWidth>& outputs) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const auto d_head = static_cast<int>(args.cache.d_head);
-  T* y =
-      static_cast<T*>(args.y) + ((row + lane / 2) * args.cache.local_heads + blockIdx.y) * d_head;
 #pragma unroll
-  for (int n = 0; n < kWidth / 16; ++n) {
-    wmma::store_matrix_sync(scratch, outputs[n], kStride, wmma::mem_row_major);
-    __syncwarp();
-    const int column = n * 16 + lane % 2 * 8;
-    float values[8];
-    Load<Access::kVectors>(scratch + lane / 2 * kStride + lane % 2 * 8, 8, values);
-    __syncwarp();
-    if (lane / 2 >= rows_left || column >= d_head) continue;
-    // The same for all: whole vectors for every real model, elements for odd heads.
-    if (d_head % 8 == 0)
-      Store<Access::kVectors>(y + column, 8, values);
-    else
-      Store<Access::kElements>(y + column, d_head - column, values);
+  for (int half = 0; half < 2; ++half) {
+    float sum = state.sum[half];
+    sum += __shfl_xor_sync(kAllLanes, sum, 1);
+    sum += __shfl_xor_sync(kAllLanes, sum, 2);
+    const float factor = 1.0f / sum;
+    const int own = half * 8 + lane / 4;
+    if (own >= rows_left) continue;
+    T* y = static_cast<T*>(args.y) + ((row + own) * args.cache.local_heads + head) * d_head;
+#pragma unroll
+    for (int n = 0; n < kWidth / 8; ++n) {
+      const int column = n * 8 + lane % 4 * 2;
+      const float first = outputs[n][2 * half] * factor, second = outputs[n][2 * half + 1] * factor;
+      // The same for all: whole words for every real model, elements for odd heads.
+      if (d_head % 2 == 0 && column < d_head)
+        *reinterpret_cast<unsigned*>(y + column) = PackPair<T>(first, second);
+      if (d_head % 2 == 0) continue;
+      if (column < d_head) y[column] = FromFloat<T>(first);
+      if (column + 1 < d_head) y[column + 1] = FromFloat<T>(second);
+    }
   }
 }
 
@@ -235,49 +241,53 @@ __global__ void __launch_bounds__(PrefillTiling<kWidth>::kThreads,
     PrefillKernel(PrefillAttentionArgs args, float scale) {
   using Tiling = PrefillTiling<kWidth>;
   LOCKSTEP_DYNAMIC_SHARED(unsigned char, memory);
-  LOCKSTEP_SHARED(float[Tiling::kWarps][16], factors);
-  const PrefillTile tile = args.tiles[blockIdx.x];
+  LetNextKernelBegin();
+  // The last tiles of a prompt see the most keys: they begin first.
+  const PrefillTile tile = args.tiles[gridDim.y - 1 - blockIdx.y];
+  AwaitPriorKernels();
   if (tile.sequence < 0) return;  // all threads
-  T* queries = reinterpret_cast<T*>(memory);
-  T* keys = queries + Tiling::kQueryElements;
-  T* values = keys + Tiling::kKeyElements;
-  const int warp = static_cast<int>(threadIdx.x) / kWarp;
-  float* scores =
-      reinterpret_cast<float*>(values + Tiling::kKeyElements) + warp * Tiling::kWarpScores;
-
+  const int head = static_cast<int>(blockIdx.x), lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int warp_row = static_cast<int>(threadIdx.x) / kWarp * Tiling::kWarpRows;
   const int limit = tile.first_position + tile.row_count;  // positions that any row sees
-  const int warp_row = warp * Tiling::kWarpRows;
-  const int warp_limit = min(limit, tile.first_position + warp_row + Tiling::kWarpRows);
-  const int own_position =
-      tile.first_position + warp_row + static_cast<int>(threadIdx.x) % kWarp / 2;
+  const int warp_position = tile.first_position + warp_row;
+  const int warp_limit = min(limit, warp_position + Tiling::kWarpRows);
   const std::int32_t* pages = args.page_tables + tile.sequence * args.page_table_stride;
+  T* queries = reinterpret_cast<T*>(memory);
+  T* stages = queries + Tiling::kQueryElements;  // keys, then values, of each
+  const auto stage = [&](int step) {
+    T* keys = stages + step % Tiling::kStages * 2 * Tiling::kKeyElements;
+    const int first = step * Tiling::kKeys;
+    StagePositions<T, C, kWidth>(args, pages, CachePart::kKey, head, first, limit, keys);
+    StagePositions<T, C, kWidth>(args, pages, CachePart::kValue, head, first, limit,
+                                 keys + Tiling::kKeyElements);
+  };
 
-  StageQueries<T, kWidth>(args, tile, queries);
-  const FragmentRows rows = LocateRows(scores);
-  Sums outputs[kWidth / 16];
-#pragma unroll
-  for (int n = 0; n < kWidth / 16; ++n) wmma::fill_fragment(outputs[n], 0.0f);
-  RowState state;
-  for (int first = 0; first < limit; first += Tiling::kKeys) {
-    __syncthreads();  // every warp is through with the step before
-    StagePositions<T, C, kWidth>(args, pages, CachePart::kKey, first, limit, keys);
-    StagePositions<T, C, kWidth>(args, pages, CachePart::kValue, first, limit, values);
-    __syncthreads();
+  StageQueries<T, kWidth>(args, tile, head, queries);
+  stage(0);
+  CommitCopies();
+  Queries<T, kWidth> own_queries{queries, warp_row, {}};
+  Outputs<kWidth> outputs = {};
+  RowStates state;
+  for (int step = 0; step * Tiling::kKeys < limit; ++step) {
+    AwaitCopies<0>();
+    __syncthreads();  // this step is there, and every warp is through with the one before
+    if (step == 0) own_queries.Keep();
+    if ((step + 1) * Tiling::kKeys < limit) stage(step + 1);
+    CommitCopies();
+    const int first = step * Tiling::kKeys;
     // Rows that see nothing of this step keep their bits without it: the whole warp goes on.
     if (warp_row >= tile.row_count || first >= warp_limit) continue;
-    ComputeScores<T, kWidth>(queries + warp_row * Tiling::kRowStride, keys, scores);
-    __syncwarp();
-    const float factor = Soften<T, kWidth>(scores, own_position + 1 - first, scale, state);
-    // Most steps find no new maximum in any row, and then there is nothing to scale.
-    if (__any_sync(kAllLanes, factor != 1.0f)) ScaleRows(factor, rows, factors[warp], outputs);
-    __syncwarp();
-    AddValues<T, kWidth>(reinterpret_cast<const T*>(scores), values, outputs);
+    const T* keys = stages + step % Tiling::kStages * 2 * Tiling::kKeyElements;
+    Scores<kWidth> scores;
+    ComputeScores<T, kWidth>(own_queries, keys, scores);
+    if (first + Tiling::kKeys > warp_position + 1)
+      HideFuture<kWidth>(warp_position + lane / 4 + 1 - first, scores);
+    Soften<kWidth>(scale, scores, state, outputs);
+    AddValues<T, kWidth>(scores, keys + Tiling::kKeyElements, outputs);
   }
   if (warp_row >= tile.row_count) return;  // whole warps, and no barrier of the block below
-  const float sum = state.sum + __shfl_xor_sync(kAllLanes, state.sum, 1);
-  ScaleRows(1.0f / sum, rows, factors[warp], outputs);
-  StoreOutputs<T, kWidth>(args, tile.first_row + warp_row, tile.row_count - warp_row, outputs,
-                          scores);
+  StoreOutputs<T, kWidth>(args, tile.first_row + warp_row, head, tile.row_count - warp_row, state,
+                          outputs);
 }
 
 }  // namespace lockstep::cuda

@@ -70,11 +70,29 @@ __device__ __forceinline__ void StoreNorm(const ResidualNormArgs& args, const No
   StoreAs<kAccess>(args.y_type, norm.y, blockIdx.x * args.d_model + column, left, y);
 }
 
+// What the row is added to and multiplied with.
+template <int kChunks>
+__device__ __forceinline__ void PrefetchColumns(const ResidualNormArgs& args) {
+  const float* const vectors[] = {args.bias_a,        args.bias_b,          args.norms[0].weight,
+                                  args.norms[0].bias, args.norms[1].weight, args.norms[1].bias};
+#pragma unroll
+  for (int chunk = 0; chunk < kChunks; ++chunk) {
+    const int column = (chunk * kThreads + static_cast<int>(threadIdx.x)) * kChunk;
+    if (threadIdx.x % 8 != 0 || column >= args.d_model) continue;  // one thread for each 128 bytes
+#pragma unroll
+    for (const float* vector : vectors)
+      if (vector != nullptr) Prefetch(vector + column);
+  }
+}
+
 // A block for each row; a thread holds kChunks chunks of it, kThreads * kChunk columns apart.
 template <Access kAccess, int kChunks>
 __global__ void __launch_bounds__(kThreads) ResidualNormKernel(ResidualNormArgs args) {
   LOCKSTEP_SHARED(float[kThreads / kWarp], sums);
   LOCKSTEP_SHARED(float[kThreads / kWarp], squares);
+  LetNextKernelBegin();
+  PrefetchColumns<kChunks>(args);
+  AwaitPriorKernels();
   const std::int64_t row =
       args.rows == nullptr ? static_cast<int>(blockIdx.x) : args.rows[blockIdx.x];
   const auto column = [](int chunk) {

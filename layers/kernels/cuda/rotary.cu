@@ -35,7 +35,7 @@ __device__ __forceinline__ float Rotated(const RotaryAppendArgs& args, const flo
   if (i >= dims) return head[i];
   const int half = dims / 2;
   const bool interleaved = args.rotary == RotaryKind::kInterleaved;
-  const int pair = interleaved ? i / 2 : i % half;
+  const int pair = interleaved ? i / 2 : i < half ? i : i - half;
   const int first = interleaved ? 2 * pair : pair, second = interleaved ? first + 1 : pair + half;
   const float cos = args.cos[position * half + pair], sin = args.sin[position * half + pair];
   return i == first ? head[first] * cos - head[second] * sin
@@ -48,17 +48,27 @@ template <Access kAccess, typename T, typename C>
 __global__ void __launch_bounds__(kWarps* kWarp, kBlocksPerSm)
     RotaryAppendKernel(RotaryAppendArgs args, HeadLayout layout, int width) {
   LOCKSTEP_SHARED(float[kWarps][2][kMaxWidth], heads);
+  LetNextKernelBegin();
   const int warp = static_cast<int>(threadIdx.x) / kWarp,
             lane = static_cast<int>(threadIdx.x) % kWarp;
-  const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * kWarps + warp;
-  const std::int64_t token = item / args.cache.local_heads, head = item % args.cache.local_heads;
+  // In 32 bits: a long division takes as long as all else here.
+  const unsigned item = blockIdx.x * kWarps + static_cast<unsigned>(warp);
+  const auto heads_of_row = static_cast<unsigned>(args.cache.local_heads);
+  const std::int64_t token = item / heads_of_row, head = item % heads_of_row;
+  const std::int32_t sequence = token < args.tokens ? args.rows.sequence_of[token] : -1;
+  std::int64_t position = 0, page = 0;
+  if (sequence >= 0) {
+    position = args.rows.position_of[token];
+    page = args.rows.page_tables[sequence * args.rows.page_table_stride + position / kPageTokens];
+    const std::int64_t pairs = args.rotary_dims / 2;
+    if (lane * 32 < pairs) {
+      Prefetch(args.cos + position * pairs + lane * 32);
+      Prefetch(args.sin + position * pairs + lane * 32);
+    }
+  }
+  AwaitPriorKernels();
   // No barrier of the block below: whole warps may leave.
-  if (token >= args.tokens) return;
-  const std::int32_t sequence = args.rows.sequence_of[token];
   if (sequence < 0) return;
-  const std::int64_t position = args.rows.position_of[token];
-  const std::int64_t page =
-      args.rows.page_tables[sequence * args.rows.page_table_stride + position / kPageTokens];
   const auto d_head = static_cast<int>(args.cache.d_head);
   const std::int64_t row_width = 3 * args.cache.local_heads * args.cache.d_head;
   const T* qkv = static_cast<const T*>(args.qkv) + token * row_width;

@@ -22,6 +22,8 @@ __device__ __forceinline__ std::int64_t ChunkColumn() {
 
 template <Access kAccess, typename T>
 __global__ void __launch_bounds__(kThreads) EmbedKernel(EmbedArgs args) {
+  LetNextKernelBegin();
+  AwaitPriorKernels();
   const std::int64_t token = blockIdx.x, column = ChunkColumn();
   if (column >= args.d_model) return;
   const std::int64_t row = args.ids[token] - args.first_row, left = args.d_model - column;
@@ -33,6 +35,8 @@ __global__ void __launch_bounds__(kThreads) EmbedKernel(EmbedArgs args) {
 
 template <Access kAccess, typename T>
 __global__ void __launch_bounds__(kThreads) BiasGeluKernel(BiasGeluArgs args) {
+  LetNextKernelBegin();
+  AwaitPriorKernels();
   const std::int64_t token = blockIdx.x, column = ChunkColumn();
   if (column >= args.columns) return;
   T* x = static_cast<T*>(args.x) + token * args.columns + column;
@@ -47,6 +51,8 @@ __global__ void __launch_bounds__(kThreads) BiasGeluKernel(BiasGeluArgs args) {
 
 template <Access kAccess>
 __global__ void __launch_bounds__(kThreads) SelectRowsKernel(SelectRowsArgs args) {
+  LetNextKernelBegin();
+  AwaitPriorKernels();
   const std::int64_t row = blockIdx.x, column = ChunkColumn();
   if (column >= args.width) return;
   float values[kChunk];
@@ -56,6 +62,8 @@ __global__ void __launch_bounds__(kThreads) SelectRowsKernel(SelectRowsArgs args
 
 template <Access kAccess, typename From, typename To>
 __global__ void __launch_bounds__(kThreads) ConvertKernel(ConvertArgs args) {
+  LetNextKernelBegin();
+  AwaitPriorKernels();
   const std::int64_t first =
       (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kChunk;
   if (first >= args.count) return;

@@ -57,6 +57,8 @@ __device__ __forceinline__ double BlockSumOfDoubles(double x, double* slots) {
 __global__ void __launch_bounds__(kThreads) SummariseKernel(SummariseArgs args) {
   LOCKSTEP_SHARED(Key[kWarps], keys);
   LOCKSTEP_SHARED(double[kWarps], sums);
+  LetNextKernelBegin();
+  AwaitPriorKernels();
   const std::int64_t row = blockIdx.x;
   const ColumnRange range = args.ranges[blockIdx.y];
   const float* logits = args.logits + row * args.columns;
@@ -153,6 +155,8 @@ __global__ void __launch_bounds__(kThreads) CandidatesKernel(CandidatesArgs args
   LOCKSTEP_SHARED(unsigned[kThreads], totals);
   LOCKSTEP_SHARED(Key[kMaxCandidates], keys);
   LOCKSTEP_SHARED(unsigned[1], found);
+  LetNextKernelBegin();
+  AwaitPriorKernels();
   const float* logits = args.logits + blockIdx.x * args.columns;
   const auto limit = static_cast<int>(args.limit);
   const int count = static_cast<int>(args.count < args.limit ? args.count : args.limit);

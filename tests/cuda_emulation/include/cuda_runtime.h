@@ -29,3 +29,4 @@
 #include "lockstep_emulation/device_core.h"
 #include "lockstep_emulation/device_math.h"
 #include "lockstep_emulation/kernel_launch.h"
+#include "lockstep_emulation/tensor_core.h"

@@ -71,7 +71,41 @@ void Executor::ReleaseBarrier() {
 
 void SpinPause(SourceLine where) { Executor::Instance().PauseCurrent(where); }
 
-void FullFence() { __sync_synchronize(); }
+void FullFence() { Executor::Instance().FenceOfCurrent(); }
+
+void QueueCopy(void* to, const void* from, int bytes) {
+  Executor::Instance().QueueCopyOfCurrent({to, from, bytes});
+}
+
+void CommitQueuedCopies() { Executor::Instance().CommitCopiesOfCurrent(); }
+
+QueuedCopy TakeCopy(unsigned pending_groups) {
+  return Executor::Instance().TakeCopyOfCurrent(pending_groups);
+}
+
+void Executor::QueueCopyOfCurrent(const QueuedCopy& copy) {
+  const tsan::IgnoreScope ignore;
+  current_->copies.push_back({copy, current_->copy_groups});
+}
+
+QueuedCopy Executor::TakeCopyOfCurrent(unsigned pending_groups) {
+  const tsan::IgnoreScope ignore;
+  auto& copies = current_->copies;
+  if (copies.empty() || copies.front().group + pending_groups >= current_->copy_groups) return {};
+  const QueuedCopy copy = copies.front().copy;
+  copies.erase(copies.begin());
+  return copy;
+}
+
+void AwaitPriorGrids() { Executor::Instance().AwaitPriorGridsOfCurrent(); }
+
+// Relaxed atomics between two fences order what lies around them. Here a fence comes after all
+// fences before it: more order than a device gives, but none that a program without fences has.
+void Executor::FenceOfCurrent() {
+  __sync_synchronize();
+  tsan::Release(&fence_key_);
+  tsan::Acquire(&fence_key_);
+}
 
 void* DynamicSharedMemory() { return Executor::Instance().dynamic_shared(); }
 

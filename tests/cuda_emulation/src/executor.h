@@ -16,6 +16,12 @@ namespace lockstep::cuda_emulation {
 
 enum class ThreadState : std::uint8_t { kFresh, kReady, kAtWarpOperation, kAtBarrier, kDone };
 
+// A copy of a thread that goes on by itself until it is waited for.
+struct ThreadCopy {
+  QueuedCopy copy;
+  unsigned group = 0;
+};
+
 struct CudaThread {
   uint3 index{};
   unsigned linear = 0;
@@ -29,7 +35,10 @@ struct CudaThread {
   int predicate = 0;
   std::uint64_t result = 0;
   tsan::Fiber tsan_fiber = nullptr;
-  char* order_key = nullptr;  // of the operation that let the thread go on
+  char* order_key = nullptr;       // of the operation that let the thread go on
+  bool has_awaited = false;        // the grids before this one
+  std::vector<ThreadCopy> copies;  // that have not been waited for, in their order
+  unsigned copy_groups = 0;        // committed
 };
 
 // What the lanes of a warp wait for together. mixed: in more than one operation.
@@ -46,6 +55,7 @@ struct GridLaunch {
   dim3 grid;
   dim3 block;
   std::size_t dynamic_shared_bytes = 0;
+  bool overlaps = false;       // may begin before the grids before it have ended
   std::function<void()> body;  // runs once for each thread
 };
 
@@ -60,6 +70,11 @@ class Executor {
   std::uint64_t WarpOperationOfCurrent(const WarpRequest& request, SourceLine where);
   int BarrierOfCurrent(BarrierKind kind, int predicate, SourceLine where);
   void PauseCurrent(SourceLine where);
+  void FenceOfCurrent();
+  void QueueCopyOfCurrent(const QueuedCopy& copy);
+  void CommitCopiesOfCurrent() { ++current_->copy_groups; }
+  QueuedCopy TakeCopyOfCurrent(unsigned pending_groups);
+  void AwaitPriorGridsOfCurrent() { current_->has_awaited = true; }
   void* dynamic_shared() const { return dynamic_shared_; }
   std::uint64_t block_serial() const { return block_serial_; }
 
@@ -138,6 +153,7 @@ class Executor {
   std::vector<Fiber*> tsan_stacks_[kFiberSets];  // a stack reused by another would look like a race
   char start_key_ = 0;
   char end_key_ = 0;
+  char fence_key_ = 0;
   char barrier_keys_[kFiberSets][2] = {};
   char warp_keys_[kFiberSets][kMaxWarps][8] = {};
   unsigned barrier_phase_ = 0;

@@ -57,6 +57,13 @@ cudaError_t CheckConfiguration(const cudaLaunchConfig_t& config, const void* ker
   return cudaSuccess;
 }
 
+bool MayOverlap(const cudaLaunchConfig_t& config) {
+  for (unsigned i = 0; i < config.numAttrs; ++i)
+    if (config.attrs[i].id == cudaLaunchAttributeProgrammaticStreamSerialization)
+      return config.attrs[i].val.programmaticStreamSerializationAllowed != 0;
+  return false;
+}
+
 }  // namespace
 
 void CheckPointerArgument(const void* kernel, int index, const void* pointer) {
@@ -78,6 +85,7 @@ cudaError_t LaunchKernel(const cudaLaunchConfig_t& config, const void* kernel,
   launch->grid = config.gridDim;
   launch->block = config.blockDim;
   launch->dynamic_shared_bytes = config.dynamicSmemBytes;
+  launch->overlaps = MayOverlap(config);
   launch->body = std::move(body);
   return Enqueue(config.stream, launch->kernel, Once([launch] {
                    const DeviceAccess access;
@@ -106,6 +114,7 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* ke
   *attributes = cudaFuncAttributes{};
   attributes->maxThreadsPerBlock = static_cast<int>(kMaxBlockThreads);
   attributes->numRegs = 32;
+  attributes->ptxVersion = attributes->binaryVersion = 90;
   attributes->maxDynamicSharedSizeBytes = DynamicSharedLimit(kernel);
   return Return(cudaSuccess);
 }

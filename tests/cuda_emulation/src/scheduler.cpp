@@ -126,10 +126,17 @@ CudaThread* Executor::Adopt(CudaThread* next) {
 
 void Executor::RunCurrentThread() {
   current_->state = ThreadState::kReady;
+  current_->has_awaited = false;
+  current_->copies.clear();
+  current_->copy_groups = 0;
   tsan::Acquire(&start_key_);
   launch_->body();
   tsan::Release(&end_key_);
   tsan::BeginIgnore();
+  if (launch_->overlaps && !current_->has_awaited)
+    KernelFault(Name(*current_) +
+                ": has ended without cudaGridDependencySynchronize, and so has not waited for the "
+                "kernels before it");
   current_->state = ThreadState::kDone;
   --alive_;
   AfterThreadEnd();

@@ -63,6 +63,11 @@ __global__ void ReadThroughStructKernel(BugBuffers buffers) {
   if (threadIdx.x == 0) buffers.sums[0] = buffers.x[0];
 }
 
+__global__ void OverlappingKernel(Wait wait, float* y) {
+  if (wait == Wait::kForPrior) cudaGridDependencySynchronize();
+  if (threadIdx.x == 0) *y = 1.0f;
+}
+
 template <Bug kBug>
 cudaError_t LaunchSum(const float* x, float* sums, cudaStream_t stream) {
   const LaunchShape shape{dim3(2), dim3(kThreads), kWarps * sizeof(float)};
@@ -89,6 +94,19 @@ cudaError_t SumWithBug(Bug bug, const float* x, float* sums, cudaStream_t stream
       &LaunchSum<Bug::kWarpAndBlockDeadlock>,
   };
   return kRuns[static_cast<int>(bug)](x, sums, stream);
+}
+
+cudaError_t WriteOverlapping(Wait wait, float* y, cudaStream_t stream) {
+  cudaLaunchAttribute overlap{};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(1);
+  config.blockDim = dim3(32);
+  config.stream = stream;
+  config.attrs = &overlap;
+  config.numAttrs = 1;
+  return cudaLaunchKernelEx(&config, &OverlappingKernel, wait, y);
 }
 
 cudaError_t ReadThroughStruct(BugBuffers buffers, cudaStream_t stream) {

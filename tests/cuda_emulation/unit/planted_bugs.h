@@ -26,5 +26,8 @@ struct BugBuffers {
 
 // Two blocks of 128 threads, each of which sums x.
 cudaError_t SumWithBug(Bug bug, const float* x, float* sums, cudaStream_t stream);
+// Writes 1 to *y, by a kernel that may overlap with those before it, and waits for them or not.
+enum class Wait { kForPrior, kForNothing };
+cudaError_t WriteOverlapping(Wait wait, float* y, cudaStream_t stream);
 // Reads through a pointer that no check of arguments sees.
 cudaError_t ReadThroughStruct(BugBuffers buffers, cudaStream_t stream);

@@ -31,7 +31,7 @@ TEST(PlantedBugs, NothingIsFoundWhereNothingIsWrong) {
   for (std::size_t i = 0; i < std::size(kPolicies); ++i) {
     const std::string environment = std::string("LOCKSTEP_CUDA_THREADS=") + kThreadOrders[i] +
                                     " LOCKSTEP_CUDA_STREAMS=" + kPolicies[i];
-    for (const std::string program : {"none", "with_event"}) {
+    for (const std::string program : {"none", "with_event", "overlapping"}) {
       const ProgramResult result = RunBug(program, environment);
       EXPECT_EQ(result.exit_status, 0) << result.output;
       EXPECT_EQ(result.output, "right\n") << environment;
@@ -54,6 +54,12 @@ TEST(PlantedBugs, BarriersThatDoNotMeetAreNamedWithTheirLines) {
   ExpectReport("divergent_barrier", "error 719", "waits at planted_bugs.cu:");
   ExpectReport("return_before_barrier", "error 719", "has already returned");
   ExpectReport("warp_and_block_deadlock", "error 719", "planted_bugs.cu:");
+}
+
+TEST(PlantedBugs, KernelsThatDoNotWaitForThoseTheyOverlapWithAreNamed) {
+  ExpectReport("overlapping_without_wait", "error 719",
+               "kernel OverlappingKernel, block (0,0,0), thread (");
+  ExpectReport("overlapping_without_wait", "error 719", "has not waited for the kernels before it");
 }
 
 TEST(PlantedBugs, PointersThatTheDeviceCannotReachAreAddressErrors) {

@@ -102,6 +102,8 @@ class Layer {
     const auto decode_count = static_cast<std::int64_t>(decode_rows_.size());
     const Device<float> partial(
         static_cast<std::size_t>(DecodePartialElements(cache(), decode_count, kContext)));
+    const Device<unsigned> arrived(
+        std::vector<unsigned>(static_cast<std::size_t>(decode_count * model_.heads), 0));
     DecodeAttention({.q = q.data(),
                      .type = type_,
                      .row_index = decode_rows.data(),
@@ -110,8 +112,10 @@ class Layer {
                      .cache = cache(),
                      .max_positions = kContext,
                      .partial = partial.data(),
+                     .arrived = arrived.data(),
                      .y = y.data()},
                     stream_);
+    for (const unsigned count : arrived.Values()) EXPECT_EQ(count, 0U) << "for the next launch";
     return WithoutPadding(y.Values(), padding);
   }
 

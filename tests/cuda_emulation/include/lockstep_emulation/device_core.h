@@ -55,6 +55,9 @@ int RunBarrier(BarrierKind kind, int predicate, SourceLine where);
 void SpinPause(SourceLine where);
 // Orders memory for other processes too.
 void FullFence();
+// Waits for the kernels before this one, where it may overlap with them. Here they have ended; what
+// is checked is that every thread waits.
+void AwaitPriorGrids();
 
 // The dynamic shared memory of the running block.
 void* DynamicSharedMemory();
@@ -166,6 +169,9 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, LOCKSTE
   using namespace lockstep::cuda_emulation;
   return Shuffle(WarpOperation::kShuffleXor, mask, value, lane_mask, width, emulation_where);
 }
+
+inline void cudaGridDependencySynchronize() { lockstep::cuda_emulation::AwaitPriorGrids(); }
+inline void cudaTriggerProgrammaticLaunchCompletion() {}
 
 inline void __threadfence() { lockstep::cuda_emulation::FullFence(); }
 inline void __threadfence_block() {}

@@ -139,6 +139,15 @@ void FreedPointerInStruct() {
   Judge(FirstOf(y) == 1.0f);
 }
 
+template <Wait kWait>
+void Overlapping() {
+  float* y = OnDevice(kCount, 0.0f);
+  cudaStream_t stream = NewStream();
+  Check(WriteOverlapping(kWait, y, stream));
+  Check(cudaStreamSynchronize(stream));
+  Judge(FirstOf(y) == 1.0f);
+}
+
 void PageableAsyncCopy() {
   std::vector<float> host(kCount, 1.0f);
   float* x = OnDevice(kCount, 0.0f);
@@ -228,6 +237,8 @@ const std::map<std::string, void (*)()> kPrograms = {
     {"host_pointer_to_kernel", &HostPointerToKernel},
     {"freed_pointer_to_kernel", &FreedPointerToKernel},
     {"freed_pointer_in_struct", &FreedPointerInStruct},
+    {"overlapping", &Overlapping<Wait::kForPrior>},
+    {"overlapping_without_wait", &Overlapping<Wait::kForNothing>},
     {"pageable_async_copy", &PageableAsyncCopy},
     {"copy_behind_allocation", &CopyBehindAllocation},
     {"synchronise_while_capturing", &SynchroniseWhileCapturing},

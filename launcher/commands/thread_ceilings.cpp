@@ -1,5 +1,3 @@
-#include "launcher/commands/ceilings.h"
-
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -8,6 +6,8 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/thread_pool.h"
+#include "launcher/commands/ceilings.h"
 
 namespace lockstep {
 namespace {
@@ -56,9 +56,33 @@ struct Share {
   double seconds;
 };
 
-}  // namespace
+class ThreadMeter final : public CeilingMeter {
+ public:
+  ThreadMeter(Communicator& comm, const ThreadsToMeter& setup);
+  ~ThreadMeter() override;
+  ThreadMeter(const ThreadMeter&) = delete;
+  ThreadMeter& operator=(const ThreadMeter&) = delete;
 
-CeilingMeter::CeilingMeter(Communicator& comm, const Setup& setup)
+  const std::vector<CeilingName>& names() const override { return names_; }
+  std::vector<double> Measure() override;
+
+ private:
+  void RunPeak(const Peak& peak, std::int64_t iterations);
+  void RunRead(ReadLoop loop);
+  double Rate(double amount, double seconds);
+
+  Communicator& comm_;
+  ThreadPool threads_;
+  std::vector<CeilingName> names_;
+  std::vector<Peak> peaks_;
+  std::vector<std::int64_t> iterations_;  // of each peak: some milliseconds
+  void* mapping_ = nullptr;
+  std::size_t mapping_bytes_ = 0;
+  std::byte* memory_ = nullptr;
+  std::size_t thread_bytes_ = 0;
+};
+
+ThreadMeter::ThreadMeter(Communicator& comm, const ThreadsToMeter& setup)
     : comm_(comm), threads_(setup.threads), peaks_(CommonPeaks(comm)) {
   names_.push_back({.name = "read bandwidth", .unit = "GB/s", .memory = true});
   for (const Peak& peak : peaks_) {
@@ -83,9 +107,9 @@ CeilingMeter::CeilingMeter(Communicator& comm, const Setup& setup)
   });
 }
 
-CeilingMeter::~CeilingMeter() { ::munmap(mapping_, mapping_bytes_); }
+ThreadMeter::~ThreadMeter() { ::munmap(mapping_, mapping_bytes_); }
 
-std::vector<double> CeilingMeter::Measure() {
+std::vector<double> ThreadMeter::Measure() {
   const double thread_count = threads_.size();
   double bandwidth = 0.0;
   // Hosts may know different ways of reading: as many turns as the fixed number here.
@@ -109,13 +133,13 @@ std::vector<double> CeilingMeter::Measure() {
   return rates;
 }
 
-void CeilingMeter::RunPeak(const Peak& peak, std::int64_t iterations) {
+void ThreadMeter::RunPeak(const Peak& peak, std::int64_t iterations) {
   threads_.ParallelFor(threads_.size(), [&](std::int64_t begin, std::int64_t end) {
     for (; begin < end; ++begin) peak.run(iterations);
   });
 }
 
-void CeilingMeter::RunRead(ReadLoop loop) {
+void ThreadMeter::RunRead(ReadLoop loop) {
   std::atomic<std::uint64_t> all{0};
   threads_.ParallelFor(threads_.size(), [&](std::int64_t begin, std::int64_t end) {
     for (; begin < end; ++begin)
@@ -124,7 +148,7 @@ void CeilingMeter::RunRead(ReadLoop loop) {
 }
 
 // What all ranks did, by the slowest rank's time; on rank 0.
-double CeilingMeter::Rate(double amount, double seconds) {
+double ThreadMeter::Rate(double amount, double seconds) {
   const Share mine{amount, seconds};
   double sum = 0.0;
   double longest = 0.0;
@@ -136,6 +160,12 @@ double CeilingMeter::Rate(double amount, double seconds) {
     longest = std::max(longest, share.seconds);
   }
   return longest > 0.0 ? sum / longest : 0.0;
+}
+
+}  // namespace
+
+std::unique_ptr<CeilingMeter> MeterOfThreads(Communicator& comm, const ThreadsToMeter& setup) {
+  return std::make_unique<ThreadMeter>(comm, setup);
 }
 
 }  // namespace lockstep
