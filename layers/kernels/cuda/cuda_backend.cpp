@@ -11,6 +11,7 @@
 #include "layers/kernels/cuda/cuda_step.h"
 #include "layers/kernels/cuda/cuda_stream.h"
 #include "layers/kernels/cuda/kernels.h"
+#include "layers/kernels/cuda/side_stream.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -29,43 +30,6 @@ CacheFormat FormatOf(DType cache) {
   throw BadInput("model.cache_dtype: {}: --device cuda keeps keys and values in bf16, fp16 or fp8",
                  Name(cache));
 }
-
-// What products are made with on one stream.
-struct LinearLane {
-  explicit LinearLane(CudaStream& own) : stream(own), cublas(own) {}
-
-  CudaStream& stream;
-  Cublas cublas;
-  Scratch dequantised = {};
-};
-
-// A stream beside the backend's own: work that goes there begins after what is on the own one, and
-// comes back to it.
-class SideStream {
- public:
-  explicit SideStream(int device) : stream_(device) {
-    for (cudaEvent_t& event : events_)
-      Check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-  }
-  ~SideStream() {
-    for (const cudaEvent_t event : events_) static_cast<void>(cudaEventDestroy(event));
-  }
-  SideStream(const SideStream&) = delete;
-  SideStream& operator=(const SideStream&) = delete;
-
-  CudaStream& stream() { return stream_; }
-  void ForkFrom(CudaStream& own) { Order(own, stream_, events_[0]); }
-  void JoinTo(CudaStream& own) { Order(stream_, own, events_[1]); }
-
- private:
-  static void Order(CudaStream& before, CudaStream& after, cudaEvent_t event) {
-    Check(cudaEventRecord(event, before.get()), "cudaEventRecord");
-    Check(cudaStreamWaitEvent(after.get(), event, 0), "cudaStreamWaitEvent");
-  }
-
-  CudaStream stream_;
-  cudaEvent_t events_[2] = {};
-};
 
 class CudaBackend final : public Backend {
  public:
@@ -171,9 +135,10 @@ void CudaBackend::RunBeside(const std::function<void()>& first,
                             const std::function<void()>& linear) {
   if (step_.bucket().rows == 0) return Backend::RunBeside(first, linear);
   side_.ForkFrom(stream_);
-  current_lane_ = &side_lane_;
-  linear();
-  current_lane_ = &lane_;
+  {
+    const LaneScope elsewhere(current_lane_, side_lane_);
+    linear();
+  }
   first();
   side_.JoinTo(stream_);
 }

@@ -111,9 +111,7 @@ using KernelCase = std::tuple<KernelOrder, DType>;
 
 class KernelTest : public testing::TestWithParam<KernelCase> {
  protected:
-  KernelTest() {
-    CheckCuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
-  }
+  KernelTest() { CheckCuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream"); }
   ~KernelTest() override { (void)cudaStreamDestroy(stream_); }
   DType type() const { return std::get<1>(GetParam()); }
 
