@@ -45,9 +45,7 @@ std::string FirstReason(Communicator& world, const std::string& mine) {
   return "";
 }
 
-bool IsSameDevice(const Note& a, const Note& b) {
-  return std::string_view(a.bus_id) == b.bus_id;
-}
+bool IsSameDevice(const Note& a, const Note& b) { return std::string_view(a.bus_id) == b.bus_id; }
 
 // Of any two ranks, so that all say the same.
 bool ShareDevice(const std::vector<Note>& notes) {

@@ -127,7 +127,8 @@ class CudaSums : public MultiRank {
 // As the environment has it: devices to read from, and not switched off.
 bool PeersAreWanted() {
   const char* variable = std::getenv("LOCKSTEP_PEER_REDUCE");
-  const bool reach = CudaModule().DeviceCount() > 1 || std::getenv("LOCKSTEP_SHARED_GPU") != nullptr;
+  const bool reach =
+      CudaModule().DeviceCount() > 1 || std::getenv("LOCKSTEP_SHARED_GPU") != nullptr;
   return reach && (variable == nullptr || std::string(variable) != "off");
 }
 
