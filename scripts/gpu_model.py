@@ -107,15 +107,15 @@ def collectives(model, ranks):
 
 
 def launches(model, ranks):
-    """Kernels of a decode step as the backend enqueues them now; each collective is one more.
+    """Kernels of a decode step of up to 8 rows; each collective is one more.
 
-    A block: QKV, its bias with the rotary embedding, attention and the sum over its splits, MLP in,
-    bias with GELU, two products into one sum, residual with the next norms. Around the blocks:
-    embedding, first norms, rows, norm, head, its bias (GPT-J), statistics. A step of one token for
-    each sequence is replayed as a graph: one launch of the host, and the statistics'.
+    A block: QKV, its bias with the rotary embedding, attention, MLP in with bias and GELU, both
+    products into one sum, residual with the next norms. Around the blocks: embedding, first norms,
+    rows, norm, head, statistics. More rows take two more in a block. A step of one token for each
+    sequence is replayed as a graph: one launch of the host, and the statistics'.
     """
-    block = 9
-    around = 7 if model.family == "gptj" else 6
+    block = 6
+    around = 6
     return model.layers * block + around + collectives(model, ranks)
 
 
