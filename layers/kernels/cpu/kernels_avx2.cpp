@@ -71,41 +71,48 @@ struct OpBf16 : OpF32 {
   }
 };
 
-// VPMADDUBSW would cut sums of two products off at 16 bits, so bytes are widened first: the even
-// ones and the odd ones of a line apart, where VPMADDWD adds their products in 32 bits.
+// VPMADDUBSW multiplies unsigned bytes with signed ones and adds two products in 16 bits. That
+// would cut off weights as they are kept, up to 255; their sizes are 127 at most, and their signs
+// go to the rows. Nibbles are small enough as they are.
 struct OpInt8 {
-  struct Pair {
-    __m256i even, odd;
-  };
+  static constexpr std::int32_t kInt8Offset = 0;  // taken away before
   struct Acc {
     __m256i low, high;
   };
-  struct Line {
-    Pair low, high;
+  struct Signed {
+    __m256i weights, sizes;
   };
-  using Value = Pair;
+  struct Line {
+    Signed low, high;
+  };
+  struct HalfLine {
+    __m256i low, high;
+  };
+  using Value = __m256i;
   static Acc Zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static Pair Unsigned(__m256i bytes) {
-    return {_mm256_and_si256(bytes, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(bytes, 8)};
+  static Signed WithoutOffset(__m256i bytes) {
+    const __m256i weights = _mm256_xor_si256(bytes, _mm256_set1_epi8(-128));
+    return {weights, _mm256_abs_epi8(weights)};
   }
   static Line Weights(const std::byte* line) {
-    return {Unsigned(Eight(line)), Unsigned(Eight(line + 32))};
+    return {WithoutOffset(Eight(line)), WithoutOffset(Eight(line + 32))};
   }
   static __m256i Nibbles(__m256i bytes, int half) {
     const __m256i shifted = half == 0 ? bytes : _mm256_srli_epi16(bytes, 4);
     return _mm256_and_si256(shifted, _mm256_set1_epi8(0x0f));
   }
-  static Line Half(const std::byte* line, int half) {
-    return {Unsigned(Nibbles(Eight(line), half)), Unsigned(Nibbles(Eight(line + 32), half))};
+  static HalfLine Half(const std::byte* line, int half) {
+    return {Nibbles(Eight(line), half), Nibbles(Eight(line + 32), half)};
   }
-  static Value Broadcast(const std::byte* x) {
-    const __m256i bytes = _mm256_set1_epi32(Word(x));
-    return {_mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8), _mm256_srai_epi16(bytes, 8)};
+  static Value Broadcast(const std::byte* x) { return _mm256_set1_epi32(Word(x)); }
+  static __m256i Dot(__m256i sizes, __m256i x) {
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(sizes, x), _mm256_set1_epi16(1));
   }
-  static __m256i Dot(const Pair& w, const Pair& x) {
-    return _mm256_add_epi32(_mm256_madd_epi16(w.even, x.even), _mm256_madd_epi16(w.odd, x.odd));
+  static void Madd(Acc& sum, const Line& w, Value x) {
+    sum.low = _mm256_add_epi32(sum.low, Dot(w.low.sizes, _mm256_sign_epi8(x, w.low.weights)));
+    sum.high = _mm256_add_epi32(sum.high, Dot(w.high.sizes, _mm256_sign_epi8(x, w.high.weights)));
   }
-  static void Madd(Acc& sum, const Line& w, const Value& x) {
+  static void Madd(Acc& sum, const HalfLine& w, Value x) {
     sum.low = _mm256_add_epi32(sum.low, Dot(w.low, x));
     sum.high = _mm256_add_epi32(sum.high, Dot(w.high, x));
   }
@@ -118,8 +125,10 @@ struct OpInt8 {
   }
 };
 
+constexpr int kStreams = 4;
 #include "layers/kernels/cpu/product.inc"
 
+constexpr int kMostF32Rows = 6;
 constexpr int kMostRows = 4;
 constexpr int kMostPanels = 1;
 

@@ -49,8 +49,10 @@ struct OpBf16 : OpF32 {
 };
 
 struct OpInt8 {
+  static constexpr std::int32_t kInt8Offset = 128;
   using Acc = __m512i;
   using Line = __m512i;
+  using HalfLine = Line;
   using Value = __m512i;
   static Acc Zero() { return _mm512_setzero_si512(); }
   static Line Weights(const std::byte* line) { return _mm512_loadu_si512(line); }
@@ -66,8 +68,10 @@ struct OpInt8 {
   }
 };
 
+constexpr int kStreams = 8;
 #include "layers/kernels/cpu/product.inc"
 
+constexpr int kMostF32Rows = 8;
 constexpr int kMostRows = 8;
 constexpr int kMostPanels = 2;
 

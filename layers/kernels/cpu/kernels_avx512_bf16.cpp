@@ -27,6 +27,7 @@ struct OpF32 {
 using OpBf16 = OpF32;
 
 #define LOCKSTEP_ONLY_BF16
+constexpr int kStreams = 8;
 #include "layers/kernels/cpu/product.inc"
 
 }  // namespace

@@ -54,8 +54,10 @@ struct OpBf16 : OpF32 {
 
 // Products of bytes fit 16 bits, their sums 32.
 struct OpInt8 {
+  static constexpr std::int32_t kInt8Offset = 128;
   using Acc = LaneInts;
   using Line = LaneInts;  // four unsigned bytes each
+  using HalfLine = Line;
   using Value = std::uint32_t;
   static Acc Zero() { return LaneInts{}; }
   static Line Weights(const std::byte* line) { return (LaneInts)Words(line); }
@@ -74,8 +76,10 @@ struct OpInt8 {
   }
 };
 
+constexpr int kStreams = 8;
 #include "layers/kernels/cpu/product.inc"
 
+constexpr int kMostF32Rows = 4;
 constexpr int kMostRows = 4;
 constexpr int kMostPanels = 1;
 
