@@ -106,6 +106,18 @@ TEST_F(CudaLogits, LikeliestTokensAreThoseOfWholeRows) {
   }
 }
 
+class CudaRates : public MultiRank {};
+
+// What benchmarks compare with.
+TEST_F(CudaRates, DevicesSayHowFastTheyReadAndMultiply) {
+  const auto backend = CudaModule().MakeBackend(rank() % CudaModule().DeviceCount());
+  const std::vector<DeviceRate> rates = backend->MeasureRates();
+  ASSERT_EQ(rates.size(), 2U);
+  EXPECT_EQ(rates[0].kind, DeviceRate::Kind::kRead);
+  EXPECT_EQ(rates[1].kind, DeviceRate::Kind::kBf16);
+  for (const DeviceRate& rate : rates) EXPECT_GT(rate.per_second, 1e6);
+}
+
 class CudaSums : public MultiRank {
  protected:
   // A device of its own for each rank, where there are several.
