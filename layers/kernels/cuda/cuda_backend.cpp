@@ -42,7 +42,9 @@ class CudaBackend final : public Backend {
         download_(stream_),
         questions_(stream_),
         step_(stream_),
-        graphs_(stream_) {}
+        graphs_(stream_) {
+    lane_.cublas();  // now, so that weights are not in its way
+  }
 
   ~CudaBackend() override {
     // Scratch and staging go first; nothing may use them any more.
@@ -59,7 +61,7 @@ class CudaBackend final : public Backend {
   void set_step_graphs(StepGraphs graphs) override { step_graphs_ = graphs; }
 
   std::vector<DeviceRate> MeasureRates() override {
-    return MeasureDeviceRates(stream_, lane_.cublas);
+    return MeasureDeviceRates(stream_, lane_.cublas());
   }
 
   Tensor Allocate(DType dtype, Shape shape) override { return DeviceTensor(dtype, shape); }
@@ -77,9 +79,7 @@ class CudaBackend final : public Backend {
   QkvBias qkv_bias() const override { return QkvBias::kInAttention; }
 
   void Linear(const LinearArgs& args) override {
-    LinearLane& lane = *current_lane_;
-    static_cast<const CudaLinear&>(*args.weight)
-        .Run(args, {lane.stream, lane.cublas, lane.dequantised});
+    static_cast<const CudaLinear&>(*args.weight).Run(args, *current_lane_);
   }
   void RunBeside(const std::function<void()>& first, const std::function<void()>& linear) override;
   void LayerNorm(const LayerNormArgs& args) override;

@@ -106,7 +106,7 @@ CudaLinear::Part CudaLinear::MakePart(const LinearPart& source, WeightFormat for
   return part;
 }
 
-void CudaLinear::Run(const LinearArgs& args, const LinearContext& context) const {
+void CudaLinear::Run(const LinearArgs& args, LinearLane& lane) const {
   const std::int64_t rows = args.x.dim(0);
   LOCKSTEP_CHECK(args.x.dim(1) == inputs() && args.y.dim(1) == outputs_ && args.y.dim(0) == rows,
                  "x {} y {}", args.x.shape().ToString(), args.y.shape().ToString());
@@ -119,9 +119,9 @@ void CudaLinear::Run(const LinearArgs& args, const LinearContext& context) const
                    "x_second {}", args.x_second.shape().ToString());
   }
   if (rows == 0) return;
-  if (rows <= kFewRows) return RunFewRows(args, context);
-  Multiply(parts_.front(), args.x, args.y, Sum::kBegin, context);
-  if (parts_.size() == 2) Multiply(parts_.back(), args.x_second, args.y, Sum::kGoOn, context);
+  if (rows <= kFewRows) return RunFewRows(args, lane);
+  Multiply(parts_.front(), args.x, args.y, Sum::kBegin, lane);
+  if (parts_.size() == 2) Multiply(parts_.back(), args.x_second, args.y, Sum::kGoOn, lane);
   if (bias_.empty() && args.activation == Activation::kNone) return;
   BiasGelu({.x = args.y.raw(),
             .x_type = args.y.dtype(),
@@ -129,10 +129,10 @@ void CudaLinear::Run(const LinearArgs& args, const LinearContext& context) const
             .gelu = GeluOf(args.activation),
             .tokens = rows,
             .columns = outputs_},
-           context.stream.get());
+           lane.stream().get());
 }
 
-void CudaLinear::RunFewRows(const LinearArgs& args, const LinearContext& context) const {
+void CudaLinear::RunFewRows(const LinearArgs& args, LinearLane& lane) const {
   FewRowsArgs product{.x_type = activations_,
                       .group_inputs = kInt8GroupInputs,
                       .bias = bias(),
@@ -147,16 +147,16 @@ void CudaLinear::RunFewRows(const LinearArgs& args, const LinearContext& context
         .weight = parts_[i].values.view().raw(),
         .scales = parts_[i].scales.empty() ? nullptr : parts_[i].scales.view().data<float>(),
         .inputs = parts_[i].inputs};
-  FewRows(product, context.stream.get());
+  FewRows(product, lane.stream().get());
 }
 
 void CudaLinear::Multiply(const Part& part, const TensorView& x, const TensorView& y, Sum sum,
-                          const LinearContext& context) const {
+                          LinearLane& lane) const {
   const std::int64_t rows = x.dim(0);
   const void* weight = part.values.view().raw();
   if (!part.scales.empty()) {
     const auto bytes = static_cast<std::size_t>(outputs_ * part.inputs) * SizeOf(activations_);
-    void* widened = context.dequantised.Get(bytes, context.stream);
+    void* widened = lane.dequantised().Get(bytes, lane.stream());
     Dequantise({.weight = {.values = static_cast<const std::int8_t*>(weight),
                            .scales = part.scales.view().data<float>(),
                            .outputs = outputs_,
@@ -164,13 +164,13 @@ void CudaLinear::Multiply(const Part& part, const TensorView& x, const TensorVie
                            .group_inputs = kInt8GroupInputs},
                 .y = widened,
                 .y_type = activations_},
-               context.stream.get());
+               lane.stream().get());
     weight = widened;
   }
   // Rows here are columns there: y^T = W x^T.
   const float one = 1.0f, begin = sum == Sum::kGoOn ? 1.0f : 0.0f;
   const auto outputs = static_cast<int>(outputs_), inputs = static_cast<int>(part.inputs);
-  Check(cublasGemmEx(context.cublas.handle(), CUBLAS_OP_T, CUBLAS_OP_N, outputs,
+  Check(cublasGemmEx(lane.cublas().handle(), CUBLAS_OP_T, CUBLAS_OP_N, outputs,
                      static_cast<int>(rows), inputs, &one, weight, TypeOf(activations_), inputs,
                      x.raw(), TypeOf(x.dtype()), inputs, &begin, y.raw(), TypeOf(y.dtype()),
                      outputs, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),

@@ -3,6 +3,7 @@
 #include <cublas_v2.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "layers/kernels/backend.h"
@@ -26,11 +27,23 @@ class Cublas {
   Tensor workspace_;
 };
 
-// What a product needs of its backend.
-struct LinearContext {
-  CudaStream& stream;
-  Cublas& cublas;
-  Scratch& dequantised;
+// What products are made with on one stream.
+class LinearLane {
+ public:
+  explicit LinearLane(CudaStream& stream) : stream_(stream) {}
+
+  CudaStream& stream() { return stream_; }
+  // Made when it is first asked for: its workspace is large, and few rows do without.
+  Cublas& cublas() {
+    if (cublas_ == nullptr) cublas_ = std::make_unique<Cublas>(stream_);
+    return *cublas_;
+  }
+  Scratch& dequantised() { return dequantised_; }
+
+ private:
+  CudaStream& stream_;
+  std::unique_ptr<Cublas> cublas_;
+  Scratch dequantised_;
 };
 
 // Weights of bf16 or fp16; or of 8 bits with a scale for each output and group of inputs. Few rows
@@ -46,7 +59,7 @@ class CudaLinear final : public LinearWeight {
   std::int64_t inputs() const override { return parts_.front().inputs; }
   DType activation_dtype() const override { return activations_; }
 
-  void Run(const LinearArgs& args, const LinearContext& context) const;
+  void Run(const LinearArgs& args, LinearLane& lane) const;
 
  private:
   struct Part {
@@ -58,9 +71,9 @@ class CudaLinear final : public LinearWeight {
 
   const float* bias() const { return bias_.empty() ? nullptr : bias_.view().data<float>(); }
   Part MakePart(const LinearPart& source, WeightFormat format, const Stage& stage) const;
-  void RunFewRows(const LinearArgs& args, const LinearContext& context) const;
+  void RunFewRows(const LinearArgs& args, LinearLane& lane) const;
   void Multiply(const Part& part, const TensorView& x, const TensorView& y, Sum sum,
-                const LinearContext& context) const;
+                LinearLane& lane) const;
 
   std::int64_t outputs_;
   DType activations_;

@@ -34,15 +34,6 @@ class SideStream {
   cudaEvent_t events_[2] = {};
 };
 
-// What products are made with on one stream.
-struct LinearLane {
-  explicit LinearLane(CudaStream& own) : stream(own), cublas(own) {}
-
-  CudaStream& stream;
-  Cublas cublas;
-  Scratch dequantised = {};
-};
-
 // Products go to another lane for as long as it lives.
 class LaneScope {
  public:
