@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <system_error>
 
@@ -12,7 +13,8 @@ namespace lockstep::cuda_emulation {
 namespace {
 
 constexpr std::size_t kRegionBytes = std::size_t{64} << 30;  // of addresses, not of memory
-constexpr std::size_t kGrowBytes = std::size_t{1} << 20;
+// Grown by huge pages, where the system has them: mprotect changes one entry for each.
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 [[noreturn]] void Fail(const char* what) {
   throw std::system_error(errno, std::generic_category(),
@@ -36,9 +38,11 @@ ProtectedRegion& ProtectedRegion::Instance() {
 
 ProtectedRegion::ProtectedRegion() {
   constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  void* p = mmap(nullptr, kRegionBytes, PROT_NONE, kFlags, -1, 0);
+  void* p = mmap(nullptr, kRegionBytes + kHugePage, PROT_NONE, kFlags, -1, 0);
   if (p == MAP_FAILED) Fail("mmap");
-  base_ = static_cast<char*>(p);
+  std::size_t room = kRegionBytes + kHugePage;
+  base_ = static_cast<char*>(std::align(kHugePage, kRegionBytes, p, room));
+  madvise(base_, kRegionBytes, MADV_HUGEPAGE);  // may be refused: small pages work too
   key_ = pkey_alloc(0, PKEY_DISABLE_ACCESS);
 }
 
@@ -53,7 +57,7 @@ void ProtectedRegion::Protect(char* pages, std::size_t bytes) {
 
 char* ProtectedRegion::Grow(std::size_t bytes) {
   if (bytes <= usable_) return base_;
-  const std::size_t target = (bytes + kGrowBytes - 1) / kGrowBytes * kGrowBytes;
+  const std::size_t target = (bytes + kHugePage - 1) / kHugePage * kHugePage;
   if (target > kRegionBytes) return nullptr;
   Protect(base_ + usable_, target - usable_);
   usable_ = target;
