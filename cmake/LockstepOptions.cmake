@@ -17,9 +17,11 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  # It keeps what was made with a precompiled header only when told that macros come from it, too.
+  # It keeps what was made with a precompiled header only when told that macros come from it, too;
+  # and shares it between clones only where paths are relative.
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
-      "CCACHE_SLOPPINESS=pch_defines,time_macros" "${CCACHE}")
+      "CCACHE_SLOPPINESS=pch_defines,time_macros"
+      "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" "CCACHE_NOHASHDIR=1" "${CCACHE}")
 endif()
 
 # nvcc has warnings of its own (layers/kernels/cuda).
@@ -64,16 +66,21 @@ function(lockstep_library folder)
   target_link_libraries(lockstep_${folder} PUBLIC ${ARG_LINK})
 endfunction()
 
-# Parses slow headers once for the target (and for those that link it, with PUBLIC as the first).
+# Parses slow headers once for the target.
 function(lockstep_precompile target)
-  set(scope PRIVATE)
-  if("${ARGV1}" STREQUAL "PUBLIC")
-    set(scope PUBLIC)
-    list(POP_FRONT ARGN)
-  endif()
-  target_precompile_headers(${target} ${scope} ${ARGN})
-  # So that ccache sees which header was precompiled. And GCC warns of what it inlines from the
-  # standard library's headers, mistakenly (its bug 105651), when they come precompiled.
-  target_compile_options(${target} ${scope}
+  target_precompile_headers(${target} PRIVATE ${ARGN})
+  lockstep_precompiled_options(${target})
+endfunction()
+
+# The target takes the headers that were precompiled for the other one, with the same options.
+function(lockstep_precompiled_by other target)
+  target_precompile_headers(${target} REUSE_FROM ${other})
+  lockstep_precompiled_options(${target})
+endfunction()
+
+# So that ccache sees which header was precompiled. And GCC warns of what it inlines from the
+# standard library's headers, mistakenly (its bug 105651), when they come precompiled.
+function(lockstep_precompiled_options target)
+  target_compile_options(${target} PRIVATE
     "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess;-Wno-array-bounds;-Wno-restrict;-Wno-stringop-overflow;-Wno-stringop-overread>")
 endfunction()

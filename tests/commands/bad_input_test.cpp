@@ -64,7 +64,7 @@ TEST_P(BadInputOnAModel, LinesOfStandardInput) {
 
 TEST(RandomWeights, NeedATokenizerOfTheirOwnToGenerate) {
   const Outcome run =
-      RunLockstep({"generate", "--model", LOCKSTEP_SOURCE_DIR "/configs/pythia-70m.yaml",
+      RunLockstep({"generate", "--model", (SourceFolder() / "configs/pythia-70m.yaml").string(),
                    "--random-weights", "--tp", "1", "--prompt", "a"});
   EXPECT_EQ(run.exit_code, 2);
   EXPECT_THAT(run.errors, HasSubstr("model.tokenizer is not set, and random weights have no"));

@@ -115,13 +115,13 @@ Outcome Run(const std::vector<std::string>& command, const std::string& input) {
 }  // namespace
 
 Outcome RunLockstep(const std::vector<std::string>& arguments, const std::string& input) {
-  std::vector<std::string> command = {LOCKSTEP_BINARY};
+  std::vector<std::string> command = {BuiltProgram()};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return Run(command, input);
 }
 
 Outcome RunScript(const std::string& script, const std::vector<std::string>& arguments) {
-  std::vector<std::string> command = {"sh", "-c", script, "sh", LOCKSTEP_BINARY};
+  std::vector<std::string> command = {"sh", "-c", script, "sh", BuiltProgram()};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return Run(command, "");
 }
@@ -132,7 +132,7 @@ Outcome RunLimited(const std::vector<std::string>& arguments, int bytes) {
 }
 
 bool RunAndKill(const std::vector<std::string>& arguments, int milliseconds, Victim victim) {
-  std::vector<std::string> command = {LOCKSTEP_BINARY};
+  std::vector<std::string> command = {BuiltProgram()};
   command.insert(command.end(), arguments.begin(), arguments.end());
   const TemporaryFolder folder;
   WriteText(folder / "in", "");
@@ -162,7 +162,7 @@ Outcome RunUnderMpirun(int ranks, const std::vector<std::string>& arguments) {
                                       "--oversubscribe",
                                       "--bind-to",
                                       "none",
-                                      LOCKSTEP_BINARY};
+                                      BuiltProgram()};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return Run(command, "");
 }

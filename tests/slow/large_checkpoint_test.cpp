@@ -79,9 +79,8 @@ TEST(LargeCheckpoint, IsReadByHalvesWithinATenthMoreMemory) {
   const std::string command = fmt::format(
       "{} generate --model {} --tokenizer {} --tp 2 --dtype bf16 --max-new-tokens 1 --verbose "
       "--input {} --output {} 2> {}",
-      LOCKSTEP_BINARY, folder.path().string(),
-      (SourceFolder() / "models/shakespeare-neox").string(), (folder / "in.jsonl").string(),
-      (folder / "out.jsonl").string(), (folder / "log").string());
+      BuiltProgram(), folder.path().string(), (SourceFolder() / "models/shakespeare-neox").string(),
+      (folder / "in.jsonl").string(), (folder / "out.jsonl").string(), (folder / "log").string());
   const int status = std::system(command.c_str());
   const std::string log = ReadFile(folder / "log");
   ASSERT_EQ(status, 0) << log;

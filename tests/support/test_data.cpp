@@ -19,6 +19,8 @@ TemporaryFolder::~TemporaryFolder() {
 
 std::filesystem::path SourceFolder() { return LOCKSTEP_SOURCE_DIR; }
 
+std::string BuiltProgram() { return LOCKSTEP_BINARY; }
+
 std::filesystem::path LargeDataFolder() {
   const char* folder = std::getenv("LOCKSTEP_TEST_DATA");
   return folder != nullptr ? folder : LOCKSTEP_TEST_DATA_DEFAULT;

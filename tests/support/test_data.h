@@ -23,6 +23,9 @@ class TemporaryFolder {
 // The root of the source tree: models/ and tests/golden/ lie below it.
 std::filesystem::path SourceFolder();
 
+// The program `lockstep` of this build.
+std::string BuiltProgram();
+
 // The large test data ($LOCKSTEP_TEST_DATA, or the default set by CMake). May not exist: a test
 // that needs it says GTEST_SKIP() with the name of what is missing.
 std::filesystem::path LargeDataFolder();

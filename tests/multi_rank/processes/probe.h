@@ -5,14 +5,16 @@
 #include <vector>
 
 #include "tests/multi_rank/processes/child_process.h"
+#include "tests/support/test_data.h"
 
 namespace lockstep::testing {
 
 // Open MPI frees little at its end; that is not what these tests look for.
 inline std::vector<std::pair<std::string, std::string>> ProbeEnvironment() {
   return {{"ASAN_OPTIONS", "detect_leaks=0"},
-          {"TSAN_OPTIONS", "suppressions=" LOCKSTEP_SOURCE_DIR
-                           "/tests/multi_rank/tsan_openmpi.supp ignore_noninstrumented_modules=1"},
+          {"TSAN_OPTIONS",
+           "suppressions=" + (SourceFolder() / "tests/multi_rank/tsan_openmpi.supp").string() +
+               " ignore_noninstrumented_modules=1"},
           {"PROBE", RANK_PROBE}};
 }
 
