@@ -23,6 +23,8 @@ constexpr std::int64_t kBlockRows = 16;
 constexpr std::int64_t kLineBytes = 64;
 constexpr std::int64_t kTileLines = 16;
 constexpr std::int64_t kTileBytes = kTileLines * kLineBytes;
+// With so few rows the weights are a stream from memory, read once.
+constexpr int kStreamRows = 2;
 
 enum class Start : std::uint8_t { kZero, kContinue };
 

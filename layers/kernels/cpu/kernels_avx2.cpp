@@ -71,59 +71,138 @@ struct OpBf16 : OpF32 {
   }
 };
 
-// VPMADDUBSW multiplies unsigned bytes with signed ones and adds two products in 16 bits. That
-// would cut off weights as they are kept, up to 255; their sizes are 127 at most, and their signs
-// go to the rows. Nibbles are small enough as they are.
-struct OpInt8 {
-  static constexpr std::int32_t kInt8Offset = 0;  // taken away before
+// Sums of integers, which are exact in any order.
+struct OpInteger {
   struct Acc {
     __m256i low, high;
   };
-  struct Signed {
-    __m256i weights, sizes;
-  };
-  struct Line {
-    Signed low, high;
-  };
-  struct HalfLine {
-    __m256i low, high;
-  };
-  using Value = __m256i;
   static Acc Zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static Signed WithoutOffset(__m256i bytes) {
-    const __m256i weights = _mm256_xor_si256(bytes, _mm256_set1_epi8(-128));
-    return {weights, _mm256_abs_epi8(weights)};
+  // sum += the products of 16 bits, two by two.
+  static void Madd(Acc& sum, __m256i low, __m256i high, __m256i x) {
+    sum.low = _mm256_add_epi32(sum.low, _mm256_madd_epi16(low, x));
+    sum.high = _mm256_add_epi32(sum.high, _mm256_madd_epi16(high, x));
+    // Else GCC adds up the products of a line first, which leaves no registers for the sums.
+    asm("" : "+x"(sum.low), "+x"(sum.high));
   }
-  static Line Weights(const std::byte* line) {
-    return {WithoutOffset(Eight(line)), WithoutOffset(Eight(line + 32))};
+  static __m256 Bf16(const std::uint16_t* bits) {
+    const __m128i eight = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bits));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(eight), 16));
   }
+  static Sums Scales(const std::uint16_t* bf16) { return {Bf16(bf16), Bf16(bf16 + 8)}; }
+  static void AddScaled(const Acc& sum, std::int32_t offset, const Sums& scales, float row_scale,
+                        Start start, float* out) {
+    const auto half = [&](__m256i sums, __m256 scale, float* to) {
+      const __m256 exact = _mm256_cvtepi32_ps(_mm256_sub_epi32(sums, _mm256_set1_epi32(offset)));
+      const __m256 value = exact * (scale * row_scale);
+      _mm256_storeu_ps(to, start == Start::kZero ? value : _mm256_loadu_ps(to) + value);
+    };
+    half(sum.low, scales.low, out);
+    half(sum.high, scales.high, out + 8);
+  }
+};
+
+// A tile of rows in 16 bits: of the four inputs of a line the first and the third, and the others.
+template <int kRows>
+struct WideRows {
+  alignas(32) std::int32_t even[kRows][kTileLines];
+  alignas(32) std::int32_t odd[kRows][kTileLines];
+
+  explicit WideRows(const std::byte* x) {
+    for (int r = 0; r < kRows; ++r)
+      for (int line = 0; line < kTileLines; line += 8) {
+        const __m256i bytes = Eight(x + r * kLineBytes + line * 4);
+        Store(even[r] + line, _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8));
+        Store(odd[r] + line, _mm256_srai_epi16(bytes, 8));
+      }
+  }
+  static void Store(std::int32_t* to, __m256i words) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to), words);
+  }
+};
+
+// VPMADDWD, with weights as they are kept, 0 to 255. VPMADDUBSW would cut off such products two by
+// two; giving it sizes, and the signs to the rows, takes one instruction more for as many products.
+struct OpInt8Tiles : OpInteger {
+  static constexpr std::int64_t kStoredTileBytes = kTileBytes;
+  static constexpr std::int64_t kQuantTiles = kInt8QuantTiles;
+  static constexpr std::int32_t kOffset = 128;
+
+  static __m256i Even(__m256i bytes) { return _mm256_and_si256(bytes, _mm256_set1_epi16(0x00ff)); }
+  static __m256i Odd(__m256i bytes) { return _mm256_srli_epi16(bytes, 8); }
+
+  template <int kRows, int kPanels>
+  static inline void Tiles(const std::byte* x, std::int64_t x_line, const std::byte* w,
+                           std::int64_t panel_stride, std::int64_t tiles,
+                           Acc (&sums)[kRows][kPanels]) {
+    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+      const WideRows<kRows> rows(x);
+#pragma GCC unroll 2
+      for (int line = 0; line < kTileLines; ++line)
+        for (int p = 0; p < kPanels; ++p) {
+          const std::byte* at = w + p * panel_stride + line * kLineBytes;
+          if constexpr (kRows <= kStreamRows) Prefetch(at);
+          const __m256i low = Eight(at), high = Eight(at + 32);
+          for (int r = 0; r < kRows; ++r)
+            Madd(sums[r][p], Even(low), Even(high), _mm256_set1_epi32(rows.even[r][line]));
+          for (int r = 0; r < kRows; ++r)
+            Madd(sums[r][p], Odd(low), Odd(high), _mm256_set1_epi32(rows.odd[r][line]));
+        }
+      w += kTileBytes;
+      x += x_line;
+    }
+  }
+};
+
+// Nibbles are small enough for VPMADDUBSW, and for sums of 16 bits over half of a tile:
+// 8 lines x 2 products x 15 x 127 = 30480.
+struct OpInt4 : OpInteger {
+  static constexpr std::int64_t kStoredTileBytes = kTileBytes / 2;
+  static constexpr std::int64_t kQuantTiles = kInt4QuantTiles;
+  static constexpr std::int32_t kOffset = 8;
+  static constexpr int kPairs = kTileLines / 2;  // a stored line is two lines of weights
+
   static __m256i Nibbles(__m256i bytes, int half) {
     const __m256i shifted = half == 0 ? bytes : _mm256_srli_epi16(bytes, 4);
     return _mm256_and_si256(shifted, _mm256_set1_epi8(0x0f));
   }
-  static HalfLine Half(const std::byte* line, int half) {
-    return {Nibbles(Eight(line), half), Nibbles(Eight(line + 32), half)};
+
+  template <int kRows, int kPanels>
+  static inline void Tiles(const std::byte* x, std::int64_t x_line, const std::byte* w,
+                           std::int64_t panel_stride, std::int64_t tiles,
+                           Acc (&sums)[kRows][kPanels]) {
+    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+      for (int first = 0; first < kPairs; first += kPairs / 2) {
+        Acc words[kRows][kPanels];
+        for (auto& words_of_row : words)
+          for (auto& word : words_of_row) word = Zero();
+        for (int pair = first; pair < first + kPairs / 2; ++pair)
+          for (int p = 0; p < kPanels; ++p) {
+            const std::byte* at = w + p * panel_stride + pair * kLineBytes;
+            if constexpr (kRows <= kStreamRows) Prefetch(at);
+            const __m256i low = Eight(at), high = Eight(at + 32);
+            for (int half = 0; half < 2; ++half)
+              for (int r = 0; r < kRows; ++r) {
+                const std::byte* four = x + r * kLineBytes + (2 * pair + half) * 4;
+                AddWords(words[r][p], Nibbles(low, half), Nibbles(high, half),
+                         _mm256_set1_epi32(Word(four)));
+              }
+          }
+        for (int r = 0; r < kRows; ++r)
+          for (int p = 0; p < kPanels; ++p)
+            Madd(sums[r][p], words[r][p].low, words[r][p].high, _mm256_set1_epi16(1));
+      }
+      w += kStoredTileBytes;
+      x += x_line;
+    }
   }
-  static Value Broadcast(const std::byte* x) { return _mm256_set1_epi32(Word(x)); }
-  static __m256i Dot(__m256i sizes, __m256i x) {
-    return _mm256_madd_epi16(_mm256_maddubs_epi16(sizes, x), _mm256_set1_epi16(1));
-  }
-  static void Madd(Acc& sum, const Line& w, Value x) {
-    sum.low = _mm256_add_epi32(sum.low, Dot(w.low.sizes, _mm256_sign_epi8(x, w.low.weights)));
-    sum.high = _mm256_add_epi32(sum.high, Dot(w.high.sizes, _mm256_sign_epi8(x, w.high.weights)));
-  }
-  static void Madd(Acc& sum, const HalfLine& w, Value x) {
-    sum.low = _mm256_add_epi32(sum.low, Dot(w.low, x));
-    sum.high = _mm256_add_epi32(sum.high, Dot(w.high, x));
-  }
-  static Lanes ToFloat(const Acc& sum, std::int32_t offset) {
-    const __m256i off = _mm256_set1_epi32(offset);
-    float values[kLanes];
-    _mm256_storeu_ps(values, _mm256_cvtepi32_ps(_mm256_sub_epi32(sum.low, off)));
-    _mm256_storeu_ps(values + 8, _mm256_cvtepi32_ps(_mm256_sub_epi32(sum.high, off)));
-    return Load(values);
+
+ private:
+  static void AddWords(Acc& words, __m256i low, __m256i high, __m256i x) {
+    words.low = _mm256_add_epi16(words.low, _mm256_maddubs_epi16(low, x));
+    words.high = _mm256_add_epi16(words.high, _mm256_maddubs_epi16(high, x));
   }
 };
+#define LOCKSTEP_OWN_INTEGER_TILES
 
 constexpr int kStreams = 4;
 #include "layers/kernels/cpu/product.inc"
