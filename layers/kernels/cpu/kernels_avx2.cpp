@@ -202,7 +202,6 @@ struct OpInt4 : OpInteger {
     words.high = _mm256_add_epi16(words.high, _mm256_maddubs_epi16(high, x));
   }
 };
-#define LOCKSTEP_OWN_INTEGER_TILES
 
 constexpr int kStreams = 4;
 #include "layers/kernels/cpu/product.inc"

@@ -9,7 +9,7 @@ namespace lockstep::cpu::avx512_bf16 {
 
 namespace {
 
-struct OpF32 {
+struct OpBf16 {
   using Acc = __m512;
   using Line = __m512bh;
   using Value = __m512bh;
@@ -24,9 +24,7 @@ struct OpF32 {
   }
   static void Madd(Acc& sum, Line w, Value x) { sum = _mm512_dpbf16_ps(sum, w, x); }
 };
-using OpBf16 = OpF32;
 
-#define LOCKSTEP_ONLY_BF16
 constexpr int kStreams = 8;
 #include "layers/kernels/cpu/product.inc"
 
@@ -44,6 +42,6 @@ void PackBf16(const PackRow& row) {
   }
 }
 
-void ProductBf16(const TileProduct& product) { WalkRows<PieceBf16, 8, 2>(product); }
+void ProductBf16(const TileProduct& product) { WalkRows<Floats<OpBf16>, 8, 2>(product); }
 
 }  // namespace lockstep::cpu::avx512_bf16

@@ -79,6 +79,8 @@ struct OpInt8 {
 constexpr int kStreams = 8;
 #include "layers/kernels/cpu/product.inc"
 
+#include "layers/kernels/cpu/integer_tiles.inc"
+
 constexpr int kMostF32Rows = 4;
 constexpr int kMostRows = 4;
 constexpr int kMostPanels = 1;
