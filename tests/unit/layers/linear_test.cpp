@@ -12,6 +12,14 @@ LinearSource Source(const Tensor& weight, const Tensor& bias, WeightFormat forma
   return source;
 }
 
+void SetElement(const Tensor& weight, std::int64_t i, float value) {
+  if (weight.view().dtype() == DType::kF32) {
+    weight.view().data<float>()[i] = value;
+  } else {
+    weight.view().data<BFloat16>()[i] = BFloat16(value);
+  }
+}
+
 // Rounding errors of a sum grow with its terms, not with what they leave of each other.
 double Terms(std::int64_t inputs) { return 0.1 * static_cast<double>(inputs); }
 
@@ -199,16 +207,33 @@ TEST_P(LinearOperation, OutlierChannelsOnlyCoarsenTheirOwnGroup) {
   // An outlier that no weight listens to: all it can do is harm.
   for (std::int64_t token = 0; token < tokens; ++token)
     x.view().data<float>()[token * inputs + 1000] = 100.0f;
-  for (std::int64_t output = 0; output < outputs; ++output) {
-    const std::int64_t at = output * inputs + 1000;
-    if (weight.view().dtype() == DType::kF32) {
-      weight.view().data<float>()[at] = 0.0f;
-    } else {
-      weight.view().data<BFloat16>()[at] = BFloat16(0.0f);
-    }
-  }
+  for (std::int64_t output = 0; output < outputs; ++output)
+    SetElement(weight, output * inputs + 1000, 0.0f);
   // One scale for the whole token would make the error of int8 a hundred times as large.
   EXPECT_LE(error(), 40.0 * before + 1e-5);
+}
+
+// The largest numbers that quantised rows and weights have, all of one sign: what random ones never
+// bring together, and what sums of 16 bits would be cut off at.
+TEST_P(LinearOperation, TheLargestSumsAreNotCutOff) {
+  const std::int64_t inputs = 512, outputs = 40;
+  for (const std::int64_t tokens : {1, 2, 3, 7, 16})
+    for (const float sign : {1.0f, -1.0f})
+      // Either all weights are the largest in 8 bits, or all but one of 64 the largest in 4.
+      for (const auto& [weight_of_most, weight_of_first] : {std::pair{1.0f, 1.0f}, {7.0f, -8.0f}}) {
+        const Tensor x = random_.Fill(DType::kF32, {tokens, inputs});
+        std::fill_n(x.view().data<float>(), tokens * inputs, sign);
+        const Tensor weight = Weight(outputs, inputs);
+        for (std::int64_t i = 0; i < outputs * inputs; ++i)
+          SetElement(weight, i, i % 64 == 0 ? weight_of_first : weight_of_most);
+        const auto linear = tested_->MakeLinear(Source(weight, Tensor(), GetParam().format));
+        const Tensor y = Tensor::OnHost(DType::kF32, {tokens, outputs});
+        tested_->Linear({.x = x.view(), .weight = linear.get(), .y = y.view()});
+        const float expected = sign * (weight_of_most * 504.0f + weight_of_first * 8.0f);
+        for (std::int64_t i = 0; i < tokens * outputs; ++i)
+          ASSERT_NEAR(y.view().data<float>()[i], expected, 0.01f * std::abs(expected))
+              << tokens << " rows";
+      }
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, LinearOperation, testing::ValuesIn(BackendCases()), CaseName);
