@@ -262,8 +262,7 @@ inline void AddScaled(const std::int32_t* sums, const TileProduct& a, std::int64
   for (std::int64_t row = 0; row < a.block_rows; ++row) {
     const std::int32_t shift = a.row_sums[scale_at + row] * offset;
     const auto ints = (LaneInts)_mm512_loadu_si512(sums + row * kPanelOutputs) - shift;
-    const Lanes value =
-        __builtin_convertvector(ints, Lanes) * (weight_scale * a.row_scales[scale_at + row]);
+    const Lanes value = ToFloats(ints) * (weight_scale * a.row_scales[scale_at + row]);
     float* out = c + row * kPanelOutputs;
     Save(start == Start::kZero ? value : Load(out) + value, out);
   }

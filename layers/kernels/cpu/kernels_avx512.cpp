@@ -63,9 +63,7 @@ struct OpInt8 {
   }
   static Value Broadcast(const std::byte* x) { return _mm512_set1_epi32(Word(x)); }
   static void Madd(Acc& sum, Line w, Value x) { sum = _mm512_dpbusd_epi32(sum, w, x); }
-  static Lanes ToFloat(Acc sum, std::int32_t offset) {
-    return __builtin_convertvector((LaneInts)sum - offset, Lanes);
-  }
+  static Lanes ToFloat(Acc sum, std::int32_t offset) { return ToFloats((LaneInts)sum - offset); }
 };
 
 constexpr int kStreams = 8;

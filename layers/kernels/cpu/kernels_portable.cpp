@@ -14,9 +14,7 @@ std::uint32_t Word(const std::byte* bytes) {
 }
 
 LaneBits Words(const std::byte* bytes) {
-  LaneBits words;
-  __builtin_memcpy(&words, bytes, sizeof(words));
-  return words;
+  return (LaneBits)Load(reinterpret_cast<const float*>(bytes));
 }
 
 struct OpF32 {
@@ -71,9 +69,7 @@ struct OpInt8 {
       sum += (LaneInts)(((LaneBits)w >> (8 * byte)) & 0xffu) * static_cast<std::int32_t>(value);
     }
   }
-  static Lanes ToFloat(Acc sum, std::int32_t offset) {
-    return __builtin_convertvector(sum - offset, Lanes);
-  }
+  static Lanes ToFloat(Acc sum, std::int32_t offset) { return ToFloats(sum - offset); }
 };
 
 constexpr int kStreams = 8;
