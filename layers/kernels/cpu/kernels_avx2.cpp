@@ -69,6 +69,13 @@ struct OpBf16 : OpF32 {
     OpF32::Madd(sum, w.even, x.even);
     OpF32::Madd(sum, w.odd, x.odd);
   }
+
+  // For wide rows.
+  static __m256i RowEven(__m256i bits) { return _mm256_castps_si256(Even(bits)); }
+  static __m256i RowOdd(__m256i bits) { return _mm256_castps_si256(Odd(bits)); }
+  static void Madd(Acc& sum, __m256 low, __m256 high, std::int32_t x) {
+    OpF32::Madd(sum, Sums{low, high}, _mm256_castsi256_ps(_mm256_set1_epi32(x)));
+  }
 };
 
 // Sums of integers, which are exact in any order.
@@ -101,55 +108,68 @@ struct OpInteger {
   }
 };
 
-// A tile of rows in 16 bits: of the four inputs of a line the first and the third, and the others.
-template <int kRows>
-struct WideRows {
-  alignas(32) std::int32_t even[kRows][kTileLines];
-  alignas(32) std::int32_t odd[kRows][kTileLines];
-
-  explicit WideRows(const std::byte* x) {
-    for (int r = 0; r < kRows; ++r)
-      for (int line = 0; line < kTileLines; line += 8) {
-        const __m256i bytes = Eight(x + r * kLineBytes + line * 4);
-        Store(even[r] + line, _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8));
-        Store(odd[r] + line, _mm256_srai_epi16(bytes, 8));
-      }
-  }
-  static void Store(std::int32_t* to, __m256i words) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(to), words);
-  }
-};
-
 // VPMADDWD, with weights as they are kept, 0 to 255. VPMADDUBSW would cut off such products two by
 // two; giving it sizes, and the signs to the rows, takes one instruction more for as many products.
-struct OpInt8Tiles : OpInteger {
+struct OpInt8 : OpInteger {
   static constexpr std::int64_t kStoredTileBytes = kTileBytes;
   static constexpr std::int64_t kQuantTiles = kInt8QuantTiles;
   static constexpr std::int32_t kOffset = 128;
 
   static __m256i Even(__m256i bytes) { return _mm256_and_si256(bytes, _mm256_set1_epi16(0x00ff)); }
   static __m256i Odd(__m256i bytes) { return _mm256_srli_epi16(bytes, 8); }
+  static __m256i RowEven(__m256i bytes) { return RowOdd(_mm256_slli_epi16(bytes, 8)); }
+  static __m256i RowOdd(__m256i bytes) { return _mm256_srai_epi16(bytes, 8); }
+  static void Madd(Acc& sum, __m256i low, __m256i high, std::int32_t x) {
+    OpInteger::Madd(sum, low, high, _mm256_set1_epi32(x));
+  }
+};
 
+// Some tiles of rows as multiply-adds take them, each 4 bytes to be broadcast: of the inputs in
+// those 4 bytes of a line the even ones and the odd ones, in twice as many bits.
+template <class Op, int kRows, int kTiles>
+struct WideRows {
+  alignas(32) std::int32_t even[kTiles][kRows][kTileLines];
+  alignas(32) std::int32_t odd[kTiles][kRows][kTileLines];
+
+  WideRows(const std::byte* x, std::int64_t x_line, std::int64_t tiles) {
+    for (std::int64_t tile = 0; tile < tiles; ++tile, x += x_line)
+      for (int r = 0; r < kRows; ++r)
+        for (int line = 0; line < kTileLines; line += 8) {
+          const __m256i bits = Eight(x + r * kLineBytes + line * 4);
+          Store(even[tile][r] + line, Op::RowEven(bits));
+          Store(odd[tile][r] + line, Op::RowOdd(bits));
+        }
+  }
+  static void Store(std::int32_t* to, __m256i words) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to), words);
+  }
+
+  // The products with the tiles of some panels.
+  template <int kPanels>
+  void Multiply(const std::byte* w, std::int64_t panel_stride, std::int64_t tiles,
+                typename Op::Acc (&sums)[kRows][kPanels]) const {
+    for (std::int64_t tile = 0; tile < tiles; ++tile)
+#pragma GCC unroll 2
+      for (int line = 0; line < kTileLines; ++line, w += kLineBytes)
+        for (int p = 0; p < kPanels; ++p) {
+          const std::byte* at = w + p * panel_stride;
+          if constexpr (kRows <= kStreamRows) Prefetch(at);
+          const __m256i low = Eight(at), high = Eight(at + 32);
+          for (int r = 0; r < kRows; ++r)
+            Op::Madd(sums[r][p], Op::Even(low), Op::Even(high), even[tile][r][line]);
+          for (int r = 0; r < kRows; ++r)
+            Op::Madd(sums[r][p], Op::Odd(low), Op::Odd(high), odd[tile][r][line]);
+        }
+  }
+};
+
+struct OpInt8Tiles : OpInt8 {
   template <int kRows, int kPanels>
   static inline void Tiles(const std::byte* x, std::int64_t x_line, const std::byte* w,
                            std::int64_t panel_stride, std::int64_t tiles,
                            Acc (&sums)[kRows][kPanels]) {
-    for (std::int64_t tile = 0; tile < tiles; ++tile) {
-      const WideRows<kRows> rows(x);
-#pragma GCC unroll 2
-      for (int line = 0; line < kTileLines; ++line)
-        for (int p = 0; p < kPanels; ++p) {
-          const std::byte* at = w + p * panel_stride + line * kLineBytes;
-          if constexpr (kRows <= kStreamRows) Prefetch(at);
-          const __m256i low = Eight(at), high = Eight(at + 32);
-          for (int r = 0; r < kRows; ++r)
-            Madd(sums[r][p], Even(low), Even(high), _mm256_set1_epi32(rows.even[r][line]));
-          for (int r = 0; r < kRows; ++r)
-            Madd(sums[r][p], Odd(low), Odd(high), _mm256_set1_epi32(rows.odd[r][line]));
-        }
-      w += kTileBytes;
-      x += x_line;
-    }
+    const WideRows<OpInt8, kRows, kQuantTiles> rows(x, x_line, tiles);
+    rows.Multiply(w, panel_stride, tiles, sums);
   }
 };
 
@@ -206,8 +226,39 @@ struct OpInt4 : OpInteger {
 constexpr int kStreams = 4;
 #include "layers/kernels/cpu/product.inc"
 
-constexpr int kMostF32Rows = 6;
-constexpr int kMostRows = 4;
+// Widens a piece of rows once for all panels, not as often as they are multiplied.
+struct WideBf16 : Floats<OpBf16> {
+  template <int kRows, int kPanels>
+  static void Rows(const TileProduct& a, std::int64_t block, std::int64_t row) {
+    if constexpr (kRows <= kStreamRows) return Floats::Rows<kRows, kPanels>(a, block, row);
+    constexpr std::int64_t kTiles = 8;
+    const std::int64_t x_line = a.block_rows * kLineBytes;
+    const std::byte* x = a.rows + block * a.block_stride + row * kLineBytes;
+    const std::byte* w = a.panels;
+    float* c = a.c + block * a.c_block_stride + row * kPanelOutputs;
+    for (std::int64_t tile = 0; tile < a.tiles; tile += kTiles) {
+      const std::int64_t tiles = a.tiles - tile < kTiles ? a.tiles - tile : kTiles;
+      const WideRows<OpBf16, kRows, kTiles> rows(x, x_line, tiles);
+      for (std::int64_t panel = 0; panel < a.panel_count; ++panel) {
+        float* to = c + panel * a.c_panel_stride;
+        OpBf16::Acc sums[kRows][1];
+        for (int r = 0; r < kRows; ++r)
+          sums[r][0] = a.start == Start::kZero && tile == 0 ? OpBf16::Zero()
+                                                            : OpBf16::Load(to + r * kPanelOutputs);
+        rows.Multiply(w + panel * a.panel_stride, a.panel_stride, tiles, sums);
+        for (int r = 0; r < kRows; ++r) OpBf16::Save(sums[r][0], to + r * kPanelOutputs);
+      }
+      x += kTiles * x_line;
+      w += kTiles * kTileBytes;
+    }
+  }
+};
+
+using KindF32 = Floats<OpF32>;
+using KindBf16 = WideBf16;
+using KindInt8 = Integers<OpInt8Tiles>;
+using KindInt4 = Integers<OpInt4>;
+constexpr int kMostRows[] = {6, 6, 4, 4};
 constexpr int kMostPanels = 1;
 
 }  // namespace

@@ -71,8 +71,11 @@ constexpr int kStreams = 8;
 
 #include "layers/kernels/cpu/integer_tiles.inc"
 
-constexpr int kMostF32Rows = 8;
-constexpr int kMostRows = 8;
+using KindF32 = Floats<OpF32>;
+using KindBf16 = Floats<OpBf16>;
+using KindInt8 = Integers<OpInt8Tiles>;
+using KindInt4 = Integers<OpInt4>;
+constexpr int kMostRows[] = {8, 8, 8, 8};
 constexpr int kMostPanels = 2;
 
 }  // namespace
