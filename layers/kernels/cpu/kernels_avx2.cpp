@@ -144,16 +144,16 @@ struct WideRows {
     _mm256_store_si256(reinterpret_cast<__m256i*>(to), words);
   }
 
-  // The products with the tiles of some panels.
+  // The products with the tiles of some panels. What lies `ahead` bytes behind a line is fetched.
   template <int kPanels>
   void Multiply(const std::byte* w, std::int64_t panel_stride, std::int64_t tiles,
-                typename Op::Acc (&sums)[kRows][kPanels]) const {
+                std::int64_t ahead, typename Op::Acc (&sums)[kRows][kPanels]) const {
     for (std::int64_t tile = 0; tile < tiles; ++tile)
 #pragma GCC unroll 2
       for (int line = 0; line < kTileLines; ++line, w += kLineBytes)
         for (int p = 0; p < kPanels; ++p) {
           const std::byte* at = w + p * panel_stride;
-          if constexpr (kRows <= kStreamRows) Prefetch(at);
+          Prefetch(at, ahead);
           const __m256i low = Eight(at), high = Eight(at + 32);
           for (int r = 0; r < kRows; ++r)
             Op::Madd(sums[r][p], Op::Even(low), Op::Even(high), even[tile][r][line]);
@@ -169,7 +169,7 @@ struct OpInt8Tiles : OpInt8 {
                            std::int64_t panel_stride, std::int64_t tiles,
                            Acc (&sums)[kRows][kPanels]) {
     const WideRows<OpInt8, kRows, kQuantTiles> rows(x, x_line, tiles);
-    rows.Multiply(w, panel_stride, tiles, sums);
+    rows.Multiply(w, panel_stride, tiles, kStreamAhead, sums);
   }
 };
 
@@ -245,7 +245,7 @@ struct WideBf16 : Floats<OpBf16> {
         for (int r = 0; r < kRows; ++r)
           sums[r][0] = a.start == Start::kZero && tile == 0 ? OpBf16::Zero()
                                                             : OpBf16::Load(to + r * kPanelOutputs);
-        rows.Multiply(w + panel * a.panel_stride, a.panel_stride, tiles, sums);
+        rows.Multiply(w + panel * a.panel_stride, a.panel_stride, tiles, a.panel_stride, sums);
         for (int r = 0; r < kRows; ++r) OpBf16::Save(sums[r][0], to + r * kPanelOutputs);
       }
       x += kTiles * x_line;
