@@ -30,19 +30,6 @@ void AllowOnly(std::span<float> logits, std::span<const std::int32_t> tokens) {
   for (const auto& [logit, value] : kept) *logit = value;
 }
 
-bool AnyPossible(std::span<const float> logits) {
-  return std::any_of(logits.begin(), logits.end(), [](float one) { return one > kImpossible; });
-}
-
-void ForbidEnding(std::span<float> logits, std::span<const std::int32_t> ending) {
-  std::vector<std::pair<float*, float>> before;
-  for (const std::int32_t token : ending)
-    if (float* logit = Find(logits, token)) before.emplace_back(logit, *logit);
-  Forbid(logits, ending);
-  if (AnyPossible(logits)) return;
-  for (const auto& [logit, value] : before) *logit = value;
-}
-
 using Counts = std::unordered_map<std::int32_t, std::int64_t>;
 
 Counts CountTokens(std::span<const std::int32_t> tokens) {
@@ -78,7 +65,7 @@ void AdjustLogits(std::span<float> logits, const SamplingParams& params, const H
   AllowOnly(logits, params.allowed_tokens);
   Forbid(logits, params.banned_tokens);
   if (static_cast<std::int64_t>(history.generated.size()) < params.min_tokens)
-    ForbidEnding(logits, history.ending);
+    Forbid(logits, history.ending);
   for (const auto& [token, bias] : params.logit_bias)
     if (float* logit = Find(logits, token)) *logit += static_cast<float>(bias);
   const Counts used = CountTokens(history.generated);

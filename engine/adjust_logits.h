@@ -21,8 +21,7 @@ bool NeedsAdjusting(const SamplingParams& params, std::int64_t generated_count);
 // Applies, in this order, as vLLM does: allowed and banned tokens, min_tokens (the ending tokens
 // become impossible), logit_bias; repetition_penalty (of CTRL, arXiv:1909.05858: positive logits
 // are divided, others multiplied; tokens of the prompt count), frequency_penalty and
-// presence_penalty (OpenAI's: of the new tokens only). Impossible tokens have -infinity. When the
-// ending tokens are all that is left they stay, whatever min_tokens says.
+// presence_penalty (OpenAI's: of the new tokens only). Impossible tokens have -infinity.
 //   logits  [sampled vocabulary]; ids outside it are ignored
 void AdjustLogits(std::span<float> logits, const SamplingParams& params, const History& history);
 

@@ -21,7 +21,6 @@ bool NeedsWholeRow(const SamplingParams& params, std::int64_t generated_count) {
 std::int32_t Choose(std::vector<Candidate> candidates, const SamplingParams& params,
                     std::int64_t position) {
   if (params.temperature > 0.0) return SampleToken(std::move(candidates), params, position);
-  LOCKSTEP_CHECK(!candidates.empty(), "no token is possible");
   return std::min_element(candidates.begin(), candidates.end(), IsLikelier)->token;
 }
 
@@ -63,6 +62,12 @@ TokenEvent ChooseToken(const RowResult& row, const Request& request, const Histo
     AdjustLogits(logits, params, history);
     candidates = Possible(logits);
   }
+  if (candidates.empty())
+    return {.request = request.id,
+            .finish = FinishReason::kError,
+            .error =
+                "no token is left to choose from: allowed_token_ids, banned_token_ids and "
+                "min_tokens exclude all; allow more"};
   TokenEvent event{.request = request.id, .token = Choose(std::move(candidates), params, position)};
   if (request.logprobs)
     event.logprob = Describe(row, event.token, LogitOf(row, event.token), *request.logprobs);

@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
 #include <utility>
 
@@ -24,6 +25,25 @@ struct Live {
 
   bool scores_prompt() const { return request.prompt_logprobs.has_value(); }
 };
+
+// The event of a request whose `numbers` are NaN or infinite.
+TokenEvent NotNumbers(std::int64_t request, std::string_view numbers) {
+  return {.request = request,
+          .finish = FinishReason::kError,
+          .error = fmt::format("the model's {} are not numbers (NaN or infinite): its weights are "
+                               "damaged, or too large for this precision; try --dtype fp32, or "
+                               "get the checkpoint again",
+                               numbers)};
+}
+
+TokenEvent EmbeddingEvent(std::int64_t request, std::vector<float> vector) {
+  const bool finite =
+      std::all_of(vector.begin(), vector.end(), [](float x) { return std::isfinite(x); });
+  if (!finite) return NotNumbers(request, "hidden states");
+  TokenEvent event{.request = request, .finish = FinishReason::kLength};
+  event.embedding = std::move(vector);
+  return event;
+}
 
 // What a row of logits is for.
 struct RowUse {
@@ -167,8 +187,7 @@ void Engine::Impl::TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEv
     if (one.pooled) {
       one.pooled->Add(chunk.start, states.first(size), width);
       if (chunk.reaches_end()) {
-        events.push_back({.request = chunk.id, .finish = FinishReason::kLength});
-        events.back().embedding = one.pooled->Vector();
+        events.push_back(EmbeddingEvent(chunk.id, one.pooled->Vector()));
         ended.push_back(chunk.id);
       }
     }
@@ -179,7 +198,13 @@ void Engine::Impl::TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEv
 
 void Engine::Impl::TakeRow(const RowUse& use, const RowResult& row,
                            std::vector<TokenEvent>& events) {
-  Live& one = live.at(use.request);
+  const auto found = live.find(use.request);
+  if (found == live.end()) return;  // an earlier row of this step has ended it
+  Live& one = found->second;
+  if (!std::isfinite(row.log_sum_exp)) {
+    events.push_back(NotNumbers(use.request, "logits"));
+    return End(use.request);
+  }
   if (use.following < 0) {
     events.push_back(TakeToken(one, row));
   } else {
@@ -199,6 +224,7 @@ TokenEvent Engine::Impl::TakeToken(Live& one, const RowResult& row) {
   TokenEvent event = ChooseToken(
       row, one.request,
       {.prompt = tokens.first(prompt), .generated = tokens.subspan(prompt), .ending = one.ending});
+  if (event.finish == FinishReason::kError) return event;
   ++one.generated;
   event.finish = FinishOf(one, event.token);
   if (event.finish == FinishReason::kNone) scheduler.Append(event.request, event.token);
@@ -254,11 +280,13 @@ Score Engine::ScoreTokens(std::span<const std::int32_t> tokens) {
   Submit(std::move(request));
   Score score;
   while (!idle())
-    for (const TokenEvent& event : Step())
+    for (const TokenEvent& event : Step()) {
+      score.error = event.error;
       for (const TokenLogprob& one : event.prompt_logprobs) {
         score.logprobs.push_back(one.logprob);
         score.top.push_back(one.top);
       }
+    }
   return score;
 }
 

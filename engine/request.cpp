@@ -58,6 +58,7 @@ std::string_view Name(FinishReason reason) {
     case FinishReason::kLength: return "length";
     case FinishReason::kStop: return "stop";
     case FinishReason::kEos: return "eos";
+    case FinishReason::kError: return "error";
   }
   return "";
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -56,9 +57,9 @@ struct Request {
   bool generates() const { return !embedding && !only_scores(); }
 };
 
-enum class FinishReason : std::uint8_t { kNone, kLength, kStop, kEos };
+enum class FinishReason : std::uint8_t { kNone, kLength, kStop, kEos, kError };
 
-// "length", "stop", "eos", or "" while a request goes on.
+// "length", "stop", "eos", "error", or "" while a request goes on.
 std::string_view Name(FinishReason reason);
 
 // How likely the model found a token at its place: natural logarithms of its probability among
@@ -80,6 +81,7 @@ struct TokenEvent {
   std::optional<TokenLogprob> logprob = {};        // when asked for
   std::vector<TokenLogprob> prompt_logprobs = {};  // with the first event, from the second token on
   std::vector<float> embedding = {};               // [d_model] when asked for
+  std::string error = {};                          // why it cannot go on, with kError
 };
 
 // The log-probabilities of a given text.
@@ -88,6 +90,7 @@ struct Score {
   std::vector<float> logprobs;
   // The most likely token after tokens[0..i]; size tokens - 1.
   std::vector<std::int32_t> top;
+  std::string error = {};  // why there are none; empty where there are
 };
 
 }  // namespace lockstep

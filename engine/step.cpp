@@ -53,7 +53,7 @@ RowStatistics Combine(const RowStatistics& a, const RowStatistics& b) {
   RowStatistics both = a.max >= b.max ? a : b;
   const RowStatistics& lesser = a.max >= b.max ? b : a;
   both.target = a.target + b.target;  // zero in all but one
-  if (lesser.sum_exp > 0.0)
+  if (lesser.sum_exp != 0.0)          // an empty range's, whose max is no number to subtract
     both.sum_exp += lesser.sum_exp * std::exp(static_cast<double>(lesser.max) - both.max);
   return both;
 }

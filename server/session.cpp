@@ -163,6 +163,7 @@ void TextSession::Take(const TokenEvent& event) {
   const auto found = samples_.find(event.request);
   if (found == samples_.end()) return;  // cancelled by a callback of this very step
   const auto [id, index] = found->second;
+  if (event.finish == FinishReason::kError) return Fail(id, event.error);
   Flight& flight = *flights_.at(id);
   if (flight.beams != nullptr) return TakeBeam(id, index, event);
   Sample& sample = *flight.samples[index];
@@ -195,6 +196,13 @@ void TextSession::TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& 
     for (std::size_t i = 0; i < result.samples.size(); ++i)
       callbacks_.on_text(id, i, result.samples[i].text);
   if (callbacks_.on_result) callbacks_.on_result(id, std::move(result));
+}
+
+// What the other samples have is of no use without this one.
+void TextSession::Fail(std::int64_t id, const std::string& error) {
+  Cancel(id);
+  if (callbacks_.on_result)
+    callbacks_.on_result(id, {.samples = {}, .prompt_logprobs = {}, .error = error});
 }
 
 void TextSession::FinishFlight(std::int64_t id) {

@@ -51,6 +51,7 @@ class TextSession {
   void Take(const TokenEvent& event);
   void TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& event);
   void FinishFlight(std::int64_t id);
+  void Fail(std::int64_t id, const std::string& error);
 
   Engine& engine_;
   const Tokenizer& tokenizer_;

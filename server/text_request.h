@@ -43,6 +43,7 @@ struct TextResult {
   // token), else in the order of their random streams: the first is what n = 1 gives.
   std::vector<TextSample> samples;
   std::vector<TokenLogprob> prompt_logprobs;  // from the prompt's second token on, when asked for
+  std::string error = {};  // why there is no text, and no sample; empty where there is one
 };
 
 }  // namespace lockstep

@@ -35,8 +35,11 @@ void BatchWorker::Finish(std::int64_t index, const TextResult& result) {
   std::int64_t tokens = 0;
   for (const TextSample& sample : result.samples)
     tokens += static_cast<std::int64_t>(sample.tokens.size());
-  const auto request = requests_.extract(index);
-  parts_.desk.Put({index, FormatResult(request.mapped(), result), "", tokens});
+  const GenerateRequest request = std::move(requests_.extract(index).mapped());
+  if (result.error.empty())
+    return parts_.desk.Put({index, FormatResult(request, result), "", tokens});
+  const std::string error = fmt::format("{}: {}", request.where, result.error);
+  parts_.desk.Put({index, FormatError(request.id, error), error, 0});
 }
 
 void BatchWorker::Start(const WorkLine& line) {

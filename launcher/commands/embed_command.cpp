@@ -39,14 +39,16 @@ class EmbedJob : public ModelJob {
       for (; next < requests_.size() && next < done + window; ++next) Submit(place.engine, next);
       for (const TokenEvent& event : place.engine.Step()) {
         const auto index = static_cast<std::size_t>(event.request);
-        output->Put(event.request, requests_[index].id, event.embedding);
+        if (event.error.empty())
+          output->Put(event.request, requests_[index].id, event.embedding);
+        else
+          output->PutError(event.request, progress.Failed(index, event.error));
         progress.Done(index);
         ++done;
       }
     }
     output->Commit();
-    progress.End();
-    return ExitCode::kOk;
+    return progress.End();
   }
 
  private:

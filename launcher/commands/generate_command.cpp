@@ -47,16 +47,23 @@ class PromptJob : public ModelJob {
     Engine& engine = place.engine;
     const auto start = std::chrono::steady_clock::now();
     std::size_t tokens = 0;
-    TextSession session(
-        engine, *tokenizer_,
-        {.on_text = [](std::int64_t, std::size_t,
-                       std::string_view text) { WriteStandardOutput(text); },
-         .on_result = [&](std::int64_t,
-                          const TextResult& result) { tokens = result.samples[0].tokens.size(); }});
+    std::string error;
+    TextSession session(engine, *tokenizer_,
+                        {.on_text = [](std::int64_t, std::size_t,
+                                       std::string_view text) { WriteStandardOutput(text); },
+                         .on_result =
+                             [&](std::int64_t, const TextResult& result) {
+                               error = result.error;
+                               if (error.empty()) tokens = result.samples[0].tokens.size();
+                             }});
     session.Submit(0, request_.request);
     while (session.in_flight() > 0 && !InterruptRequested()) session.Step();
     WriteStandardOutput("\n");
     if (session.in_flight() > 0) return ExitCode::kInterrupted;
+    if (!error.empty()) {
+      LogError("--prompt: {}", error);
+      return ExitCode::kBadInput;
+    }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (ShowsStatistics(arguments_.verbosity))
       LogInfo("{} tokens in {:.2f} s ({:.1f} tokens/s)", tokens, took.count(),

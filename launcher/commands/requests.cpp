@@ -280,6 +280,10 @@ std::string FormatError(std::string_view line, std::int64_t index, std::string_v
   return Line({{"id", std::move(id)}, {"error", std::string(message)}});
 }
 
+std::string FormatError(const Json& id, std::string_view message) {
+  return Line({{"id", ToOutput(id)}, {"error", std::string(message)}});
+}
+
 std::string FormatEmbedding(const Json& id, std::span<const float> vector) {
   OutputJson values = OutputJson::array();
   for (const float value : vector) values.push_back(value);

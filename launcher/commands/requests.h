@@ -56,6 +56,7 @@ bool HasText(const std::vector<ScoreRequest>& requests);
 std::string FormatResult(const GenerateRequest& request, const TextResult& result);
 // For a line that could not be used. Its id, if it has one that can be read, else its index.
 std::string FormatError(std::string_view line, std::int64_t index, std::string_view message);
+std::string FormatError(const Json& id, std::string_view message);
 std::string FormatScore(const ScoreRequest& request, const Score& score);
 std::string FormatEmbedding(const Json& id, std::span<const float> vector);
 

@@ -36,12 +36,13 @@ class ScoreJob : public ModelJob {
     TextProgress progress(arguments_, requests_);
     for (std::size_t i = 0; i < requests_.size(); ++i) {
       if (InterruptRequested()) return ExitCode::kInterrupted;
-      output.Write(FormatScore(requests_[i], engine.ScoreTokens(requests_[i].tokens)));
+      const Score score = engine.ScoreTokens(requests_[i].tokens);
+      output.Write(score.error.empty() ? FormatScore(requests_[i], score)
+                                       : progress.Failed(i, score.error));
       progress.Done(i);
     }
     output.Commit();
-    progress.End();
-    return ExitCode::kOk;
+    return progress.End();
   }
 
  private:

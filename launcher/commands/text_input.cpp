@@ -35,11 +35,21 @@ void TextProgress::Done(std::size_t text) {
   line_.Show(state_);
 }
 
-void TextProgress::End() {
+std::string TextProgress::Failed(std::size_t text, const std::string& error) {
+  const std::string message = fmt::format("{}: {}", texts_[text].where, error);
+  if (errors_++ == 0) first_error_ = message;
+  return FormatError(texts_[text].id, message);
+}
+
+ExitCode TextProgress::End() {
   line_.Clear();
-  if (!line_.logged() && !ShowsStatistics(arguments_.verbosity)) return;
-  LogInfo("{} tokens of {} texts in {:.2f} s ({:.1f} tokens/s)", state_.tokens, state_.done,
-          state_.seconds, static_cast<double>(state_.tokens) / state_.seconds);
+  if (line_.logged() || ShowsStatistics(arguments_.verbosity))
+    LogInfo("{} tokens of {} texts in {:.2f} s ({:.1f} tokens/s)", state_.tokens, state_.done,
+            state_.seconds, static_cast<double>(state_.tokens) / state_.seconds);
+  if (errors_ == 0) return ExitCode::kOk;
+  LogError("{} of {} texts gave no result: see \"error\" in their records; the first: {}", errors_,
+           state_.total, first_error_);
+  return ExitCode::kBadInput;
 }
 
 }  // namespace lockstep

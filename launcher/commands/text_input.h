@@ -23,7 +23,10 @@ class TextProgress {
   TextProgress(const Arguments& arguments, const std::vector<ScoreRequest>& texts);
 
   void Done(std::size_t text);
-  void End();
+  // Counts a text that gave no numbers. Returns its record, which says why.
+  std::string Failed(std::size_t text, const std::string& error);
+  // Says what has come of the job.
+  ExitCode End();
 
  private:
   const Arguments& arguments_;
@@ -31,6 +34,8 @@ class TextProgress {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   ProgressLine line_;
   ProgressState state_;
+  std::int64_t errors_ = 0;
+  std::string first_error_;
 };
 
 }  // namespace lockstep

@@ -17,6 +17,9 @@ class JsonVectors : public VectorOutput {
   void Put(std::int64_t index, const Json& id, std::span<const float> vector) override {
     ordered_.Put(static_cast<std::size_t>(index), FormatEmbedding(id, vector));
   }
+  void PutError(std::int64_t index, const std::string& record) override {
+    ordered_.Put(static_cast<std::size_t>(index), record);
+  }
   void Commit() override { output_.Commit(); }
 
  private:
@@ -35,6 +38,10 @@ class NpyVectors : public VectorOutput {
     static_assert(std::endian::native == std::endian::little);
     const std::string bytes(reinterpret_cast<const char*>(vector.data()), vector.size_bytes());
     ordered_.Put(static_cast<std::size_t>(index), bytes);
+  }
+  void PutError(std::int64_t, const std::string& record) override {
+    throw BadInput("a .npy file has no room for a text without a vector; write JSON lines: {}",
+                   record);
   }
   void Commit() override { output_.Commit(); }
 

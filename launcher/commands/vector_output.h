@@ -16,6 +16,8 @@ class VectorOutput {
   virtual ~VectorOutput() = default;
   // id: as the record says it, where there are records.
   virtual void Put(std::int64_t index, const Json& id, std::span<const float> vector) = 0;
+  // In place of a vector. Throws BadInput where the output has no room for records.
+  virtual void PutError(std::int64_t index, const std::string& record) = 0;
   // All are there: a file appears.
   virtual void Commit() = 0;
 };

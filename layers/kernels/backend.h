@@ -152,7 +152,7 @@ struct RowStatistics {
   float max = 0.0f;         // the largest logit
   std::int32_t argmax = 0;  // its column; the lowest one of equals
   float target = 0.0f;      // the logit of the asked column, or 0 when it is elsewhere
-  double sum_exp = 0.0;     // sum of exp(logit - max)
+  double sum_exp = 0.0;     // sum of exp(logit - max); NaN when a logit is NaN or infinite
 };
 
 // A column of a row of logits; -1: none.

@@ -84,7 +84,7 @@ struct FinishTile {
 struct ColumnStatistics {
   float max;
   std::int64_t argmax;
-  double sum_exp;  // of exp(x - max)
+  double sum_exp;  // of exp(x - max); NaN when a number is not finite
 };
 
 // One step of the online softmax (Milakov and Gimelshein, arXiv:1805.02867) over a block of scores

@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(kThreads) SummariseKernel(SummariseArgs args) 
   // devices. Threads' sums are added as doubles.
   float sum = 0.0f;
   for (int column = first; column < range.end; column += kThreads)
-    sum += expf(logits[column] - largest);
+    sum += expf(logits[column] - largest) + logits[column] * 0.0f;  // NaN unless it is finite
   const double sum_exp = BlockSumOfDoubles(sum, sums);
   if (threadIdx.x != 0) return;
   const std::int32_t target = args.targets[row];

@@ -234,7 +234,9 @@ class ReferenceBackend final : public HostBackend {
         statistics.argmax = static_cast<std::int32_t>(i);
       }
     for (std::int64_t i = range.begin; i < range.end; ++i)
-      statistics.sum_exp += std::exp(static_cast<double>(x[i]) - statistics.max);
+      statistics.sum_exp += std::isfinite(x[i])
+                                ? std::exp(static_cast<double>(x[i]) - statistics.max)
+                                : std::numeric_limits<double>::quiet_NaN();
     if (target >= range.begin && target < range.end) statistics.target = x[target];
     return statistics;
   }
