@@ -48,7 +48,11 @@ RowRequest RowForChoice(const Request& request, std::int64_t generated_count) {
   const SamplingParams& params = request.sampling;
   RowRequest row;
   row.whole_row = NeedsWholeRow(params, generated_count);
-  if (!row.whole_row) row.likeliest = params.temperature > 0.0 ? params.top_k : 1;
+  // Of one alone a rank names no others that are as likely; a greedy choice takes the first of
+  // them.
+  constexpr std::int64_t kWithTies = 2;
+  if (!row.whole_row)
+    row.likeliest = params.temperature > 0.0 ? std::max(kWithTies, params.top_k) : 1;
   row.likeliest = std::max(row.likeliest, request.logprobs.value_or(0));
   return row;
 }
