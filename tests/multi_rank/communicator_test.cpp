@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
 #include <numeric>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "tests/multi_rank/multi_rank.h"
@@ -205,6 +207,18 @@ TEST_F(CommunicatorTest, KeepsOrderWhenRanksRunAheadOfEachOther) {
 
 TEST_F(CommunicatorTest, HoldsEverybodyAtABarrier) {
   for (int i = 0; i < 50; ++i) comm().Barrier();
+  // The clock is the host's, the same for all ranks.
+  for (int late = 0; late < size(); ++late) {
+    if (rank() == late) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const std::int64_t came = std::chrono::steady_clock::now().time_since_epoch().count();
+    comm().Barrier();
+    const std::int64_t left = std::chrono::steady_clock::now().time_since_epoch().count();
+    for (const Bytes& other : comm().AllGather(std::as_bytes(std::span(&came, 1)))) {
+      std::int64_t others = 0;
+      std::memcpy(&others, other.data(), sizeof(others));
+      EXPECT_LE(others, left) << "rank " << late << " came late";
+    }
+  }
 }
 
 TEST_F(CommunicatorTest, KnowsItsHosts) {

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <bit>
 #include <chrono>
 #include <cstdint>
@@ -106,6 +107,20 @@ TEST_P(SharedRanksOf, AddInPlaceAgainAndAgain) {
       }
     }
     EXPECT_EQ(comm.all_reduce_count(), 80);
+  });
+  EXPECT_THAT(errors, Each(IsEmpty()));
+}
+
+TEST_P(SharedRanksOf, LeaveABarrierOnlyWhenAllHaveCome) {
+  std::atomic<int> come = 0;
+  const auto errors = RunSharedRanks(GetParam(), [&](SharedCommunicator& comm) {
+    for (int late = 0; late < comm.size(); ++late) {
+      if (comm.rank() == late) SleepFor(0.02);
+      ++come;
+      comm.Barrier();
+      EXPECT_GE(come.load(), (late + 1) * comm.size()) << "rank " << comm.rank();
+      comm.Barrier();
+    }
   });
   EXPECT_THAT(errors, Each(IsEmpty()));
 }

@@ -101,6 +101,42 @@ TEST(BeamSearch, StopsAtTheFirstTextsThatEndWhenToldTo) {
   EXPECT_THAT(search.finished(), testing::SizeIs(2));
 }
 
+// Two texts end at once, scores -1 and -1.1. The third, at -1.2 now, could have -0.12 in the end.
+BeamSearch AfterTwoShortTexts(EarlyStopping early_stopping) {
+  BeamSearch search({.num_beams = 2, .early_stopping = early_stopping}, {8, 9}, 10);
+  search.Expand(std::vector<BeamSearch::Continuations>{
+      {{9, -1.0f}, {8, -1.1f}, {1, -1.2f}, {2, -5.0f}, {3, -6.0f}, {4, -7.0f}}});
+  return search;
+}
+
+TEST(BeamSearch, NeverStopsWhileALongerTextCouldBeBetter) {
+  EXPECT_TRUE(AfterTwoShortTexts(EarlyStopping::kFalse).done());
+  EXPECT_TRUE(AfterTwoShortTexts(EarlyStopping::kTrue).done());
+  BeamSearch search = AfterTwoShortTexts(EarlyStopping::kNever);
+  int steps = 1;
+  for (; !search.done(); ++steps)
+    search.Expand(std::vector<BeamSearch::Continuations>(
+        search.open().size(),
+        {{1, -0.01f}, {2, -5.0f}, {3, -6.0f}, {4, -7.0f}, {5, -8.0f}, {6, -9.0f}}));
+  EXPECT_EQ(steps, 10);
+  EXPECT_EQ(search.finished().front().tokens, Tokens(10, 1));
+  EXPECT_FLOAT_EQ(search.finished().front().score, -1.29f / 10.0f);
+}
+
+TEST(BeamSearch, NeverReckonsWithThePresentLengthWhereLongerIsWorse) {
+  for (const EarlyStopping stopping : {EarlyStopping::kFalse, EarlyStopping::kNever}) {
+    BeamSearch search({.num_beams = 2, .length_penalty = -1.0, .early_stopping = stopping}, {9},
+                      10);
+    search.Expand(
+        std::vector<BeamSearch::Continuations>{{{9, -1.0f}, {1, -1.1f}, {2, -1.2f}, {3, -9.0f}}});
+    search.Expand(std::vector<BeamSearch::Continuations>(
+        2, {{1, -0.05f}, {9, -0.1f}, {2, -5.0f}, {3, -9.0f}}));
+    ASSERT_THAT(search.finished(), testing::SizeIs(2));
+    EXPECT_FLOAT_EQ(search.finished().back().score, -2.4f);
+    EXPECT_FALSE(search.done()) << "-1.15 at length 2 is -2.3";
+  }
+}
+
 TEST(BeamSearch, GivesItsScoresTheLengthPenalty) {
   BeamSearch search({.num_beams = 2, .length_penalty = 2.0}, {}, 2);
   const BeamSearch::Continuations answer{{1, -1.0f}, {2, -2.0f}, {3, -4.0f}, {4, -8.0f}};

@@ -115,6 +115,26 @@ TEST_F(EngineTest, RefusesWhatCannotRun) {
   EXPECT_TRUE(engine.idle());
 }
 
+TEST_F(EngineTest, UsesTheCacheToItsLastToken) {
+  GoldenModel small(SourceFolder() / "tests/golden/cases/neox_saved_single", self_,
+                    {.cache_pages = 1});
+  Engine engine(small.decoder(), self_, {});
+  ASSERT_EQ(engine.most_tokens(), KvCache::kPageTokens + 1) << "the last one is not kept";
+  engine.Submit(Make(1, 20, 13));
+  EXPECT_EQ(RunAll(engine).at(1).size(), 13u);
+  EXPECT_EQ(Refusal(engine, Make(1, 20, 14)),
+            "a request of 34 tokens needs 33 of them in the KV cache, which holds 32; shorten it "
+            "or enlarge the cache");
+  EXPECT_EQ(engine.ScoreTokens(Make(1, 33, 1).prompt).logprobs.size(), 32u);
+  EXPECT_THROW(engine.ScoreTokens(Make(1, 34, 1).prompt), Error);
+  Request embedding = Make(1, 32, 1);
+  embedding.embedding = Pooling::kMean;
+  engine.Submit(embedding);
+  RunAll(engine);
+  embedding.prompt.push_back(1);
+  EXPECT_THAT(Refusal(engine, embedding), testing::HasSubstr("needs 33 of them"));
+}
+
 TEST_F(EngineTest, LogprobsOfGeneratedTokensAreThoseOfTheirScore) {
   Engine engine(model_.decoder(), self_, {.sampled_vocab = 90});
   for (const double temperature : {0.0, 0.8}) {

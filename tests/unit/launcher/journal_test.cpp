@@ -1,9 +1,13 @@
 #include "launcher/commands/journal.h"
 
+#include <sys/stat.h>
+
 #include <random>
+#include <utility>
 
 #include "core/file.h"
 #include "expect_error.h"
+#include "system_calls.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {
@@ -71,6 +75,66 @@ TEST_F(JournalTest, GoesOnFromWhateverAKillLeaves) {
     ASSERT_EQ(ReadFile(output()), whole) << round;
     std::filesystem::remove(output());
   }
+}
+
+TEST_F(JournalTest, IsEmptiedWhenItIsLargeButNeverOfWhatItAloneHolds) {
+  const auto large = [](std::int64_t index) {
+    return fmt::format("{{\"id\":{},\"text\":\"{}\"}}\n", index, std::string(300'000, 'x'));
+  };
+  std::int64_t header = 0;
+  {
+    Journal one(output(), kJob, Restart::kGoOn);
+    header = static_cast<std::int64_t>(std::filesystem::file_size(journal()));
+    for (const std::int64_t early : {1, 2, 3, 4, 6}) one.Put(early, large(early));
+    one.Put(0, large(0));
+    EXPECT_GT(std::filesystem::file_size(journal()), 1'500'000u) << "record 6 is nowhere else";
+  }
+  Journal again(output(), kJob, Restart::kGoOn);
+  EXPECT_EQ(again.taken_up(), 6);
+  EXPECT_TRUE(again.Has(6));
+  EXPECT_FALSE(again.Has(5));
+  again.Put(5, large(5));
+  EXPECT_EQ(static_cast<std::int64_t>(std::filesystem::file_size(journal())), header);
+  again.Put(8, Record(8));
+  again.Put(7, Record(7));
+  again.Commit();
+  std::string whole;
+  for (std::int64_t i = 0; i < 7; ++i) whole += large(i);
+  EXPECT_TRUE(ReadFile(output()) == whole + Record(7) + Record(8));
+}
+
+// Else a power failure could leave the name of the output with nothing behind it.
+TEST_F(JournalTest, ReachesTheDiskBeforeItAppears) {
+  Journal one(output(), kJob, Restart::kGoOn);
+  one.Put(0, Record(0));
+  one.Put(1, Record(1));
+  int whole_syncs = 0;
+  const SystemCalls watched(
+      [&](int file) {
+        struct stat status {};
+        const bool whole = ::fstat(file, &status) == 0 &&
+                           status.st_size == static_cast<off_t>((Record(0) + Record(1)).size());
+        whole_syncs += whole && !Exists(output());
+      },
+      {});
+  one.Commit();
+  EXPECT_GE(whole_syncs, 1);
+  EXPECT_TRUE(Exists(output()));
+}
+
+// The one that had it commits and removes it just when the next one has opened it.
+TEST_F(JournalTest, IsNeverAFileWithoutAName) {
+  bool removed = false;
+  const SystemCalls watched({}, [&](int) {
+    if (!std::exchange(removed, true)) std::filesystem::remove(journal());
+  });
+  {
+    Journal one(output(), kJob, Restart::kGoOn);
+    EXPECT_TRUE(removed);
+    ASSERT_TRUE(Exists(journal()));
+    one.Put(1, Record(1));
+  }
+  EXPECT_TRUE(Journal(output(), kJob, Restart::kGoOn).Has(1));
 }
 
 TEST_F(JournalTest, CountsTheErrorsOfEarlierRuns) {

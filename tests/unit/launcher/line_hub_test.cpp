@@ -3,10 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <deque>
-
 #include "core/error.h"
 #include "core/file.h"
+#include "fake_mailbox.h"
 #include "ranks_alike.h"
 #include "tests/support/message_of.h"
 #include "tests/support/test_data.h"
@@ -18,31 +17,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-// Keeps what was sent; what is in `arriving` arrives.
-class FakeMailbox : public Mailbox {
- public:
-  void Send(int to, Communicator::Bytes text) override { sent[to].push_back(std::move(text)); }
-  std::optional<Letter> Receive() override {
-    if (arriving.empty()) return std::nullopt;
-    Letter letter = std::move(arriving.front());
-    arriving.pop_front();
-    return letter;
-  }
-  bool empty() override { return true; }
-
-  // The lines that a rank was given since the last time.
-  std::vector<WorkLine> Lines(int rank) {
-    std::vector<WorkLine> lines;
-    for (const auto& text : sent[rank])
-      for (WorkLine& line : UnpackHandout(text).lines) lines.push_back(std::move(line));
-    sent[rank].clear();
-    return lines;
-  }
-
-  std::map<int, std::vector<Communicator::Bytes>> sent;
-  std::deque<Letter> arriving;
-};
 
 // Three groups of two ranks; group 0 is the hub's own.
 class LineHubTest : public testing::Test {

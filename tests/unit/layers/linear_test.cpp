@@ -52,6 +52,32 @@ TEST_P(LinearOperation, LinearMatchesTheReference) {
   }
 }
 
+// Every block of inputs of another size, so that each needs its own scale.
+Tensor UnevenWeight(DType dtype, std::int64_t outputs, std::int64_t inputs, Random& random) {
+  const Tensor wide = random.Fill(DType::kF32, {outputs, inputs});
+  constexpr std::int64_t kBlock = 64;
+  for (std::int64_t i = 0; i < outputs * inputs; ++i)
+    wide.view().data<float>()[i] *= std::exp2(static_cast<float>(i % inputs / kBlock * 5 % 7));
+  Tensor weight = Tensor::OnHost(dtype, {outputs, inputs});
+  ConvertElements(DType::kF32, wide.view().raw(), dtype, weight.view().raw(),
+                  static_cast<std::size_t>(outputs * inputs));
+  return weight;
+}
+
+// Long prompts through wide layers go in chunks of the inputs, each with its own scales.
+TEST_P(LinearOperation, ManyRowsOfManyInputsMatchTheReference) {
+  const std::int64_t tokens = 150, inputs = 5000, outputs = 40;
+  const Tensor x = random_.Fill(DType::kF32, {tokens, inputs});
+  const Tensor weight = UnevenWeight(SourceDType(GetParam().format), outputs, inputs, random_);
+  const Tensor expected = Tensor::OnHost(DType::kF32, {tokens, outputs});
+  const Tensor found = Tensor::OnHost(DType::kF32, {tokens, outputs});
+  for (auto [backend, y] : {std::pair{reference_.get(), &expected}, {tested_.get(), &found}}) {
+    const auto linear = backend->MakeLinear(Source(weight, Tensor(), GetParam().format));
+    backend->Linear({.x = x.view(), .weight = linear.get(), .y = y->view()});
+  }
+  ExpectNear(found.view(), expected.view(), std::max(GetParam().tolerance, 1e-5));
+}
+
 // Two matrices, their inputs cut into leaves of random widths, some of them empty.
 LinearSource TwoParts(const Tensor& a, const Tensor& b, const std::vector<Range>& a_leaves,
                       const std::vector<Range>& b_leaves, WeightFormat format) {

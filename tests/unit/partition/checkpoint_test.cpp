@@ -182,6 +182,25 @@ TEST(Checkpoint, ReadsShardsByTheirIndex) {
   ExpectPattern(checkpoint, {"c", {5, 1}, {0, 5}, {0, 1}}, DType::kF32, 3);
 }
 
+// Left over from another way of cutting the checkpoint, say.
+TEST(Checkpoint, TakesATensorFromTheShardThatTheIndexNames) {
+  for (const std::string owner : {"1.safetensors", "2.safetensors"}) {
+    const TemporaryFolder folder;
+    for (const std::string shard : {"1.safetensors", "2.safetensors"})
+      WriteSafetensors(
+          folder / shard,
+          std::vector{PatternTensor("twice", DType::kF32, {40}, shard == owner ? 7 : 8),
+                      PatternTensor("in " + shard, DType::kF32, {2}, 1)});
+    WriteText(folder / "model.safetensors.index.json",
+              fmt::format(R"({{"weight_map":{{"in 1.safetensors":"1.safetensors",
+                          "in 2.safetensors":"2.safetensors","twice":"{}"}}}})",
+                          owner));
+    const auto checkpoint = Checkpoint::Open(folder.path());
+    EXPECT_EQ(checkpoint.tensors().size(), 3u);
+    ExpectPattern(checkpoint, {"twice", {40}, {0, 40}}, DType::kF32, 7);
+  }
+}
+
 TEST(Checkpoint, NamesAMissingShardAndItsIndex) {
   const TemporaryFolder folder;
   const auto shards = WriteShardedSafetensors(

@@ -96,6 +96,24 @@ TEST(ConfigJson, ReadsGptNeoX20bWithItsTanhGelu) {
   EXPECT_TRUE(spec.attention_bias);
 }
 
+// What transformers takes for fields that a file leaves out.
+TEST(ConfigJson, KnowsTheDefaultsOfBothFamilies) {
+  const ModelSpec gptj =
+      Parse(Patched(kGptJ6b, R"({"layer_norm_epsilon": null, "activation_function": null,
+                   "tie_word_embeddings": null})"));
+  EXPECT_EQ(gptj.norm_epsilon, 1e-5);
+  EXPECT_EQ(gptj.gelu, GeluKind::kTanh);
+  EXPECT_EQ(gptj.d_ff, 4 * 4096);
+  const ModelSpec neox = Parse(
+      Patched(kPythia70m, R"({"layer_norm_eps": null, "hidden_act": null, "rotary_emb_base": null,
+                      "rotary_pct": null, "use_parallel_residual": null})"));
+  EXPECT_EQ(neox.norm_epsilon, 1e-5);
+  EXPECT_EQ(neox.gelu, GeluKind::kExact);
+  EXPECT_EQ(neox.rotary_base, 10000.0);
+  EXPECT_EQ(neox.rotary_dims, 16);
+  EXPECT_TRUE(neox.parallel_residual);
+}
+
 TEST(ConfigJson, ReadsGptJ) {
   ModelSpec expected;
   expected.family = Family::kGptJ;

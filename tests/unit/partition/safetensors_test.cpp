@@ -85,6 +85,21 @@ TEST(Safetensors, RefusesATruncatedHeader) {
                     HasSubstr("truncated"), HasSubstr("download the file again")));
 }
 
+// As long as the file and its own eight bytes, for example.
+TEST(Safetensors, RefusesAHeaderThatEndsJustBehindTheFile) {
+  const std::string header = Header({Entry("a", "F32", "[1]", "[0,4]")});
+  std::string file = SafetensorsBytes(header, "");
+  for (int excess = 1; excess <= 9; ++excess) {
+    file[0] = static_cast<char>(header.size() + static_cast<std::size_t>(excess));
+    EXPECT_THAT(
+        MessageOf([&] { Parse(file); }),
+        HasSubstr(fmt::format("claims a header of {} bytes, but only {} follow",
+                              header.size() + static_cast<std::size_t>(excess), header.size())));
+  }
+  file[0] = static_cast<char>(header.size());
+  EXPECT_THAT(MessageOf([&] { Parse(file); }), HasSubstr("4 bytes of data, but the file holds 0"));
+}
+
 TEST(Safetensors, RefusesAnOversizedHeader) {
   const std::string length("\x01\xe1\xf5\x05\x00\x00\x00\x00", 8);  // 100,000,001
   EXPECT_THAT(MessageOf([&] { Parse(length + "{}"); }),

@@ -38,6 +38,16 @@ TEST(StopMatcher, TakesTheEarliestOfSeveral) {
   EXPECT_EQ(matcher.Push("an early or later one"), "an ");
 }
 
+TEST(StopMatcher, HoldsBackForWhicheverOfSeveralNeedsMost) {
+  for (const std::vector<std::string>& stops :
+       {std::vector<std::string>{"end.", "x"}, {"x", "end."}, {"d?", "end."}, {"end.", "d?"}}) {
+    StopMatcher matcher(stops);
+    EXPECT_EQ(matcher.Push("the end"), "the ") << stops[0];
+    EXPECT_EQ(matcher.Push("."), "") << stops[0];
+    EXPECT_TRUE(matcher.stopped()) << stops[0];
+  }
+}
+
 TEST(StopMatcher, FindsAStopStringInsideAHeldBeginning) {
   StopMatcher matcher({"aab"});
   EXPECT_EQ(PushAll(matcher, {"xa", "a", "a", "b"}), "xa");

@@ -2,9 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <ctime>
 #include <map>
 #include <random>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "tests/support/test_data.h"
 
 namespace lockstep {
 namespace {
@@ -103,6 +108,41 @@ TEST(BpeModel, FollowsTheDefinitionAtEveryLength) {
     std::string word(1 + random() % 90, 'a');
     for (char& c : word) c = static_cast<char>('a' + random() % 3);
     ASSERT_EQ(Encode(model, word), EncodeByDefinition(last_of_each, word)) << word;
+  }
+}
+
+// The merges of a tokenizer that was trained, as far as they are of letters alone.
+std::vector<std::pair<std::string, std::string>> TrainedMerges() {
+  const auto path = SourceFolder() / "models/shakespeare-neox/tokenizer.json";
+  const Json tokenizer = ParseJson(ReadFile(path), path.string());
+  std::vector<std::pair<std::string, std::string>> merges;
+  for (const Json& merge : tokenizer.at("model").at("merges")) {
+    const std::string text =
+        merge.is_string() ? merge.get<std::string>()
+                          : merge.at(0).get<std::string>() + " " + merge.at(1).get<std::string>();
+    const std::size_t space = text.find(' ');
+    const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+    const std::pair pair{text.substr(0, space), text.substr(space + 1)};
+    if (std::ranges::all_of(pair.first, is_letter) && std::ranges::all_of(pair.second, is_letter))
+      merges.push_back(pair);
+  }
+  return merges;
+}
+
+// Here merges of low rank become possible only after others, which random ones seldom do.
+TEST(BpeModel, FollowsTheDefinitionInLongWordsOfTrainedMerges) {
+  const auto merges = TrainedMerges();
+  ASSERT_GT(merges.size(), 200u);
+  const BpeModel::Parts parts = PartsOf(merges);
+  const BpeModel model(parts);
+  std::mt19937 random(5);
+  for (int i = 0; i < 60; ++i) {
+    std::string word;
+    while (word.size() < 33 + random() % 100) {
+      const auto& [left, right] = merges[random() % merges.size()];
+      word += random() % 4 == 0 ? right + left : left + right;
+    }
+    ASSERT_EQ(Encode(model, word), EncodeByDefinition(parts.merges, word)) << word;
   }
 }
 
