@@ -60,6 +60,7 @@ BeamFlight::BeamFlight(const TextRequest& request, std::vector<std::int32_t> pro
       n_(static_cast<std::size_t>(request.n)),
       eos_(engine.options().eos_token),
       ending_(EndingOf(request.sampling, engine)),
+      sampled_vocab_(engine.options().sampled_vocab),
       search_(request.beams, ending_, MostNewTokens(request, prompt_.size(), engine)) {}
 
 std::vector<Request> BeamFlight::Requests() const {
@@ -70,7 +71,7 @@ std::vector<Request> BeamFlight::Requests() const {
     one.prompt.insert(one.prompt.end(), beam.tokens.begin(), beam.tokens.end());
     one.sampling.max_new_tokens = 1;
     one.priority = priority_;
-    one.logprobs = search_.continuations();
+    one.logprobs = std::min(search_.continuations(), sampled_vocab_);
   }
   return requests;
 }

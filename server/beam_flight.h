@@ -39,6 +39,7 @@ class BeamFlight {
   std::size_t n_;
   std::optional<std::int32_t> eos_;
   std::vector<std::int32_t> ending_;
+  std::int64_t sampled_vocab_;
   BeamSearch search_;
   std::vector<BeamSearch::Continuations> answers_;
   std::size_t answered_ = 0;

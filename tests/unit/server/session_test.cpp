@@ -154,6 +154,37 @@ TEST_F(TextSessionTest, JudgesSamplesOfDifferentLengthsByTheMeanOfTheirTokens) {
   EXPECT_GT(telling, 2) << "or the sums would do";
 }
 
+TEST_F(TextSessionTest, ShowsNoStopToken) {
+  const TextSample whole = Run(Greedy(12)).samples[0];
+  TextRequest request = Greedy(12);
+  request.sampling.stop_tokens = {whole.tokens[6]};
+  const auto at = static_cast<std::size_t>(
+      std::find(whole.tokens.begin(), whole.tokens.end(), whole.tokens[6]) - whole.tokens.begin());
+  const TextSample stopped = Run(request).samples[0];
+  EXPECT_EQ(stopped.finish, FinishReason::kStop);
+  EXPECT_THAT(stopped.tokens, SizeIs(at + 1)) << "it is reported";
+  EXPECT_EQ(stopped.text, whole.text.substr(0, at));
+  EXPECT_EQ(Shown(), stopped.text);
+}
+
+TEST_F(TextSessionTest, ShowsNoStopTokenOfBeams) {
+  TextRequest request = Greedy(8);
+  for (std::int32_t token = 0; token < 89; token += 2)
+    request.sampling.stop_tokens.push_back(token);
+  request.beams = {.num_beams = 4, .length_penalty = -2.0};  // short texts are better
+  request.n = 4;
+  int stopped = 0;
+  for (const TextSample& sample : Run(request).samples) {
+    std::vector<std::int32_t> shown = sample.tokens;
+    if (sample.finish == FinishReason::kStop) {
+      ++stopped;
+      shown.pop_back();
+    }
+    EXPECT_EQ(sample.text, tokenizer_.Decode(shown, SpecialTokens::kKeep));
+  }
+  EXPECT_GT(stopped, 0) << "or the test shows nothing";
+}
+
 TEST_F(TextSessionTest, EndsBeforeAStopTextAndShowsNoPartOfIt) {
   const std::string whole = Run(Greedy(12)).samples[0].text;
   TextRequest request = Greedy(12);
@@ -199,6 +230,16 @@ TEST_F(TextSessionTest, ReportsThePromptsLogprobsOnceForAllSamples) {
     EXPECT_THAT(sample.logprobs[3].likeliest, SizeIs(2));
     EXPECT_EQ(sample.logprobs[3].token, sample.tokens[3]);
   }
+}
+
+// Pages of the prefix cache have no log-probabilities: only the sample that reports them computes
+// the prompt anew.
+TEST_F(TextSessionTest, ComputesThePromptsLogprobsForOneOfTheSamples) {
+  TextRequest request = Sampled(3);
+  request.tokens.assign(KvCache::kPageTokens + 8, 7);
+  request.prompt_logprobs = 0;
+  EXPECT_THAT(Run(request).prompt_logprobs, SizeIs(KvCache::kPageTokens + 7));
+  EXPECT_EQ(engine_.status().counts.prefix_hits, 2 * KvCache::kPageTokens);
 }
 
 TEST_F(TextSessionTest, ForgetsARequestThatIsCancelledWhileItSpeaks) {
