@@ -96,6 +96,19 @@ TEST_F(Ties, TopKKeepsWhatEqualsTheLast) {
   EXPECT_THAT(drawn, ElementsAre(4, 7, 11, 15, 20));
 }
 
+// As transformers: what stands behind the tokens that reach it together is left out.
+TEST_F(Ties, TopPEndsWithTheTokenThatReachesIt) {
+  logits_.assign(23, -200.0f);
+  for (const std::size_t token : {2, 9, 15, 22}) logits_[token] = 3.0f;
+  for (const auto& [top_p, expected] :
+       {std::pair{0.25, std::set{2}}, {0.5, std::set{2, 9}}, {0.51, std::set{2, 9, 15}}}) {
+    const auto drawn = Drawn({.top_p = top_p});
+    if (rank() == 0) {
+      EXPECT_EQ(drawn, expected) << top_p;
+    }
+  }
+}
+
 TEST_F(Ties, MinPKeepsWhatEqualsIt) {
   const auto drawn = Drawn({.min_p = 1.0});
   if (rank() != 0) return;

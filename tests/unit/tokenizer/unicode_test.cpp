@@ -59,6 +59,15 @@ TEST(Nfc, ReplacesSingletonsAndExcludedComposites) {
   EXPECT_EQ(NormalizeNfc("\uF900"), "\u8C48");
 }
 
+// U+11A7 stands where the tails begin, but is none.
+TEST(UnicodeTables, ComposesHangulWithTailsOnly) {
+  EXPECT_EQ(Tables().Compose(0xAC00, 0x11A7), 0u);
+  EXPECT_EQ(Tables().Compose(0xAC00, 0x11A8), 0xAC01u);
+  EXPECT_EQ(Tables().Compose(0xAC00, 0x11C2), 0xAC1Bu);
+  EXPECT_EQ(Tables().Compose(0xAC00, 0x11C3), 0u);
+  EXPECT_EQ(Tables().Compose(0xAC01, 0x11A8), 0u) << "has a tail already";
+}
+
 TEST(Nfc, ComposesHangulByArithmetic) {
   EXPECT_EQ(NormalizeNfc("\u1100\u1161"), "가");
   EXPECT_EQ(NormalizeNfc("\u1100\u1161\u11A8"), "각");
