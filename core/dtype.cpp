@@ -20,7 +20,8 @@ void ConvertFrom(const void* source, DType to, void* destination, std::size_t co
     case DType::kBF16: return ConvertTyped<From, BFloat16>(source, destination, count);
     case DType::kI32:
     case DType::kI8:
-    case DType::kF8: break;
+    case DType::kF8:
+    case DType::kF64: break;
   }
   LOCKSTEP_CHECK(false, "no conversion to {}", Name(to));
 }
@@ -35,6 +36,7 @@ std::string_view Name(DType dtype) {
     case DType::kI32: return "int32";
     case DType::kI8: return "int8";
     case DType::kF8: return "fp8";
+    case DType::kF64: return "fp64";
   }
   return "?";
 }
@@ -55,6 +57,7 @@ void ConvertElements(DType from, const void* source, DType to, void* destination
     case DType::kF32: return ConvertFrom<float>(source, to, destination, count);
     case DType::kF16: return ConvertFrom<Float16>(source, to, destination, count);
     case DType::kBF16: return ConvertFrom<BFloat16>(source, to, destination, count);
+    case DType::kF64: return ConvertFrom<double>(source, to, destination, count);
     case DType::kI32:
     case DType::kI8:
     case DType::kF8: break;

@@ -8,8 +8,9 @@
 
 namespace lockstep {
 
-// kF8 is e4m3 (core/float8.h): of keys and values only, with a scale beside it.
-enum class DType : std::uint8_t { kF32, kF16, kBF16, kI32, kI8, kF8 };
+// kF8 is e4m3 (core/float8.h): of keys and values only, with a scale beside it. kF64 is of
+// checkpoint files only: it is converted while it is read.
+enum class DType : std::uint8_t { kF32, kF16, kBF16, kI32, kI8, kF8, kF64 };
 
 constexpr std::size_t SizeOf(DType dtype) {
   switch (dtype) {
@@ -17,11 +18,12 @@ constexpr std::size_t SizeOf(DType dtype) {
     case DType::kI32: return 4;
     case DType::kI8:
     case DType::kF8: return 1;
+    case DType::kF64: return 8;
     default: return 2;
   }
 }
 
-// "fp32", "fp16", "bf16", "int32", "int8", "fp8": the spelling of flags and messages.
+// "fp32", "fp16", "bf16", "int32", "int8", "fp8", "fp64": the spelling of flags and messages.
 std::string_view Name(DType dtype);
 
 // The inverse of Name(). Throws BadInput listing the known names.
@@ -102,8 +104,8 @@ struct DTypeOf<std::int32_t> {
   static constexpr DType value = DType::kI32;
 };
 
-// Converts count elements between floating-point dtypes (through float). The ranges must not
-// overlap. Integers are not accepted.
+// Converts count elements between floating-point dtypes (through float; never to fp64). The ranges
+// must not overlap. Integers are not accepted.
 void ConvertElements(DType from, const void* source, DType to, void* destination,
                      std::size_t count);
 

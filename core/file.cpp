@@ -18,17 +18,69 @@ namespace {
 
 std::string LastError() { return std::generic_category().message(errno); }
 
-// Closes the descriptor at the end of the scope; a mapping outlives it.
+// Closes the descriptor at the end of the scope.
 struct Descriptor {
   int fd;
   ~Descriptor() { ::close(fd); }
 };
 
-Descriptor OpenToRead(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd >= 0) return {fd};
+int Open(const std::filesystem::path& path, int flags) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
+  if (fd >= 0) return fd;
   if (errno == ENOENT || errno == ENOTDIR) throw BadInput("{}: no such file", path.string());
   throw EnvironmentError("{}: cannot be opened: {}", path.string(), LastError());
+}
+
+std::string_view KindOf(mode_t mode) {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a pipe (FIFO)";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
+}
+
+void RequireRegular(const std::filesystem::path& path, const struct stat& info) {
+  if (!S_ISREG(info.st_mode))
+    throw BadInput("{}: is {}; expected a file", path.string(), KindOf(info.st_mode));
+}
+
+// Asks before it opens, because a socket cannot be opened and some devices do something then.
+// O_NONBLOCK: what is there when it opens may be a pipe all the same, and is found out later.
+int OpenRegular(const std::filesystem::path& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0) RequireRegular(path, info);
+  return Open(path, O_NONBLOCK | O_NOCTTY);
+}
+
+struct stat Inspect(int fd, const std::filesystem::path& path) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0)
+    throw EnvironmentError("{}: cannot be inspected: {}", path.string(), LastError());
+  return info;
+}
+
+std::string ReadToEnd(int fd, const std::filesystem::path& path) {
+  std::string text;
+  std::vector<char> buffer(1 << 16);
+  for (;;) {
+    const ssize_t count = ::read(fd, buffer.data(), buffer.size());
+    if (count == 0) return text;
+    if (count > 0) {
+      text.append(buffer.data(), static_cast<std::size_t>(count));
+    } else if (errno == EISDIR) {
+      throw BadInput("{}: is a folder; expected a file", path.string());
+    } else if (errno != EINTR) {
+      throw EnvironmentError("{}: reading failed: {}", path.string(), LastError());
+    }
+  }
+}
+
+std::filesystem::file_status StatusOf(const std::filesystem::path& path,
+                                      std::filesystem::file_status status,
+                                      const std::error_code& code) {
+  using std::filesystem::file_type;
+  if (status.type() == file_type::none)
+    throw EnvironmentError("{}: cannot be inspected: {}", path.string(), code.message());
+  return status;
 }
 
 void Advise(std::span<const std::byte> file, std::size_t offset, std::size_t length, int advice) {
@@ -43,38 +95,64 @@ void Advise(std::span<const std::byte> file, std::size_t offset, std::size_t len
 }  // namespace
 
 std::string ReadFile(const std::filesystem::path& path) {
-  const Descriptor file = OpenToRead(path);
-  std::string text;
-  std::vector<char> buffer(1 << 16);
-  for (;;) {
-    const ssize_t count = ::read(file.fd, buffer.data(), buffer.size());
-    if (count == 0) return text;
-    if (count > 0) {
-      text.append(buffer.data(), static_cast<std::size_t>(count));
-    } else if (errno == EISDIR) {
-      throw BadInput("{}: is a folder; expected a file", path.string());
-    } else if (errno != EINTR) {
-      throw EnvironmentError("{}: reading failed: {}", path.string(), LastError());
-    }
-  }
+  const Descriptor file{OpenRegular(path)};
+  RequireRegular(path, Inspect(file.fd, path));
+  return ReadToEnd(file.fd, path);
 }
 
-MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  const Descriptor file = OpenToRead(path);
-  struct stat info {};
-  if (::fstat(file.fd, &info) != 0)
-    throw EnvironmentError("{}: cannot be inspected: {}", path.string(), LastError());
-  if (!S_ISREG(info.st_mode)) throw BadInput("{}: is no regular file", path.string());
+std::string ReadStream(const std::filesystem::path& path) {
+  const Descriptor file{Open(path, 0)};
+  return ReadToEnd(file.fd, path);
+}
+
+bool FileExists(const std::filesystem::path& path) {
+  std::error_code code;
+  const auto status = std::filesystem::symlink_status(path, code);
+  return StatusOf(path, status, code).type() != std::filesystem::file_type::not_found;
+}
+
+bool IsFolder(const std::filesystem::path& path) {
+  std::error_code code;
+  const auto status = std::filesystem::status(path, code);
+  return StatusOf(path, status, code).type() == std::filesystem::file_type::directory;
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path)
+    : path_(path), descriptor_(OpenRegular(path)) {
+  // The destructor does not run for what a constructor leaves by an exception.
+  Descriptor closed_on_failure{descriptor_};
+  const struct stat info = Inspect(descriptor_, path);
+  RequireRegular(path, info);
   size_ = static_cast<std::size_t>(info.st_size);
-  if (size_ == 0) return;  // mmap refuses empty files
-  void* address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd, 0);
-  if (address == MAP_FAILED)
-    throw EnvironmentError("{}: cannot be mapped: {}", path.string(), LastError());
-  data_ = static_cast<const std::byte*>(address);
+  if (size_ != 0) {  // mmap refuses empty files
+    void* address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor_, 0);
+    if (address == MAP_FAILED)
+      throw EnvironmentError("{}: cannot be mapped: {}", path.string(), LastError());
+    data_ = static_cast<const std::byte*>(address);
+    guard_ = std::make_unique<TruncationGuard>(data_, size_);
+  }
+  closed_on_failure.fd = -1;
 }
 
 MappedFile::~MappedFile() {
+  guard_.reset();
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  ::close(descriptor_);
+}
+
+void MappedFile::CheckIntact() const {
+  const auto now = static_cast<std::size_t>(Inspect(descriptor_, path_).st_size);
+  if (now < size_)
+    throw EnvironmentError(
+        "{}: was truncated while it was read: it had {} bytes and has {} now; let whatever writes "
+        "it "
+        "finish, or download it again, and start anew",
+        path_.string(), size_, now);
+  if (guard_ != nullptr && guard_->hit())
+    throw EnvironmentError(
+        "{}: part of it could not be read: its disk failed, or it was truncated for a while; check "
+        "the disk and what writes to the file, and start anew",
+        path_.string());
 }
 
 void MappedFile::Prefetch(std::size_t offset, std::size_t length) const {

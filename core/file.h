@@ -4,14 +4,29 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "core/truncation_guard.h"
+
 namespace lockstep {
 
-// The whole file as bytes. Throws BadInput when it is missing, EnvironmentError when unreadable.
+// The whole file as bytes. Throws BadInput when it is missing or no regular file (a pipe would be
+// waited for, a device may have no end), EnvironmentError when unreadable.
 std::string ReadFile(const std::filesystem::path& path);
+
+// The same of anything that can be read to an end, pipes among them: what a user may put in place
+// of a file, such as <(command) in a shell.
+std::string ReadStream(const std::filesystem::path& path);
+
+// Whether there is such an entry of a folder, be it a symbolic link that leads nowhere: opening it
+// then tells which file is missing. Throws EnvironmentError where that cannot be found out.
+bool FileExists(const std::filesystem::path& path);
+
+// Whether it is a folder. Throws EnvironmentError where that cannot be found out.
+bool IsFolder(const std::filesystem::path& path);
 
 // A file mapped read-only. Pages are read when touched; Release() gives them back, so that
 // loading a checkpoint never holds more of it in memory than it is copying.
@@ -35,10 +50,16 @@ class MappedFile {
   // a reader that takes a few columns out of every row and says what it takes.
   void DisableReadAhead() const;
 
+  // Throws EnvironmentError when the file has become shorter since it was mapped: what lay past its
+  // end reads as zeros then. To be called after reading, before what was read is used.
+  void CheckIntact() const;
+
  private:
   std::filesystem::path path_;
+  int descriptor_ = -1;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  std::unique_ptr<TruncationGuard> guard_;
 };
 
 // Writes beside `path` and renames over it on Commit(): a reader sees the old file or the whole

@@ -49,7 +49,8 @@ Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, Backend& backend,
       backend_(backend),
       communicator_(communicator),
       rotary_(MakeRotaryTable(spec_, backend)),
-      workspace_(std::make_unique<Workspace>(backend, weights_.head->activation_dtype())) {
+      workspace_(
+          std::make_unique<Workspace>(backend, weights_.layers.front().qkv->activation_dtype())) {
   LOCKSTEP_CHECK(plan.rank_count() == communicator.size(), "plan of {} ranks in a world of {}",
                  plan.rank_count(), communicator.size());
   const RankSlices slices = plan.Slices(communicator.rank());
@@ -233,11 +234,16 @@ void Decoder::Normalize(const NormWeights& norm, const TensorView& x, const Tens
 
 void Decoder::ComputeLogits(const Batch& batch, Workspace& work) {
   const std::int64_t rows = work.step.logits;
+  const TensorView logits = work.Floats(work.logits, rows, vocab_rows_.size());
   const TensorView x = work.x.view().Rows(0, work.step.tokens);
+  if (weights_.head == nullptr) {
+    LOCKSTEP_CHECK(batch.logit_rows.empty(), "{} rows of logits without an LM head",
+                   batch.logit_rows.size());
+    return;
+  }
   // The blocks are done: their buffers are free for the rows that get logits.
   const TensorView selected = work.Floats(work.partial, rows, spec_.d_model);
   const TensorView normed = work.Activations(work.normed, rows, spec_.d_model);
-  const TensorView logits = work.Floats(work.logits, rows, vocab_rows_.size());
   backend_.SelectRows(x, batch.logit_rows, selected);
   Normalize(weights_.final_norm, selected, normed);
   backend_.Linear({.x = normed, .weight = weights_.head.get(), .y = logits});

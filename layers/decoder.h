@@ -48,7 +48,8 @@ class Decoder {
 
   // Runs the new tokens through the model and appends them to the cache. Every rank calls it
   // with the same batch. Returns this rank's slice of the logits, [logit_rows, vocab_rows().size()]
-  // fp32, in memory of the backend, valid until the next call.
+  // fp32, in memory of the backend, valid until the next call. Without an LM head none can be asked
+  // for.
   TensorView Forward(const Batch& batch);
 
   // What Forward() was asked to keep of its last batch, on rank 0: [tokens, d_model] fp32 in host

@@ -5,9 +5,10 @@
 
 namespace lockstep {
 
-// cos and sin of position * base^(-2i / dims), i < dims / 2: [context, dims / 2] fp32, on the
-// backend. Frequencies and angles are rounded to fp32 as transformers does, so that long contexts
-// see the same angles (Su et al., RoFormer, arXiv:2104.09864).
+// cos and sin of position * frequency, i < dims / 2: [context, dims / 2] fp32, on the backend. The
+// frequencies are base^(-2i / dims) (Su et al., RoFormer, arXiv:2104.09864), or what spec.rope
+// makes of them. They and the angles are rounded to fp32 as transformers does, so that long
+// contexts see the same angles.
 struct RotaryTable {
   Tensor cos;
   Tensor sin;

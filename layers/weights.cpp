@@ -130,7 +130,7 @@ ModelWeights LoadWeights(const ModelSpec& spec, const RankSlices& slices, Weight
   ModelWeights weights;
   // The largest matrix first: while it is brought into its form it is there twice, and so far there
   // is nothing beside it.
-  weights.head = loader.ByOutputs(slices.head);
+  if (!slices.head.weight.empty()) weights.head = loader.ByOutputs(slices.head);
   step();
   weights.embedding = loader.Table(slices.embedding);
   step();

@@ -38,7 +38,7 @@ struct ModelWeights {
   Tensor embedding;  // [local vocab rows, d_model] fp32 or bf16
   std::vector<LayerWeights> layers;
   NormWeights final_norm;
-  std::unique_ptr<LinearWeight> head;
+  std::unique_ptr<LinearWeight> head;  // null where the slices have none
 };
 
 // Called after each layer with (done, all) steps.

@@ -8,6 +8,9 @@ namespace {
 constexpr Architecture kGptJ{
     .qkv_layout = QkvLayout::kSeparate,
     .rotary = RotaryKind::kInterleaved,
+    .body = "transformer.",
+    .body_class = "GPTJModel",
+    .causal_class = "GPTJForCausalLM",
     .embedding = "transformer.wte",
     .final_norm = "transformer.ln_f",
     .head = "lm_head",
@@ -26,6 +29,9 @@ constexpr Architecture kGptJ{
 constexpr Architecture kGptNeoX{
     .qkv_layout = QkvLayout::kFusedPerHead,
     .rotary = RotaryKind::kHalfSplit,
+    .body = "gpt_neox.",
+    .body_class = "GPTNeoXModel",
+    .causal_class = "GPTNeoXForCausalLM",
     .embedding = "gpt_neox.embed_in",
     .final_norm = "gpt_neox.final_layer_norm",
     .head = "embed_out",

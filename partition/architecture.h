@@ -26,6 +26,9 @@ struct Architecture {
   QkvLayout qkv_layout;
   RotaryKind rotary;
 
+  std::string_view body;        // begins all names but the head's
+  std::string_view body_class;  // transformers' classes without and with an LM head
+  std::string_view causal_class;
   std::string_view embedding;  // [vocab_rows, d_model]
   std::string_view final_norm;
   std::string_view head;  // [vocab_rows, d_model]

@@ -36,17 +36,12 @@ struct Entry {
   std::optional<TensorInfo> info;  // empty when it is of a kind that is not read
 };
 
-// A symbolic link counts even when it leads nowhere: opening it then tells which file is missing,
-// where passing it over would load something else or report that there are no weights.
-bool Exists(const fs::path& path) {
-  return fs::is_symlink(fs::symlink_status(path)) || fs::exists(path);
-}
-
 // "flax_model.msgpack, model.gguf": what a folder holds instead of weights we read.
 std::string OtherFiles(const fs::path& folder) {
   constexpr std::size_t kMostNames = 8;
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder))
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
     names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   const bool cut = names.size() > kMostNames;
@@ -80,6 +75,7 @@ struct Checkpoint::State {
   std::string where;  // the file or index that was opened
   std::vector<TensorFile> files;
   std::map<std::string, Entry, std::less<>> entries;
+  std::vector<std::string> names;
   std::atomic<std::uint64_t> bytes_read{0};
 
   void OpenSingle(const fs::path& path, OpenFile open) {
@@ -109,6 +105,10 @@ struct Checkpoint::State {
             where, Quoted(name), Quoted(shard));
   }
 
+  void ListNames() {
+    for (const auto& [name, entry] : entries) names.push_back(name);
+  }
+
   void Add(StoredTensor tensor, const TensorFile& file) {
     std::optional<TensorInfo> info;
     if (tensor.dtype && tensor.shape.size() <= Shape::kMaxRank)
@@ -121,14 +121,15 @@ struct Checkpoint::State {
     const auto found = entries.find(slice.name);
     if (found == entries.end())
       throw BadInput(
-          "{}: the tensor {} {} is missing among {} tensors; the weights do not belong to "
-          "this config.json; download the model again",
-          where, Quoted(slice.name), slice.shape.ToString(), entries.size());
+          "{}: the tensor {} {} is missing among {} tensors (the first is {}); the weights do not "
+          "belong to this config.json: correct it or download the model again",
+          where, Quoted(slice.name), slice.shape.ToString(), entries.size(),
+          names.empty() ? "none" : Quoted(names.front()));
     const Entry& entry = found->second;
     const std::string place =
         fmt::format("{}: tensor {}", entry.file->path().string(), Quoted(slice.name));
     if (!entry.stored.dtype)
-      throw BadInput("{} is of type {}; expected fp32, fp16 or bf16; convert it", place,
+      throw BadInput("{} is of type {}; expected fp64, fp32, fp16 or bf16; convert it", place,
                      entry.stored.type);
     if (!entry.info || entry.info->shape != slice.shape)
       throw BadInput(
@@ -145,16 +146,18 @@ Checkpoint& Checkpoint::operator=(Checkpoint&&) noexcept = default;
 Checkpoint::~Checkpoint() = default;
 
 Checkpoint Checkpoint::Open(const fs::path& folder) {
-  if (!fs::is_directory(folder))
+  if (!IsFolder(folder))
     throw BadInput("{}: no such folder; expected the folder of a model", folder.string());
   auto state = std::make_unique<State>();
   for (const Format& format : kFormats) {
-    if (Exists(folder / format.file)) {
+    if (FileExists(folder / format.file)) {
       state->OpenSingle(folder / format.file, format.open);
+      state->ListNames();
       return Checkpoint(std::move(state));
     }
-    if (Exists(folder / format.index)) {
+    if (FileExists(folder / format.index)) {
       state->OpenSharded(folder / format.index, format.open);
+      state->ListNames();
       return Checkpoint(std::move(state));
     }
   }
@@ -176,6 +179,10 @@ std::vector<TensorInfo> Checkpoint::tensors() const {
     if (entry.info) infos.push_back(*entry.info);
   return infos;
 }
+
+const std::vector<std::string>& Checkpoint::names() const { return state_->names; }
+
+const std::string& Checkpoint::where() const { return state_->where; }
 
 void Checkpoint::Read(const TensorSlice& slice, const TensorView& destination) const {
   const Entry& entry = state_->Require(slice);

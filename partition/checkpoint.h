@@ -39,6 +39,12 @@ class Checkpoint {
   // The tensors that can be read, by name.
   std::vector<TensorInfo> tensors() const;
 
+  // The names of all tensors, sorted, also of those that cannot be read.
+  const std::vector<std::string>& names() const;
+
+  // The file or index that was opened.
+  const std::string& where() const;
+
   // Copies a slice to `destination`, converting to its dtype.
   //   destination  on the host, fp32, fp16 or bf16: [rows, columns], of a vector [rows]
   // Beside the destination no more than a few MiB of memory are in use at a time.

@@ -1,6 +1,7 @@
 #include "partition/checkpoint_index.h"
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/json.h"
 #include "partition/tensor_file.h"
 
@@ -41,7 +42,7 @@ CheckpointIndex ParseCheckpointIndex(std::string_view text, std::string_view whe
 void RequireShards(const CheckpointIndex& index, const std::filesystem::path& index_path) {
   for (const std::string& shard : index.shards) {
     const auto path = index_path.parent_path() / shard;
-    if (!std::filesystem::exists(path))
+    if (!FileExists(path))
       throw BadInput(
           "{}: the shard is missing, but {} names it ({} shards in all); the download is "
           "incomplete: download the model again",

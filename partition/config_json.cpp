@@ -1,10 +1,11 @@
 #include "partition/config_json.h"
 
-#include <cmath>
-
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "partition/foreign_weights.h"
+#include "partition/rope_json.h"
+#include "partition/tensor_file.h"
 
 namespace lockstep {
 namespace {
@@ -32,14 +33,6 @@ class Fields {
   std::string StringOr(std::string_view name, std::string_view fallback) const {
     return FindString(object_, name, where_).value_or(std::string(fallback));
   }
-  // A member object; an empty one where it is absent or null.
-  Json Object(std::string_view name) const {
-    const auto found = object_.find(std::string(name));
-    if (found == object_.end() || found->is_null()) return Json::object();
-    if (!found->is_object())
-      throw BadInput("{}: \"{}\" is {}; expected an object", where_, name, DumpJson(*found));
-    return *found;
-  }
   // An id, or the first of a list of ids, as eos_token_id may be.
   std::optional<std::int64_t> Token(std::string_view name) const {
     const auto found = object_.find(std::string(name));
@@ -50,6 +43,7 @@ class Fields {
     }
     return FindInt(object_, name, where_);
   }
+  const Json& object() const { return object_; }
   std::string_view where() const { return where_; }
 
  private:
@@ -68,12 +62,23 @@ GeluKind ParseActivation(std::string_view name, std::string_view where) {
       where, name);
 }
 
-void RefuseScaledRotary(const Json& rope, std::string_view where) {
-  for (std::string_view key : {"rope_type", "type"}) {
-    const std::string type = FindString(rope, key, where).value_or("default");
-    if (type != "default")
-      throw BadInput("{}: rotary embeddings of type \"{}\" are not supported; expected \"default\"",
-                     where, type);
+// Weights that another program quantised, or that transformers would quantise: either way other
+// numbers than those of the file.
+void RefuseQuantisation(const Json& config, std::string_view where) {
+  for (const char* name : {"quantization_config", "compression_config"}) {
+    const auto found = config.find(name);
+    if (found == config.end() || found->is_null()) continue;
+    std::string method = "no method";
+    if (found->is_object()) {
+      const auto named = found->find("quant_method");
+      if (named != found->end() && named->is_string()) method = named->get<std::string>();
+      for (const char* bits : {"load_in_8bit", "load_in_4bit"})
+        if (method == "no method" && found->contains(bits)) method = "bitsandbytes";
+    }
+    throw BadInput(
+        "{}: \"{}\" names {}: the model is meant to be quantised, which Lockstep does not do that "
+        "way; {}; if the weights beside it are not quantised, remove \"{}\" from the file",
+        where, name, Quoted(method), kQuantisedRemedy, name);
   }
 }
 
@@ -90,7 +95,8 @@ ModelSpec ReadGptJ(const Fields& fields) {
   spec.d_model = fields.Int({"n_embd", "hidden_size"});
   spec.head_count = fields.Int({"n_head", "num_attention_heads"});
   spec.d_ff = fields.IntOr("n_inner", 4 * spec.d_model);
-  spec.rotary_dims = fields.Int({"rotary_dim"});
+  // GPT-J knows no other key of rotary embeddings, and transformers passes over them as well.
+  spec.rotary_dims = fields.IntOr("rotary_dim", 64);
   spec.vocab_rows = fields.Int({"vocab_size"});
   spec.context_tokens = fields.Int({"n_positions", "max_position_embeddings"});
   spec.norm_epsilon = fields.NumberOr("layer_norm_epsilon", 1e-5);
@@ -114,22 +120,7 @@ ModelSpec ReadGptNeoX(const Fields& fields) {
   spec.gelu = ParseActivation(fields.StringOr("hidden_act", "gelu"), fields.where());
   spec.parallel_residual = fields.BoolOr("use_parallel_residual", true);
   spec.attention_bias = fields.BoolOr("attention_bias", true);
-  RefuseScaledRotary(fields.Object("rope_scaling"), fields.where());
-
-  // transformers 5 moved both numbers into rope_parameters; 4 and older name them at the top.
-  const Json rope = fields.Object("rope_parameters");
-  RefuseScaledRotary(rope, fields.where());
-  const Fields newer(rope, fields.where());
-  spec.rotary_base = newer.NumberOr(
-      "rope_theta", fields.NumberOr("rope_theta", fields.NumberOr("rotary_emb_base", 10000.0)));
-  const double fraction =
-      newer.NumberOr("partial_rotary_factor",
-                     fields.NumberOr("partial_rotary_factor", fields.NumberOr("rotary_pct", 0.25)));
-  if (!(fraction >= 0.0 && fraction <= 1.0))
-    throw BadInput("{}: the rotary fraction is {}; expected 0 to 1", fields.where(), fraction);
-  if (spec.head_count > 0)
-    spec.rotary_dims = static_cast<std::int64_t>(
-        std::floor(static_cast<double>(spec.d_model / spec.head_count) * fraction));
+  if (spec.head_count > 0) ReadNeoXRope(fields.object(), fields.where(), spec);
   ReadTokens(fields, spec);
   return spec;
 }
@@ -146,12 +137,14 @@ ModelSpec ParseConfigJson(std::string_view text, std::string_view where) {
         "{}: model_type \"{}\" is not supported; expected \"gptj\" (GPT-J) or \"gpt_neox\" "
         "(GPT-NeoX, Pythia)",
         where, type);
+  RefuseQuantisation(object, where);
   ModelSpec spec = type == Name(Family::kGptJ) ? ReadGptJ(fields) : ReadGptNeoX(fields);
   Validate(spec, where);
   return spec;
 }
 
 ModelSpec LoadModelSpec(const std::filesystem::path& folder) {
+  RefuseAdapterFolder(folder);
   const auto path = folder / "config.json";
   return ParseConfigJson(ReadFile(path), path.string());
 }

@@ -59,18 +59,41 @@ std::optional<HubName> ParseHubName(std::string_view model) {
   return HubName{std::string(repository), std::string(revision)};
 }
 
+bool IsVariableCharacter(char c) { return IsNameCharacter(c) && c != '-' && c != '.'; }
+
+// $NAME and ${NAME} replaced by their values; unknown ones stay. The files that set these variables
+// for services leave it to the reader.
+std::string Expanded(std::string_view text) {
+  std::string expanded;
+  for (std::size_t i = 0; i < text.size();) {
+    const bool braces = text.substr(i).starts_with("${");
+    const std::size_t begin = i + (braces ? 2 : 1);
+    std::size_t end = begin;
+    while (text[i] == '$' && end < text.size() && IsVariableCharacter(text[end])) ++end;
+    const bool named = end > begin && (!braces || text.substr(end).starts_with('}'));
+    const char* value =
+        named ? std::getenv(std::string(text.substr(begin, end - begin)).c_str()) : nullptr;
+    if (value != nullptr) expanded += value;
+    const std::size_t past = value != nullptr ? end + (braces ? 1 : 0) : i + 1;
+    if (value == nullptr) expanded += text[i];
+    i = past;
+  }
+  return expanded;
+}
+
 std::optional<fs::path> Variable(const char* name) {
   const char* value = std::getenv(name);
   if (value == nullptr || *value == '\0') return std::nullopt;
   const char* home = std::getenv("HOME");
-  const std::string_view text = value;
+  const std::string text = Expanded(value);
   if (text.starts_with("~/") && home != nullptr) return fs::path(home) / text.substr(2);
   return fs::path(text);
 }
 
 // The order of the huggingface_hub package: the first variable that is set decides.
 fs::path HubCache() {
-  if (const auto cache = Variable("HF_HUB_CACHE")) return *cache;
+  for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"})
+    if (const auto cache = Variable(name)) return *cache;
   if (const auto home = Variable("HF_HOME")) return *home / "hub";
   if (const auto cache = Variable("XDG_CACHE_HOME")) return *cache / "huggingface" / "hub";
   const fs::path home = Variable("HOME").value_or("/");
@@ -86,8 +109,7 @@ std::string CacheFolderName(const std::string& repository) {
 
 std::string DownloadCommand(const HubName& name) {
   const std::string revision = name.revision == "main" ? "" : " --revision " + name.revision;
-  return fmt::format("`huggingface-cli download {}{}` on a machine with a network", name.repository,
-                     revision);
+  return fmt::format("`hf download {}{}` on a machine with a network", name.repository, revision);
 }
 
 // The commit that refs/<revision> holds; a revision without such a file may be a commit itself.

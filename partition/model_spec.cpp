@@ -38,8 +38,8 @@ void Validate(const ModelSpec& spec, std::string_view where) {
   if (!(spec.norm_epsilon > 0.0 && spec.norm_epsilon < 1.0))
     throw BadInput("{}: layer norm epsilon is {}; expected a number between 0 and 1", where,
                    spec.norm_epsilon);
-  if (!(std::isfinite(spec.rotary_base) && spec.rotary_base > 0.0))
-    throw BadInput("{}: rotary base is {}; expected a positive number", where, spec.rotary_base);
+  if (!(std::isfinite(spec.rope.base) && spec.rope.base > 0.0))
+    throw BadInput("{}: rotary base is {}; expected a positive number", where, spec.rope.base);
   for (const auto& token : {spec.eos_token, spec.bos_token})
     if (token) CheckRange(where, "an end or begin token id", *token, 0, (1 << 24) - 1);
 }

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "partition/rope.h"
+
 namespace lockstep {
 
 enum class Family : std::uint8_t { kGptJ, kGptNeoX };
@@ -26,9 +28,9 @@ struct ModelSpec {
   std::int64_t head_count = 0;
   std::int64_t d_ff = 0;
   std::int64_t rotary_dims = 0;     // rotated dims at the start of each head; even
+  Rope rope;                        // their frequencies
   std::int64_t vocab_rows = 0;      // rows of the embedding, padding included
   std::int64_t context_tokens = 0;  // longest sequence, prompt and continuation together
-  double rotary_base = 10000.0;
   double norm_epsilon = 1e-5;
   GeluKind gelu = GeluKind::kExact;
   bool parallel_residual = true;  // attention and MLP read the same x: one all-reduce per block

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "partition/byte_reader.h"
+#include "partition/foreign_weights.h"
 #include "partition/tensor_file.h"
 
 // Written after the opcode list of Python's pickletools module.
@@ -218,6 +219,10 @@ class PickleMachine {
     const auto allowed =
         std::find_if(allowed_globals_.begin(), allowed_globals_.end(),
                      [&](std::string_view pattern) { return Matches(full, pattern); });
+    if (const auto program = QuantiserOf(full);
+        allowed == allowed_globals_.end() && !program.empty())
+      throw BadInput("{}: the pickle names {}: the weights are quantised (by {}); {}", where_,
+                     Quoted(full), program, kQuantisedRemedy);
     if (allowed == allowed_globals_.end())
       throw BadInput("{}: the pickle names {}, which weights do not need; allowed are only {}; {}",
                      where_, Quoted(full), fmt::join(allowed_globals_, ", "), kUnsafe);

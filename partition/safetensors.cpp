@@ -24,6 +24,7 @@ struct FileType {
 };
 
 constexpr std::array kFileTypes = {
+    FileType{"F64", 64, DType::kF64},
     FileType{"F32", 32, DType::kF32},
     FileType{"F16", 16, DType::kF16},
     FileType{"BF16", 16, DType::kBF16},
@@ -37,7 +38,6 @@ constexpr std::array kFileTypes = {
     FileType{"I32", 32, {}},
     FileType{"U64", 64, {}},
     FileType{"I64", 64, {}},
-    FileType{"F64", 64, {}},
     FileType{"C64", 64, {}},
     FileType{"F8_E5M2", 8, {}},
     FileType{"F8_E4M3", 8, {}},
@@ -213,11 +213,7 @@ std::vector<StoredTensor> ParseSafetensors(std::span<const std::byte> bytes,
 }
 
 TensorFile OpenSafetensors(const std::filesystem::path& path) {
-  TensorFile result{std::make_unique<MappedFile>(path), {}};
-  result.file->DisableReadAhead();
-  result.tensors = ParseSafetensors(result.file->bytes(), path.string());
-  result.file->Release(0, result.file->bytes().size());
-  return result;
+  return OpenTensorFile(path, ParseSafetensors);
 }
 
 }  // namespace lockstep

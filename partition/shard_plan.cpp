@@ -110,7 +110,7 @@ RankSlices ShardPlan::Slices(int rank) const {
   AppendLinear(slices.head, std::string(names.head),
                {spec_.vocab_rows, spec_.d_model, names.head_bias}, Divide::kOutputs,
                slices.vocab_rows);
-  if (spec_.tied_embeddings) slices.head.weight = {slices.embedding};
+  slices.tied_head = spec_.tied_embeddings;
   return slices;
 }
 
@@ -161,7 +161,7 @@ ParameterCount CountParameters(const RankSlices& slices) {
   counter.count.matrices += slices.embedding.elements();
   counter.count.table = slices.embedding.elements();
   LinearSlices head = slices.head;
-  if (head.weight.front().name == slices.embedding.name) head.weight.clear();  // tied: one matrix
+  if (slices.tied_head) head.weight.clear();  // one matrix
   counter.Add(head, Divide::kOutputs);
   counter.count.embedding = counter.count.total() - body;
   return counter.count;

@@ -45,7 +45,8 @@ struct RankSlices {
   TensorSlice embedding;
   std::vector<LayerSlices> layers;
   NormSlices final_norm;
-  LinearSlices head;  // by vocabulary rows; its weight is the embedding when tied
+  LinearSlices head;       // by vocabulary rows; empty where nobody asks for logits
+  bool tied_head = false;  // its weight is the embedding's, unless the checkpoint holds both
 
   std::int64_t local_heads() const { return heads.size(); }
 };

@@ -43,6 +43,7 @@ class RectangleCopy {
       Copy(tiles[i]);
       Release(tiles[i]);
     }
+    matrix_.file->CheckIntact();
   }
 
  private:
@@ -136,7 +137,7 @@ class RectangleCopy {
 
   void CopyThroughBuffer(const std::byte* from, std::byte* to, std::int64_t count) const {
     constexpr std::int64_t kBufferElements = 1024;
-    alignas(64) std::array<std::byte, kBufferElements * sizeof(float)> buffer;
+    alignas(64) std::array<std::byte, kBufferElements * sizeof(double)> buffer;
     const std::int64_t stride_bytes = matrix_.column_stride * element_bytes_;
     for (std::int64_t done = 0; done < count; done += kBufferElements) {
       const std::int64_t part = std::min(kBufferElements, count - done);

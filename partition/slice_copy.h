@@ -23,6 +23,7 @@ struct StoredMatrix {
 // Goes through the file in tiles of a few MiB: the next tile is being read from disk while the
 // current one is copied, and its pages are released afterwards, so that memory never holds more
 // than a tile beside the destination. Only pages that hold wanted elements are prefetched.
+// Throws EnvironmentError when the file was truncated meanwhile.
 void CopyRectangle(const StoredMatrix& matrix, Range rows, Range columns,
                    const TensorView& destination);
 

@@ -2,8 +2,8 @@
 
 #include <functional>
 
-#include "partition/architecture.h"
 #include "partition/checkpoint.h"
+#include "partition/model_spec.h"
 #include "partition/slice.h"
 
 namespace lockstep {
@@ -12,8 +12,8 @@ namespace lockstep {
 // or made up (tests, benchmarks).
 using SliceReader = std::function<void(const TensorSlice& slice, const TensorView& destination)>;
 
-// Reads from the checkpoint, which must outlive the reader; finds the LM head under either of the
-// family's names.
-SliceReader ReaderOf(const Checkpoint& checkpoint, Family family);
+// Reads from the checkpoint, which must outlive the reader; finds the tensors under whichever names
+// it has (TensorNames). Throws BadInput where they are of a kind that cannot be run.
+SliceReader ReaderOf(const Checkpoint& checkpoint, const ModelSpec& spec);
 
 }  // namespace lockstep

@@ -6,6 +6,22 @@
 
 namespace lockstep {
 
+TensorFile OpenTensorFile(const std::filesystem::path& path,
+                          std::vector<StoredTensor> (*parse)(std::span<const std::byte> bytes,
+                                                             std::string_view where)) {
+  TensorFile result{std::make_unique<MappedFile>(path), {}};
+  result.file->DisableReadAhead();
+  try {
+    result.tensors = parse(result.file->bytes(), path.string());
+  } catch (const Error&) {
+    result.file->CheckIntact();
+    throw;
+  }
+  result.file->CheckIntact();
+  result.file->Release(0, result.file->bytes().size());
+  return result;
+}
+
 std::string ShapeText(const std::vector<std::int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +30,14 @@ struct TensorFile {
   std::unique_ptr<MappedFile> file;
   std::vector<StoredTensor> tensors;
 };
+
+// Maps the file and reads what lies in it; its weights are read when they are asked for.
+//   parse  throws BadInput naming `where`
+// Throws EnvironmentError, rather than whatever parse() makes of it, when the file is truncated
+// meanwhile.
+TensorFile OpenTensorFile(const std::filesystem::path& path,
+                          std::vector<StoredTensor> (*parse)(std::span<const std::byte> bytes,
+                                                             std::string_view where));
 
 // "[50304, 512]"
 std::string ShapeText(const std::vector<std::int64_t>& shape);

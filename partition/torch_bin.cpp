@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "partition/foreign_weights.h"
 #include "partition/state_dict.h"
 #include "partition/zip.h"
 
@@ -18,6 +19,7 @@ struct StorageType {
 };
 
 constexpr std::array kStorageTypes = {
+    StorageType{"DoubleStorage", 8, DType::kF64},
     StorageType{"FloatStorage", 4, DType::kF32},
     StorageType{"HalfStorage", 2, DType::kF16},
     StorageType{"BFloat16Storage", 2, DType::kBF16},
@@ -28,7 +30,6 @@ constexpr std::array kStorageTypes = {
     StorageType{"ShortStorage", 2, {}},
     StorageType{"IntStorage", 4, {}},
     StorageType{"LongStorage", 8, {}},
-    StorageType{"DoubleStorage", 8, {}},
     StorageType{"ComplexFloatStorage", 8, {}},
     StorageType{"ComplexDoubleStorage", 16, {}},
 };
@@ -129,10 +130,13 @@ class TorchArchive {
     const auto type =
         std::find_if(kStorageTypes.begin(), kStorageTypes.end(),
                      [&](const StorageType& known) { return known.name == tensor.storage_type; });
+    if (const auto program = QuantiserOf(tensor.storage_type); !program.empty())
+      throw BadInput("{} lies in a {}: the weights are quantised (by {}); {}", place,
+                     Quoted(tensor.storage_type), program, kQuantisedRemedy);
     if (type == kStorageTypes.end())
       throw BadInput(
-          "{} lies in a {}, which is not known; expected a FloatStorage, HalfStorage or "
-          "BFloat16Storage; convert it to one of these",
+          "{} lies in a {}, which is not known; expected a DoubleStorage, FloatStorage, "
+          "HalfStorage or BFloat16Storage; convert it to one of these",
           place, Quoted(tensor.storage_type));
     return *type;
   }
@@ -193,11 +197,7 @@ std::vector<StoredTensor> ParseTorchBin(std::span<const std::byte> bytes, std::s
 }
 
 TensorFile OpenTorchBin(const std::filesystem::path& path) {
-  TensorFile result{std::make_unique<MappedFile>(path), {}};
-  result.file->DisableReadAhead();
-  result.tensors = ParseTorchBin(result.file->bytes(), path.string());
-  result.file->Release(0, result.file->bytes().size());
-  return result;
+  return OpenTensorFile(path, ParseTorchBin);
 }
 
 }  // namespace lockstep

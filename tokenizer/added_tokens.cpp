@@ -62,7 +62,8 @@ class SpacesAfter {
 
 }  // namespace
 
-bool AddedTokenMatcher::Add(std::string_view pattern, std::int32_t id, const AddedToken& flags) {
+bool AddedTokenMatcher::Add(std::string_view pattern, std::int32_t id, const AddedToken& flags,
+                            Found found) {
   std::uint32_t node = 0;
   for (const char c : pattern) {
     const auto byte = static_cast<unsigned char>(c);
@@ -77,7 +78,7 @@ bool AddedTokenMatcher::Add(std::string_view pattern, std::int32_t id, const Add
   }
   if (nodes_[node].token != kNone) return false;
   nodes_[node].token = static_cast<std::uint32_t>(tokens_.size());
-  tokens_.push_back({id, flags.single_word, flags.lstrip, flags.rstrip});
+  tokens_.push_back({id, found, flags.single_word, flags.lstrip, flags.rstrip});
   return true;
 }
 
@@ -117,6 +118,7 @@ std::vector<TextPiece> AddedTokenMatcher::Split(std::string_view text) const {
     const Token& token = tokens_[match->token];
     std::size_t begin = position;
     std::size_t end = position = match->end;
+    if (token.found == Found::kPassedOver) continue;
     if (token.single_word && !StandsAlone(text, begin, end)) continue;
     // A match may lie in the white space that the token before it took along. The reference emits
     // both, and goes on from the end of the later one; so do we.

@@ -23,6 +23,9 @@ struct AddedToken {
   bool operator==(const AddedToken&) const = default;
 };
 
+// Whether a match counts. One that is passed over is text, and so are shorter tokens within it.
+enum class Found { kTaken, kPassedOver };
+
 // A stretch of the text: an added token, or plain text between them (id kPlainText).
 struct TextPiece {
   static constexpr std::int32_t kPlainText = -1;
@@ -35,7 +38,8 @@ struct TextPiece {
 class AddedTokenMatcher {
  public:
   // Returns false, adding nothing, when the pattern is there already. `pattern` is not empty.
-  bool Add(std::string_view pattern, std::int32_t id, const AddedToken& flags);
+  bool Add(std::string_view pattern, std::int32_t id, const AddedToken& flags,
+           Found found = Found::kTaken);
 
   bool empty() const { return tokens_.empty(); }
 
@@ -47,6 +51,7 @@ class AddedTokenMatcher {
 
   struct Token {
     std::int32_t id;
+    Found found;
     bool single_word;
     bool lstrip;
     bool rstrip;

@@ -6,9 +6,9 @@
 #include "tokenizer/byte_level.h"
 #include "tokenizer/nfc.h"
 #include "tokenizer/pre_tokenizer.h"
+#include "tokenizer/tokenizer_folder.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/utf8.h"
-#include "tokenizer/vocab_files.h"
 #include "tokenizer/vocabulary.h"
 
 namespace lockstep {
@@ -69,7 +69,10 @@ Tokenizer::Data::Data(const TokenizerSpec& spec)
       word_splitting(spec.word_splitting) {
   for (const Vocabulary::Pattern& pattern : vocabulary.Patterns()) {
     AddedTokenMatcher& matcher = pattern.token.normalized ? normalized : raw;
-    if (!matcher.Add(pattern.text, pattern.id, pattern.token))
+    const bool is_text =
+        spec.special_in_text == SpecialInText::kIsText && vocabulary.IsSpecial(pattern.id);
+    if (!matcher.Add(pattern.text, pattern.id, pattern.token,
+                     is_text ? Found::kPassedOver : Found::kTaken))
       throw BadInput("{}: two added tokens match the same text \"{}\"; expected each text once",
                      spec.where, pattern.text);
   }
@@ -102,10 +105,9 @@ void Tokenizer::Data::EncodePlain(std::string_view text, std::vector<std::int32_
 Tokenizer::Tokenizer(const TokenizerSpec& spec) : data_(std::make_shared<const Data>(spec)) {}
 
 Tokenizer Tokenizer::Load(const std::filesystem::path& file_or_folder) {
-  const bool is_folder = std::filesystem::is_directory(file_or_folder);
-  const std::filesystem::path json = is_folder ? file_or_folder / "tokenizer.json" : file_or_folder;
-  if (is_folder && !std::filesystem::exists(json)) return Tokenizer(ReadVocabFiles(file_or_folder));
-  return FromJson(ReadFile(json), json.string());
+  if (IsFolder(file_or_folder))
+    return Tokenizer(ParseTokenizerFiles(ReadTokenizerFiles(file_or_folder)));
+  return FromJson(ReadFile(file_or_folder), file_or_folder.string());
 }
 
 Tokenizer Tokenizer::FromJson(std::string_view json, std::string_view where) {
@@ -140,7 +142,11 @@ std::string_view Tokenizer::TokenBytes(std::int32_t id) const {
   return data_->vocabulary.Bytes(id);
 }
 
-std::int32_t Tokenizer::vocab_size() const { return data_->vocabulary.size(); }
+std::int32_t Tokenizer::vocab_size() const { return data_->vocabulary.named_size(); }
+
+std::int32_t Tokenizer::vocab_size_without_added() const {
+  return data_->vocabulary.size_without_added();
+}
 
 std::optional<std::int32_t> Tokenizer::TokenId(std::string_view spelling) const {
   return data_->vocabulary.Find(spelling);

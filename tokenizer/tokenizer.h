@@ -20,8 +20,9 @@ enum class SpecialTokens { kKeep, kSkip };
 // methods may be called from several threads at once.
 class Tokenizer {
  public:
-  // From a tokenizer.json, or from a folder that holds one, or else vocab.json and merges.txt (see
-  // vocab_files.h). Throws BadInput naming the file, what was found and what was expected.
+  // From a tokenizer.json alone, as the `tokenizers` package reads it, or from a folder with all
+  // that lies in it (see tokenizer_folder.h). Throws BadInput naming the file, what was found and
+  // what was expected.
   static Tokenizer Load(const std::filesystem::path& file_or_folder);
 
   // From the text of a tokenizer.json; `where` names it in messages.
@@ -41,8 +42,12 @@ class Tokenizer {
   // view lives as long as any copy of this tokenizer.
   std::string_view TokenBytes(std::int32_t id) const;
 
-  // One past the highest id, added tokens included.
+  // One past the highest id that a file names, added tokens included. A class may know a token more
+  // ("<|padding|>") that no model was trained with.
   std::int32_t vocab_size() const;
+
+  // The same without added tokens: what ordinary text is made of.
+  std::int32_t vocab_size_without_added() const;
 
   // The id of a token as the vocabulary spells it ("Ġthe", "<|endoftext|>").
   std::optional<std::int32_t> TokenId(std::string_view spelling) const;

@@ -115,9 +115,12 @@ void CheckUnknownBytes(const Json& model, const std::string& where, const Tokeni
           where, unknown ? "\"unk_token\"" : "\"byte_fallback\"", byte);
 }
 
-void CheckModelOptions(const Json& model, const std::string& where) {
+void CheckModelType(const Json& model, const std::string& where) {
   if (const std::string type = FindString(model, "type", where).value_or("BPE"); type != "BPE")
     throw Unsupported(where, type, "BPE");
+}
+
+void CheckModelOptions(const Json& model, const std::string& where) {
   if (FindNumber(model, "dropout", where).value_or(0) != 0)
     throw Unsupported(where, "\"dropout\"", "null: the same text must give the same tokens");
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})
@@ -143,25 +146,10 @@ void ReadMerges(const Json& merges, const std::string& where, TokenizerSpec& spe
   }
 }
 
-void ReadModel(const Json& model, const std::string& where, TokenizerSpec& spec) {
-  CheckModelOptions(RequireObject(model, where), where);
-  ReadVocabulary(RequireObject(Member(model, "vocab"), where + ".vocab"), spec);
-  ReadMerges(Member(model, "merges"), where + ".merges", spec);
+void ReadModelOptions(const Json& model, const std::string& where, TokenizerSpec& spec) {
+  CheckModelOptions(model, where);
   spec.ignore_merges = FindBool(model, "ignore_merges", where).value_or(false);
   CheckUnknownBytes(model, where, spec);
-}
-
-void ReadAddedTokens(const Json& tokens, const std::string& where, TokenizerSpec& spec) {
-  if (tokens.is_null()) return;
-  for (std::size_t i = 0; i < RequireArray(tokens, where).size(); ++i) {
-    const std::string place = fmt::format("{}[{}]", where, i);
-    AddedToken token = ReadAddedToken(tokens[i], place);
-    const std::optional<std::int64_t> id = FindInt(tokens[i], "id", place);
-    if (!id || *id < 0)
-      throw BadInput("{}: \"id\" is {}; expected a token id from 0", place,
-                     id ? std::to_string(*id) : "missing");
-    spec.added.push_back({*id, std::move(token)});
-  }
 }
 
 }  // namespace
@@ -205,22 +193,56 @@ AddedToken ReadAddedToken(const Json& token, std::string_view where) {
           .special = RequireBool(token, "special", where)};
 }
 
-TokenizerSpec ParseTokenizerJson(std::string_view json, std::string_view where) {
-  const Json document = ParseJson(json, where);
+std::vector<TokenizerSpec::Added> ReadAddedTokens(const Json& document, std::string_view where) {
+  const Json& tokens = Member(document, "added_tokens");
+  std::vector<TokenizerSpec::Added> added;
+  if (tokens.is_null()) return added;
+  const std::string list = fmt::format("{}: added_tokens", where);
+  for (std::size_t i = 0; i < RequireArray(tokens, list).size(); ++i) {
+    const std::string place = fmt::format("{}[{}]", list, i);
+    AddedToken token = ReadAddedToken(tokens[i], place);
+    const std::optional<std::int64_t> id = FindInt(tokens[i], "id", place);
+    if (!id || *id < 0)
+      throw BadInput("{}: \"id\" is {}; expected a token id from 0", place,
+                     id ? std::to_string(*id) : "missing");
+    added.push_back({*id, std::move(token)});
+  }
+  return added;
+}
+
+void RefuseTemplates(const Json& document, std::string_view where) {
+  CheckPostProcessor(Member(document, "post_processor"), fmt::format("{}: post_processor", where));
+}
+
+TokenizerSpec ReadTokenizerModel(const Json& document, std::string_view where) {
   TokenizerSpec spec;
   spec.where = where;
+  const std::string place = fmt::format("{}: model", where);
+  const Json& model = RequireObject(Member(RequireObject(document, where), "model"), place);
+  CheckModelType(model, place);
+  ReadVocabulary(RequireObject(Member(model, "vocab"), place + ".vocab"), spec);
+  ReadMerges(Member(model, "merges"), place + ".merges", spec);
+  return spec;
+}
+
+TokenizerSpec ReadTokenizerJson(const Json& document, std::string_view where) {
   const auto part = [&](const char* key) { return fmt::format("{}: {}", where, key); };
-  RequireObject(document, where);
-  if (const std::string version = FindString(document, "version", where).value_or("1.0");
+  if (const std::string version =
+          FindString(RequireObject(document, where), "version", where).value_or("1.0");
       version != "1.0")
     throw BadInput("{}: version \"{}\" is not known; expected \"1.0\"", where, version);
+  TokenizerSpec spec = ReadTokenizerModel(document, where);
+  ReadModelOptions(Member(document, "model"), part("model"), spec);
   ReadNormalizer(Member(document, "normalizer"), part("normalizer"), spec);
   ReadPreTokenizer(Member(document, "pre_tokenizer"), part("pre_tokenizer"), spec);
-  CheckPostProcessor(Member(document, "post_processor"), part("post_processor"));
+  RefuseTemplates(document, where);
   CheckDecoder(Member(document, "decoder"), part("decoder"));
-  ReadModel(Member(document, "model"), part("model"), spec);
-  ReadAddedTokens(Member(document, "added_tokens"), part("added_tokens"), spec);
+  spec.added = ReadAddedTokens(document, where);
   return spec;
+}
+
+TokenizerSpec ParseTokenizerJson(std::string_view json, std::string_view where) {
+  return ReadTokenizerJson(ParseJson(json, where), where);
 }
 
 }  // namespace lockstep

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "core/json.h"
 #include "tokenizer/tokenizer_spec.h"
@@ -15,6 +16,15 @@ namespace lockstep {
 // by name. `truncation` and `padding` are ignored: a prompt is never cut or filled up silently.
 // Throws BadInput.
 TokenizerSpec ParseTokenizerJson(std::string_view json, std::string_view where);
+
+// The same of a document that is parsed already.
+TokenizerSpec ReadTokenizerJson(const Json& document, std::string_view where);
+
+// Parts of it, for tokenizers that take only these: vocabulary and merges; the added tokens with
+// their ids; and a check that nothing is put before or after a text.
+TokenizerSpec ReadTokenizerModel(const Json& document, std::string_view where);
+std::vector<TokenizerSpec::Added> ReadAddedTokens(const Json& document, std::string_view where);
+void RefuseTemplates(const Json& document, std::string_view where);
 
 // Parts that vocab.json, merges.txt and their companions share with tokenizer.json.
 void ReadVocabulary(const Json& vocabulary, TokenizerSpec& spec);

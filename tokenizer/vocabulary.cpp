@@ -1,5 +1,7 @@
 #include "tokenizer/vocabulary.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/log.h"
 #include "tokenizer/byte_level.h"
@@ -24,6 +26,8 @@ Vocabulary::Vocabulary(const TokenizerSpec& spec) {
   for (const auto& [spelling, id] : spec.vocabulary) model_ids_.emplace(spelling, id);
   GiveIds(spec);
   for (const auto& [spelling, id] : spec.vocabulary) SetToken(id, spelling);
+  size_without_added_ = size();
+  named_size_ = std::max(named_size_, size());
   for (const auto& [id, token] : added_) {
     const auto changed = normalized_.find(id);
     SetToken(id, changed == normalized_.end() ? token.content : changed->second);
@@ -46,6 +50,7 @@ void Vocabulary::GiveIds(const TokenizerSpec& spec) {
     if (added.token.normalized && spec.normalization == Normalization::kNfc)
       if (std::string normalized = NormalizeNfc(content); normalized != content)
         normalized_[id] = std::move(normalized);
+    if (!added.implied) named_size_ = std::max(named_size_, id + 1);
     added_ids_[content] = id;
     if (added.token.special) special_.insert(content);
     added_[id] = added.token;

@@ -22,7 +22,11 @@ class Vocabulary {
   // Throws BadInput for ids from kTokenIdLimit.
   explicit Vocabulary(const TokenizerSpec& spec);
 
+  // One past the highest id: of all tokens, of those that a file names, of those that are not
+  // added.
   std::int32_t size() const { return static_cast<std::int32_t>(tokens_.size()); }
+  std::int32_t named_size() const { return named_size_; }
+  std::int32_t size_without_added() const { return size_without_added_; }
   std::optional<std::int32_t> Find(std::string_view spelling) const;
 
   // The same for what merging knows, which is no added token.
@@ -64,6 +68,8 @@ class Vocabulary {
       normalized_;                           // by id, where NFC changes the content
   std::unordered_set<std::string> special_;  // contents
   std::vector<Token> tokens_;                // by id
+  std::int32_t named_size_ = 0;
+  std::int32_t size_without_added_ = 0;
 };
 
 }  // namespace lockstep

@@ -44,7 +44,10 @@ void LoadHere(const LoadJob& job, ModelRank& rank) {
   Communicator& comm = job.group.comm();
   const ShardPlan plan(job.model.spec, comm.size());
   const WeightSource source(job.model);
-  const RankSlices slices = plan.Slices(comm.rank());
+  RankSlices slices = plan.Slices(comm.rank());
+  // Vectors need no logits: models without an LM head have them too.
+  if (job.arguments.command == Command::kEmbed) slices.head = {};
+  if (job.group.world().rank() == 0) source.WarnOfTwoTables(job.model);
   Backend& backend = *rank.device.backend;
   ModelWeights weights =
       LoadWeights(job.model.spec, slices, options.model.dtype, source.reader(), backend,

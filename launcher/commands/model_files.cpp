@@ -87,11 +87,14 @@ Tokenizer OpenTokenizer(const Options& options, const ModelFiles& model) {
         "folder or a tokenizer.json");
   const std::filesystem::path place = path.empty() ? model.folder : std::filesystem::path(path);
   Tokenizer tokenizer = Tokenizer::Load(place);
-  if (tokenizer.vocab_size() > model.spec.vocab_rows)
+  // Added tokens may lie past the model's rows: many were named without ever being trained. A text
+  // that holds one is refused where it is read.
+  if (tokenizer.vocab_size_without_added() > model.spec.vocab_rows)
     throw BadInput(
         "{}: the tokenizer has {} ids, but the model in {} has {} vocabulary rows; use the "
         "tokenizer that the model was trained with",
-        place.string(), tokenizer.vocab_size(), model.folder.string(), model.spec.vocab_rows);
+        place.string(), tokenizer.vocab_size_without_added(), model.folder.string(),
+        model.spec.vocab_rows);
   return tokenizer;
 }
 

@@ -53,7 +53,7 @@ bool IsDevice(const std::string& output) {
 }  // namespace
 
 std::string ReadInput(const std::string& input) {
-  if (input != "-") return ReadFile(input);
+  if (input != "-") return ReadStream(input);
   const std::string text = ReadStandardInput();
   ReplaceStandardInput(text);
   return text;

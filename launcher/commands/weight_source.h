@@ -17,6 +17,11 @@ class WeightSource {
   // Valid as long as this object.
   const SliceReader& reader() const { return reader_; }
 
+  // Says so when the configuration ties the LM head to the embedding and the file holds two
+  // different matrices; each counts as it is then, as in transformers. Reads both to their first
+  // difference.
+  void WarnOfTwoTables(const ModelFiles& model) const;
+
   // Of the checkpoint, so far; 0 for weights that are made up.
   double bytes_read() const;
 

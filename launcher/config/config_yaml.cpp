@@ -105,7 +105,7 @@ void ApplyYaml(Options& options, std::string_view text, std::string_view where) 
 }
 
 void ApplyConfigFile(Options& options, const std::filesystem::path& file) {
-  ApplyYaml(options, ReadFile(file), file.string());
+  ApplyYaml(options, ReadStream(file), file.string());
   ResolveBeside(options.model.path, file);
   ResolveBeside(options.model.tokenizer, file);
 }

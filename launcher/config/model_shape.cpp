@@ -55,7 +55,7 @@ ModelSpec SpecFromShape(const ModelShape& shape, std::string_view where) {
   spec.vocab_rows = Stated(shape.vocab_rows, "vocab_rows", where);
   spec.context_tokens = Stated(shape.context, "context", where);
   spec.d_ff = shape.d_ff.value_or(4 * spec.d_model);
-  spec.rotary_base = shape.rotary_base.value_or(spec.rotary_base);
+  spec.rope.base = shape.rotary_base.value_or(spec.rope.base);
   spec.norm_epsilon = shape.norm_epsilon.value_or(spec.norm_epsilon);
   const bool gpt_j = spec.family == Family::kGptJ;
   spec.gelu = shape.gelu.value_or(gpt_j ? GeluKind::kTanh : GeluKind::kExact);
@@ -82,7 +82,7 @@ void CheckAgreement(const ModelShape& shape, const ModelSpec& checkpoint, std::s
   same("rotary_dims", shape.rotary_dims, checkpoint.rotary_dims);
   same("vocab_rows", shape.vocab_rows, checkpoint.vocab_rows);
   same("context", shape.context, checkpoint.context_tokens);
-  same("rotary_base", shape.rotary_base, checkpoint.rotary_base);
+  same("rotary_base", shape.rotary_base, checkpoint.rope.base);
   same("norm_epsilon", shape.norm_epsilon, checkpoint.norm_epsilon);
   same("gelu", shape.gelu, checkpoint.gelu);
   same("parallel_residual", shape.parallel_residual, checkpoint.parallel_residual);

@@ -1,6 +1,7 @@
 #include "tests/support/checkpoint_writer.h"
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <stdexcept>
 
@@ -25,6 +26,7 @@ std::string SafetensorsName(DType dtype) {
     case DType::kI32: return "I32";
     case DType::kI8: return "I8";
     case DType::kF8: return "F8_E4M3";
+    case DType::kF64: return "F64";
   }
   throw std::runtime_error("no such dtype");
 }
@@ -83,7 +85,10 @@ CheckpointTensor PatternTensor(std::string name, DType dtype, std::vector<std::i
     const std::uint64_t first = offset / SizeOf(dtype);
     std::vector<float> values(block.size() / SizeOf(dtype));
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = PatternValue(seed, first + i);
-    ConvertElements(DType::kF32, values.data(), dtype, block.data(), values.size());
+    if (dtype != DType::kF64)
+      return ConvertElements(DType::kF32, values.data(), dtype, block.data(), values.size());
+    const std::vector<double> wide(values.begin(), values.end());
+    std::memcpy(block.data(), wide.data(), block.size());
   };
   return {std::move(name), SafetensorsName(dtype), std::move(shape), fill};
 }

@@ -55,7 +55,8 @@ std::string_view SafetensorsName(DType dtype) {
     case DType::kBF16: return "BF16";
     case DType::kI32:
     case DType::kI8:
-    case DType::kF8: break;
+    case DType::kF8:
+    case DType::kF64: break;
   }
   throw BadInput("seeded weights: no checkpoint has weights of dtype {}", Name(dtype));
 }

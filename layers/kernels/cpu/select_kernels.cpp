@@ -1,5 +1,3 @@
-#include <cpuid.h>
-
 #include <array>
 #include <cstdlib>
 #include <string>
@@ -7,6 +5,10 @@
 
 #include "core/error.h"
 #include "layers/kernels/cpu/kernels.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>  // other processors' compilers do not have it
+#endif
 
 namespace lockstep::cpu {
 namespace {

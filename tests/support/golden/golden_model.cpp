@@ -133,7 +133,7 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
   const Checkpoint checkpoint =
       Checkpoint::Open(GoldenCheckpoint(case_folder, scratch_ / "checkpoint"));
   ModelWeights weights = LoadWeights(plan_.spec(), plan_.Slices(communicator.rank()), setup.dtype,
-                                     ReaderOf(checkpoint, plan_.spec().family), *backend_, nullptr);
+                                     ReaderOf(checkpoint, plan_.spec()), *backend_, nullptr);
   // Pages are shared out by the engine or by Logits().
   const std::int64_t contexts = 3 * KvCache::PagesFor(plan_.spec().context_tokens);
   const std::int64_t pages = setup.cache_pages > 0 ? setup.cache_pages : contexts;

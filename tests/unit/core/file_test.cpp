@@ -2,8 +2,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <cstring>
+#include <thread>
+#include <vector>
 
 #include "core/error.h"
 #include "tests/support/test_data.h"
@@ -69,11 +76,94 @@ TEST_F(ReadFileTest, ReportsAnErrorInTheMiddleOfReading) {
   ExpectError(ExitCode::kEnvironment, "reading failed", [] { ReadFile("/proc/self/mem"); });
 }
 
+// None of them is waited for.
+TEST_F(ReadFileTest, RefusesPipesSocketsAndDevices) {
+  ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  ExpectError(ExitCode::kBadInput, "is a pipe (FIFO); expected a file",
+              [&] { ReadFile(folder_ / "pipe"); });
+  ExpectError(ExitCode::kBadInput, "is a pipe (FIFO)", [&] { MappedFile file(folder_ / "pipe"); });
+  ExpectError(ExitCode::kBadInput, "is a device", [] { ReadFile("/dev/zero"); });
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  struct sockaddr_un address {};
+  address.sun_family = AF_UNIX;
+  const std::string path = folder_ / "socket";
+  ASSERT_LT(path.size(), sizeof(address.sun_path));
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  ASSERT_EQ(::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  ExpectError(ExitCode::kBadInput, "is a socket; expected a file", [&] { ReadFile(path); });
+  ExpectError(ExitCode::kBadInput, "is a socket", [&] { MappedFile file(path); });
+  ::close(listener);
+}
+
+TEST_F(ReadFileTest, LeavesPipesToThoseWhoWantThem) {
+  ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  std::thread writer([&] { WriteText(folder_ / "pipe", "through a pipe"); });
+  EXPECT_EQ(ReadStream(folder_ / "pipe"), "through a pipe");
+  writer.join();
+}
+
+TEST_F(FileTest, KnowsWhatExistsAndSaysWhatCannotBeKnown) {
+  EXPECT_FALSE(FileExists(folder_ / "absent"));
+  EXPECT_FALSE(FileExists(folder_ / "absent" / "file"));
+  std::filesystem::create_symlink("nowhere", folder_ / "link");
+  EXPECT_TRUE(FileExists(folder_ / "link"));
+  EXPECT_FALSE(IsFolder(folder_ / "link"));
+  EXPECT_TRUE(IsFolder(folder_.path()));
+  ExpectError(ExitCode::kEnvironment, "cannot be inspected",
+              [&] { FileExists(folder_ / std::string(300, 'x')); });
+  ExpectError(ExitCode::kEnvironment, "cannot be inspected",
+              [&] { IsFolder(folder_ / std::string(300, 'x')); });
+}
+
 TEST_F(MappedFileTest, ShowsTheBytes) {
   WriteText(folder_ / "file", "hello");
   const MappedFile file(folder_ / "file");
   EXPECT_EQ(Text(file), "hello");
   EXPECT_EQ(file.path(), folder_ / "file");
+}
+
+constexpr std::size_t kPages = 64;
+constexpr std::size_t kPageBytes = 4096;
+
+TEST_F(MappedFileTest, SurvivesBeingTruncatedAndTellsOfIt) {
+  WriteText(folder_ / "file", std::string(kPages * kPageBytes, 'x'));
+  const MappedFile file(folder_ / "file");
+  const MappedFile other(folder_ / "file");
+  EXPECT_NO_THROW(file.CheckIntact());
+  std::filesystem::resize_file(folder_ / "file", kPageBytes);
+  // In any thread, and at any of the pages that are gone.
+  std::vector<std::thread> readers;
+  for (std::size_t page = 1; page < kPages; page += 7)
+    readers.emplace_back([&file, page] { EXPECT_EQ(Text(file)[page * kPageBytes], '\0'); });
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(Text(file)[0], 'x');
+  ExpectError(ExitCode::kEnvironment,
+              "was truncated while it was read: it had 262144 bytes and has 4096 now",
+              [&] { file.CheckIntact(); });
+  // Back at its length, but what was read meanwhile is not what it holds.
+  std::filesystem::resize_file(folder_ / "file", kPages * kPageBytes);
+  ExpectError(ExitCode::kEnvironment, "part of it could not be read", [&] { file.CheckIntact(); });
+  EXPECT_NO_THROW(other.CheckIntact()) << "nobody read it";
+}
+
+TEST_F(MappedFileTest, TellsOfATruncationWithinItsLastPage) {
+  WriteText(folder_ / "file", std::string(100, 'x'));
+  const MappedFile file(folder_ / "file");
+  std::filesystem::resize_file(folder_ / "file", 60);
+  ExpectError(ExitCode::kEnvironment, "it had 100 bytes and has 60 now",
+              [&] { file.CheckIntact(); });
+}
+
+using MappedFileDeathTest = FileTest;
+
+TEST_F(MappedFileDeathTest, LeavesOtherBusErrorsToEndTheProcess) {
+  EXPECT_EXIT(
+      {
+        WriteText(folder_ / "guarded", "x");
+        const MappedFile guarded(folder_ / "guarded");
+        ::raise(SIGBUS);
+      },
+      testing::KilledBySignal(SIGBUS), "");
 }
 
 TEST_F(MappedFileTest, OfAnEmptyFileIsEmpty) {
@@ -118,8 +208,8 @@ TEST_F(MappedFileTest, NamesTheMissingFile) {
 }
 
 TEST_F(MappedFileTest, RefusesWhatIsNoRegularFile) {
-  ExpectError(ExitCode::kBadInput, "no regular file", [&] { MappedFile file(folder_.path()); });
-  ExpectError(ExitCode::kBadInput, "no regular file", [] { MappedFile file("/dev/null"); });
+  ExpectError(ExitCode::kBadInput, "is a folder", [&] { MappedFile file(folder_.path()); });
+  ExpectError(ExitCode::kBadInput, "is a device", [] { MappedFile file("/dev/null"); });
 }
 
 TEST_F(AtomicFileTest, ShowsTheWholeFileOnlyAfterCommit) {

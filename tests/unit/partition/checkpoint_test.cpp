@@ -66,7 +66,7 @@ TEST_P(CheckpointOfDType, ReadsSlicesIntoEveryDType) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Checkpoint, CheckpointOfDType,
-                         testing::Values(DType::kF32, DType::kF16, DType::kBF16),
+                         testing::Values(DType::kF64, DType::kF32, DType::kF16, DType::kBF16),
                          [](const auto& test) { return std::string(Name(test.param)); });
 
 TEST(Checkpoint, ReadsMatricesOfSeveralTilesInBothDirections) {
@@ -78,6 +78,25 @@ TEST(Checkpoint, ReadsMatricesOfSeveralTilesInBothDirections) {
   ExpectPattern(checkpoint, {"tall", {6000, 1000}, {1, 5999}, {0, 1000}}, DType::kF32, 1);
   ExpectPattern(checkpoint, {"tall", {6000, 1000}, {0, 6000}, {501, 1000}}, DType::kBF16, 1);
   ExpectPattern(checkpoint, {"wide", {2, 3'000'001}, {0, 2}, {1, 3'000'001}}, DType::kF32, 2);
+}
+
+TEST(Checkpoint, TellsOfAFileThatIsTruncatedAfterItWasOpened) {
+  for (const std::uintmax_t left :
+       {std::uintmax_t{4096}, std::uintmax_t{0}, std::uintmax_t{139'999}}) {
+    const TemporaryFolder folder;
+    WriteSafetensors(folder / "model.safetensors",
+                     std::vector{PatternTensor("matrix", DType::kF32, {500, 70}, 1)});
+    const auto checkpoint = Checkpoint::Open(folder.path());
+    std::filesystem::resize_file(folder / "model.safetensors", left);
+    const Tensor tensor = Tensor::OnHost(DType::kF32, {500, 70});
+    EXPECT_THAT(MessageOf(
+                    [&] {
+                      checkpoint.Read({"matrix", {500, 70}, {0, 500}, {0, 70}}, tensor.view());
+                    },
+                    ExitCode::kEnvironment),
+                AllOf(HasSubstr("model.safetensors: was truncated while it was read"),
+                      HasSubstr(fmt::format("has {} now", left))));
+  }
 }
 
 TEST(Checkpoint, CountsTheBytesOfSlicesOnly) {

@@ -133,21 +133,28 @@ TEST(ConfigJson, ReadsGptJ) {
 
 TEST(ConfigJson, ReadsWhatTransformers5Writes) {
   const ModelSpec spec = Parse(kNewNeoX);
-  EXPECT_EQ(spec.rotary_base, 25000.0);
+  EXPECT_EQ(spec.rope.base, 25000.0);
   EXPECT_EQ(spec.rotary_dims, 40);
   EXPECT_EQ(spec.norm_epsilon, 1e-6);
   EXPECT_FALSE(spec.parallel_residual);
   EXPECT_EQ(spec.eos_token, 2);
 }
 
-TEST(ConfigJson, ReadsTheOldPlacesOfTheRotaryNumbers) {
-  EXPECT_EQ(Parse(Patched(kPythia70m, R"({"rotary_emb_base": 500})")).rotary_base, 500.0);
-  EXPECT_EQ(
-      Parse(Patched(kPythia70m, R"({"rotary_emb_base": null, "rope_theta": 600})")).rotary_base,
-      600.0);
+// Which numbers come of it is compared with transformers in
+// tests/unit/layers/rotary_table_test.cpp.
+TEST(ConfigJson, ReadsTheRotaryNumbersOfGptNeoXAndNotThoseOfOtherFamilies) {
+  EXPECT_EQ(Parse(Patched(kPythia70m, R"({"rotary_emb_base": 500})")).rope.base, 500.0);
+  EXPECT_EQ(Parse(Patched(kPythia70m, R"({"rotary_emb_base": 500, "rope_theta": 600})")).rope.base,
+            500.0);
+  EXPECT_EQ(Parse(Patched(kPythia70m, R"({"rotary_emb_base": null, "rope_theta": 600})")).rope.base,
+            10000.0);
   EXPECT_EQ(Parse(Patched(kPythia70m, R"({"rotary_pct": null, "partial_rotary_factor": 0.5})"))
                 .rotary_dims,
-            32);
+            16);
+}
+
+TEST(ConfigJson, TakesTheRotaryDimsThatGptJHasByDefault) {
+  EXPECT_EQ(Parse(Patched(kGptJ6b, R"({"rotary_dim": null})")).rotary_dims, 64);
 }
 
 TEST(ConfigJson, RoundsRotaryDimsDownAsTransformersDoes) {
@@ -219,7 +226,6 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"MissingWidth", kPythia70m, R"({"hidden_size": null})",
                 "\"hidden_size\" is missing; expected an integer"},
         Refusal{"MissingHeads", kGptJ6b, R"({"n_head": null})", "\"n_head\" is missing"},
-        Refusal{"MissingRotary", kGptJ6b, R"({"rotary_dim": null})", "\"rotary_dim\" is missing"},
         Refusal{"TextForANumber", kPythia70m, R"({"hidden_size": "512"})",
                 "\"hidden_size\" is \"512\"; expected an integer"},
         Refusal{"FractionForACount", kPythia70m, R"({"num_hidden_layers": 6.5})",
@@ -230,11 +236,39 @@ INSTANTIATE_TEST_SUITE_P(
                 "activation \"relu\" is not supported"},
         Refusal{"OtherActivationOfGptJ", kGptJ6b, R"({"activation_function": "silu"})",
                 "activation \"silu\" is not supported"},
-        Refusal{"OldScaledRotary", kPythia70m,
-                R"({"rope_scaling": {"type": "linear", "factor": 2.0}})",
-                "rotary embeddings of type \"linear\" are not supported"},
-        Refusal{"NewScaledRotary", kNewNeoX, R"({"rope_parameters": {"rope_type": "yarn"}})",
-                "rotary embeddings of type \"yarn\" are not supported"},
+        Refusal{"Gptq", kPythia70m,
+                R"({"quantization_config": {"quant_method": "gptq", "bits": 4}})",
+                "\"quantization_config\" names \"gptq\": the model is meant to be quantised"},
+        Refusal{"BitsAndBytesOfOldVersions", kGptJ6b,
+                R"({"quantization_config": {"load_in_8bit": true}})", "names \"bitsandbytes\""},
+        Refusal{"CompressedTensors", kPythia70m, R"({"compression_config": {"format": "x"}})",
+                "\"compression_config\" names \"no method\""},
+        Refusal{"UnknownRotary", kPythia70m, R"({"rope_scaling": {"type": "longrope"}})",
+                "rotary embeddings of type \"longrope\" are not supported; expected"},
+        Refusal{"UnknownNewRotary", kNewNeoX, R"({"rope_parameters": {"rope_type": "ntk"}})",
+                "rotary embeddings of type \"ntk\" are not supported"},
+        Refusal{"LinearWithoutAFactor", kPythia70m, R"({"rope_scaling": {"type": "linear"}})",
+                "type \"linear\" need \"factor\""},
+        Refusal{"LinearByNothing", kPythia70m,
+                R"({"rope_scaling": {"type": "linear", "factor": 0}})",
+                "the rotary \"factor\" is 0; expected a positive number"},
+        Refusal{"Llama3WithoutItsFactors", kPythia70m,
+                R"({"rope_scaling": {"type": "llama3", "factor": 2}})", "need \"low_freq_factor\""},
+        Refusal{"Llama3WithFactorsSwapped", kPythia70m,
+                R"({"rope_scaling": {"type": "llama3", "factor": 2, "low_freq_factor": 4,
+                                     "high_freq_factor": 1}})",
+                "\"high_freq_factor\" is 1; expected more than low_freq_factor, 4"},
+        Refusal{"YarnWithoutAContext", kPythia70m,
+                R"({"rope_scaling": {"type": "yarn", "original_max_position_embeddings": 0}})",
+                "original_max_position_embeddings is 0"},
+        Refusal{"YarnWithABaseOfOne", kPythia70m,
+                R"({"rope_scaling": {"type": "yarn", "factor": 2, "rope_theta": 1}})",
+                "rotary base is 1; expected more than 1"},
+        Refusal{"DynamicWithOnePair", kPythia70m,
+                R"({"rope_scaling": {"type": "dynamic", "factor": 2}, "rotary_pct": 0.03125})",
+                "need more than 2 dims"},
+        Refusal{"WideRotaryHead", kPythia70m, R"({"head_dim": 65})",
+                "\"head_dim\" is 65; expected 64"},
         Refusal{"RotaryIsNoObject", kPythia70m, R"({"rope_scaling": [1]})",
                 "\"rope_scaling\" is [1]; expected an object"},
         Refusal{"RotaryFraction", kPythia70m, R"({"rotary_pct": 1.5})",

@@ -24,7 +24,8 @@ constexpr const char* kOlder = "89abcdef0123456789abcdef0123456789abcdef";
 class ModelFolder : public testing::Test {
  protected:
   ModelFolder() {
-    for (const char* name : {"HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HOME"}) {
+    for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME",
+                             "HOME", "LOCKSTEP_TEST_DISK"}) {
       const char* value = std::getenv(name);
       saved_[name] = value == nullptr ? std::nullopt : std::optional<std::string>(value);
       ::unsetenv(name);
@@ -74,6 +75,10 @@ TEST_F(ModelFolder, LooksInTheCacheThatTheFirstVariableNames) {
   Set("HF_HOME", folder_ / "hf");
   const fs::path at_hf = FillCache(folder_ / "hf/hub");
   EXPECT_EQ(ResolveModel("org/name"), at_hf);
+  Set("HUGGINGFACE_HUB_CACHE", folder_ / "old");
+  const fs::path at_old_name = FillCache(folder_ / "old");
+  EXPECT_EQ(ResolveModel("org/name"), at_old_name);
+  ::unsetenv("HUGGINGFACE_HUB_CACHE");
   Set("HF_HUB_CACHE", folder_ / "cache");
   const fs::path at_cache = FillCache(folder_ / "cache");
   EXPECT_EQ(ResolveModel("org/name"), at_cache);
@@ -81,6 +86,20 @@ TEST_F(ModelFolder, LooksInTheCacheThatTheFirstVariableNames) {
   EXPECT_EQ(ResolveModel("org/name"), at_home);
   Set("HF_HUB_CACHE", "");
   EXPECT_EQ(ResolveModel("org/name"), at_hf);
+}
+
+TEST_F(ModelFolder, ReplacesVariablesInThoseThatNameTheCache) {
+  const fs::path there = FillCache(folder_ / "disk/hub");
+  Set("LOCKSTEP_TEST_DISK", folder_ / "disk");
+  for (const char* cache : {"$LOCKSTEP_TEST_DISK/hub", "${LOCKSTEP_TEST_DISK}/hub"}) {
+    Set("HF_HUB_CACHE", cache);
+    EXPECT_EQ(ResolveModel("org/name"), there) << cache;
+  }
+  for (const char* cache : {"$", "${LOCKSTEP_TEST_DISK", "$LOCKSTEP_NOT_SET/hub", "a$"}) {
+    Set("HF_HUB_CACHE", cache);
+    EXPECT_THAT(MessageOf([] { ResolveModel("org/name"); }),
+                HasSubstr(std::string(cache) + "/models--org--name"));
+  }
 }
 
 TEST_F(ModelFolder, ResolvesBranchesTagsAndCommits) {
@@ -98,7 +117,7 @@ TEST_F(ModelFolder, SaysWhereItLookedAndHowToDownload) {
   EXPECT_THAT(
       MessageOf([] { ResolveModel("org/name"); }),
       AllOf(HasSubstr("a folder \"org/name\""), HasSubstr((folder_ / "models--org--name").string()),
-            HasSubstr("`huggingface-cli download org/name` on a machine with a network")));
+            HasSubstr("`hf download org/name` on a machine with a network")));
 }
 
 TEST_F(ModelFolder, ListsTheRevisionsItHas) {
@@ -107,7 +126,7 @@ TEST_F(ModelFolder, ListsTheRevisionsItHas) {
   EXPECT_THAT(MessageOf([] { ResolveModel("org/name@step2"); }),
               AllOf(HasSubstr("no revision \"step2\""), HasSubstr("refs/step2"),
                     HasSubstr("main, refs/pr/1, step1000"), HasSubstr(kOlder),
-                    HasSubstr("huggingface-cli download org/name --revision step2")));
+                    HasSubstr("hf download org/name --revision step2")));
   // Hugging Face's own packages take whole commits only.
   EXPECT_THAT(MessageOf([] { ResolveModel("org/name@01234567"); }), HasSubstr("no revision"));
 }

@@ -65,7 +65,7 @@ TEST(Safetensors, AcceptsAFileWithoutTensors) {
 TEST(Safetensors, ListsTypesAndRanksThatAreNeverRead) {
   const std::string header = Header(
       {Entry("mask", "BOOL", "[1,1,1,1,4]", "[0,4]"), Entry("ids", "I64", "[1]", "[4,12]"),
-       Entry("inv_freq", "F64", "[2]", "[12,28]"), Entry("quantised", "F4", "[6]", "[28,31]")});
+       Entry("phases", "C64", "[2]", "[12,28]"), Entry("quantised", "F4", "[6]", "[28,31]")});
   const auto tensors = Parse(SafetensorsBytes(header, std::string(31, 'x')));
   ASSERT_EQ(tensors.size(), 4u);
   for (const StoredTensor& tensor : tensors) EXPECT_FALSE(tensor.dtype) << tensor.name;

@@ -63,9 +63,37 @@ TEST(TorchBin, ReadsEveryFloatingPointType) {
   EXPECT_TRUE(Values(checkpoint, "empty").empty());
 }
 
+TEST(TorchBin, ReadsDoublesAsFloats) {
+  const std::vector<double> values = {1.0, -0.1, 1e-300, 3.0000000001};
+  const std::string storage(reinterpret_cast<const char*>(values.data()), 32);
+  const TemporaryFolder folder;
+  WriteText(folder / "pytorch_model.bin",
+            ZipBytes(TorchFiles(OneTensorPickle({.storage_type = "DoubleStorage"}), {storage})));
+  const auto checkpoint = Checkpoint::Open(folder.path());
+  const Tensor read = Tensor::OnHost(DType::kF32, {2, 2});
+  checkpoint.Read({"weight", {2, 2}, {0, 2}, {0, 2}}, read.view());
+  for (std::size_t i = 0; i < values.size(); ++i)
+    EXPECT_EQ(read.view().data<float>()[i], static_cast<float>(values[i]));
+}
+
+TEST(TorchBin, SaysThatQuantisedWeightsAreQuantised) {
+  EXPECT_THAT(MessageFor({.storage_type = "QInt8Storage"}, 4),
+              AllOf(HasSubstr("QInt8Storage"), HasSubstr("quantised"), HasSubstr("--dtype")));
+  for (const auto& [module, name] :
+       {std::pair{"bitsandbytes.nn.modules", "Params4bit"},
+        std::pair{"torch._utils", "_rebuild_qtensor"},
+        std::pair{"torchao.dtypes.affine_quantized_tensor", "AffineQuantizedTensor"},
+        std::pair{"torch._utils", "_rebuild_wrapper_subclass"}}) {
+    const std::string pickle =
+        PickleWriter().Proto().OrderedDict().String("weight").Global(module, name).Finish();
+    EXPECT_THAT(MessageFor(TorchFiles(pickle, {})),
+                AllOf(HasSubstr(name), HasSubstr("the weights are quantised")));
+  }
+}
+
 TEST(TorchBin, KnowsBuffersThatAreNeverRead) {
   const auto checkpoint = Checkpoint::Open(Golden("dtypes"));
-  for (const char* name : {"mask", "ids", "double"}) EXPECT_EQ(checkpoint.Find(name), nullptr);
+  for (const char* name : {"mask", "ids"}) EXPECT_EQ(checkpoint.Find(name), nullptr);
   float value = 0;
   EXPECT_THAT(MessageOf([&] {
                 checkpoint.Read({"ids", Shape{3}, {0, 1}}, TensorView(&value, DType::kF32, {1}));
@@ -213,8 +241,8 @@ TEST(TorchBin, RefusesAStorageThatIsTooShort) {
 }
 
 TEST(TorchBin, RefusesAStorageTypeThatIsNotKnown) {
-  EXPECT_THAT(MessageFor(PickleWriter::TensorText{.storage_type = "QInt8Storage"}, 16),
-              AllOf(HasSubstr("lies in a \"QInt8Storage\""), HasSubstr("HalfStorage")));
+  EXPECT_THAT(MessageFor(PickleWriter::TensorText{.storage_type = "StrangeStorage"}, 16),
+              AllOf(HasSubstr("lies in a \"StrangeStorage\""), HasSubstr("HalfStorage")));
 }
 
 TEST(TorchBin, RefusesWindowsPastTheirStorage) {
