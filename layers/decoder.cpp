@@ -29,22 +29,39 @@ struct Decoder::Workspace {
     return View(tensor, activations, rows, width);
   }
   TensorView View(Tensor& tensor, DType dtype, std::int64_t rows, std::int64_t width) {
-    if (tensor.empty() || tensor.view().dim(0) < rows)
+    if (IsShort(tensor, rows)) {
+      LetGo(tensor);
       tensor = backend.Allocate(dtype, {rows, width});
+    }
     return tensor.view().Rows(0, rows);
   }
 
   // What is summed over the ranks lies where the communicator adds without copying.
   void Reserve(std::int64_t rows, std::int64_t d_model, Communicator& communicator) {
-    for (Tensor* tensor : {&x, &partial})
-      if (tensor->empty() || tensor->view().dim(0) < rows)
-        *tensor = communicator.AllocateReducible({rows, d_model});
+    for (Tensor* tensor : {&x, &partial}) {
+      if (!IsShort(*tensor, rows)) continue;
+      LetGo(*tensor);
+      *tensor = communicator.AllocateReducible({rows, d_model});
+    }
+  }
+
+ private:
+  static bool IsShort(const Tensor& tensor, std::int64_t rows) {
+    return tensor.empty() || tensor.view().dim(0) < rows;
+  }
+  // Freeing memory of a device waits for what the device does, and nobody can end that; this wait
+  // ends when a peer is gone.
+  void LetGo(Tensor& tensor) {
+    if (tensor.empty()) return;
+    backend.Synchronize();
+    tensor = {};
   }
 };
 
 Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, Backend& backend,
                  Communicator& communicator, const DecoderOptions& options)
     : spec_(plan.spec()),
+      cache_dtype_(options.cache_dtype),
       weights_(std::move(weights)),
       backend_(backend),
       communicator_(communicator),
@@ -58,12 +75,46 @@ Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, Backend& backend,
   vocab_leaves_ = slices.vocab_leaves;
   local_heads_ = slices.local_heads();
   local_ffn_ = slices.ffn_columns.size();
+  if (options.cache_pages > 0) AllocateCache(options.cache_pages);
+}
+
+void Decoder::AllocateCache(std::int64_t pages) {
   cache_ = KvCache({.layer_count = spec_.layer_count,
                     .local_heads = local_heads_,
                     .d_head = spec_.d_head(),
-                    .page_count = options.cache_pages,
-                    .dtype = options.cache_dtype},
-                   backend);
+                    .page_count = pages,
+                    .dtype = cache_dtype_},
+                   backend_);
+}
+
+void Decoder::Reserve(const StepLimits& limits) {
+  Workspace& work = *workspace_;
+  const LayerWeights& layer = weights_.layers.front();
+  const StepRows rows =
+      backend_.ReserveSteps({.limits = limits,
+                             .local_heads = local_heads_,
+                             .d_head = spec_.d_head(),
+                             .beside_elements = layer.mlp_in->outputs() * layer.mlp_in->inputs(),
+                             .vocab_ranges = static_cast<std::int64_t>(vocab_leaves_.size())});
+  const std::int64_t width = local_heads_ * spec_.d_head();
+  const std::int64_t most = std::max(rows.tokens, rows.logits);
+  work.Reserve(most, spec_.d_model, communicator_);
+  work.Activations(work.normed, most, spec_.d_model);
+  if (spec_.parallel_residual && layer.mlp_norm)
+    work.Activations(work.mlp_normed, rows.tokens, spec_.d_model);
+  work.Activations(work.qkv, rows.tokens, 3 * width);
+  work.Activations(work.attention, rows.tokens, width);
+  work.Activations(work.ffn, rows.tokens, local_ffn_);
+  work.Floats(work.logits, rows.logits, vocab_rows_.size());
+}
+
+void Decoder::Connect() {
+  Workspace& work = *workspace_;
+  work.Reserve(1, spec_.d_model, communicator_);
+  // Few values and many go different ways.
+  Reduce(work.partial.view().Rows(0, 1));
+  Reduce(work.partial.view());
+  backend_.Synchronize();
 }
 
 Decoder::~Decoder() = default;

@@ -24,7 +24,7 @@ struct Batch {
 };
 
 struct DecoderOptions {
-  std::int64_t cache_pages = 0;
+  std::int64_t cache_pages = 0;  // 0: none until AllocateCache()
   DType cache_dtype = DType::kF32;
 };
 
@@ -51,6 +51,14 @@ class Decoder {
   // fp32, in memory of the backend, valid until the next call. Without an LM head none can be asked
   // for.
   TensorView Forward(const Batch& batch);
+
+  // Takes the memory that steps within these limits need: none of them allocates on the device or
+  // frees there, which would wait for a sum that may never end. Throws EnvironmentError.
+  void Reserve(const StepLimits& limits);
+  // Makes the connections that communicators make when they first add. Collective.
+  void Connect();
+  // The cache, in place of the one before it.
+  void AllocateCache(std::int64_t pages);
 
   // What Forward() was asked to keep of its last batch, on rank 0: [tokens, d_model] fp32 in host
   // memory, valid until the next call.
@@ -79,6 +87,7 @@ class Decoder {
   std::vector<Range> vocab_leaves_;
   std::int64_t local_heads_;
   std::int64_t local_ffn_;
+  DType cache_dtype_;
   ModelWeights weights_;
   Backend& backend_;
   Communicator& communicator_;

@@ -31,9 +31,8 @@ void BatchJob::PrepareHelper(const ModelFiles& model) {
   spec_ = model.spec;
 }
 
-std::int64_t BatchJob::cache_pages() const {
-  const auto groups = static_cast<double>(arguments_.options.parallel.dp);
-  return CachePages(arguments_.options.engine, spec_, FreeMemoryBytes() / groups);
+std::optional<std::int64_t> BatchJob::cache_pages() const {
+  return AskedPages(arguments_.options.engine);
 }
 
 LineHub BatchJob::OpenHub(const Workplace& place) const {

@@ -19,7 +19,7 @@ class BatchJob : public ModelJob {
 
   void Prepare(const ModelFiles& model) override;
   void PrepareHelper(const ModelFiles& model) override;
-  std::int64_t cache_pages() const override;
+  std::optional<std::int64_t> cache_pages() const override;
   std::int64_t sampled_vocab() const override { return tokenizer_->vocab_size(); }
   ExitCode Run(const Workplace& place) override;
 

@@ -114,7 +114,10 @@ class Bench {
     std::int64_t pages = 0;
     for (const BenchCase& one : cases_)
       pages = std::max(pages, CachePagesOf(one, limits().max_step_tokens));
-    rank_ = LoadModel(arguments_, model_, pages, RankGroup(comm_));
+    Arguments arguments = arguments_;
+    for (const BenchCase& one : cases_)
+      arguments.options.engine.max_sequences = std::max(limits().max_sequences, one.sequences);
+    rank_ = LoadModel(arguments, model_, pages, RankGroup(comm_));
   }
 
   void Prepare() {

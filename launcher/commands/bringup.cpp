@@ -6,9 +6,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 
 #include "core/affinity.h"
 #include "core/log.h"
+#include "launcher/commands/cache_size.h"
+#include "launcher/commands/memory_check.h"
+#include "launcher/commands/memory_need.h"
 #include "launcher/commands/weight_source.h"
 #include "launcher/world/placement.h"
 #include "launcher/world/spawn.h"
@@ -35,16 +39,34 @@ LoadProgress ProgressLine(const Communicator& comm, Verbosity verbosity) {
 struct LoadJob {
   const Arguments& arguments;
   const ModelFiles& model;
-  std::int64_t cache_pages;
+  std::optional<std::int64_t> cache_pages;
   const RankGroup& group;
+
+  const EngineLimits& limits() const { return arguments.options.engine; }
+  Communicator& comm() const { return group.comm(); }
+  ShardPlan Plan() const { return ShardPlan(model.spec, comm().size()); }
 };
+
+std::int64_t LeastOfAll(Communicator& world, std::int64_t number) {
+  for (const auto& theirs : world.AllGather(std::as_bytes(std::span(&number, 1)))) {
+    std::int64_t other = number;
+    std::memcpy(&other, theirs.data(), std::min(theirs.size(), sizeof(other)));
+    number = std::min(number, other);
+  }
+  return number;
+}
+
+StepLimits LimitsOfSteps(const LoadJob& job) {
+  return StepLimitsOf({.max_sequences = job.limits().max_sequences,
+                       .max_step_tokens = job.limits().max_step_tokens,
+                       .context_tokens = job.model.spec.context_tokens});
+}
 
 void LoadHere(const LoadJob& job, ModelRank& rank) {
   const Options& options = job.arguments.options;
-  Communicator& comm = job.group.comm();
-  const ShardPlan plan(job.model.spec, comm.size());
+  const ShardPlan plan = job.Plan();
+  RankSlices slices = plan.Slices(job.comm().rank());
   const WeightSource source(job.model);
-  RankSlices slices = plan.Slices(comm.rank());
   // Vectors need no logits: models without an LM head have them too.
   if (job.arguments.command == Command::kEmbed) slices.head = {};
   if (job.group.world().rank() == 0) source.WarnOfTwoTables(job.model);
@@ -56,33 +78,89 @@ void LoadHere(const LoadJob& job, ModelRank& rank) {
   rank.weight_bytes =
       static_cast<double>(WeightBytes(CountParameters(slices), options.model.dtype));
   rank.decoder = std::make_unique<Decoder>(
-      plan, std::move(weights), backend, rank.device.communicator(comm),
-      DecoderOptions{.cache_pages = job.cache_pages, .cache_dtype = options.model.kv_dtype()});
+      plan, std::move(weights), backend, rank.device.communicator(job.comm()),
+      DecoderOptions{.cache_pages = 0, .cache_dtype = options.model.kv_dtype()});
 }
 
-struct CacheOf {
-  const ModelSpec& spec;
-  std::int64_t pages;
+// A device's memory is taken now. A host's is taken when it is used: steps are mostly small.
+void ReserveSteps(const LoadJob& job, ModelRank& rank) {
+  if (rank.device.index < 0) return;
+  Agree(job.group.world(), "making room for steps",
+        [&] { rank.decoder->Reserve(LimitsOfSteps(job)); });
+  rank.decoder->Connect();
+}
+
+// Fewer pages than a context has are of use only where that was asked for.
+std::int64_t LeastPages(const LoadJob& job) {
+  return job.cache_pages.value_or(KvCache::PagesFor(job.model.spec.context_tokens));
+}
+
+std::vector<WeightFormat> FormatsOf(const RankDevice& device) {
+  if (device.index < 0) return {WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4};
+  return {WeightFormat::kInt8};
+}
+
+struct LoadPlace {
+  const LoadJob& job;
+  const ShardPlan& plan;
+  const RankDevice& device;
 };
 
-// What was asked for, or as much of it as fits where nobody has said how much there must be.
-std::int64_t PagesOf(const Options& options, const CacheOf& cache, const ModelRank& rank,
-                     const RankGroup& group) {
-  if (options.engine.cache_tokens) return cache.pages;
-  const ModelSpec& spec = cache.spec;
-  const RankSlices slices = ShardPlan(spec, group.size()).Slices(group.comm().rank());
-  const std::int64_t width =
-      rank.device.backend->CacheWidth(spec.d_head(), options.model.kv_dtype());
-  const std::int64_t elements =
-      2 * spec.layer_count * slices.local_heads() * KvCache::kPageTokens * width;
-  return FittingPages(rank.device,
-                      {.wanted = cache.pages,
-                       .least = std::min(cache.pages, KvCache::PagesFor(spec.context_tokens)),
-                       .weight_bytes = static_cast<double>(
-                           WeightBytes(CountParameters(slices), options.model.dtype)),
-                       .page_bytes = static_cast<double>(elements) *
-                                     static_cast<double>(SizeOf(options.model.kv_dtype()))},
-                      group.world());
+RankLoad LoadWith(const LoadPlace& place, WeightFormat format) {
+  const auto& [job, plan, device] = place;
+  const ModelOptions& options = job.arguments.options.model;
+  return {.plan = plan,
+          .format = format,
+          .cache_dtype = options.cache_dtype.value_or(TableDType(format)),
+          .activations = device.index < 0 ? DType::kF32 : DType::kBF16,
+          .cache_pages = LeastPages(job),
+          .step = LimitsOfSteps(job)};
+}
+
+// What this rank will take, of each pool.
+std::vector<MemoryClaim> ClaimsOf(const LoadJob& job, const RankDevice& device) {
+  const ShardPlan plan = job.Plan();
+  const int rank = job.comm().rank();
+  const auto need_with = [&](WeightFormat format) {
+    MemoryNeed need = NeedOf(LoadWith({job, plan, device}, format), rank);
+    if (device.index >= 0) need.staging = 0.0;  // on the host
+    return need;
+  };
+  const double mapped = job.model.random_seed ? 0.0 : MappedBytes(job.model.folder);
+  std::vector<MemoryClaim> claims;
+  for (const MemoryPool& pool : PoolsOf(device)) {
+    const double beside = pool.counts == MemoryPool::Counts::kMapped ? mapped : 0.0;
+    MemoryClaim claim{.pool = pool,
+                      .need = need_with(job.arguments.options.model.dtype),
+                      .otherwise = {},
+                      .rank = rank,
+                      .host = ""};
+    claim.need.staging += beside;
+    for (const WeightFormat format : FormatsOf(device))
+      claim.otherwise.emplace_back(Name(format), need_with(format).total() + beside);
+    claims.push_back(std::move(claim));
+  }
+  return claims;
+}
+
+// The pages of the cache: as many as every rank has room for, now that all else is there.
+std::int64_t PagesOf(const LoadJob& job, const ModelRank& rank) {
+  if (job.cache_pages) return *job.cache_pages;
+  const ModelSpec& spec = job.model.spec;
+  const DType dtype = job.arguments.options.model.kv_dtype();
+  const std::int64_t heads = job.Plan().Slices(job.comm().rank()).local_heads();
+  const std::int64_t elements = 2 * spec.layer_count * heads * KvCache::kPageTokens *
+                                rank.device.backend->CacheWidth(spec.d_head(), dtype);
+  const CachePlace place = rank.device.index < 0 ? CachePlace::kHost : CachePlace::kDevice;
+  const std::int64_t least = LeastPages(job);
+  return LeastOfAll(
+      job.group.world(),
+      FittingPages(
+          {.free_bytes = ShareOfMemory(job.group.world(), PoolsOf(rank.device)),
+           .fraction = MemoryFraction(place, job.limits()),
+           .page_bytes = static_cast<double>(elements) * static_cast<double>(SizeOf(dtype)),
+           .least = least,
+           .most = std::max(least, MostPages(place, job.limits(), spec))}));
 }
 
 }  // namespace
@@ -100,11 +178,12 @@ bool StderrIsTerminal() {
   return ::isatty(STDERR_FILENO) != 0 || std::getenv(kTerminalVariable) != nullptr;
 }
 
-ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::int64_t cache_pages,
-                    const RankGroup& group) {
+ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model,
+                    std::optional<std::int64_t> cache_pages, const RankGroup& group) {
   const auto start = std::chrono::steady_clock::now();
   ModelRank rank;
   const ParallelOptions& parallel = arguments.options.parallel;
+  const LoadJob job{arguments, model, cache_pages, group};
   // All groups share the cores, whichever they are in.
   const Placement placement =
       PlaceRank(group.world(), {.threads = parallel.threads, .bind = parallel.bind});
@@ -113,10 +192,12 @@ ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::in
   // Before the backend starts its threads and touches its memory: both stay where this is.
   Agree(group.world(), "choosing cores", [&] { BindThisThread(placement.cores); });
   rank.device = OpenDevice(DeviceRequestOf(arguments.options, rank.threads), group);
-  const std::int64_t pages = PagesOf(arguments.options, {model.spec, cache_pages}, rank, group);
-  Agree(group.world(), "loading weights", [&] {
-    LoadHere({arguments, model, pages, group}, rank);
-  });
+  if (job.limits().memory_check == MemoryCheck::kAuto)
+    CheckMemory(group.world(), ClaimsOf(job, rank.device));
+  Agree(group.world(), "loading weights", [&] { LoadHere(job, rank); });
+  ReserveSteps(job, rank);
+  const std::int64_t pages = PagesOf(job, rank);
+  Agree(group.world(), "making room for the KV cache", [&] { rank.decoder->AllocateCache(pages); });
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   WriteLog(LogLevel::kDebug,
            fmt::format("loaded in {:.2f} s; {:.1f} MB of KV cache, {} threads", took.count(),

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -27,9 +28,11 @@ struct ModelRank {
   double read_bytes = 0.0;  // of the checkpoint
 };
 
-// Loads this rank's part of its group's model. Collective over the world.
-ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::int64_t cache_pages,
-                    const RankGroup& group);
+// Loads this rank's part of its group's model, with a cache of so many pages, or as memory allows.
+// Throws EnvironmentError, before anything is read, where what is to be loaded does not fit into
+// memory. Collective over the world.
+ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model,
+                    std::optional<std::int64_t> cache_pages, const RankGroup& group);
 
 // What --tp, --dp and comm.* ask of the world.
 WorldOptions OptionsOfWorld(const Options& options);

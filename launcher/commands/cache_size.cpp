@@ -1,54 +1,38 @@
 #include "launcher/commands/cache_size.h"
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
-#include <string>
 
 #include "layers/kv_cache.h"
-#include "partition/shard_plan.h"
 
 namespace lockstep {
-namespace {
 
-double NumberIn(const std::string& path, double otherwise) {
-  std::ifstream file(path);
-  double number = 0.0;
-  return file >> number ? number : otherwise;
+std::optional<std::int64_t> AskedPages(const EngineLimits& limits) {
+  if (!limits.cache_tokens) return {};
+  return KvCache::PagesFor(*limits.cache_tokens);
 }
 
-double MachineFreeBytes() {
-  std::ifstream info("/proc/meminfo");
-  std::string key;
-  double kilobytes = 0.0;
-  for (std::string line; info >> key >> kilobytes && std::getline(info, line);)
-    if (key == "MemAvailable:") return 1024.0 * kilobytes;
-  return std::numeric_limits<double>::infinity();
+std::int64_t FittingPages(const CacheRoom& room) {
+  const double pages = std::max(0.0, room.fraction * room.free_bytes / room.page_bytes);
+  // Compared as it is: what is too large for an integer is not made one.
+  const std::int64_t fitting =
+      pages < static_cast<double>(room.most) ? static_cast<std::int64_t>(pages) : room.most;
+  return std::max(room.least, fitting);
 }
 
-}  // namespace
-
-double FreeMemoryBytes() {
-  const std::string group = "/sys/fs/cgroup/memory.";
-  const double most = NumberIn(group + "max", std::numeric_limits<double>::infinity());
-  return std::min(MachineFreeBytes(), most - NumberIn(group + "current", 0.0));
-}
-
-std::int64_t CachePages(const EngineLimits& limits, const ModelSpec& spec, double free_bytes) {
-  if (limits.cache_tokens) return KvCache::PagesFor(*limits.cache_tokens);
-  const std::int64_t context = KvCache::PagesFor(spec.context_tokens);
-  // As if all ranks were here and all numbers were fp32: too little is slow, too much is fatal.
-  constexpr double kBytes = 4.0;
-  const double weights =
-      kBytes * static_cast<double>(CountParameters(ShardPlan(spec, 1).Slices(0)).total());
-  const double page = 2.0 * kBytes * static_cast<double>(spec.layer_count * spec.d_model) *
-                      static_cast<double>(KvCache::kPageTokens);
-  const double pages = std::min(0.5 * (free_bytes - weights) / page, 1e9);
-  const auto fitting = static_cast<std::int64_t>(std::max(pages, 0.0));
+std::int64_t MostPages(CachePlace place, const EngineLimits& limits, const ModelSpec& spec) {
+  // Page tables are of 32 bits.
+  constexpr std::int64_t kNumbers = std::numeric_limits<std::int32_t>::max();
+  if (place == CachePlace::kDevice) return kNumbers;
   // Few texts are as long as the context; those that need more of it than there is wait.
   constexpr std::int64_t kWholeContexts = 64;
-  const std::int64_t sequences = std::min(limits.max_sequences, kWholeContexts);
-  return std::max(context, std::min(sequences * context, fitting));
+  return std::min(kNumbers, std::min(limits.max_sequences, kWholeContexts) *
+                                KvCache::PagesFor(spec.context_tokens));
+}
+
+double MemoryFraction(CachePlace place, const EngineLimits& limits) {
+  constexpr double kOfDevice = 0.9, kOfHost = 0.5;
+  return limits.memory_fraction.value_or(place == CachePlace::kDevice ? kOfDevice : kOfHost);
 }
 
 }  // namespace lockstep

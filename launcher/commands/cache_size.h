@@ -8,13 +8,26 @@
 
 namespace lockstep {
 
-// How many pages the KV cache of a model gets: those of engine.cache_tokens, else room for
-// engine.max_sequences whole contexts (64 at most: few texts are that long), but no more than half
-// of the memory that is left once the weights are there. At least one whole context.
-//   free_bytes  memory that can be had on this host before anything is loaded
-std::int64_t CachePages(const EngineLimits& limits, const ModelSpec& spec, double free_bytes);
+// Pages of engine.cache_tokens; none: as memory allows.
+std::optional<std::int64_t> AskedPages(const EngineLimits& limits);
 
-// Memory that this process may still take: what the machine has, or what its group may have.
-double FreeMemoryBytes();
+// A rank's room for the KV cache, when all else is in its memory.
+struct CacheRoom {
+  double free_bytes = 0.0;
+  double fraction = 1.0;    // of that, which the cache may take
+  double page_bytes = 1.0;  // of all layers
+  std::int64_t least = 0;   // pages, whether there is room or not
+  std::int64_t most = 0;
+};
+std::int64_t FittingPages(const CacheRoom& room);
+
+// What a cache that was not asked for in tokens has at most. On a device all that fits: a text that
+// comes again finds its beginning there. On a host, whose memory others want as well, whole
+// contexts of the sequences that run together, 64 of them at most.
+enum class CachePlace { kDevice, kHost };
+std::int64_t MostPages(CachePlace place, const EngineLimits& limits, const ModelSpec& spec);
+
+// engine.memory_fraction, or what it is for that place where nobody has said.
+double MemoryFraction(CachePlace place, const EngineLimits& limits);
 
 }  // namespace lockstep

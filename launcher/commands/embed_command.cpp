@@ -21,8 +21,8 @@ class EmbedJob : public ModelJob {
     requests_ = ReadTexts(arguments_, model);
   }
 
-  std::int64_t cache_pages() const override {
-    return CachePages(arguments_.options.engine, spec_, FreeMemoryBytes());
+  std::optional<std::int64_t> cache_pages() const override {
+    return AskedPages(arguments_.options.engine);
   }
   std::int64_t sampled_vocab() const override { return spec_.vocab_rows; }
   std::int64_t hidden_layer() const override { return layer(); }

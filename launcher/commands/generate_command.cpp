@@ -35,7 +35,7 @@ class PromptJob : public ModelJob {
     context_tokens_ = model.spec.context_tokens;
   }
 
-  std::int64_t cache_pages() const override {
+  std::optional<std::int64_t> cache_pages() const override {
     const auto prompt = static_cast<std::int64_t>(request_.request.tokens.size());
     const std::int64_t added = request_.request.sampling.max_new_tokens;
     return KvCache::PagesFor(std::min(prompt + added, context_tokens_));

@@ -1,8 +1,6 @@
 #include "launcher/commands/rank_device.h"
 
-#include <algorithm>
-#include <cstring>
-#include <span>
+#include <functional>
 #include <string_view>
 
 #include "core/log.h"
@@ -110,42 +108,23 @@ RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group) {
     const DeviceInfo info = CudaModule().Describe(index);
     device.backend = CudaModule().MakeBackend(index);
     device.backend->set_step_graphs(request.graphs);
-    device.free_bytes = info.free_bytes;
+    device.index = index;
     device.name = fmt::format("cuda device {} ({})", index, info.name);
   });
   if (!cuda) return device;
   Agree(group.world(), "joining the devices",
         [&] { device.sums = CudaModule().MakeCommunicator(group.comm(), *device.backend); });
   WriteLog(LogLevel::kDebug,
-           fmt::format("{}, {:.1f} GB free; sums through {}", device.name,
-                       1e-9 * static_cast<double>(device.free_bytes), device.sums->transport()));
+           fmt::format("{}; sums through {}", device.name, device.sums->transport()));
   return device;
 }
 
-std::int64_t FittingPages(const RankDevice& device, const CacheRequest& request,
-                          Communicator& world) {
-  std::int64_t fitting = request.wanted;
-  if (device.sums != nullptr) {
-    // For activations, cuBLAS, NCCL and what the driver keeps.
-    const double kept = 0.1 * static_cast<double>(device.free_bytes) + 64e6;
-    const double left = static_cast<double>(device.free_bytes) - kept - request.weight_bytes;
-    const double pages = std::clamp(left / request.page_bytes, 0.0, 1e9);
-    fitting = std::min(fitting, static_cast<std::int64_t>(pages));
-  }
-  for (const auto& theirs : world.AllGather(std::as_bytes(std::span(&fitting, 1)))) {
-    std::int64_t pages = 0;
-    std::memcpy(&pages, theirs.data(), std::min(theirs.size(), sizeof(pages)));
-    fitting = std::min(fitting, pages);
-  }
-  Agree(world, "sizing the KV cache", [&] {
-    if (fitting >= request.least) return;
-    throw EnvironmentError(
-        "{} has {:.1f} MiB free: beside {:.1f} MiB of weights there is room for {} pages of KV "
-        "cache on every rank, and at least {} are needed; use more ranks (--tp) or --dtype int8",
-        device.name, static_cast<double>(device.free_bytes) / 1048576.0,
-        request.weight_bytes / 1048576.0, fitting, request.least);
-  });
-  return fitting;
+std::vector<MemoryPool> PoolsOf(const RankDevice& device) {
+  if (device.index < 0) return MemoryPools();
+  const DeviceInfo info = CudaModule().Describe(device.index);
+  // No number of the host's pools.
+  const std::uint64_t id = std::hash<std::string>()(info.id) | 2;
+  return {{.id = id, .name = device.name, .free_bytes = static_cast<double>(info.free_bytes)}};
 }
 
 }  // namespace lockstep

@@ -1,11 +1,12 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "comm/communicator.h"
+#include "core/memory_pools.h"
 #include "core/weight_format.h"
 #include "launcher/config/device_choice.h"
 #include "launcher/world/rank_group.h"
@@ -26,7 +27,7 @@ struct DeviceRequest {
 struct RankDevice {
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Communicator> sums;  // over the group, in the device's memory; null: the group's
-  std::size_t free_bytes = 0;  // of a device with memory of its own, before anything is there
+  int index = -1;                      // of a device with memory of its own
   std::string name = "cpu";
 
   Communicator& communicator(Communicator& group) const { return sums != nullptr ? *sums : group; }
@@ -39,16 +40,7 @@ void CheckDevice(const DeviceRequest& request);
 // the world: throws the same on every rank, EnvironmentError where kCuda cannot be had.
 RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group);
 
-// How many of `wanted` pages of KV cache every rank's device has room for beside the weights: all,
-// on the processor, which swaps. Throws EnvironmentError, on every rank, when that is less than
-// `least`. Collective over the world.
-struct CacheRequest {
-  std::int64_t wanted = 0;
-  std::int64_t least = 0;
-  double weight_bytes = 0.0;
-  double page_bytes = 0.0;  // of this rank, all layers
-};
-std::int64_t FittingPages(const RankDevice& device, const CacheRequest& request,
-                          Communicator& world);
+// Where this rank's weights and cache come from, as it is now: its device's memory, or the host's.
+std::vector<MemoryPool> PoolsOf(const RankDevice& device);
 
 }  // namespace lockstep

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <optional>
 
 #include "core/activity.h"
 #include "core/log.h"
@@ -50,7 +51,10 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
   const RankGroup group(world, static_cast<int>(arguments.options.parallel.dp),
                         OptionsOfWorld(arguments.options));
   const ModelFiles model = Check(arguments, job, group);
-  const std::int64_t pages = Share(world, world.rank() == 0 ? job.cache_pages() : 0);
+  constexpr std::int64_t kUnknown = -1;
+  const std::int64_t asked =
+      Share(world, world.rank() == 0 ? job.cache_pages().value_or(kUnknown) : 0);
+  const auto pages = asked == kUnknown ? std::nullopt : std::optional(asked);
   const ModelRank rank = LoadModel(arguments, model, pages, group);
   // The mailbox is opened together with the ranks that do not need it.
   const auto mailbox = group.count() > 1 ? OpenMailbox(world) : nullptr;

@@ -33,8 +33,9 @@ class ModelJob {
   // The same for a group that has neither input nor output of its own.
   virtual void PrepareHelper(const ModelFiles& model) { Prepare(model); }
 
-  // After Prepare(): KV cache pages that the work needs, and ids that may be sampled.
-  virtual std::int64_t cache_pages() const = 0;
+  // After Prepare(): KV cache pages that the work needs, if it is known (else as memory allows),
+  // and ids that may be sampled.
+  virtual std::optional<std::int64_t> cache_pages() const = 0;
   virtual std::int64_t sampled_vocab() const = 0;
   virtual std::int64_t hidden_layer() const { return 0; }  // see EngineOptions
 

@@ -20,7 +20,7 @@ class ScoreJob : public ModelJob {
   }
 
   // Texts are scored one after the other.
-  std::int64_t cache_pages() const override {
+  std::optional<std::int64_t> cache_pages() const override {
     std::size_t longest = 0;
     for (const ScoreRequest& request : requests_)
       longest = std::max(longest, request.tokens.size());

@@ -169,6 +169,15 @@ void AddRunKeys(std::vector<OptionKey>& table) {
       IntegerType{1, std::int64_t{1} << 40},
       [](auto& o) -> auto& { return o.engine.cache_tokens; }));
   table.push_back(Key(
+      "engine.memory_fraction",
+      "the part of the memory left beside the weights that the KV cache may take; null: 0.9 of a "
+      "GPU's, 0.5 of a host's",
+      NumberType{0.01, 1.0}, [](auto& o) -> auto& { return o.engine.memory_fraction; }));
+  const ChoiceType<MemoryCheck> checks{{{"auto", MemoryCheck::kAuto}, {"off", MemoryCheck::kOff}}};
+  table.push_back(Key(
+      "engine.memory_check", "auto: what does not fit into memory is refused before it is loaded",
+      checks, [](auto& o) -> auto& { return o.engine.memory_check; }));
+  table.push_back(Key(
       "engine.prefix_cache", "texts with the same beginning compute it once", FlagType{},
       [](auto& o) -> auto& { return o.engine.prefix_cache; }));
   table.push_back(Key(

@@ -54,10 +54,13 @@ bool Fits(const HostRanks& host) {
 
 Placement PlaceRank(Communicator& comm, const PlacementOptions& options) {
   Placement placement;
-  placement.threads = ThreadShare(comm, options.threads);
+  const double share = CpuShare(comm, options.quotas);
+  placement.threads = options.threads > 0 ? static_cast<int>(options.threads) : ThreadsOf(share);
   const HostRanks host = GatherHost(comm, placement.threads);
   const int threads = std::accumulate(host.threads.begin(), host.threads.end(), 0);
-  const bool crowded = threads > CountCores(host.allowed);
+  // A thread that keeps its core busy while it waits also spends the quota of its control group.
+  const bool spends_more = placement.threads > ThreadsOf(share) || share < 1.0;
+  const bool crowded = threads > CountCores(host.allowed) || spends_more;
   placement.waiting = crowded ? Communicator::Waiting::kYields : Communicator::Waiting::kSpins;
   comm.set_waiting(placement.waiting);
   if (options.bind == Binding::kAuto && Fits(host)) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "core/control_groups.h"
 
 namespace lockstep {
 
@@ -11,8 +12,9 @@ namespace lockstep {
 enum class Binding { kAuto, kNone };
 
 struct PlacementOptions {
-  std::int64_t threads = 0;  // of each rank; 0: its share of the cores
+  std::int64_t threads = 0;  // of each rank; 0: its share of the cores or quota
   Binding bind = Binding::kAuto;
+  std::vector<GroupLimit> quotas = GroupCpuLimits();  // of processor time; this rank's
 };
 
 // Where this rank computes.
@@ -26,10 +28,10 @@ struct Placement {
   Communicator::Waiting waiting = Communicator::Waiting::kYields;
 };
 
-// Divides the cores that the ranks of each host may run on. A core that several ranks may use
-// is divided between them; whether mpirun has bound the ranks or not, all cores are used once.
-// Tells the communicator whether a waiting rank may keep its core busy; others that the same ranks
-// use are told by the caller. Collective.
+// Divides the cores that the ranks of each host may run on, as far as the quotas of their control
+// groups go. A core that several ranks may use is divided between them; whether mpirun has bound
+// the ranks or not, all cores are used once. Tells the communicator whether a waiting rank may keep
+// its core busy; others that the same ranks use are told by the caller. Collective.
 Placement PlaceRank(Communicator& comm, const PlacementOptions& options);
 
 }  // namespace lockstep

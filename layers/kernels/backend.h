@@ -101,6 +101,23 @@ struct StepInputs {
   std::span<const std::int64_t> logit_rows;
 };
 
+// The most that a step has.
+struct StepLimits {
+  std::int64_t tokens = 0;
+  std::int64_t logit_rows = 0;
+  std::int64_t sequences = 0;
+  std::int64_t positions = 0;  // of one sequence
+};
+
+// The same, and the sizes of the model that its operations depend on.
+struct StepSizes {
+  StepLimits limits;
+  std::int64_t local_heads = 0;
+  std::int64_t d_head = 0;
+  std::int64_t beside_elements = 0;  // of the weight of RunBeside()'s linear
+  std::int64_t vocab_ranges = 0;     // that Statistics() is asked about
+};
+
 // How many rows the operations of a step are called with: those of its inputs, or more. What is
 // computed for rows that the inputs do not have means nothing and is kept nowhere.
 struct StepRows {
@@ -186,6 +203,12 @@ class Backend {
   virtual StepRows BeginStep(const StepInputs& inputs) {
     return {static_cast<std::int64_t>(inputs.ids.size()),
             static_cast<std::int64_t>(inputs.logit_rows.size())};
+  }
+
+  // Takes all memory that steps within these limits need, so that none of them allocates or frees.
+  // After the model's weights are there. Returns the most rows that BeginStep() will ask for.
+  virtual StepRows ReserveSteps(const StepSizes& sizes) {
+    return {sizes.limits.tokens, sizes.limits.logit_rows};
   }
 
   // Runs the operations of the step that has begun: those of `caller`'s model, all on this

@@ -12,6 +12,7 @@ namespace lockstep {
 // A device of this host, as its module sees it.
 struct DeviceInfo {
   std::string name;  // "NVIDIA H100 80GB HBM3"
+  std::string id;    // the same in all processes of the host that see it
   std::size_t free_bytes = 0;
   std::size_t total_bytes = 0;
 };
@@ -45,7 +46,7 @@ class DeviceModule {
 
 // What a module exports. kModuleVersion changes with every change of the interfaces in this file,
 // backend.h, communicator.h or tensor.h; a module of another version is refused.
-constexpr const char* kModuleVersion = "lockstep 0.1.0 module 6";
+constexpr const char* kModuleVersion = "lockstep 0.1.0 module 7";
 constexpr const char* kModuleVersionSymbol = "LockstepModuleVersion";  // const char* ()
 constexpr const char* kModuleSymbol = "LockstepModule";                // DeviceModule* ()
 

@@ -56,6 +56,7 @@ class CudaBackend final : public Backend {
   void Synchronize() override { stream_.Wait(); }
   void set_watch(Watch watch) override { stream_.set_watch(std::move(watch)); }
   StepRows BeginStep(const StepInputs& inputs) override { return step_.Begin(inputs); }
+  StepRows ReserveSteps(const StepSizes& sizes) override;
   StepRun RunStep(const void* caller, const std::function<void()>& operations) override;
   void ForgetSteps() override { graphs_.Clear(); }
   void set_step_graphs(StepGraphs graphs) override { step_graphs_ = graphs; }
@@ -69,6 +70,9 @@ class CudaBackend final : public Backend {
   void Download(const TensorView& device, const TensorView& host) override;
 
   std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) override {
+    if (source.format == WeightFormat::kInt8)
+      for (const LinearPart& part : source.parts)
+        widened_elements_ = std::max(widened_elements_, part.weight.view().elements());
     return std::make_unique<CudaLinear>(
         source, [this](const TensorView& host, const TensorView& device) { Upload(host, device); });
   }
@@ -98,6 +102,9 @@ class CudaBackend final : public Backend {
                                          std::int64_t count) override;
 
  private:
+  void ReserveAttention(const StepSizes& sizes, std::int64_t tokens, std::int64_t rows);
+  void ReserveAnswers(std::int64_t rows, std::int64_t ranges);
+  void ReserveProducts(const StepSizes& sizes, std::int64_t rows);
   unsigned* ArrivalCounts(std::int64_t count);
   void* AppendKeys(const AttentionArgs& args, const BatchOnDevice& batch, const Cache& cache);
   SummariseArgs SendQuestions(std::span<const std::int64_t> targets, std::span<const Range> ranges);
@@ -119,7 +126,55 @@ class CudaBackend final : public Backend {
   std::size_t arrivals_bytes_ = 0;
   Scratch asked_;
   Scratch summaries_;
+  std::int64_t widened_elements_ = 0;  // the most of a weight of 8 bits
 };
+
+StepRows CudaBackend::ReserveSteps(const StepSizes& sizes) {
+  const StepLimits& limits = sizes.limits;
+  const std::int64_t single =
+      std::min({limits.tokens, std::max<std::int64_t>(limits.sequences, 1), kMaxBucketRows});
+  const std::int64_t filled = BucketRows(single);
+  const StepRows most{std::max(limits.tokens, filled), std::max(limits.logit_rows, filled)};
+  step_.Reserve(limits);
+  ReserveAttention(sizes, most.tokens, std::max(filled, std::min(limits.tokens, limits.sequences)));
+  ReserveAnswers(most.logits, sizes.vocab_ranges);
+  ReserveProducts(sizes, most.tokens);
+  return most;
+}
+
+void CudaBackend::ReserveAttention(const StepSizes& sizes, std::int64_t tokens, std::int64_t rows) {
+  const Cache cache{.local_heads = sizes.local_heads, .d_head = sizes.d_head};
+  const std::int64_t queries = tokens * sizes.local_heads * HeadWidth(sizes.d_head);
+  const std::int64_t partial =
+      DecodePartialElements(cache, rows, BucketPositions(sizes.limits.positions));
+  queries_.Get(static_cast<std::size_t>(queries) * SizeOf(DType::kBF16), stream_);
+  partial_.Get(static_cast<std::size_t>(partial) * sizeof(float), stream_);
+  ArrivalCounts(rows * sizes.local_heads);
+}
+
+// What is asked about rows of logits, and the answers.
+void CudaBackend::ReserveAnswers(std::int64_t rows, std::int64_t ranges) {
+  const auto count = static_cast<std::size_t>(rows);
+  const std::size_t asked = (count + 2 * static_cast<std::size_t>(ranges)) * sizeof(std::int32_t);
+  const std::size_t statistics = count * static_cast<std::size_t>(ranges) * sizeof(RowSummary);
+  const std::size_t found = count * static_cast<std::size_t>(kMaxCandidates) * sizeof(TokenLogit);
+  asked_.Get(asked, stream_);
+  questions_.Reserve(asked);
+  summaries_.Get(std::max(statistics, found), stream_);
+  download_.Reserve(std::max({kPieceBytes, statistics, found}));
+  upload_.Reserve(kPieceBytes);
+}
+
+void CudaBackend::ReserveProducts(const StepSizes& sizes, std::int64_t rows) {
+  if (rows <= kFewRows) return;
+  side_lane_.cublas();
+  if (widened_elements_ == 0) return;
+  const auto bytes = [](std::int64_t elements) {
+    return static_cast<std::size_t>(elements) * SizeOf(DType::kBF16);
+  };
+  lane_.dequantised().Get(bytes(widened_elements_), stream_);
+  side_lane_.dequantised().Get(bytes(sizes.beside_elements), side_.stream());
+}
 
 StepRun CudaBackend::RunStep(const void* caller, const std::function<void()>& operations) {
   const StepBucket bucket = step_.bucket();

@@ -101,7 +101,25 @@ void FillUp(const StepBucket& bucket, Rows& rows) {
   rows.max_positions = bucket.max_positions;
 }
 
+std::int64_t PowerOfTwo(std::int64_t least) {
+  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(least)));
+}
+
+// The memory of buckets, for the most rows at once so that it does not move with every larger one:
+// a stride's pages and what else a row has, generously.
+std::size_t BucketBytes(std::int64_t stride) {
+  return static_cast<std::size_t>(kMaxBucketRows * (stride + 8)) * sizeof(std::int32_t);
+}
+
 }  // namespace
+
+std::int64_t BucketRows(std::int64_t rows) {
+  return rows <= 8 ? PowerOfTwo(rows) : (rows + 7) / 8 * 8;
+}
+
+std::int64_t BucketPositions(std::int64_t positions) {
+  return PowerOfTwo(std::max<std::int64_t>(positions, kSplitPositions));
+}
 
 StepBucket BucketOf(const StepInputs& inputs) {
   const auto rows = static_cast<std::int64_t>(inputs.ids.size());
@@ -113,10 +131,21 @@ StepBucket BucketOf(const StepInputs& inputs) {
     if (sequence.token_count != 1) return {};
     positions = std::max(positions, sequence.start + 1);
   }
-  const auto power = [](std::int64_t value) {
-    return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));
-  };
-  return {.rows = rows <= 8 ? power(rows) : (rows + 7) / 8 * 8, .max_positions = power(positions)};
+  return {.rows = BucketRows(rows), .max_positions = BucketPositions(positions)};
+}
+
+void CudaStep::Reserve(const StepLimits& limits) {
+  const std::int64_t sequences = std::min(limits.sequences, limits.tokens);
+  const std::int64_t pages = (limits.positions + kPageTokens - 1) / kPageTokens;
+  // Five arrays of a row each at most, page tables, tiles, and what brings seven arrays to 16
+  // bytes.
+  const std::int64_t words =
+      5 * limits.tokens + sequences * pages + 4 * (limits.tokens / kTileRows + sequences) + 7 * 4;
+  const std::size_t bytes = static_cast<std::size_t>(words) * sizeof(std::int32_t);
+  const std::size_t bucket = BucketBytes(BucketPositions(limits.positions) / kPageTokens);
+  memory_.Get(bytes, stream_);
+  bucket_memory_.Get(bucket, stream_);
+  staging_.Reserve(std::max(bytes, bucket));
 }
 
 StepRows CudaStep::Begin(const StepInputs& inputs) {
@@ -148,11 +177,8 @@ void CudaStep::Send(const StepInputs& inputs, const StepBucket& bucket) {
                                 packer.Add(rows.tiles),
                                 packer.Add(rows.single_rows)};
   const std::size_t bytes = packer.words().size() * sizeof(std::int32_t);
-  // At once for the most rows, so that it does not move with every larger bucket: a stride's pages
-  // and what else a row has, generously.
-  const auto most = static_cast<std::size_t>(kMaxBucketRows * (rows.stride + 8));
   auto* base = static_cast<std::int32_t*>(
-      fills ? bucket_memory_.Get(std::max(bytes, most * sizeof(std::int32_t)), stream_)
+      fills ? bucket_memory_.Get(std::max(bytes, BucketBytes(rows.stride)), stream_)
             : memory_.Get(bytes, stream_));
   ids_ = base + places[0];
   logit_rows_ = base + places[1];

@@ -31,6 +31,10 @@ struct StepBucket {
 };
 StepBucket BucketOf(const StepInputs& inputs);
 inline constexpr std::int64_t kMaxBucketRows = 256;
+// Of a bucket for that many rows, at most kMaxBucketRows.
+std::int64_t BucketRows(std::int64_t rows);
+// The most positions of a bucket for sequences of at most so many.
+std::int64_t BucketPositions(std::int64_t positions);
 
 // The inputs of a step, in the device's memory: packed and sent in one piece, once for all layers.
 // Those of a bucket lie where they lay in the step before of that bucket, unless memory has been
@@ -39,6 +43,8 @@ class CudaStep {
  public:
   explicit CudaStep(CudaStream& stream) : stream_(stream), staging_(stream) {}
 
+  // So that no step within these limits allocates.
+  void Reserve(const StepLimits& limits);
   // Sends the inputs, filled up to their bucket.
   StepRows Begin(const StepInputs& inputs);
   // Of what Begin() has sent.

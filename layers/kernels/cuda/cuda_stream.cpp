@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <utility>
 
 #include "comm/patience.h"
@@ -87,6 +88,8 @@ void* PinnedTurns::Take(std::size_t bytes) {
   if (turn.in_use) stream_.WaitFor(turn.done);
   turn.in_use = false;
   if (bytes > turn.bytes) {
+    // Freeing waits for all that the device does, where nobody can end it.
+    if (turn.memory != nullptr) stream_.Wait();
     if (turn.memory != nullptr) Check(cudaFreeHost(turn.memory), "cudaFreeHost");
     turn.memory = nullptr;
     turn.bytes = 0;
@@ -94,6 +97,10 @@ void* PinnedTurns::Take(std::size_t bytes) {
     turn.bytes = bytes;
   }
   return turn.memory;
+}
+
+void PinnedTurns::Reserve(std::size_t bytes) {
+  for (std::size_t turn = 0; turn < std::size(turns_); ++turn) Take(bytes);
 }
 
 void PinnedTurns::Enqueued() {

@@ -70,6 +70,8 @@ class PinnedTurns {
   // At least so many bytes to write to, or to have written by the device. Waits where the turn
   // before last is still in use.
   void* Take(std::size_t bytes);
+  // So that no Take() of so many bytes allocates.
+  void Reserve(std::size_t bytes);
   // What was enqueued so far is all that uses the memory of the last Take().
   void Enqueued();
   // Until that has been done. Later work is not waited for.

@@ -22,7 +22,9 @@ class CudaDeviceModule final : public DeviceModule {
   DeviceInfo Describe(int device) override {
     cudaDeviceProp properties{};
     Check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
-    DeviceInfo info{.name = properties.name};
+    char bus_id[32] = {};
+    Check(cudaDeviceGetPCIBusId(bus_id, sizeof(bus_id), device), "cudaDeviceGetPCIBusId");
+    DeviceInfo info{.name = properties.name, .id = bus_id};
     Check(cudaSetDevice(device), "cudaSetDevice");
     Check(cudaMemGetInfo(&info.free_bytes, &info.total_bytes), "cudaMemGetInfo");
     return info;

@@ -71,7 +71,6 @@ std::string WhyNotReach(int device, const Note& mine, const Note& theirs, int pe
 std::string WhyNot(Communicator& world, const std::vector<Note>& notes) {
   const int rank = world.rank();
   const Note& mine = notes[static_cast<std::size_t>(rank)];
-  if (world.size() > kMaxPeers) return fmt::format("more than {} ranks", kMaxPeers);
   int device = 0;
   Check(cudaGetDevice(&device), "cudaGetDevice");
   for (int peer = 0; peer < world.size(); ++peer) {
@@ -118,6 +117,11 @@ PeerShots ShotsFor(int rank_count, std::int64_t elements) {
 
 std::unique_ptr<PeerGroup> PeerGroup::Join(Communicator& world, std::int64_t elements,
                                            std::string& why) {
+  // All ranks know that by themselves, and before anything that has room for so many is touched.
+  if (world.size() > kMaxPeers) {
+    why = fmt::format("more than {} ranks", kMaxPeers);
+    return nullptr;
+  }
   // A rank that fails here still answers its peers.
   std::unique_ptr<PeerGroup> group(new PeerGroup(world.rank(), world.size(), elements));
   const auto attempt = [&why](auto&& step) {
@@ -151,7 +155,10 @@ std::unique_ptr<PeerGroup> PeerGroup::Join(Communicator& world, std::int64_t ele
 }
 
 PeerGroup::PeerGroup(int rank, int rank_count, std::int64_t elements)
-    : rank_(rank), rank_count_(rank_count), elements_(elements) {}
+    : rank_(rank), rank_count_(rank_count), elements_(elements) {
+  LOCKSTEP_CHECK(rank >= 0 && rank < rank_count && rank_count <= kMaxPeers, "rank {} of {}", rank,
+                 rank_count);
+}
 
 void PeerGroup::Allocate() {
   const std::size_t bytes = kMessagesAt + 4 * static_cast<std::size_t>(elements_) * sizeof(float);

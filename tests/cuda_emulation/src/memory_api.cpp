@@ -18,6 +18,7 @@ constexpr std::size_t kHostAlignment = 4096;
 cudaError_t Allocate(void** p, std::size_t bytes) {
   *p = nullptr;
   if (bytes == 0) return Return(cudaSuccess);
+  ++statistics().allocations;
   *p = AllocateDevice(bytes, CurrentDevice());
   if (*p != nullptr) return Return(cudaSuccess);
   return Refuse(cudaErrorMemoryAllocation,
@@ -38,6 +39,7 @@ cudaError_t cudaFree(void* p) {
   const ApiScope scope;
   if (p == nullptr) return Return(cudaSuccess);
   if (InvalidatesCapture("cudaFree")) return Return(cudaErrorStreamCaptureUnsupported);
+  ++statistics().frees;
   WaitForAllStreams();  // as the driver does
   if (FreeDevice(p)) return Return(cudaSuccess);
   return Refuse(cudaErrorInvalidValue, "cudaFree of what is not the start of an allocation");
@@ -53,6 +55,7 @@ cudaError_t cudaFreeAsync(void* p, cudaStream_t stream) {
   const ApiScope scope;
   if (p == nullptr) return Return(cudaSuccess);
   if (!OnDevice(p)) return Refuse(cudaErrorInvalidValue, "cudaFreeAsync of no device memory");
+  ++statistics().frees;
   return Enqueue(stream, "cudaFreeAsync", Once([p] {
                    if (FreeDevice(p)) return;
                    Fault(cudaErrorIllegalAddress, "cudaFreeAsync: the memory was freed before");
@@ -64,6 +67,7 @@ cudaError_t cudaMallocHost(void** p, std::size_t bytes) {
   *p = nullptr;
   if (InvalidatesCapture("cudaMallocHost")) return Return(cudaErrorStreamCaptureUnsupported);
   if (bytes == 0) return Return(cudaSuccess);
+  ++statistics().allocations;
   if (posix_memalign(p, kHostAlignment, bytes) != 0) return Return(cudaErrorMemoryAllocation);
   RegisterPinned(*p, bytes);
   return Return(cudaSuccess);
@@ -77,6 +81,7 @@ cudaError_t cudaFreeHost(void* p) {
   const ApiScope scope;
   if (p == nullptr) return Return(cudaSuccess);
   if (InvalidatesCapture("cudaFreeHost")) return Return(cudaErrorStreamCaptureUnsupported);
+  ++statistics().frees;
   WaitForAllStreams();
   if (!UnregisterPinned(p)) {
     return Refuse(cudaErrorInvalidValue, "cudaFreeHost of what cudaMallocHost did not give");

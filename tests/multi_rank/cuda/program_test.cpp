@@ -18,7 +18,11 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class Module : public testing::Environment {
-  void SetUp() override { ::setenv("LOCKSTEP_CUDA_MODULE", LOCKSTEP_EMULATED_MODULE, 0); }
+  void SetUp() override {
+    ::setenv("LOCKSTEP_CUDA_MODULE", LOCKSTEP_EMULATED_MODULE, 0);
+    // Caches fill what is left of it.
+    ::setenv("LOCKSTEP_CUDA_MEMORY_MB", "300", 0);
+  }
 };
 [[maybe_unused]] const auto* const kModule = testing::AddGlobalTestEnvironment(new Module);
 
@@ -183,8 +187,46 @@ TEST(CudaDevice, SaysSoWhenMemoryIsShort) {
   const Variable memory("LOCKSTEP_CUDA_MEMORY_MB", "33");
   const Outcome run = RunLockstep(Generate("shakespeare-gptj", "cuda", 1));
   EXPECT_EQ(run.exit_code, 3);
+  EXPECT_THAT(run.errors, AllOf(HasSubstr("rank 0 on "), HasSubstr("(weights "),
+                                HasSubstr("are free in cuda device 0"),
+                                HasSubstr("--dtype int8 needs "), HasSubstr("--tp over more")));
+}
+
+// The megabytes of KV cache that a batch job with these settings says it has; -1: none.
+double CacheMegabytes(const std::vector<std::string>& more) {
+  const TemporaryFolder folder;
+  WriteText(folder / "in.jsonl", R"({"prompt": "O"})"
+                                 "\n");
+  auto arguments = GenerateLines(folder / "in.jsonl", folder / "out.jsonl", more);
+  arguments.insert(arguments.end(), {"--device", "cuda", "--verbose"});
+  const Outcome run = RunLockstep(arguments);
+  EXPECT_EQ(run.exit_code, 0) << run.errors;
+  const std::size_t end = run.errors.find(" MB of KV cache");
+  if (end == std::string::npos) return -1;
+  return std::stod(run.errors.substr(run.errors.rfind(' ', end - 1)));
+}
+
+// The weights and buffers of the demo model are some 120 MB.
+TEST(CudaDevice, HasACacheOfWhatItsMemoryHasRoomFor) {
+  const Variable memory("LOCKSTEP_CUDA_MEMORY_MB", "200");
+  const double most = CacheMegabytes({});
+  EXPECT_GT(most, 40);
+  EXPECT_LT(most, 150);
+  const double half = CacheMegabytes({"--set", "engine.memory_fraction=0.45"});
+  EXPECT_NEAR(half, most / 2, 2);
+  const double fp8 = CacheMegabytes({"--set", "model.cache_dtype=fp8"});
+  EXPECT_NEAR(fp8, most, 2) << "the same memory, for more tokens";
+}
+
+TEST(CudaDevice, RefusesACacheThatIsLargerThanItsMemory) {
+  const Outcome run = RunLockstep(
+      {"generate", "--model", (SourceFolder() / "models/shakespeare-gptj").string(), "--input", "-",
+       "--dtype", "bf16", "--device", "cuda", "--set", "engine.cache_tokens=100000000"},
+      "{\"prompt\": \"O\"}\n");
+  EXPECT_EQ(run.exit_code, 3);
   EXPECT_THAT(run.errors,
-              AllOf(HasSubstr("has 33.0 MiB free"), HasSubstr("use more ranks (--tp)")));
+              AllOf(HasSubstr("KV cache "), HasSubstr("GB, buffers"),
+                    HasSubstr("are free in cuda device"), HasSubstr("engine.cache_tokens")));
 }
 
 TEST(CudaDevice, EndsWhenACollectiveHangs) {

@@ -2,9 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "launcher/commands/cache_size.h"
-#include "layers/kv_cache.h"
-
 namespace lockstep {
 namespace {
 
@@ -50,26 +47,6 @@ TEST(Progress, IsALineNowAndThenInAFile) {
   line.Clear();
   EXPECT_EQ(shown, "lockstep: 1 of 2 lines\nlockstep: 2 of 2 lines\n");
   EXPECT_TRUE(line.logged());
-}
-
-TEST(CachePages, FollowTheMemoryThatIsLeftUnlessTold) {
-  ModelSpec spec;
-  spec.family = Family::kGptNeoX;
-  spec.layer_count = 2;
-  spec.d_model = 64;
-  spec.head_count = 4;
-  spec.d_ff = 256;
-  spec.rotary_dims = 8;
-  spec.vocab_rows = 100;
-  spec.context_tokens = 64;
-  const EngineLimits limits{.max_sequences = 10, .cache_tokens = {}};
-  const std::int64_t context = KvCache::PagesFor(spec.context_tokens);
-  EXPECT_EQ(CachePages(limits, spec, 1e12), 10 * context);
-  EXPECT_EQ(CachePages(limits, spec, 0.0), context) << "one context, whatever happens";
-  const auto some = CachePages(limits, spec, 1e6);
-  EXPECT_GT(some, context);
-  EXPECT_LT(some, 10 * context);
-  EXPECT_EQ(CachePages({.cache_tokens = 33}, spec, 1e12), KvCache::PagesFor(33));
 }
 
 }  // namespace

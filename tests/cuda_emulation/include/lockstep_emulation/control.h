@@ -45,6 +45,8 @@ struct Statistics {
   // Operations that the host has put on streams, a graph being one; and how often it has been told
   // that a stream, an event or a device is done.
   std::uint64_t enqueued = 0, waits = 0;
+  // Of memory of the device and of pinned memory.
+  std::uint64_t allocations = 0, frees = 0;
 };
 // Counts since the start; a test may set them to {}.
 Statistics& statistics();
