@@ -40,16 +40,6 @@ class Fields {
       throw BadInput("{}: \"{}\" is {}; expected an object", where_, name, DumpJson(*found));
     return *found;
   }
-  // An id, or the first of a list of ids, as eos_token_id may be.
-  std::optional<std::int64_t> Token(std::string_view name) const {
-    const auto found = object_.find(std::string(name));
-    if (found != object_.end() && found->is_array()) {
-      if (found->empty()) return std::nullopt;
-      const Json first = {{std::string(name), found->front()}};
-      return FindInt(first, name, where_);
-    }
-    return FindInt(object_, name, where_);
-  }
   std::string_view where() const { return where_; }
 
  private:
@@ -77,12 +67,6 @@ void RefuseScaledRotary(const Json& rope, std::string_view where) {
   }
 }
 
-void ReadTokens(const Fields& fields, ModelSpec& spec) {
-  spec.eos_token = fields.Token("eos_token_id");
-  spec.bos_token = fields.Token("bos_token_id");
-  spec.tied_embeddings = fields.BoolOr("tie_word_embeddings", false);
-}
-
 ModelSpec ReadGptJ(const Fields& fields) {
   ModelSpec spec;
   spec.family = Family::kGptJ;
@@ -97,7 +81,7 @@ ModelSpec ReadGptJ(const Fields& fields) {
   spec.gelu = ParseActivation(fields.StringOr("activation_function", "gelu_new"), fields.where());
   spec.parallel_residual = true;
   spec.attention_bias = false;
-  ReadTokens(fields, spec);
+  spec.tied_embeddings = fields.BoolOr("tie_word_embeddings", false);
   return spec;
 }
 
@@ -130,7 +114,7 @@ ModelSpec ReadGptNeoX(const Fields& fields) {
   if (spec.head_count > 0)
     spec.rotary_dims = static_cast<std::int64_t>(
         std::floor(static_cast<double>(spec.d_model / spec.head_count) * fraction));
-  ReadTokens(fields, spec);
+  spec.tied_embeddings = fields.BoolOr("tie_word_embeddings", false);
   return spec;
 }
 

@@ -9,13 +9,6 @@
 namespace lockstep {
 namespace {
 
-std::vector<std::int32_t> EndingOf(const SamplingParams& params, const Engine& engine) {
-  std::vector<std::int32_t> ending = params.stop_tokens;
-  const auto eos = engine.options().eos_token;
-  if (eos && !params.ignore_eos) ending.push_back(*eos);
-  return ending;
-}
-
 std::int64_t MostNewTokens(const TextRequest& request, std::size_t prompt, const Engine& engine) {
   const std::int64_t room = engine.most_tokens() - static_cast<std::int64_t>(prompt);
   return std::max<std::int64_t>(1, std::min(request.sampling.max_new_tokens, room));
@@ -58,9 +51,8 @@ BeamFlight::BeamFlight(const TextRequest& request, std::vector<std::int32_t> pro
     : prompt_(std::move(prompt)),
       priority_(request.priority),
       n_(static_cast<std::size_t>(request.n)),
-      eos_(engine.options().eos_token),
-      ending_(EndingOf(request.sampling, engine)),
-      search_(request.beams, ending_, MostNewTokens(request, prompt_.size(), engine)) {}
+      ending_(request.sampling, engine.options().end_tokens),
+      search_(request.beams, ending_.tokens(), MostNewTokens(request, prompt_.size(), engine)) {}
 
 std::vector<Request> BeamFlight::Requests() const {
   std::vector<Request> requests;
@@ -85,12 +77,6 @@ bool BeamFlight::Take(std::size_t beam, const TokenEvent& event) {
   return true;
 }
 
-FinishReason BeamFlight::FinishOf(std::int32_t last) const {
-  if (std::find(ending_.begin(), ending_.end(), last) == ending_.end())
-    return FinishReason::kLength;
-  return last == eos_ ? FinishReason::kEos : FinishReason::kStop;
-}
-
 std::vector<TextSample> BeamFlight::Samples(const Tokenizer& tokenizer) const {
   std::vector<TextSample> samples;
   for (const BeamSearch::Beam& beam : search_.finished()) {
@@ -98,7 +84,8 @@ std::vector<TextSample> BeamFlight::Samples(const Tokenizer& tokenizer) const {
     TextSample& sample = samples.emplace_back();
     sample.tokens = beam.tokens;
     sample.score = beam.score;
-    sample.finish = FinishOf(beam.tokens.back());
+    const FinishReason ended = ending_.Of(beam.tokens.back());
+    sample.finish = ended == FinishReason::kNone ? FinishReason::kLength : ended;
     StreamDecoder decoder(tokenizer);
     const std::size_t shown = beam.tokens.size() - (sample.finish == FinishReason::kLength ? 0 : 1);
     for (std::size_t i = 0; i < shown; ++i) sample.text += decoder.Push(beam.tokens[i]);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/beam_search.h"
+#include "engine/ending.h"
 #include "engine/engine.h"
 #include "server/text_request.h"
 #include "tokenizer/tokenizer.h"
@@ -32,13 +33,10 @@ class BeamFlight {
   std::vector<TextSample> Samples(const Tokenizer& tokenizer) const;
 
  private:
-  FinishReason FinishOf(std::int32_t last) const;
-
   std::vector<std::int32_t> prompt_;
   std::int64_t priority_;
   std::size_t n_;
-  std::optional<std::int32_t> eos_;
-  std::vector<std::int32_t> ending_;
+  Ending ending_;
   BeamSearch search_;
   std::vector<BeamSearch::Continuations> answers_;
   std::size_t answered_ = 0;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <vector>
 
 #include "launcher/config/arguments.h"
 #include "partition/model_spec.h"
@@ -14,7 +15,7 @@ namespace lockstep {
 struct ModelFiles {
   std::filesystem::path folder;
   ModelSpec spec;
-  std::optional<std::int32_t> eos_token;  // of generation_config.json, else of config.json
+  std::vector<std::int32_t> end_tokens;  // generation_config.h
   // Set where the weights are made up of this seed: then there may be no folder.
   std::optional<std::uint64_t> random_seed;
 };

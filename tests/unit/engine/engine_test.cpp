@@ -64,7 +64,7 @@ TEST_F(EngineTest, EndsAtTheEndTokenUnlessToldToIgnoreIt) {
   Engine plain(model_.decoder(), self_, {});
   plain.Submit(Make(1, 6, 12));
   const auto tokens = RunAll(plain).at(1);
-  Engine engine(model_.decoder(), self_, {.eos_token = tokens[4]});
+  Engine engine(model_.decoder(), self_, {.end_tokens = {tokens[4]}});
   engine.Submit(Make(1, 6, 12));
   Request ignoring = Make(2, 6, 12);
   ignoring.prompt = Make(1, 6, 12).prompt;
@@ -75,6 +75,51 @@ TEST_F(EngineTest, EndsAtTheEndTokenUnlessToldToIgnoreIt) {
   EXPECT_EQ(found.at(1), std::vector<std::int32_t>(tokens.begin(), first + 1));
   EXPECT_EQ(finish_.at(1), FinishReason::kEos);
   EXPECT_EQ(found.at(2), tokens);
+}
+
+TEST_F(EngineTest, EndsAtEachOfSeveralEndTokens) {
+  Engine plain(model_.decoder(), self_, {});
+  plain.Submit(Make(1, 6, 12));
+  const auto tokens = RunAll(plain).at(1);
+  const auto ending = tokens[4];
+  const auto first = std::find(tokens.begin(), tokens.end(), ending);
+  const std::vector<std::int32_t> until(tokens.begin(), first + 1);
+  // Neither its place in the list nor that it is a stop token as well makes a difference.
+  for (const std::vector<std::int32_t>& list : {std::vector{ending, 1 << 20}, {1 << 20, ending}}) {
+    Engine engine(model_.decoder(), self_, {.end_tokens = list});
+    Request request = Make(1, 6, 12);
+    request.sampling.stop_tokens = {ending};
+    engine.Submit(request);
+    EXPECT_EQ(RunAll(engine).at(1), until);
+    EXPECT_EQ(finish_.at(1), FinishReason::kEos);
+  }
+}
+
+TEST_F(EngineTest, EndsAtAnIgnoredEndTokenThatIsAStopToken) {
+  Engine plain(model_.decoder(), self_, {});
+  plain.Submit(Make(1, 6, 12));
+  const auto ending = RunAll(plain).at(1)[4];
+  Engine engine(model_.decoder(), self_, {.end_tokens = {ending}});
+  Request request = Make(1, 6, 12);
+  request.sampling.ignore_eos = true;
+  request.sampling.stop_tokens = {ending};
+  engine.Submit(request);
+  RunAll(engine);
+  EXPECT_EQ(finish_.at(1), FinishReason::kStop);
+}
+
+TEST_F(EngineTest, KnowsAllEndTokensInMinTokens) {
+  Engine plain(model_.decoder(), self_, {});
+  plain.Submit(Make(1, 6, 12));
+  const auto tokens = RunAll(plain).at(1);
+  Engine engine(model_.decoder(), self_, {.end_tokens = {tokens[1], tokens[0]}});
+  Request request = Make(1, 6, 12);
+  request.sampling.min_tokens = 5;
+  engine.Submit(request);
+  const auto found = RunAll(engine).at(1);
+  ASSERT_GE(found.size(), 5u);
+  for (std::size_t i = 0; i < 5; ++i)
+    EXPECT_TRUE(found[i] != tokens[0] && found[i] != tokens[1]) << i;
 }
 
 TEST_F(EngineTest, NeverSamplesPaddingOfTheVocabulary) {
