@@ -80,7 +80,8 @@ struct Engine::Impl {
     return {.vocab_rows = decoder.spec().vocab_rows,
             .sampled_vocab = options.sampled_vocab,
             .context_tokens = decoder.spec().context_tokens,
-            .cache_tokens = decoder.cache().page_count() * KvCache::kPageTokens};
+            .cache_tokens = decoder.cache().page_count() * KvCache::kPageTokens,
+            .end_tokens = options.end_tokens};
   }
 
   void Submit(Request request);

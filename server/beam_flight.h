@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "engine/beam_search.h"
@@ -12,9 +11,6 @@
 #include "tokenizer/tokenizer.h"
 
 namespace lockstep {
-
-// Throws BadInput naming `where` for settings that beam search has no use for.
-void ValidateBeams(const TextRequest& request, std::string_view where);
 
 // A beam search on its way through the engine. Every open beam is a request for one token, whose
 // likeliest continuations the engine reports. The pages of what beams have in common are shared as

@@ -17,7 +17,7 @@ class BatchWorker {
     Engine& engine;
     const Tokenizer& tokenizer;
     const ModelSpec& spec;
-    const SamplingOptions& defaults;
+    const Options& defaults;
     LineDesk& desk;
   };
   explicit BatchWorker(const Parts& parts);

@@ -2,7 +2,6 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "launcher/commands/generation_config.h"
 #include "launcher/config/model_shape.h"
 #include "partition/config_json.h"
 #include "partition/model_folder.h"
@@ -37,7 +36,8 @@ ModelFiles OpenModel(const Options& options) {
   ModelFiles model;
   model.folder = ResolveModel(options.model.path);
   model.spec = SpecOf(model.folder, options);
-  model.end_tokens = EndTokens(ReadGenerationConfig(model.folder), model.spec.vocab_rows);
+  model.generation =
+      ReadGenerationConfig(model.folder, options.model.generation_config, model.spec.vocab_rows);
   return model;
 }
 

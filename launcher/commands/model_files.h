@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <vector>
 
+#include "launcher/commands/generation_config.h"
 #include "launcher/config/arguments.h"
 #include "partition/model_spec.h"
 #include "tokenizer/tokenizer.h"
@@ -15,7 +15,7 @@ namespace lockstep {
 struct ModelFiles {
   std::filesystem::path folder;
   ModelSpec spec;
-  std::vector<std::int32_t> end_tokens;  // generation_config.h
+  GenerationConfig generation;
   // Set where the weights are made up of this seed: then there may be no folder.
   std::optional<std::uint64_t> random_seed;
 };

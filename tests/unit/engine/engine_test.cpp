@@ -147,6 +147,39 @@ TEST_F(EngineTest, CancelsWaitingAndRunningRequestsAndGivesTheirPagesBack) {
   }
 }
 
+TEST_F(EngineTest, RefusesControlsThatLeaveNoToken) {
+  Engine engine(model_.decoder(), self_, {.sampled_vocab = 8, .end_tokens = {3, 4}});
+  Request request = Make(1, 3, 4);
+  request.prompt = {1, 2, 5};
+  request.sampling.banned_tokens = {0, 1, 2, 3, 4, 5, 6, 7};
+  EXPECT_EQ(Refusal(engine, request),
+            "request: allowed_token_ids and banned_token_ids leave no token; allow others");
+  request.sampling.banned_tokens = {0, 1, 2, 5, 6, 7};
+  EXPECT_EQ(Refusal(engine, request), "accepted");  // it ends at once
+  request.id = 2;
+  request.sampling.min_tokens = 1;
+  EXPECT_THAT(Refusal(engine, request), testing::StartsWith("request: min_tokens is 1, and"));
+  request.sampling.banned_tokens = {};
+  request.sampling.allowed_tokens = {4, 3};
+  EXPECT_THAT(Refusal(engine, request), testing::StartsWith("request: min_tokens is 1, and"));
+  request.sampling.ignore_eos = true;
+  EXPECT_EQ(Refusal(engine, request), "accepted");
+  request.id = 3;
+  request.sampling.stop_tokens = {3, 4};
+  EXPECT_THAT(Refusal(engine, request), testing::StartsWith("request: min_tokens is 1, and"));
+}
+
+TEST_F(EngineTest, TakesATopKOfAllTokensForNone) {
+  Engine engine(model_.decoder(), self_, {});
+  Request all = Make(1, 6, 12, 1.0);
+  all.sampling.top_k = std::int64_t{1} << 62;
+  engine.Submit(all);
+  const auto found = RunAll(engine).at(1);
+  Engine off(model_.decoder(), self_, {});
+  off.Submit(Make(1, 6, 12, 1.0));
+  EXPECT_EQ(RunAll(off).at(1), found);
+}
+
 TEST_F(EngineTest, RefusesWhatCannotRun) {
   Engine engine(model_.decoder(), self_, {});
   EXPECT_EQ(Refusal(engine, Make(1, 0, 4)), "the prompt has no tokens; expected at least one");
