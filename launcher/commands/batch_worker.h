@@ -6,6 +6,7 @@
 #include "launcher/commands/line_desk.h"
 #include "launcher/commands/requests.h"
 #include "launcher/commands/silence.h"
+#include "server/session.h"
 
 namespace lockstep {
 

@@ -11,6 +11,7 @@
 #include "launcher/commands/streams.h"
 #include "launcher/world/interrupt.h"
 #include "layers/kv_cache.h"
+#include "server/session.h"
 
 namespace lockstep {
 namespace {

@@ -39,7 +39,8 @@ struct AppliedDefaults {
 // Gives the keys of sampling that nobody has set (options.stated) the values of the model. As
 // transformers has it, temperature counts only where do_sample is true, and top_k is 50 then unless
 // the file says something else. sampled_vocab: ids from here on cannot come. Throws BadInput naming
-// the file and the key for a value that is out of range or of the wrong type.
+// the file and the key for a value that is out of range or of the wrong type, and where values that
+// the user has set do not go together.
 AppliedDefaults ApplyDefaults(const GenerationConfig& config, std::int64_t sampled_vocab,
                               Options& options);
 

@@ -183,13 +183,19 @@ class Defaults {
   // The model's defaults give way to what the user has set, and to each other.
   void MakeRoom() {
     SamplingOptions& sampling = options_.sampling;
-    sampling.params.min_tokens =
-        std::min(sampling.params.min_tokens, sampling.params.max_new_tokens);
+    if (IsOfTheModel("sampling.min_tokens"))
+      sampling.params.min_tokens =
+          std::min(sampling.params.min_tokens, sampling.params.max_new_tokens);
     const char* conflict = BeamConflict(RequestOf(sampling));
     if (user_searches_ || sampling.beams.num_beams == 1 || conflict == nullptr) return;
     std::erase(applied_.used, fmt::format("num_beams {}", sampling.beams.num_beams));
     applied_.unsupported.push_back(fmt::format("num_beams (together with {})", conflict));
     sampling.beams.num_beams = 1;
+  }
+
+  bool IsOfTheModel(const char* path) const {
+    const auto found = options_.stated.find(path);
+    return found != options_.stated.end() && found->second.starts_with(config_.where + ": ");
   }
 
   const GenerationConfig& config_;
@@ -209,7 +215,9 @@ std::string Joined(const std::vector<std::string>& names) {
 
 AppliedDefaults ApplyDefaults(const GenerationConfig& config, std::int64_t sampled_vocab,
                               Options& options) {
-  return Defaults(config, sampled_vocab, options).Apply();
+  AppliedDefaults applied = Defaults(config, sampled_vocab, options).Apply();
+  Validate(options.sampling.params, "sampling");
+  return applied;
 }
 
 void ReportDefaults(const GenerationConfig& config, const AppliedDefaults& applied) {

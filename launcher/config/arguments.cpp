@@ -279,7 +279,6 @@ void CheckTexts(const Arguments& arguments, const Bindings& bound) {
                    name, arguments.options.parallel.dp);
   if (arguments.options.model.path.empty())
     throw BadInput("{}: no model; expected --model MODEL, or model.path in a configuration", name);
-  Validate(arguments.options.sampling.params, "sampling");
 }
 
 void Check(const Arguments& arguments, const Bindings& bound) {

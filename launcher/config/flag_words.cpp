@@ -1,11 +1,18 @@
 #include "launcher/config/flag_words.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "launcher/config/synonyms.h"
 
 namespace lockstep {
 namespace {
+
+// Of llama.cpp.
+constexpr std::pair<std::string_view, std::string_view> kLetters[] = {
+    {"-m", "--model"}, {"-p", "--prompt"},  {"-n", "--max-new-tokens"},
+    {"-s", "--seed"},  {"-t", "--threads"},
+};
 
 std::string AsFlag(std::string_view name) {
   std::string flag = "--" + std::string(name);
@@ -23,6 +30,9 @@ std::vector<std::string> NamesOfFlags(const CLI::App& command) {
 // The flag of this command that `flag` means; itself where nothing is known of it.
 std::string OwnFlag(const CLI::App& command, const std::string& flag) {
   if (command.get_option_no_throw(flag) != nullptr) return flag;
+  for (const auto& [letter, own] : kLetters)
+    if (flag == letter && command.get_option_no_throw(std::string(own)) != nullptr)
+      return std::string(own);
   const std::vector<std::string> known = NamesOfFlags(command);
   const std::string name = AsInFiles(flag);
   const std::string same(SameAs(name, known));

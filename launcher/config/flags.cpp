@@ -91,8 +91,8 @@ void OptionFlags::AddSwitch(CLI::App& command, std::string_view heading, const S
   const OptionKey& key = FindOption(flag.key, flag.name);
   Value& value = values_[flag.name];
   value = {flag.key, flag.value, nullptr};
-  value.option = command.add_flag(flag.name, flag.help.empty() ? key.help : flag.help)
-                     ->group(std::string(heading));
+  const std::string help = flag.help.empty() ? key.help : flag.help;
+  value.option = command.add_flag(flag.name, help)->group(std::string(heading));
 }
 
 void OptionFlags::Apply(Options& options) const {

@@ -135,8 +135,11 @@ std::vector<std::string> TextListType::Parse(const ConfigValue& value) const {
   } else {
     ThrowWrongValue(value, Expected());
   }
-  for (const std::string& text : texts)
-    if (text.empty()) ThrowWrongValue(value, Expected());
+  for (const std::string& text : texts) {
+    if (!text.empty()) continue;
+    if (!value.shown.empty()) ThrowWrongValue(value, Expected());
+    throw BadInput("{} holds an empty text; expected {}", value.name, Expected());
+  }
   return texts;
 }
 

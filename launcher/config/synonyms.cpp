@@ -16,7 +16,6 @@ constexpr Words kSame[] = {
     {"n_predict", "max_new_tokens"},
     {"predict", "max_new_tokens"},
     {"num_predict", "max_new_tokens"},
-    {"n", "max_new_tokens"},  // -n of llama.cpp; --n and "n" are known, and are never looked for
     {"min_new_tokens", "min_tokens"},
     {"stop_strings", "stop"},
     {"stop_sequences", "stop"},
@@ -25,14 +24,11 @@ constexpr Words kSame[] = {
     {"num_return_sequences", "n"},
     {"beam_width", "num_beams"},
     {"suppress_tokens", "banned_token_ids"},
-    {"s", "seed"},
     {"random_seed", "seed"},
     // The text.
-    {"p", "prompt"},
     {"input_ids", "tokens"},
     {"prompt_token_ids", "tokens"},
     // The model.
-    {"m", "model"},
     {"model_path", "model"},
     {"model_id", "model"},
     {"model_name_or_path", "model"},
@@ -44,7 +40,6 @@ constexpr Words kSame[] = {
     {"tp_size", "tp"},
     {"data_parallel_size", "dp"},
     {"dp_size", "dp"},
-    {"t", "threads"},
     {"n_threads", "threads"},
     {"num_threads", "threads"},
     {"max_num_seqs", "max_sequences"},

@@ -56,7 +56,7 @@ TEST_F(AModelsGenerationConfig, EndsBeamsAtEachOfItsEndTokens) {
   line_["length_penalty"] = -10.0;  // so that the shortest text is the best
   Write(DumpJson({{"eos_token_id", {9999, 3, whole[0]}}}));
   const Json answer = Answer(line_);
-  EXPECT_EQ(answer["tokens"], Json({whole[0]}));
+  EXPECT_EQ(answer["tokens"], Json::array({whole[0]}));
   EXPECT_EQ(answer["finish_reason"], "eos");
 }
 

@@ -85,7 +85,8 @@ TEST_F(EngineTest, EndsAtEachOfSeveralEndTokens) {
   const auto first = std::find(tokens.begin(), tokens.end(), ending);
   const std::vector<std::int32_t> until(tokens.begin(), first + 1);
   // Neither its place in the list nor that it is a stop token as well makes a difference.
-  for (const std::vector<std::int32_t>& list : {std::vector{ending, 1 << 20}, {1 << 20, ending}}) {
+  const std::vector<std::vector<std::int32_t>> lists = {{ending, 1 << 20}, {1 << 20, ending}};
+  for (const std::vector<std::int32_t>& list : lists) {
     Engine engine(model_.decoder(), self_, {.end_tokens = list});
     Request request = Make(1, 6, 12);
     request.sampling.stop_tokens = {ending};

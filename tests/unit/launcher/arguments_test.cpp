@@ -303,9 +303,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{{"generate", "--model", "m", "--prompt", "x", "--quiet", "--verbose"},
                 "generate: --quiet and --verbose are both given; expected one of them"},
         Refused{{"generate", "--model", "m", "--prompt", "x", "--top-p", "0"},
-                "sampling: top_p is 0; expected more than 0 and at most 1 (off)"},
+                "--top-p is \"0\"; expected a number from 1e-09 to 1"},
         Refused{{"generate", "--model", "m", "--prompt", "x", "--stop", ""},
-                "sampling: stop holds an empty text; expected at least one character"},
+                "--stop holds an empty text; expected a text or a list of texts, none empty"},
         Refused{{"generate", "--model", "m", "--prompt"},
                 "--prompt: 1 required TEXT missing; see lockstep --help"}));
 

@@ -35,7 +35,7 @@ TEST(OptionTable, BindsEveryKeyToAMemberOfItsOwn) {
     const std::string before = key.print(Options{});
     std::string changed;
     for (const char* text : {"7", "0.5", "true", "false", "bf16", "reference", "gptj", "tanh",
-                             "off", "none", "cuda", "last", "x"}) {
+                             "off", "none", "cuda", "last", "pass_through", "x"}) {
       Options options;
       try {
         key.set(options, {ConfigValue::Kind::kPlain, text, {}, key.path});
@@ -193,8 +193,8 @@ INSTANTIATE_TEST_SUITE_P(
                    "--set sampling.seed is \"1e300\"; expected an integer from 0 to "
                    "18446744073709551615"},
         WrongValue{"sampling.stop=['']",
-                   "--set sampling.stop is a list of 1; expected a text or a list of texts, none "
-                   "empty"},
+                   "--set sampling.stop holds an empty text; expected a text or a list of texts, "
+                   "none empty"},
         WrongValue{"parallel.tp=99999999999999999999",
                    "--set parallel.tp is \"99999999999999999999\"; expected an integer from 1 to "
                    "65536"},
