@@ -56,11 +56,11 @@ void CheckAnyIsLeft(const SamplingParams& params, const RequestLimits& limits) {
   if ((!narrows && params.min_tokens == 0) || AnyIsLeft(params, limits)) return;
   if (params.min_tokens > 0)
     throw BadInput(
-        "request: min_tokens is {}, and allowed_token_ids and banned_token_ids leave none but "
-        "tokens "
-        "that end the text; allow others, or set min_tokens to 0",
+        "request: no token is left: min_tokens is {}, and allowed_token_ids and banned_token_ids "
+        "leave none but those that end the text; allow others, or set min_tokens to 0",
         params.min_tokens);
-  throw BadInput("request: allowed_token_ids and banned_token_ids leave no token; allow others");
+  throw BadInput(
+      "request: no token is left by allowed_token_ids and banned_token_ids; allow others");
 }
 
 void CheckLogprobs(std::optional<std::int64_t> count, std::string_view name,

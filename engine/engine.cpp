@@ -221,12 +221,15 @@ void Engine::Impl::TakeRow(const RowUse& use, const RowResult& row,
 TokenEvent Engine::Impl::TakeToken(Live& one, const RowResult& row) {
   const auto tokens = scheduler.Tokens(one.request.id);
   const std::size_t prompt = one.request.prompt.size();
-      {.prompt = tokens.first(prompt), .generated = tokens.subspan(prompt), .ending = one.ending.tokens()});
-      if (event.finish == FinishReason::kError) return event;
-      ++one.generated;
-      event.finish = FinishOf(one, event.token);
-      if (event.finish == FinishReason::kNone) scheduler.Append(event.request, event.token);
-      return event;
+  TokenEvent event = ChooseToken(row, one.request,
+                                 {.prompt = tokens.first(prompt),
+                                  .generated = tokens.subspan(prompt),
+                                  .ending = one.ending.tokens()});
+  if (event.finish == FinishReason::kError) return event;
+  ++one.generated;
+  event.finish = FinishOf(one, event.token);
+  if (event.finish == FinishReason::kNone) scheduler.Append(event.request, event.token);
+  return event;
 }
 
 FinishReason Engine::Impl::FinishOf(const Live& one, std::int32_t token) const {

@@ -154,20 +154,23 @@ TEST_F(EngineTest, RefusesControlsThatLeaveNoToken) {
   request.prompt = {1, 2, 5};
   request.sampling.banned_tokens = {0, 1, 2, 3, 4, 5, 6, 7};
   EXPECT_EQ(Refusal(engine, request),
-            "request: allowed_token_ids and banned_token_ids leave no token; allow others");
+            "request: no token is left by allowed_token_ids and banned_token_ids; allow others");
   request.sampling.banned_tokens = {0, 1, 2, 5, 6, 7};
   EXPECT_EQ(Refusal(engine, request), "accepted");  // it ends at once
   request.id = 2;
   request.sampling.min_tokens = 1;
-  EXPECT_THAT(Refusal(engine, request), testing::StartsWith("request: min_tokens is 1, and"));
+  EXPECT_THAT(Refusal(engine, request),
+              testing::StartsWith("request: no token is left: min_tokens is 1, and"));
   request.sampling.banned_tokens = {};
   request.sampling.allowed_tokens = {4, 3};
-  EXPECT_THAT(Refusal(engine, request), testing::StartsWith("request: min_tokens is 1, and"));
+  EXPECT_THAT(Refusal(engine, request),
+              testing::StartsWith("request: no token is left: min_tokens is 1, and"));
   request.sampling.ignore_eos = true;
   EXPECT_EQ(Refusal(engine, request), "accepted");
   request.id = 3;
   request.sampling.stop_tokens = {3, 4};
-  EXPECT_THAT(Refusal(engine, request), testing::StartsWith("request: min_tokens is 1, and"));
+  EXPECT_THAT(Refusal(engine, request),
+              testing::StartsWith("request: no token is left: min_tokens is 1, and"));
 }
 
 TEST_F(EngineTest, TakesATopKOfAllTokensForNone) {
