@@ -48,11 +48,11 @@ class YamlReader {
       const YamlNode& name = map.keys[i];
       const YamlNode& value = map.items[i];
       const std::string path = Path(section, name);
-      const bool section = IsSection(path);
-      const OptionKey* key = section ? nullptr : &FindOption(path, Place(where_, name));
-      if (!seen_.insert(section ? path : key->path).second)
+      const bool opens = IsSection(path);
+      const OptionKey* key = opens ? nullptr : &FindOption(path, Place(where_, name));
+      if (!seen_.insert(opens ? path : key->path).second)
         throw BadInput("{}: {} is given twice; keep one", Place(where_, name), path);
-      if (section) {
+      if (opens) {
         OpenSection(path, value);
       } else {
         SetKey(*key, value);
