@@ -41,9 +41,7 @@ const Json* FindMember(const Json& object, std::string_view key) {
 
 Error WrongType(const Json& value, std::string_view key, std::string_view where,
                 std::string_view expected) {
-  std::string found = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (found.size() > 60) found = found.substr(0, 57) + "...";
-  return BadInput("{}: \"{}\" is {}; expected {}", where, key, found, expected);
+  return BadInput("{}: \"{}\" is {}; expected {}", where, key, ShownJson(value), expected);
 }
 
 }  // namespace
@@ -93,6 +91,12 @@ std::optional<std::string> FindString(const Json& object, std::string_view key,
   if (value == nullptr) return std::nullopt;
   if (!value->is_string()) throw WrongType(*value, key, where, "a string");
   return value->get<std::string>();
+}
+
+std::string ShownJson(const Json& value) {
+  constexpr std::size_t kMostBytes = 60;
+  std::string text = DumpJson(value);
+  return text.size() <= kMostBytes ? text : text.substr(0, kMostBytes - 3) + "...";
 }
 
 std::string DumpJson(const Json& value) {

@@ -24,6 +24,9 @@ std::optional<bool> FindBool(const Json& object, std::string_view key, std::stri
 std::optional<std::string> FindString(const Json& object, std::string_view key,
                                       std::string_view where);
 
+// A value as messages show it: one line, cut where it is long.
+std::string ShownJson(const Json& value);
+
 // One line of JSON; invalid UTF-8 becomes U+FFFD, other characters stay as they are.
 std::string DumpJson(const Json& value);
 

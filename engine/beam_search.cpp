@@ -25,9 +25,22 @@ float Penalised(float score, std::int64_t length, double penalty) {
 void Validate(const BeamOptions& options, std::string_view where) {
   if (options.num_beams < 1 || options.num_beams > kMostBeams)
     throw BadInput("{}: num_beams is {}; expected 1 to {}", where, options.num_beams, kMostBeams);
-  if (!(std::abs(options.length_penalty) <= 100.0))
-    throw BadInput("{}: length_penalty is {:g}; expected -100 to 100", where,
-                   options.length_penalty);
+  if (!(std::abs(options.length_penalty) <= kMostLengthPenalty))
+    throw BadInput("{}: length_penalty is {:g}; expected {} to {}", where, options.length_penalty,
+                   -kMostLengthPenalty, kMostLengthPenalty);
+}
+
+void CheckLengthPenalty(const BeamOptions& options, std::int64_t max_new_tokens,
+                        std::string_view where) {
+  if (options.num_beams == 1 || max_new_tokens <= 1) return;
+  // A score is divided by length ^ penalty; the score itself has its room in fp32 too.
+  constexpr double kMostDigits = 30.0;
+  const double most = kMostDigits / std::log10(static_cast<double>(max_new_tokens));
+  if (std::abs(options.length_penalty) <= most) return;
+  throw BadInput(
+      "{}: length_penalty is {:g}; texts of up to {} tokens would have scores outside the range of "
+      "numbers; expected {:.1f} to {:.1f}",
+      where, options.length_penalty, max_new_tokens, -most, most);
 }
 
 BeamSearch::BeamSearch(const BeamOptions& options, Tokens ending, std::int64_t max_new_tokens)

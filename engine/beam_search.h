@@ -23,9 +23,15 @@ struct BeamOptions {
 };
 
 constexpr std::int64_t kMostBeams = 64;
+constexpr double kMostLengthPenalty = 100.0;
 
 // Throws BadInput naming `where`, the field, what was found and what was expected.
 void Validate(const BeamOptions& options, std::string_view where);
+
+// Throws BadInput where the length penalty takes scores of texts of so many tokens out of the range
+// of fp32.
+void CheckLengthPenalty(const BeamOptions& options, std::int64_t max_new_tokens,
+                        std::string_view where);
 
 // The search itself, without a model: which texts are open, and what they become when somebody has
 // found out how likely their continuations are. Step by step what transformers' _beam_search does,

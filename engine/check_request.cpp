@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <string_view>
+#include <vector>
 
 #include "core/error.h"
+#include "engine/ending.h"
 
 namespace lockstep {
 namespace {
@@ -35,6 +37,32 @@ void CheckTokens(const SamplingParams& params, const RequestLimits& limits) {
   for (const std::int32_t token : params.stop_tokens) CheckToken(token, "stop_token_ids", limits);
 }
 
+// Of the tokens that may be sampled, whether any may be the first of a text.
+bool AnyIsLeft(const SamplingParams& params, const RequestLimits& limits) {
+  std::vector<bool> possible(static_cast<std::size_t>(limits.sampled_vocab),
+                             params.allowed_tokens.empty());
+  const auto set = [&](std::span<const std::int32_t> tokens, bool value) {
+    for (const std::int32_t token : tokens)
+      if (token < limits.sampled_vocab) possible[static_cast<std::size_t>(token)] = value;
+  };
+  set(params.allowed_tokens, true);
+  set(params.banned_tokens, false);
+  if (params.min_tokens > 0) set(Ending(params, limits.end_tokens).tokens(), false);
+  return std::find(possible.begin(), possible.end(), true) != possible.end();
+}
+
+void CheckAnyIsLeft(const SamplingParams& params, const RequestLimits& limits) {
+  const bool narrows = !params.allowed_tokens.empty() || !params.banned_tokens.empty();
+  if ((!narrows && params.min_tokens == 0) || AnyIsLeft(params, limits)) return;
+  if (params.min_tokens > 0)
+    throw BadInput(
+        "request: no token is left: min_tokens is {}, and allowed_token_ids and banned_token_ids "
+        "leave none but those that end the text; allow others, or set min_tokens to 0",
+        params.min_tokens);
+  throw BadInput(
+      "request: no token is left by allowed_token_ids and banned_token_ids; allow others");
+}
+
 void CheckLogprobs(std::optional<std::int64_t> count, std::string_view name,
                    const RequestLimits& limits) {
   if (count && (*count < 0 || *count > limits.sampled_vocab))
@@ -56,6 +84,8 @@ void FitRequest(Request& request, const RequestLimits& limits) {
   if (request.generates()) {
     Validate(params, "request");
     CheckTokens(params, limits);
+    CheckAnyIsLeft(params, limits);
+    if (params.top_k >= limits.sampled_vocab) params.top_k = 0;
     const auto prompt = static_cast<std::int64_t>(request.prompt.size());
     params.max_new_tokens = std::min(params.max_new_tokens, limits.context_tokens - prompt);
   }

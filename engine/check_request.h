@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <span>
 
 #include "engine/request.h"
 
@@ -13,9 +13,11 @@ struct RequestLimits {
   std::int64_t sampled_vocab = 0;
   std::int64_t context_tokens = 0;
   std::int64_t cache_tokens = 0;  // of the whole KV cache
+  std::span<const std::int32_t> end_tokens = {};
 };
 
-// Cuts max_new_tokens to what the context leaves. Throws BadInput when the request cannot run.
+// Cuts max_new_tokens to what the context leaves, and top_k to off where it is all of the
+// vocabulary. Throws BadInput when the request cannot run, or its controls leave no token.
 void FitRequest(Request& request, const RequestLimits& limits);
 
 // The tokens of it that are ever in the cache at the same time: all but the last, unless its hidden

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "engine/check_request.h"
 #include "engine/choose_token.h"
+#include "engine/ending.h"
 #include "engine/pooled.h"
 #include "engine/step.h"
 
@@ -17,7 +18,7 @@ namespace {
 // A request in flight. Its tokens and pages are the scheduler's.
 struct Live {
   Request request;
-  std::vector<std::int32_t> ending;  // tokens that end it
+  Ending ending;
   std::int64_t generated = 0;
   std::int64_t scored = 0;  // tokens of the prompt; after a preemption they are not scored again
   std::vector<TokenLogprob> prompt_logprobs;  // of the prompt, from the second token on
@@ -79,7 +80,8 @@ struct Engine::Impl {
     return {.vocab_rows = decoder.spec().vocab_rows,
             .sampled_vocab = options.sampled_vocab,
             .context_tokens = decoder.spec().context_tokens,
-            .cache_tokens = decoder.cache().page_count() * KvCache::kPageTokens};
+            .cache_tokens = decoder.cache().page_count() * KvCache::kPageTokens,
+            .end_tokens = options.end_tokens};
   }
 
   void Submit(Request request);
@@ -110,9 +112,7 @@ void Engine::Impl::Submit(Request request) {
   }
   Live one{.request = std::move(request), .ending = {}, .prompt_logprobs = {}, .pooled = {}};
   if (one.request.embedding) one.pooled.emplace(*one.request.embedding);
-  one.ending = one.request.sampling.stop_tokens;
-  if (options.eos_token && !one.request.sampling.ignore_eos)
-    one.ending.push_back(*options.eos_token);
+  one.ending = Ending(one.request.sampling, options.end_tokens);
   live.emplace(sequence.id, std::move(one));
   scheduler.Submit(std::move(sequence));
 }
@@ -221,9 +221,10 @@ void Engine::Impl::TakeRow(const RowUse& use, const RowResult& row,
 TokenEvent Engine::Impl::TakeToken(Live& one, const RowResult& row) {
   const auto tokens = scheduler.Tokens(one.request.id);
   const std::size_t prompt = one.request.prompt.size();
-  TokenEvent event = ChooseToken(
-      row, one.request,
-      {.prompt = tokens.first(prompt), .generated = tokens.subspan(prompt), .ending = one.ending});
+  TokenEvent event = ChooseToken(row, one.request,
+                                 {.prompt = tokens.first(prompt),
+                                  .generated = tokens.subspan(prompt),
+                                  .ending = one.ending.tokens()});
   if (event.finish == FinishReason::kError) return event;
   ++one.generated;
   event.finish = FinishOf(one, event.token);
@@ -232,8 +233,7 @@ TokenEvent Engine::Impl::TakeToken(Live& one, const RowResult& row) {
 }
 
 FinishReason Engine::Impl::FinishOf(const Live& one, std::int32_t token) const {
-  if (std::find(one.ending.begin(), one.ending.end(), token) != one.ending.end())
-    return token == options.eos_token ? FinishReason::kEos : FinishReason::kStop;
+  if (const FinishReason ended = one.ending.Of(token); ended != FinishReason::kNone) return ended;
   const bool enough = one.generated == one.request.sampling.max_new_tokens;
   return enough ? FinishReason::kLength : FinishReason::kNone;
 }

@@ -19,7 +19,8 @@ struct EngineOptions {
   PrefixCache prefix_cache = PrefixCache::kOn;
   // Ids from here on are padding of the vocabulary and are never sampled. 0: there is none.
   std::int64_t sampled_vocab = 0;
-  std::optional<std::int32_t> eos_token = {};
+  // Each of them ends a text, unless its request ignores them (finish reason kEos).
+  std::vector<std::int32_t> end_tokens = {};
   // Of requests with `embedding`: the embedding's output (0), that of so many blocks, or of all
   // blocks and the final norm.
   std::int64_t hidden_layer = 0;

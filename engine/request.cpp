@@ -1,7 +1,6 @@
 #include "engine/request.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/error.h"
 
@@ -32,18 +31,20 @@ void CheckTokenLists(const SamplingParams& params, std::string_view where) {
 void Validate(const SamplingParams& params, std::string_view where) {
   if (params.max_new_tokens < 1)
     throw BadInput("{}: max_new_tokens is {}; expected 1 or more", where, params.max_new_tokens);
-  if (!std::isfinite(params.temperature) || params.temperature < 0.0)
-    throw BadInput("{}: temperature is {}; expected 0 (greedy) or more", where, params.temperature);
+  if (params.temperature != 0.0 &&
+      !(params.temperature >= kLeastTemperature && params.temperature <= kMostTemperature))
+    throw BadInput("{}: temperature is {}; expected 0 (greedy) or {} to {}", where,
+                   params.temperature, kLeastTemperature, kMostTemperature);
   if (params.top_k < 0)
     throw BadInput("{}: top_k is {}; expected 0 (off) or more", where, params.top_k);
-  if (!(params.top_p > 0.0 && params.top_p <= 1.0))
-    throw BadInput("{}: top_p is {}; expected more than 0 and at most 1 (off)", where,
-                   params.top_p);
+  if (!(params.top_p >= kLeastTopP && params.top_p <= 1.0))
+    throw BadInput("{}: top_p is {}; expected {} to 1 (off)", where, params.top_p, kLeastTopP);
   if (!(params.min_p >= 0.0 && params.min_p <= 1.0))
     throw BadInput("{}: min_p is {}; expected 0 (off) to 1", where, params.min_p);
-  if (!(params.repetition_penalty > 0.0 && std::isfinite(params.repetition_penalty)))
-    throw BadInput("{}: repetition_penalty is {}; expected more than 0, 1 is off", where,
-                   params.repetition_penalty);
+  if (!(params.repetition_penalty >= kLeastRepetition &&
+        params.repetition_penalty <= kMostRepetition))
+    throw BadInput("{}: repetition_penalty is {}; expected {} to {}, 1 is off", where,
+                   params.repetition_penalty, kLeastRepetition, kMostRepetition);
   CheckPenalty(params.presence_penalty, "presence_penalty", where);
   CheckPenalty(params.frequency_penalty, "frequency_penalty", where);
   if (params.min_tokens < 0 || params.min_tokens > params.max_new_tokens)

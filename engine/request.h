@@ -9,11 +9,16 @@
 
 namespace lockstep {
 
+// The ranges of controls outside which numbers overflow or nothing is left to choose from.
+inline constexpr double kLeastTemperature = 1e-6, kMostTemperature = 1e6;
+inline constexpr double kLeastTopP = 1e-9;
+inline constexpr double kLeastRepetition = 1e-3, kMostRepetition = 1e3;
+
 // How the next token is chosen from the logits. Defaults are greedy. docs/sampling.md says in
 // which order the controls work and whose semantics each one has.
 struct SamplingParams {
   std::int64_t max_new_tokens = 128;
-  double temperature = 0.0;  // 0: the most likely token, always
+  double temperature = 0.0;  // 0: the most likely token, always; else kLeastTemperature or more
   std::int64_t top_k = 0;    // 0: off
   double top_p = 1.0;        // 1: off
   double min_p = 0.0;        // 0: off

@@ -33,16 +33,6 @@ class Fields {
   std::string StringOr(std::string_view name, std::string_view fallback) const {
     return FindString(object_, name, where_).value_or(std::string(fallback));
   }
-  // An id, or the first of a list of ids, as eos_token_id may be.
-  std::optional<std::int64_t> Token(std::string_view name) const {
-    const auto found = object_.find(std::string(name));
-    if (found != object_.end() && found->is_array()) {
-      if (found->empty()) return std::nullopt;
-      const Json first = {{std::string(name), found->front()}};
-      return FindInt(first, name, where_);
-    }
-    return FindInt(object_, name, where_);
-  }
   const Json& object() const { return object_; }
   std::string_view where() const { return where_; }
 
@@ -82,12 +72,6 @@ void RefuseQuantisation(const Json& config, std::string_view where) {
   }
 }
 
-void ReadTokens(const Fields& fields, ModelSpec& spec) {
-  spec.eos_token = fields.Token("eos_token_id");
-  spec.bos_token = fields.Token("bos_token_id");
-  spec.tied_embeddings = fields.BoolOr("tie_word_embeddings", false);
-}
-
 ModelSpec ReadGptJ(const Fields& fields) {
   ModelSpec spec;
   spec.family = Family::kGptJ;
@@ -103,7 +87,7 @@ ModelSpec ReadGptJ(const Fields& fields) {
   spec.gelu = ParseActivation(fields.StringOr("activation_function", "gelu_new"), fields.where());
   spec.parallel_residual = true;
   spec.attention_bias = false;
-  ReadTokens(fields, spec);
+  spec.tied_embeddings = fields.BoolOr("tie_word_embeddings", false);
   return spec;
 }
 
@@ -121,7 +105,7 @@ ModelSpec ReadGptNeoX(const Fields& fields) {
   spec.parallel_residual = fields.BoolOr("use_parallel_residual", true);
   spec.attention_bias = fields.BoolOr("attention_bias", true);
   if (spec.head_count > 0) ReadNeoXRope(fields.object(), fields.where(), spec);
-  ReadTokens(fields, spec);
+  spec.tied_embeddings = fields.BoolOr("tie_word_embeddings", false);
   return spec;
 }
 

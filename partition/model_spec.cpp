@@ -40,8 +40,6 @@ void Validate(const ModelSpec& spec, std::string_view where) {
                    spec.norm_epsilon);
   if (!(std::isfinite(spec.rope.base) && spec.rope.base > 0.0))
     throw BadInput("{}: rotary base is {}; expected a positive number", where, spec.rope.base);
-  for (const auto& token : {spec.eos_token, spec.bos_token})
-    if (token) CheckRange(where, "an end or begin token id", *token, 0, (1 << 24) - 1);
 }
 
 }  // namespace lockstep

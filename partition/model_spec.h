@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -36,8 +35,6 @@ struct ModelSpec {
   bool parallel_residual = true;  // attention and MLP read the same x: one all-reduce per block
   bool attention_bias = true;     // GPT-NeoX only: biases of the QKV and output projections
   bool tied_embeddings = false;   // the LM head reuses the embedding matrix
-  std::optional<std::int64_t> eos_token;
-  std::optional<std::int64_t> bos_token;
 
   std::int64_t d_head() const { return d_model / head_count; }
   bool operator==(const ModelSpec&) const = default;

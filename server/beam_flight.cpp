@@ -9,59 +9,23 @@
 namespace lockstep {
 namespace {
 
-std::vector<std::int32_t> EndingOf(const SamplingParams& params, const Engine& engine) {
-  std::vector<std::int32_t> ending = params.stop_tokens;
-  const auto eos = engine.options().eos_token;
-  if (eos && !params.ignore_eos) ending.push_back(*eos);
-  return ending;
-}
-
 std::int64_t MostNewTokens(const TextRequest& request, std::size_t prompt, const Engine& engine) {
   const std::int64_t room = engine.most_tokens() - static_cast<std::int64_t>(prompt);
   return std::max<std::int64_t>(1, std::min(request.sampling.max_new_tokens, room));
 }
 
-// The first control of sampling that is on, or null.
-const char* ControlOf(const SamplingParams& params) {
-  const SamplingParams off;
-  if (params.temperature != 0.0) return "temperature";
-  if (params.repetition_penalty != off.repetition_penalty) return "repetition_penalty";
-  if (params.presence_penalty != off.presence_penalty) return "presence_penalty";
-  if (params.frequency_penalty != off.frequency_penalty) return "frequency_penalty";
-  if (!params.logit_bias.empty()) return "logit_bias";
-  if (!params.allowed_tokens.empty()) return "allowed_token_ids";
-  if (!params.banned_tokens.empty()) return "banned_token_ids";
-  if (params.min_tokens != 0) return "min_tokens";
-  return nullptr;
-}
-
 }  // namespace
-
-void ValidateBeams(const TextRequest& request, std::string_view where) {
-  const std::int64_t beams = request.beams.num_beams;
-  Validate(request.beams, where);
-  if (beams == 1) return;
-  const char* other = ControlOf(request.sampling);
-  if (other == nullptr && request.best_of != 0) other = "best_of";
-  if (other == nullptr && !request.stop.empty()) other = "stop";
-  if (other == nullptr && request.logprobs) other = "logprobs";
-  if (other == nullptr && request.prompt_logprobs) other = "prompt_logprobs";
-  if (other != nullptr)
-    throw BadInput("{}: num_beams is {}, and beam search has no {}; leave one of them out", where,
-                   beams, other);
-  if (request.n > beams)
-    throw BadInput("{}: n is {}; expected at most num_beams, which is {}", where, request.n, beams);
-}
 
 BeamFlight::BeamFlight(const TextRequest& request, std::vector<std::int32_t> prompt,
                        const Engine& engine)
     : prompt_(std::move(prompt)),
       priority_(request.priority),
       n_(static_cast<std::size_t>(request.n)),
-      eos_(engine.options().eos_token),
-      ending_(EndingOf(request.sampling, engine)),
+      ending_(request.sampling, engine.options().end_tokens),
       sampled_vocab_(engine.options().sampled_vocab),
-      search_(request.beams, ending_, MostNewTokens(request, prompt_.size(), engine)) {}
+      search_(request.beams, ending_.tokens(), MostNewTokens(request, prompt_.size(), engine)) {
+  CheckLengthPenalty(request.beams, MostNewTokens(request, prompt_.size(), engine), "request");
+}
 
 std::vector<Request> BeamFlight::Requests() const {
   std::vector<Request> requests;
@@ -86,12 +50,6 @@ bool BeamFlight::Take(std::size_t beam, const TokenEvent& event) {
   return true;
 }
 
-FinishReason BeamFlight::FinishOf(std::int32_t last) const {
-  if (std::find(ending_.begin(), ending_.end(), last) == ending_.end())
-    return FinishReason::kLength;
-  return last == eos_ ? FinishReason::kEos : FinishReason::kStop;
-}
-
 std::vector<TextSample> BeamFlight::Samples(const Tokenizer& tokenizer) const {
   std::vector<TextSample> samples;
   for (const BeamSearch::Beam& beam : search_.finished()) {
@@ -99,7 +57,8 @@ std::vector<TextSample> BeamFlight::Samples(const Tokenizer& tokenizer) const {
     TextSample& sample = samples.emplace_back();
     sample.tokens = beam.tokens;
     sample.score = beam.score;
-    sample.finish = FinishOf(beam.tokens.back());
+    const FinishReason ended = ending_.Of(beam.tokens.back());
+    sample.finish = ended == FinishReason::kNone ? FinishReason::kLength : ended;
     StreamDecoder decoder(tokenizer);
     const std::size_t shown = beam.tokens.size() - (sample.finish == FinishReason::kLength ? 0 : 1);
     for (std::size_t i = 0; i < shown; ++i) sample.text += decoder.Push(beam.tokens[i]);

@@ -2,18 +2,15 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "engine/beam_search.h"
+#include "engine/ending.h"
 #include "engine/engine.h"
 #include "server/text_request.h"
 #include "tokenizer/tokenizer.h"
 
 namespace lockstep {
-
-// Throws BadInput naming `where` for settings that beam search has no use for.
-void ValidateBeams(const TextRequest& request, std::string_view where);
 
 // A beam search on its way through the engine. Every open beam is a request for one token, whose
 // likeliest continuations the engine reports. The pages of what beams have in common are shared as
@@ -32,13 +29,10 @@ class BeamFlight {
   std::vector<TextSample> Samples(const Tokenizer& tokenizer) const;
 
  private:
-  FinishReason FinishOf(std::int32_t last) const;
-
   std::vector<std::int32_t> prompt_;
   std::int64_t priority_;
   std::size_t n_;
-  std::optional<std::int32_t> eos_;
-  std::vector<std::int32_t> ending_;
+  Ending ending_;
   std::int64_t sampled_vocab_;
   BeamSearch search_;
   std::vector<BeamSearch::Continuations> answers_;

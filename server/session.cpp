@@ -27,27 +27,7 @@ void KeepLikeliest(std::vector<TextSample>& samples, std::size_t count) {
   samples.resize(count);
 }
 
-std::int64_t SamplesMade(const TextRequest& request) {
-  return std::max(request.n, request.best_of);
-}
-
 }  // namespace
-
-void ValidateSamples(const TextRequest& request, std::string_view where) {
-  constexpr std::int64_t kMost = 1024;
-  if (request.n < 1 || request.n > kMost)
-    throw BadInput("{}: n is {}; expected 1 to {}", where, request.n, kMost);
-  if (request.best_of != 0 && (request.best_of < request.n || request.best_of > kMost))
-    throw BadInput("{}: best_of is {}; expected n, which is {}, to {}, or 0", where,
-                   request.best_of, request.n, kMost);
-  ValidateBeams(request, where);
-  const bool searches = request.beams.num_beams > 1;
-  if (!searches && SamplesMade(request) > 1 && request.sampling.temperature == 0.0)
-    throw BadInput(
-        "{}: {} samples at temperature 0 would all be the same; ask for one, or set a "
-        "temperature",
-        where, SamplesMade(request));
-}
 
 // One sample on its way through the engine.
 struct TextSession::Sample {

@@ -27,8 +27,17 @@ struct TextRequest {
   std::optional<std::int64_t> prompt_logprobs = {};
 };
 
-// Throws BadInput naming `where` when the numbers of samples make no sense together.
+constexpr std::int64_t kMostSamples = 1024;
+
+// The samples that are made of a request's prompt.
+std::int64_t SamplesMade(const TextRequest& request);
+
+// Throws BadInput naming `where` when the numbers of samples make no sense together, or beams are
+// asked for together with what beam search does not have.
 void ValidateSamples(const TextRequest& request, std::string_view where);
+
+// The first setting of a request that beam search has no use for; null where there is none.
+const char* BeamConflict(const TextRequest& request);
 
 struct TextSample {
   std::string text;                  // the continuation, without the stop string and the end token

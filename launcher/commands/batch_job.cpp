@@ -20,7 +20,7 @@ void BatchJob::Prepare(const ModelFiles& model) {
     throw BadInput("{}: holds no lines; expected at least one request",
                    InputName(arguments_.input));
   PrepareHelper(model);
-  identity_ = IdentityOf(input_, model, arguments_.options);
+  identity_ = IdentityOf(input_, model, options_);
   // Now, not after hours of work. Beginning again is left to the one that works.
   if (!KeepsJournal()) return CheckWritable(arguments_.output);
   if (arguments_.restart == Restart::kGoOn) Journal(arguments_.output, identity_, Restart::kGoOn);
@@ -29,6 +29,9 @@ void BatchJob::Prepare(const ModelFiles& model) {
 void BatchJob::PrepareHelper(const ModelFiles& model) {
   tokenizer_ = OpenTokenizer(arguments_.options, model);
   spec_ = model.spec;
+  options_ = arguments_.options;
+  generation_ = model.generation;
+  defaults_ = ApplyDefaults(generation_, sampled_vocab(), options_);
 }
 
 std::optional<std::int64_t> BatchJob::cache_pages() const {
@@ -53,7 +56,7 @@ LineHub BatchJob::OpenHub(const Workplace& place) const {
 }
 
 void BatchJob::Work(Engine& engine, LineDesk& desk) const {
-  BatchWorker({engine, *tokenizer_, spec_, arguments_.options.sampling, desk}).Run();
+  BatchWorker({engine, *tokenizer_, spec_, options_, desk}).Run();
 }
 
 ExitCode BatchJob::Help(const Workplace& place) const {
@@ -74,10 +77,12 @@ ExitCode BatchJob::Run(const Workplace& place) {
 }
 
 void BatchJob::ReportStart(const LineHub& hub, int ranks) const {
+  if (arguments_.verbosity == Verbosity::kQuiet) return;
   const std::int64_t done = hub.progress().done;
-  if (done == 0 || arguments_.verbosity == Verbosity::kQuiet) return;
   SetLogRank(0, 1);  // said for all ranks
-  LogInfo("{}: {} of {} lines are done; going on", arguments_.output, done, input_.lines);
+  ReportDefaults(generation_, defaults_);
+  if (done > 0)
+    LogInfo("{}: {} of {} lines are done; going on", arguments_.output, done, input_.lines);
   SetLogRank(0, ranks);
 }
 

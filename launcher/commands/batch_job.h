@@ -33,6 +33,9 @@ class BatchJob : public ModelJob {
   ExitCode ReportEnd(const LineHub& hub) const;
 
   const Arguments& arguments_;
+  Options options_;  // with the model's defaults
+  GenerationConfig generation_;
+  AppliedDefaults defaults_;
   std::optional<Tokenizer> tokenizer_;
   ModelSpec spec_;
   InputSummary input_;

@@ -6,6 +6,7 @@
 #include "launcher/commands/line_desk.h"
 #include "launcher/commands/requests.h"
 #include "launcher/commands/silence.h"
+#include "server/session.h"
 
 namespace lockstep {
 
@@ -17,7 +18,7 @@ class BatchWorker {
     Engine& engine;
     const Tokenizer& tokenizer;
     const ModelSpec& spec;
-    const SamplingOptions& defaults;
+    const Options& defaults;
     LineDesk& desk;
   };
   explicit BatchWorker(const Parts& parts);

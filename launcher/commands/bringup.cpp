@@ -230,6 +230,9 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
   }
   const WorldConfig config{.expected_ranks = ranks,
                            .groups = groups,
+                           .asked_by = options.stated.contains("parallel.tp")
+                                           ? options.stated.at("parallel.tp")
+                                           : "--tp",
                            .deadline_seconds = options.comm.deadline_seconds,
                            .init_deadline_seconds = options.comm.init_deadline_seconds,
                            .shared_memory = options.comm.shared_memory};

@@ -40,7 +40,7 @@ class EmbedJob : public ModelJob {
       for (const TokenEvent& event : place.engine.Step()) {
         const auto index = static_cast<std::size_t>(event.request);
         if (event.error.empty())
-          output->Put(event.request, requests_[index].id, event.embedding);
+          output->Put(event.request, requests_[index], event.embedding);
         else
           output->PutError(event.request, progress.Failed(index, event.error));
         progress.Done(index);

@@ -43,7 +43,8 @@ void AddFiles(const std::filesystem::path& place, std::string_view name, JobIden
 }
 
 bool ChangesTheText(std::string_view key) {
-  return key.starts_with("sampling.") || key == "model.dtype" || key == "model.cache_dtype" ||
+  return key.starts_with("sampling.") || key.starts_with("input.") ||
+         key == "model.generation_config" || key == "model.dtype" || key == "model.cache_dtype" ||
          key == "engine.backend";
 }
 
@@ -54,10 +55,12 @@ JobIdentity IdentityOf(const InputSummary& input, const ModelFiles& model, const
   identity.emplace_back(
       "input", fmt::format("{} lines, {} bytes, {:016x}", input.lines, input.bytes, input.hash));
   for (const OptionKey& key : OptionTable())
-    if (ChangesTheText(key.path)) identity.emplace_back(key.path, key.print(options));
+    if (ChangesTheText(key.path)) identity.emplace_back(key.path, key.value(options));
   AddFiles(model.folder, "model", identity);
   if (model.random_seed)
     identity.emplace_back("model of random weights", std::to_string(*model.random_seed));
+  // Beside the keys it sets tokens that end a text or are banned.
+  AddFiles(model.generation.where, "generation config", identity);
   if (!options.model.tokenizer.empty()) AddFiles(options.model.tokenizer, "tokenizer", identity);
   return identity;
 }

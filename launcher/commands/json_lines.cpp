@@ -2,55 +2,60 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <limits>
 
 #include "core/error.h"
 #include "launcher/config/nearest.h"
+#include "launcher/config/synonyms.h"
 
 namespace lockstep {
 namespace {
 
-std::string Shown(const Json& value) {
-  std::string text = DumpJson(value);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return text;
-}
-
-// Fields that other programs have for what ours are called.
-constexpr std::pair<const char*, const char*> kElsewhere[] = {
-    {"max_tokens", "max_new_tokens"},
-    {"max_length", "max_new_tokens"},
-    {"max_completion_tokens", "max_new_tokens"},
-    {"n_predict", "max_new_tokens"},
-    {"num_return_sequences", "n"},
-    {"stop_sequences", "stop"},
-    {"bad_words_ids", "banned_token_ids"},
-    {"input_ids", "tokens"},
-};
-
-std::string NearestField(const std::string& name, const std::vector<std::string>& known) {
-  for (const auto& [elsewhere, here] : kElsewhere)
-    if (name == elsewhere && std::find(known.begin(), known.end(), here) != known.end())
-      return here;
-  return NearestName(name, known);
+bool IsAmong(const std::string& name, const std::vector<std::string>& names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 }  // namespace
 
-LineFields::LineFields(std::string_view line, std::string where,
-                       std::initializer_list<const char*> known)
-    : where_(std::move(where)), object_(ParseJson(line, where_)) {
-  const std::vector<std::string> names(known.begin(), known.end());
+LineFields::LineFields(std::string_view line, const std::string& where, const LineRules& rules)
+    : LineFields(ParseJson(line, where), where, rules) {}
+
+LineFields::LineFields(Json object, std::string where, const LineRules& rules)
+    : where_(std::move(where)), object_(std::move(object)) {
   if (!object_.is_object())
     throw BadInput("{}: found {}; expected an object such as {{\"{}\": ...}}", where_,
-                   Shown(object_), names.front());
-  for (const auto& [name, value] : object_.items()) {
-    bool found = false;
-    for (const std::string& one : names) found = found || one == name;
-    if (!found)
-      throw BadInput("{}: unknown field {}; the nearest known one is \"{}\"", where_,
-                     Shown(Json(name)), NearestField(name, names));
+                   ShownJson(object_), rules.known.front());
+  std::vector<std::string> names;
+  for (const auto& [name, value] : object_.items()) names.push_back(name);
+  for (const std::string& name : names) {
+    if (IsAmong(name, rules.known)) continue;
+    const std::string same(SameAs(name, rules.known));
+    if (same.empty())
+      TakeUnknown(name, rules);
+    else
+      Rename(name, same);
   }
+}
+
+void LineFields::Rename(const std::string& name, const std::string& same) {
+  if (object_.contains(same))
+    throw BadInput("{}: \"{}\" and \"{}\" are the same; give one", where_, name, same);
+  object_[same] = std::move(object_[name]);
+  object_.erase(name);
+}
+
+void LineFields::TakeUnknown(const std::string& name, const LineRules& rules) {
+  const std::string shown = ShownJson(Json(name));
+  if (rules.unknown == UnknownFields::kRefuse)
+    throw BadInput("{}: unknown field {}; {}", where_, shown,
+                   AdviceOr(name, fmt::format("the nearest known one is \"{}\"",
+                                              NearestName(name, rules.known))));
+  if (IsAmong(name, rules.answer))
+    throw BadInput("{}: the field {} cannot be passed through: the answer has one of that name",
+                   where_, shown);
+  passed_[name] = std::move(object_[name]);
+  object_.erase(name);
 }
 
 const Json* LineFields::Find(std::string_view name) const {
@@ -62,7 +67,7 @@ Json LineFields::Id(std::int64_t fallback) const {
   const Json* id = Find("id");
   if (id == nullptr) return fallback;
   if (!id->is_string() && !id->is_number_integer())
-    throw BadInput("{}: \"id\" is {}; expected a string or an integer", where_, Shown(*id));
+    throw BadInput("{}: \"id\" is {}; expected a string or an integer", where_, ShownJson(*id));
   return *id;
 }
 
@@ -70,16 +75,18 @@ std::optional<std::vector<std::int32_t>> LineFields::Tokens(std::string_view nam
   const Json* list = Find(name);
   if (list == nullptr) return std::nullopt;
   if (!list->is_array())
-    throw BadInput("{}: \"{}\" is {}; expected a list of token ids", where_, name, Shown(*list));
+    throw BadInput("{}: \"{}\" is {}; expected a list of token ids", where_, name,
+                   ShownJson(*list));
   std::vector<std::int32_t> tokens;
   tokens.reserve(list->size());
+  constexpr double kMost = std::numeric_limits<std::int32_t>::max();
   for (const Json& token : *list) {
-    constexpr std::uint64_t kMost = std::numeric_limits<std::int32_t>::max();
-    // Parsed integers are unsigned unless they have a minus.
-    if (!token.is_number_unsigned() || token.get<std::uint64_t>() > kMost)
+    const double id = token.is_number() ? token.get<double>() : -1.0;
+    // 3.0 is an id too.
+    if (!(id >= 0.0 && id <= kMost) || std::floor(id) != id)
       throw BadInput("{}: \"{}\"[{}] is {}; expected a token id from 0 to {}", where_, name,
-                     tokens.size(), Shown(token), kMost);
-    tokens.push_back(token.get<std::int32_t>());
+                     tokens.size(), ShownJson(token), kMost);
+    tokens.push_back(static_cast<std::int32_t>(id));
   }
   return tokens;
 }
@@ -92,7 +99,7 @@ std::optional<std::vector<std::pair<std::int32_t, double>>> LineFields::Biases(
     throw BadInput(
         "{}: \"{}\" is {}; expected an object of token ids and numbers, as "
         "{{\"198\": -5}}",
-        where_, name, Shown(*object));
+        where_, name, ShownJson(*object));
   };
   if (!object->is_object()) refuse();
   std::vector<std::pair<std::int32_t, double>> biases;
@@ -106,27 +113,11 @@ std::optional<std::vector<std::pair<std::int32_t, double>>> LineFields::Biases(
   return biases;
 }
 
-std::optional<std::uint64_t> LineFields::Seed(std::string_view name) const {
-  const Json* seed = Find(name);
-  if (seed == nullptr) return std::nullopt;
-  if (!seed->is_number_unsigned())
-    throw BadInput("{}: \"{}\" is {}; expected an integer from 0 to 18446744073709551615", where_,
-                   name, Shown(*seed));
-  return seed->get<std::uint64_t>();
-}
-
-std::optional<std::vector<std::string>> LineFields::Texts(std::string_view name) const {
+std::optional<std::int64_t> LineFields::Integer(std::string_view name,
+                                                const IntegerType& type) const {
   const Json* value = Find(name);
   if (value == nullptr) return std::nullopt;
-  const Json list = value->is_array() ? *value : Json::array({*value});
-  std::vector<std::string> texts;
-  for (const Json& text : list) {
-    if (!text.is_string() || text.get_ref<const std::string&>().empty())
-      throw BadInput("{}: \"{}\" is {}; expected a text or a list of texts, none empty", where_,
-                     name, Shown(*value));
-    texts.push_back(text.get<std::string>());
-  }
-  return texts;
+  return type.Parse(JsonValue(*value, fmt::format("{}: \"{}\"", where_, name)));
 }
 
 bool IsBlank(std::string_view line) {

@@ -2,7 +2,6 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/json.h"
 #include "launcher/config/model_shape.h"
 #include "partition/config_json.h"
 #include "partition/model_folder.h"
@@ -14,27 +13,6 @@ ModelSpec SpecOf(const std::filesystem::path& folder, const Options& options) {
   const ModelSpec spec = LoadModelSpec(folder);
   CheckAgreement(options.model.shape, spec, folder.string());
   return spec;
-}
-
-// The id, or the first of a list of ids, that generation_config.json ends a text with.
-std::optional<std::int64_t> GenerationEos(const std::filesystem::path& folder) {
-  const auto path = folder / "generation_config.json";
-  if (!std::filesystem::exists(path)) return std::nullopt;
-  const Json config = ParseJson(ReadFile(path), path.string());
-  if (!config.is_object()) throw BadInput("{}: expected a JSON object", path.string());
-  constexpr std::string_view kName = "eos_token_id";
-  const auto found = config.find(kName);
-  if (found == config.end() || !found->is_array()) return FindInt(config, kName, path.string());
-  if (found->empty()) return std::nullopt;
-  return FindInt({{kName, found->front()}}, kName, path.string());
-}
-
-std::optional<std::int32_t> EosOf(const std::filesystem::path& folder, const ModelSpec& spec) {
-  const auto eos = GenerationEos(folder);
-  const auto chosen = eos ? eos : spec.eos_token;
-  // Such an id cannot come: transformers' defaults put 50256 into models with fewer rows.
-  if (!chosen || *chosen < 0 || *chosen >= spec.vocab_rows) return std::nullopt;
-  return static_cast<std::int32_t>(*chosen);
 }
 
 // The checkpoint's folder; empty where the shape that a configuration states has to do.
@@ -58,7 +36,8 @@ ModelFiles OpenModel(const Options& options) {
   ModelFiles model;
   model.folder = ResolveModel(options.model.path);
   model.spec = SpecOf(model.folder, options);
-  model.eos_token = EosOf(model.folder, model.spec);
+  model.generation =
+      ReadGenerationConfig(model.folder, options.model.generation_config, model.spec.vocab_rows);
   return model;
 }
 

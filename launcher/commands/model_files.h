@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "launcher/commands/generation_config.h"
 #include "launcher/config/arguments.h"
 #include "partition/model_spec.h"
 #include "tokenizer/tokenizer.h"
@@ -14,7 +15,7 @@ namespace lockstep {
 struct ModelFiles {
   std::filesystem::path folder;
   ModelSpec spec;
-  std::optional<std::int32_t> eos_token;  // of generation_config.json, else of config.json
+  GenerationConfig generation;
   // Set where the weights are made up of this seed: then there may be no folder.
   std::optional<std::uint64_t> random_seed;
 };

@@ -1,10 +1,11 @@
 #include "launcher/commands/requests.h"
 
 #include <algorithm>
-#include <cmath>
+#include <iterator>
 
 #include "core/error.h"
 #include "launcher/commands/json_lines.h"
+#include "launcher/config/option_table.h"
 
 namespace lockstep {
 namespace {
@@ -23,62 +24,72 @@ OutputJson ToOutput(const Json& id) {
   return id.get<std::int64_t>();
 }
 
-// What a number of a line is when the line does not say it.
-struct Numbers {
-  const LineFields& line;
-
-  void Read(const char* name, std::int64_t& value) const {
-    value = FindInt(line.object(), name, line.where()).value_or(value);
-  }
-  void Read(const char* name, double& value) const {
-    value = FindNumber(line.object(), name, line.where()).value_or(value);
-  }
-  void Read(const char* name, bool& value) const {
-    value = FindBool(line.object(), name, line.where()).value_or(value);
-  }
-  void Read(const char* name, std::optional<std::int64_t>& value) const {
-    if (const auto found = FindInt(line.object(), name, line.where())) value = found;
-  }
-};
-
-SamplingParams ReadSampling(const LineFields& line, SamplingParams params, std::int64_t index) {
-  const Numbers numbers{line};
-  numbers.Read("max_new_tokens", params.max_new_tokens);
-  numbers.Read("temperature", params.temperature);
-  numbers.Read("top_k", params.top_k);
-  numbers.Read("top_p", params.top_p);
-  numbers.Read("min_p", params.min_p);
-  numbers.Read("repetition_penalty", params.repetition_penalty);
-  numbers.Read("presence_penalty", params.presence_penalty);
-  numbers.Read("frequency_penalty", params.frequency_penalty);
-  numbers.Read("min_tokens", params.min_tokens);
-  numbers.Read("ignore_eos", params.ignore_eos);
-  const auto seed = line.Seed("seed");
-  params.seed = seed.value_or(params.seed);
-  params.stream = seed ? 0 : static_cast<std::uint64_t>(index);
-  params.logit_bias = line.Biases("logit_bias").value_or(params.logit_bias);
-  params.allowed_tokens = line.Tokens("allowed_token_ids").value_or(params.allowed_tokens);
-  params.banned_tokens = line.Tokens("banned_token_ids").value_or(params.banned_tokens);
-  params.stop_tokens = line.Tokens("stop_token_ids").value_or(params.stop_tokens);
-  Validate(params, line.where());
-  return params;
+// The members of an object that was made of JSON, behind what a record has already.
+std::string WithPassed(std::string line, const Json& passed) {
+  if (passed.empty()) return line;
+  line.resize(line.size() - 2);  // without "}\n"
+  return line + "," + DumpJson(passed).substr(1) + "\n";
 }
 
-BeamOptions ReadBeams(const LineFields& line, BeamOptions beams) {
-  const Numbers numbers{line};
-  numbers.Read("num_beams", beams.num_beams);
-  numbers.Read("length_penalty", beams.length_penalty);
-  const auto found = line.object().find("early_stopping");
-  if (found == line.object().end()) return beams;
-  if (found->is_boolean()) {
-    beams.early_stopping = found->get<bool>() ? EarlyStopping::kTrue : EarlyStopping::kFalse;
-  } else if (*found == "never") {
-    beams.early_stopping = EarlyStopping::kNever;
-  } else {
-    throw BadInput("{}: \"early_stopping\" is {}; expected true, false or \"never\"", line.where(),
-                   DumpJson(*found));
+constexpr std::string_view kSampling = "sampling.";
+constexpr std::int64_t kMostPriority = 1'000'000;
+
+// The keys of the configuration that a line can set for itself.
+const std::vector<const OptionKey*>& SamplingKeys() {
+  static const std::vector<const OptionKey*> keys = [] {
+    std::vector<const OptionKey*> found;
+    for (const OptionKey& key : OptionTable())
+      if (key.path.starts_with(kSampling)) found.push_back(&key);
+    return found;
+  }();
+  return keys;
+}
+
+std::string FieldOf(const OptionKey& key) { return key.path.substr(kSampling.size()); }
+
+LineRules RulesOfGenerate(UnknownFields unknown) {
+  static const LineRules rules = [] {
+    LineRules made{.known = {"prompt", "tokens", "id", "logit_bias", "allowed_token_ids",
+                             "banned_token_ids", "stop_token_ids", "prompt_logprobs", "priority"},
+                   .answer = {"text", "finish_reason", "score", "samples", "error", "top_logprobs",
+                              "prompt_top_logprobs"}};
+    for (const OptionKey* key : SamplingKeys()) made.known.push_back(FieldOf(*key));
+    return made;
+  }();
+  LineRules wanted = rules;
+  wanted.unknown = unknown;
+  return wanted;
+}
+
+// What a line says by the names of the configuration's keys.
+SamplingOptions ReadSampling(const LineFields& line, const SamplingOptions& defaults) {
+  Options options;
+  options.sampling = defaults;
+  for (const OptionKey* key : SamplingKeys()) {
+    const std::string field = FieldOf(*key);
+    if (const Json* value = line.Find(field))
+      key->set(options, JsonValue(*value, fmt::format("{}: \"{}\"", line.where(), field)));
   }
-  return beams;
+  SamplingOptions& sampling = options.sampling;
+  // A default that the line's own limit does not leave room for gives way.
+  if (line.Find("min_tokens") == nullptr)
+    sampling.params.min_tokens =
+        std::min(sampling.params.min_tokens, sampling.params.max_new_tokens);
+  if (line.Find("max_new_tokens") != nullptr) sampling.max_length.reset();
+  return std::move(options.sampling);
+}
+
+void ReadTokenLists(const LineFields& line, SamplingParams& params) {
+  params.logit_bias = line.Biases("logit_bias").value_or(params.logit_bias);
+  const auto allowed = line.Tokens("allowed_token_ids");
+  if (allowed && allowed->empty())
+    throw BadInput(
+        "{}: \"allowed_token_ids\" is empty, so that no token is left; give at least one, or leave "
+        "it out to allow all",
+        line.where());
+  params.allowed_tokens = allowed.value_or(params.allowed_tokens);
+  params.banned_tokens = line.Tokens("banned_token_ids").value_or(params.banned_tokens);
+  params.stop_tokens = line.Tokens("stop_token_ids").value_or(params.stop_tokens);
 }
 
 // Exactly one of the two: the text, or the tokens in its place.
@@ -108,6 +119,20 @@ void CheckTokens(std::span<const std::int32_t> tokens, const ModelSpec& spec,
                      spec.vocab_rows - 1);
 }
 
+// Obeys max_length, which the prompt counts towards.
+void CutToLength(GenerateRequest& one) {
+  if (!one.max_length) return;
+  SamplingParams& params = one.request.sampling;
+  const auto prompt = std::ssize(one.request.tokens);
+  if (prompt >= *one.max_length)
+    throw BadInput(
+        "{}: the prompt has {} tokens, and the model's generation_config.json ends texts at "
+        "max_length, which is {} with the prompt; set max_new_tokens",
+        one.where, prompt, *one.max_length);
+  params.max_new_tokens = *one.max_length - prompt;
+  params.min_tokens = std::min(params.min_tokens, params.max_new_tokens);
+}
+
 void RefuseNone(std::size_t count, std::string_view where) {
   if (count == 0) throw BadInput("{}: holds no lines; expected at least one request", where);
 }
@@ -123,68 +148,59 @@ std::vector<std::int32_t> Encode(const Tokenizer& tokenizer, const std::string& 
 
 }  // namespace
 
-GenerateRequest ParseGenerateLine(std::string_view line, const std::string& where,
-                                  std::int64_t index, const SamplingOptions& defaults) {
-  const LineFields fields(line, where,
-                          {"prompt",
-                           "tokens",
-                           "id",
-                           "max_new_tokens",
-                           "temperature",
-                           "top_k",
-                           "top_p",
-                           "min_p",
-                           "seed",
-                           "stop",
-                           "ignore_eos",
-                           "repetition_penalty",
-                           "presence_penalty",
-                           "frequency_penalty",
-                           "logit_bias",
-                           "allowed_token_ids",
-                           "banned_token_ids",
-                           "min_tokens",
-                           "stop_token_ids",
-                           "n",
-                           "best_of",
-                           "num_beams",
-                           "length_penalty",
-                           "early_stopping",
-                           "logprobs",
-                           "prompt_logprobs",
-                           "priority"});
-  TextOrTokens given = ReadTextOrTokens(fields, "prompt");
-  GenerateRequest request{.where = where, .id = fields.Id(index), .request = {}};
+namespace {
+
+GenerateRequest ReadRequest(const LineFields& line, std::int64_t index,
+                            const SamplingOptions& defaults) {
+  TextOrTokens given = ReadTextOrTokens(line, "prompt");
+  SamplingOptions sampling = ReadSampling(line, defaults);
+  GenerateRequest request{.where = line.where(), .id = line.Id(index), .request = {}};
+  request.max_length = sampling.max_length;
+  request.passed = line.passed();
   TextRequest& text = request.request;
   text.prompt = std::move(given.text);
   text.tokens = std::move(given.tokens);
-  text.sampling = ReadSampling(fields, defaults.params, index);
-  text.stop = fields.Texts("stop").value_or(defaults.stop);
-  text.n = defaults.n;
-  text.best_of = defaults.best_of;
-  text.beams = ReadBeams(fields, defaults.beams);
-  text.logprobs = defaults.logprobs;
-  const Numbers numbers{fields};
-  numbers.Read("n", text.n);
-  numbers.Read("best_of", text.best_of);
-  numbers.Read("logprobs", text.logprobs);
-  numbers.Read("prompt_logprobs", text.prompt_logprobs);
-  numbers.Read("priority", text.priority);
-  constexpr std::int64_t kMostPriority = 1'000'000;
-  if (text.priority < -kMostPriority || text.priority > kMostPriority)
-    throw BadInput("{}: priority is {}; expected {} to {}", where, text.priority, -kMostPriority,
-                   kMostPriority);
-  ValidateSamples(text, where);
+  text.sampling = std::move(sampling.params);
+  text.sampling.stream = line.Find("seed") ? 0 : static_cast<std::uint64_t>(index);
+  ReadTokenLists(line, text.sampling);
+  text.stop = std::move(sampling.stop);
+  text.n = sampling.n;
+  text.best_of = sampling.best_of;
+  text.beams = sampling.beams;
+  text.logprobs = sampling.logprobs;
+  text.prompt_logprobs = line.Integer("prompt_logprobs", {0, 1 << 20});
+  text.priority = line.Integer("priority", {-kMostPriority, kMostPriority}).value_or(0);
+  Validate(text.sampling, request.where);
+  ValidateSamples(text, request.where);
   return request;
 }
 
-std::vector<ScoreRequest> ParseScoreLines(std::string_view text, std::string_view where) {
+}  // namespace
+
+GenerateRequest ParseGenerateLine(std::string_view line, const std::string& where,
+                                  std::int64_t index, const Options& defaults) {
+  const LineFields fields(line, where, RulesOfGenerate(defaults.input.unknown_fields));
+  return ReadRequest(fields, index, defaults.sampling);
+}
+
+GenerateRequest RequestOfPrompt(const std::string& prompt, const Options& defaults) {
+  Json line = Json::object();
+  line["prompt"] = prompt;
+  const LineFields fields(std::move(line), "--prompt", RulesOfGenerate(UnknownFields::kRefuse));
+  return ReadRequest(fields, 0, defaults.sampling);
+}
+
+std::vector<ScoreRequest> ParseScoreLines(std::string_view text, std::string_view where,
+                                          UnknownFields unknown) {
+  const LineRules rules{.known = {"text", "tokens", "id"},
+                        .unknown = unknown,
+                        .answer = {"logprobs", "top", "embedding"}};
   std::vector<ScoreRequest> requests;
   ForEachLine(text, where, [&](std::string_view line, const std::string& place) {
-    const LineFields fields(line, place, {"text", "tokens", "id"});
+    const LineFields fields(line, place, rules);
     TextOrTokens given = ReadTextOrTokens(fields, "text");
     requests.push_back({place, fields.Id(static_cast<std::int64_t>(requests.size())),
-                        std::move(given.text), std::move(given.tokens)});
+                        std::move(given.text), std::move(given.tokens), fields.passed()});
   });
   RefuseNone(requests.size(), where);
   return requests;
@@ -203,6 +219,9 @@ void Prepare(GenerateRequest& one, const Tokenizer& tokenizer, const ModelSpec& 
         "{}: the prompt has {} tokens; the model's context holds {}, of which at least one is "
         "for the continuation; shorten the prompt",
         one.where, request.tokens.size(), spec.context_tokens);
+  CutToLength(one);
+  const auto room = spec.context_tokens - std::ssize(request.tokens);
+  CheckLengthPenalty(request.beams, std::min(request.sampling.max_new_tokens, room), one.where);
 }
 
 void Prepare(std::vector<ScoreRequest>& requests, const Tokenizer* tokenizer,
@@ -260,7 +279,7 @@ std::string FormatResult(const GenerateRequest& request, const TextResult& resul
     AddLogprobs(result.prompt_logprobs, "prompt_", OutputJson::array({nullptr}), record);
   if (asked.n == 1) {
     AddSample(result.samples.front(), asked.logprobs.has_value(), record);
-    return Line(record);
+    return WithPassed(Line(record), request.passed);
   }
   OutputJson& samples = record["samples"] = OutputJson::array();
   for (const TextSample& sample : result.samples) {
@@ -268,7 +287,7 @@ std::string FormatResult(const GenerateRequest& request, const TextResult& resul
     AddSample(sample, asked.logprobs.has_value(), one);
     samples.push_back(std::move(one));
   }
-  return Line(record);
+  return WithPassed(Line(record), request.passed);
 }
 
 std::string FormatError(std::string_view line, std::int64_t index, std::string_view message) {
@@ -284,10 +303,11 @@ std::string FormatError(const Json& id, std::string_view message) {
   return Line({{"id", ToOutput(id)}, {"error", std::string(message)}});
 }
 
-std::string FormatEmbedding(const Json& id, std::span<const float> vector) {
+std::string FormatEmbedding(const ScoreRequest& request, std::span<const float> vector) {
   OutputJson values = OutputJson::array();
   for (const float value : vector) values.push_back(value);
-  return Line({{"id", ToOutput(id)}, {"embedding", std::move(values)}});
+  return WithPassed(Line({{"id", ToOutput(request.id)}, {"embedding", std::move(values)}}),
+                    request.passed);
 }
 
 std::string FormatScore(const ScoreRequest& request, const Score& score) {
@@ -295,10 +315,11 @@ std::string FormatScore(const ScoreRequest& request, const Score& score) {
   OutputJson top = OutputJson::array({nullptr});
   for (const float logprob : score.logprobs) logprobs.push_back(logprob);
   for (const std::int32_t id : score.top) top.push_back(id);
-  return Line({{"id", ToOutput(request.id)},
-               {"tokens", request.tokens},
-               {"logprobs", std::move(logprobs)},
-               {"top", std::move(top)}});
+  return WithPassed(Line({{"id", ToOutput(request.id)},
+                          {"tokens", request.tokens},
+                          {"logprobs", std::move(logprobs)},
+                          {"top", std::move(top)}}),
+                    request.passed);
 }
 
 }  // namespace lockstep

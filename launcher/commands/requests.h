@@ -8,7 +8,7 @@
 #include "core/json.h"
 #include "launcher/config/options.h"
 #include "partition/model_spec.h"
-#include "server/session.h"
+#include "server/text_request.h"
 #include "tokenizer/tokenizer.h"
 
 namespace lockstep {
@@ -21,6 +21,8 @@ struct GenerateRequest {
   std::string where;  // "in.jsonl:3", for messages
   Json id;            // a string or an integer, as given; else the request's index from 0
   TextRequest request;
+  std::optional<std::int64_t> max_length = {};  // as SamplingOptions
+  Json passed = Json::object();                 // fields that come back in the answer
 };
 
 struct ScoreRequest {
@@ -28,18 +30,23 @@ struct ScoreRequest {
   Json id;
   std::string text;
   std::vector<std::int32_t> tokens;  // as given, or those of `text` after Prepare()
+  Json passed = Json::object();      // fields that come back in the answer
 };
 
 // Reads one line of generate's input, the index-th that is not blank. Whatever it does not say is
-// taken from `defaults`. A line's random stream is its index, so that lines differ, unless it has a
-// seed of its own: then it is 0, so that the line stands for itself wherever it is.
-// Throws BadInput "where: ..." for a line that is no such object, a field that is unknown (with the
-// nearest known one), of the wrong type or out of range.
+// taken from `defaults`, whose keys of `sampling.` are its fields. A line's random stream is its
+// index, so that lines differ, unless it has a seed of its own: then it is 0, so that the line
+// stands for itself wherever it is. Throws BadInput "where: ..." for a line that is no such object,
+// a field that is unknown (with the nearest known one), of the wrong type or out of range.
 GenerateRequest ParseGenerateLine(std::string_view line, const std::string& where,
-                                  std::int64_t index, const SamplingOptions& defaults);
+                                  std::int64_t index, const Options& defaults);
+
+// The same for --prompt: a line that says nothing but its prompt.
+GenerateRequest RequestOfPrompt(const std::string& prompt, const Options& defaults);
 
 // Reads JSON lines; empty ones are skipped. Throws BadInput likewise, and for no lines at all.
-std::vector<ScoreRequest> ParseScoreLines(std::string_view text, std::string_view where);
+std::vector<ScoreRequest> ParseScoreLines(std::string_view text, std::string_view where,
+                                          UnknownFields unknown = UnknownFields::kRefuse);
 
 // Tokenizes, and checks that the tokens fit the model: ids within its vocabulary, a prompt and
 // at least one new token (score: the whole text) within its context. A request that gives
@@ -58,6 +65,6 @@ std::string FormatResult(const GenerateRequest& request, const TextResult& resul
 std::string FormatError(std::string_view line, std::int64_t index, std::string_view message);
 std::string FormatError(const Json& id, std::string_view message);
 std::string FormatScore(const ScoreRequest& request, const Score& score);
-std::string FormatEmbedding(const Json& id, std::span<const float> vector);
+std::string FormatEmbedding(const ScoreRequest& request, std::span<const float> vector);
 
 }  // namespace lockstep

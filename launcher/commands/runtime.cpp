@@ -70,7 +70,7 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
                  .max_step_tokens = limits.max_step_tokens,
                  .prefix_cache = limits.prefix_cache ? PrefixCache::kOn : PrefixCache::kOff,
                  .sampled_vocab = job.sampled_vocab(),
-                 .eos_token = model.eos_token,
+                 .end_tokens = model.generation.end_tokens,
                  .hidden_layer = job.hidden_layer()});
   const ExitCode code = job.Run({engine, group, mailbox.get()});
   engine.Shutdown();

@@ -14,7 +14,8 @@ std::vector<ScoreRequest> ReadTexts(const Arguments& arguments, const ModelFiles
   RefuseSameFile(arguments.input, arguments.output);
   KeepInput(arguments.input);
   std::vector<ScoreRequest> texts =
-      ParseScoreLines(ReadInput(InputPath(arguments.input)), InputName(arguments.input));
+      ParseScoreLines(ReadInput(InputPath(arguments.input)), InputName(arguments.input),
+                      arguments.options.input.unknown_fields);
   std::optional<Tokenizer> tokenizer;
   if (HasText(texts)) tokenizer = OpenTokenizer(arguments.options, model);
   Prepare(texts, tokenizer ? &*tokenizer : nullptr, model.spec);

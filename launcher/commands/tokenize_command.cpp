@@ -25,6 +25,11 @@ Json Decode(const Tokenizer& tokenizer, const LineFields& line) {
         "{}: \"{}\" is missing; expected a list of token ids; without --decode, lines "
         "have \"{}\"",
         line.where(), kTokensField, kTextField);
+  for (std::size_t i = 0; i < tokens->size(); ++i)
+    if (tokenizer.TokenBytes((*tokens)[i]).empty())
+      throw BadInput(
+          "{}: \"{}\"[{}] is {}, which the tokenizer has no token for; its ids are 0 to {}",
+          line.where(), kTokensField, i, (*tokens)[i], tokenizer.vocab_size() - 1);
   return {{kTextField, tokenizer.Decode(*tokens, SpecialTokens::kKeep)}};
 }
 
@@ -32,7 +37,8 @@ Json Decode(const Tokenizer& tokenizer, const LineFields& line) {
 std::string Answer(const Tokenizer& tokenizer, TokenizeDirection direction, std::string_view text,
                    const std::string& where) {
   const bool encode = direction == TokenizeDirection::kEncode;
-  const LineFields line(text, where, {encode ? kTextField : kTokensField, "id"});
+  const LineFields line(text, where,
+                        LineRules{.known = {encode ? kTextField : kTokensField, "id"}});
   Json answer = encode ? Encode(tokenizer, line) : Decode(tokenizer, line);
   if (line.object().contains("id")) answer["id"] = line.Id(0);
   return DumpJson(answer) + "\n";

@@ -14,8 +14,8 @@ class JsonVectors : public VectorOutput {
  public:
   explicit JsonVectors(const std::string& output) : output_(output), ordered_(output_) {}
 
-  void Put(std::int64_t index, const Json& id, std::span<const float> vector) override {
-    ordered_.Put(static_cast<std::size_t>(index), FormatEmbedding(id, vector));
+  void Put(std::int64_t index, const ScoreRequest& text, std::span<const float> vector) override {
+    ordered_.Put(static_cast<std::size_t>(index), FormatEmbedding(text, vector));
   }
   void PutError(std::int64_t index, const std::string& record) override {
     ordered_.Put(static_cast<std::size_t>(index), record);
@@ -34,7 +34,7 @@ class NpyVectors : public VectorOutput {
     output_.Write(header);
   }
 
-  void Put(std::int64_t index, const Json&, std::span<const float> vector) override {
+  void Put(std::int64_t index, const ScoreRequest&, std::span<const float> vector) override {
     static_assert(std::endian::native == std::endian::little);
     const std::string bytes(reinterpret_cast<const char*>(vector.data()), vector.size_bytes());
     ordered_.Put(static_cast<std::size_t>(index), bytes);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/json.h"
+#include "launcher/commands/requests.h"
 
 namespace lockstep {
 
@@ -14,8 +14,7 @@ namespace lockstep {
 class VectorOutput {
  public:
   virtual ~VectorOutput() = default;
-  // id: as the record says it, where there are records.
-  virtual void Put(std::int64_t index, const Json& id, std::span<const float> vector) = 0;
+  virtual void Put(std::int64_t index, const ScoreRequest& text, std::span<const float> vector) = 0;
   // In place of a vector. Throws BadInput where the output has no room for records.
   virtual void PutError(std::int64_t index, const std::string& record) = 0;
   // All are there: a file appears.

@@ -6,7 +6,9 @@
 #include "core/error.h"
 #include "launcher/config/bench_flags.h"
 #include "launcher/config/config_yaml.h"
+#include "launcher/config/flag_words.h"
 #include "launcher/config/flags.h"
+#include "launcher/config/help_texts.h"
 #include "launcher/config/option_table.h"
 
 namespace lockstep {
@@ -19,76 +21,6 @@ constexpr const char* kSamplingGroup = "Choosing tokens";
 constexpr const char* kEmbedGroup = "Hidden states";
 constexpr const char* kConfigGroup = "Configuration";
 constexpr const char* kBenchGroup = "What to measure";
-
-constexpr const char* kMainHelp =
-    "Text generation with GPT-J and GPT-NeoX (Pythia) models over many ranks.";
-constexpr const char* kMainFooter =
-    R"(MODEL is a folder with a Hugging Face checkpoint, org/name[@revision] in the local Hugging
-Face cache, or a configuration such as configs/pythia-1.4b.yaml. `lockstep COMMAND --help`
-explains a command.
-
-Exit codes: 0 well; 1 a defect of Lockstep; 2 bad input; 3 files, memory or MPI; 4 a rank failed;
-130 interrupted.)";
-
-constexpr const char* kGenerateFooter = R"(Examples:
-  lockstep generate --model EleutherAI/pythia-1.4b --tp 2 --prompt "Once upon a time"
-  lockstep generate --model ./gpt-j-6b --dtype bf16 --temperature 0.8 --top-p 0.95 \
-      --input prompts.jsonl --output texts.jsonl
-
-A line of the input is {"prompt": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like, and
-where it is to differ from the flags max_new_tokens, temperature, top_k, top_p, min_p, seed, stop,
-ignore_eos, repetition_penalty, presence_penalty, frequency_penalty, min_tokens, n, best_of,
-num_beams, length_penalty, early_stopping and logprobs; and logit_bias {"ID": B},
-allowed_token_ids, banned_token_ids, stop_token_ids, prompt_logprobs and priority (lower ones
-first). The output has a line for each, in the same order:
-  {"id", "prompt", "text", "tokens", "finish_reason": "length" | "stop" | "eos"}
-  {"id", "prompt", "samples": [{"text", "tokens", "finish_reason"}, ...]}     where n is not 1
-  {"id", "error"}                      for a line that cannot be used; then the exit code is 2
-A job may be killed: the same command goes on where it stopped, as if nothing had been.)";
-
-constexpr const char* kScoreFooter = R"(Example:
-  lockstep score --model EleutherAI/pythia-1.4b --input texts.jsonl --output scores.jsonl
-
-A line of the input is {"text": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like. The
-output has a line for each, in the same order:
-  {"id", "tokens", "logprobs": [null, ...], "top": [null, ...]}
-with the natural logarithm of each token's probability and the most likely token at its place.)";
-
-constexpr const char* kEmbedFooter = R"(Examples:
-  lockstep embed --model EleutherAI/pythia-1.4b --input texts.jsonl --output vectors.npy
-  lockstep embed --model EleutherAI/pythia-1.4b --tp 2 --layer 12 --pooling last --input texts.jsonl
-
-A line of the input is {"text": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like. The
-output has a line for each, in the same order: {"id", "embedding": [...]}. An output that ends in
-.npy is one array [lines, d_model] of 32-bit floats for NumPy instead.
-Layers are counted as in hidden_states of transformers: 0 is the embedding's output, 1 that of the
-first block, the last one is behind the final norm.)";
-
-constexpr const char* kTokenizeFooter = R"(Examples:
-  echo '{"text": "Hello world"}' | lockstep tokenize --tokenizer ./pythia-70m
-  echo '{"tokens": [12092, 1533]}' | lockstep tokenize --tokenizer ./pythia-70m --decode
-
-Reads JSON lines from standard input and answers each at once on standard output.)";
-
-constexpr const char* kPlanFooter = R"(Examples:
-  lockstep plan --model configs/pythia-12b.yaml --tp 8 --dtype bf16
-  lockstep plan --model EleutherAI/pythia-1.4b --tp 3 --json
-
-Reads config.json, or the model.shape of a configuration, and no weights.)";
-
-constexpr const char* kBenchFooter = R"(KIND is what to measure:
-  decode   one sequence, token by token
-  prefill  prompts
-  batch    several sequences, token by token
-  comm     all-reduces between the ranks
-
-Examples:
-  lockstep bench decode --model configs/pythia-1.4b.yaml --dtype bf16 --tp 2 --threads 1
-  lockstep bench batch --model ./gpt-j-6b --dtype bf16 --batch 1,8,32 --json
-  lockstep bench comm --tp 2
-
-Where the checkpoint of a configuration is not on this machine, weights of its model.shape are
-made up: their values do not matter to the time.)";
 
 // CLI11's help, in the words and with the spacing of the rest of the project.
 class HelpFormatter : public CLI::Formatter {
@@ -184,15 +116,13 @@ void AddRunFlags(CLI::App& command, Bindings& bound) {
       ->group(kTextGroup);
 }
 
-void AddGenerate(CLI::App& app, AllBindings& all) {
-  Bindings& bound = AddCommand(app, all, "generate", {"Continues texts.", kGenerateFooter});
-  CLI::App& command = *app.get_subcommand("generate");
-  AddRunFlags(command, bound);
-  bound.flags.Add(command, kRunGroup, {{"--dp", "parallel.dp", "D"}});
-  bound.prompt_option = command.add_option("--prompt", bound.prompt, "continues this text")
-                            ->type_name("TEXT")
-                            ->take_last()
-                            ->group(kTextGroup);
+void AddPassThrough(CLI::App& command, Bindings& bound) {
+  bound.flags.AddSwitch(command, kTextGroup,
+                        {"--pass-through", "input.unknown_fields", "pass_through",
+                         "copies a line's unknown fields to its answer"});
+}
+
+void AddSamplingFlags(CLI::App& command, Bindings& bound) {
   bound.flags.Add(command, kSamplingGroup,
                   {{"--max-new-tokens", "sampling.max_new_tokens", "N"},
                    {"--temperature", "sampling.temperature", "T"},
@@ -210,7 +140,23 @@ void AddGenerate(CLI::App& app, AllBindings& all) {
                    {"--early-stopping", "sampling.early_stopping", "WHEN"},
                    {"--logprobs", "sampling.logprobs", "K"},
                    {"--seed", "sampling.seed", "N"}});
-  bound.flags.AddStopFlags(command, kSamplingGroup);
+  bound.flags.AddStop(command, kSamplingGroup);
+  bound.flags.AddSwitch(command, kSamplingGroup, {"--ignore-eos", "sampling.ignore_eos", "true"});
+  bound.flags.Add(command, kSamplingGroup,
+                  {{"--generation-config", "model.generation_config", "none|auto|PATH"}});
+}
+
+void AddGenerate(CLI::App& app, AllBindings& all) {
+  Bindings& bound = AddCommand(app, all, "generate", {"Continues texts.", kGenerateFooter});
+  CLI::App& command = *app.get_subcommand("generate");
+  AddRunFlags(command, bound);
+  bound.flags.Add(command, kRunGroup, {{"--dp", "parallel.dp", "D"}});
+  bound.prompt_option = command.add_option("--prompt", bound.prompt, "continues this text")
+                            ->type_name("TEXT")
+                            ->take_last()
+                            ->group(kTextGroup);
+  AddSamplingFlags(command, bound);
+  AddPassThrough(command, bound);
   command
       .add_flag("--restart", bound.restart, "begins again what an earlier run has left unfinished")
       ->group(kTextGroup);
@@ -227,6 +173,7 @@ void AddScore(CLI::App& app, AllBindings& all) {
       app, all, "score", {"Gives the log-probability of each token of a text.", kScoreFooter});
   CLI::App& command = *app.get_subcommand("score");
   AddRunFlags(command, bound);
+  AddPassThrough(command, bound);
   AddRefusedGroups(command, bound);
   AddConfigFlags(command, bound);
 }
@@ -235,6 +182,7 @@ void AddEmbed(CLI::App& app, AllBindings& all) {
   Bindings& bound = AddCommand(app, all, "embed", {"Gives texts as vectors.", kEmbedFooter});
   CLI::App& command = *app.get_subcommand("embed");
   AddRunFlags(command, bound);
+  AddPassThrough(command, bound);
   AddRefusedGroups(command, bound);
   bound.flags.Add(command, kEmbedGroup,
                   {{"--layer", "embed.layer", "K"}, {"--pooling", "embed.pooling", "mean|last"}});
@@ -300,7 +248,7 @@ void FillOptions(const Bindings& bound, Arguments& arguments) {
   }
   Options& options = arguments.options;
   if (!arguments.config_file.empty()) ApplyConfigFile(options, arguments.config_file);
-  for (const std::string& setting : bound.settings) ApplySetting(options, setting);
+  ApplySettings(options, bound.settings);
   const std::string configured = options.model.path;
   bound.flags.Apply(options);
   if (NamesConfig(model)) {
@@ -331,10 +279,6 @@ void CheckTexts(const Arguments& arguments, const Bindings& bound) {
                    name, arguments.options.parallel.dp);
   if (arguments.options.model.path.empty())
     throw BadInput("{}: no model; expected --model MODEL, or model.path in a configuration", name);
-  Validate(arguments.options.sampling.params, "sampling");
-  const auto& stop = arguments.options.sampling.stop;
-  if (std::find(stop.begin(), stop.end(), "") != stop.end())
-    throw BadInput("sampling: stop holds an empty text; expected at least one character");
 }
 
 void Check(const Arguments& arguments, const Bindings& bound) {
@@ -397,11 +341,10 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   AddTokenize(app, all);
   AddPlan(app, all);
   AddBench(app, all);
-  // CLI11 takes them last first, without the program's name.
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-  if (!reversed.empty()) reversed.pop_back();
+  std::vector<std::string> words = OwnWords(app, arguments.subspan(arguments.empty() ? 0 : 1));
+  std::reverse(words.begin(), words.end());  // CLI11 takes them last first
   try {
-    app.parse(reversed);
+    app.parse(words);
   } catch (const CLI::CallForHelp&) {
     return {std::nullopt, HelpText(app)};
   } catch (const CLI::CallForVersion&) {
@@ -418,6 +361,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   if (commands.size() > 1)
     throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
                    commands[1]->get_name());
+  RefuseRepeated(*commands[0]);
   return Resolve(commands[0]->get_name(), all.at(commands[0]->get_name()));
 }
 

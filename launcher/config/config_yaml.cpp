@@ -48,12 +48,14 @@ class YamlReader {
       const YamlNode& name = map.keys[i];
       const YamlNode& value = map.items[i];
       const std::string path = Path(section, name);
-      if (!seen_.insert(path).second)
+      const bool opens = IsSection(path);
+      const OptionKey* key = opens ? nullptr : &FindOption(path, Place(where_, name));
+      if (!seen_.insert(opens ? path : key->path).second)
         throw BadInput("{}: {} is given twice; keep one", Place(where_, name), path);
-      if (IsSection(path)) {
+      if (opens) {
         OpenSection(path, value);
       } else {
-        SetKey(path, name, value);
+        SetKey(*key, value);
       }
     }
   }
@@ -72,11 +74,10 @@ class YamlReader {
                    path, Name(value.kind));
   }
 
-  void SetKey(const std::string& path, const YamlNode& name, const YamlNode& value) {
-    const OptionKey& key = FindOption(path, Place(where_, name));
+  void SetKey(const OptionKey& key, const YamlNode& value) {
     if (value.kind == YamlNode::Kind::kMap)
-      throw BadInput("{}: {} is a map; expected {}", Place(where_, value), path, key.expected);
-    key.set(options_, ToValue(value, fmt::format("{}: {}", Place(where_, value), path)));
+      throw BadInput("{}: {} is a map; expected {}", Place(where_, value), key.path, key.expected);
+    key.set(options_, ToValue(value, fmt::format("{}: {}", Place(where_, value), key.path)));
   }
 
   Options& options_;
@@ -108,6 +109,8 @@ void ApplyConfigFile(Options& options, const std::filesystem::path& file) {
   ApplyYaml(options, ReadStream(file), file.string());
   ResolveBeside(options.model.path, file);
   ResolveBeside(options.model.tokenizer, file);
+  std::string& generation = options.model.generation_config;
+  if (generation != "auto" && generation != "none") ResolveBeside(generation, file);
 }
 
 ConfigValue ParseYamlList(std::string_view text, std::string_view where) {

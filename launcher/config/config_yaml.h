@@ -13,8 +13,8 @@ namespace lockstep {
 // nearest known one), a key given twice, and a value of the wrong type or out of range.
 void ApplyYaml(Options& options, std::string_view text, std::string_view where);
 
-// The same for a file. A relative model.path or model.tokenizer that does not exist below the
-// working directory is looked for beside the file.
+// The same for a file. A relative model.path, model.tokenizer or model.generation_config that
+// does not exist below the working directory is looked for beside the file.
 void ApplyConfigFile(Options& options, const std::filesystem::path& file);
 
 // "[a, 'b c']" as a list value. Throws BadInput.

@@ -1,44 +1,18 @@
 #include "launcher/config/option_table.h"
 
 #include <algorithm>
-#include <type_traits>
+#include <map>
+#include <utility>
 
 #include "core/error.h"
 #include "launcher/config/config_yaml.h"
 #include "launcher/config/nearest.h"
+#include "launcher/config/option_keys.h"
 #include "launcher/config/option_types.h"
+#include "launcher/config/synonyms.h"
 
 namespace lockstep {
 namespace {
-
-template <typename T>
-struct IsOptional : std::false_type {};
-template <typename T>
-struct IsOptional<std::optional<T>> : std::true_type {};
-
-// Binds a key to the member that `access` reaches, of type T or std::optional<T>. An optional
-// member is unset by null, and only an optional one may be null.
-template <typename Access, typename Type>
-OptionKey Key(std::string path, std::string help, const Type& type, Access access) {
-  using Member = std::remove_cvref_t<decltype(access(std::declval<Options&>()))>;
-  OptionKey key{std::move(path), type.Expected(), std::move(help), {}, {}};
-  key.set = [access, type](Options& options, const ConfigValue& value) {
-    if constexpr (IsOptional<Member>::value) {
-      if (value.kind == ConfigValue::Kind::kNull) {
-        access(options) = std::nullopt;
-        return;
-      }
-    }
-    access(options) = type.Parse(value);
-  };
-  key.print = [access, type](const Options& options) {
-    if constexpr (IsOptional<Member>::value)
-      return access(options) ? type.Print(*access(options)) : std::string("null");
-    else
-      return type.Print(access(options));
-  };
-  return key;
-}
 
 const IntegerType kCount{1, std::int64_t{1} << 24};
 const NumberType kPositive{1e-30, 1e30};
@@ -48,18 +22,30 @@ void AddModelKeys(std::vector<OptionKey>& table) {
                                           {"bf16", WeightFormat::kBF16},
                                           {"fp16", WeightFormat::kF16},
                                           {"int8", WeightFormat::kInt8},
-                                          {"int4", WeightFormat::kInt4}}};
+                                          {"int4", WeightFormat::kInt4}},
+                                         {{"float32", WeightFormat::kF32},
+                                          {"bfloat16", WeightFormat::kBF16},
+                                          {"float16", WeightFormat::kF16},
+                                          {"half", WeightFormat::kF16}}};
   const ChoiceType<DType> cache_dtypes{{{"fp32", DType::kF32},
                                         {"bf16", DType::kBF16},
                                         {"fp16", DType::kF16},
                                         {"int8", DType::kI8},
-                                        {"fp8", DType::kF8}}};
+                                        {"fp8", DType::kF8}},
+                                       {{"float32", DType::kF32},
+                                        {"bfloat16", DType::kBF16},
+                                        {"float16", DType::kF16},
+                                        {"half", DType::kF16}}};
   table.push_back(Key(
       "model.path", "a folder, or org/name[@revision] in the Hugging Face cache", TextType{},
       [](auto& o) -> auto& { return o.model.path; }));
   table.push_back(Key(
       "model.tokenizer", "a folder or a tokenizer.json; empty: the model's own", TextType{},
       [](auto& o) -> auto& { return o.model.tokenizer; }));
+  table.push_back(Key(
+      "model.generation_config",
+      "whose sampling defaults: auto (the model's generation_config.json), none, or a path",
+      TextType{}, [](auto& o) -> auto& { return o.model.generation_config; }));
   table.push_back(Key(
       "model.dtype", "what weights are kept in and multiplied as", formats,
       [](auto& o) -> auto& { return o.model.dtype; }));
@@ -185,67 +171,12 @@ void AddRunKeys(std::vector<OptionKey>& table) {
       [](auto& o) -> auto& { return o.engine.backend; }));
 }
 
-void AddSamplingKeys(std::vector<OptionKey>& table) {
+void AddInputKeys(std::vector<OptionKey>& table) {
+  const ChoiceType<UnknownFields> choices{
+      {{"refuse", UnknownFields::kRefuse}, {"pass_through", UnknownFields::kPassThrough}}};
   table.push_back(Key(
-      "sampling.max_new_tokens", "most tokens to generate", kCount,
-      [](auto& o) -> auto& { return o.sampling.params.max_new_tokens; }));
-  table.push_back(Key(
-      "sampling.temperature", "0 takes the most likely token always", NumberType{0.0, 1e6},
-      [](auto& o) -> auto& { return o.sampling.params.temperature; }));
-  table.push_back(Key(
-      "sampling.top_k", "choose among the k most likely tokens; 0: all", IntegerType{0, 1 << 24},
-      [](auto& o) -> auto& { return o.sampling.params.top_k; }));
-  table.push_back(Key(
-      "sampling.top_p", "choose among the likeliest that hold this probability",
-      NumberType{0.0, 1.0}, [](auto& o) -> auto& { return o.sampling.params.top_p; }));
-  table.push_back(Key(
-      "sampling.min_p", "drop tokens less likely than this part of the likeliest; 0: none",
-      NumberType{0.0, 1.0}, [](auto& o) -> auto& { return o.sampling.params.min_p; }));
-  table.push_back(Key(
-      "sampling.repetition_penalty", "divides the logits of tokens that were there; 1: off",
-      NumberType{1e-3, 1e3},
-      [](auto& o) -> auto& { return o.sampling.params.repetition_penalty; }));
-  table.push_back(Key(
-      "sampling.presence_penalty", "lowers the logits of tokens that were generated; 0: off",
-      NumberType{-2.0, 2.0}, [](auto& o) -> auto& { return o.sampling.params.presence_penalty; }));
-  table.push_back(Key(
-      "sampling.frequency_penalty", "the same for each time they were; 0: off",
-      NumberType{-2.0, 2.0}, [](auto& o) -> auto& { return o.sampling.params.frequency_penalty; }));
-  table.push_back(Key(
-      "sampling.min_tokens", "no text ends before it has so many tokens",
-      IntegerType{0, std::int64_t{1} << 24},
-      [](auto& o) -> auto& { return o.sampling.params.min_tokens; }));
-  table.push_back(Key(
-      "sampling.n", "samples of each text of --input", IntegerType{1, 1024},
-      [](auto& o) -> auto& { return o.sampling.n; }));
-  table.push_back(Key(
-      "sampling.best_of", "make so many samples and keep the likeliest n; 0: n",
-      IntegerType{0, 1024}, [](auto& o) -> auto& { return o.sampling.best_of; }));
-  table.push_back(Key(
-      "sampling.num_beams", "search with so many beams; 1: no beam search",
-      IntegerType{1, kMostBeams}, [](auto& o) -> auto& { return o.sampling.beams.num_beams; }));
-  table.push_back(Key(
-      "sampling.length_penalty", "of beam search; above 0 favours long texts",
-      NumberType{-100.0, 100.0}, [](auto& o) -> auto& { return o.sampling.beams.length_penalty; }));
-  const ChoiceType<EarlyStopping> stops{{{"false", EarlyStopping::kFalse},
-                                         {"true", EarlyStopping::kTrue},
-                                         {"never", EarlyStopping::kNever}}};
-  table.push_back(Key(
-      "sampling.early_stopping", "when beam search ends, as in transformers", stops,
-      [](auto& o) -> auto& { return o.sampling.beams.early_stopping; }));
-  table.push_back(Key(
-      "sampling.logprobs",
-      "give log-probabilities, and so many of the likeliest tokens; null: none",
-      IntegerType{0, 1 << 20}, [](auto& o) -> auto& { return o.sampling.logprobs; }));
-  table.push_back(Key(
-      "sampling.seed", "of the random numbers; the same seed, the same text", SeedType{},
-      [](auto& o) -> auto& { return o.sampling.params.seed; }));
-  table.push_back(Key(
-      "sampling.stop", "the text ends before the first of these", TextListType{},
-      [](auto& o) -> auto& { return o.sampling.stop; }));
-  table.push_back(Key(
-      "sampling.ignore_eos", "go on past the model's end token", FlagType{},
-      [](auto& o) -> auto& { return o.sampling.params.ignore_eos; }));
+      "input.unknown_fields", "of a line: refuse, or pass_through to its answer", choices,
+      [](auto& o) -> auto& { return o.input.unknown_fields; }));
 }
 
 void AddEmbedKeys(std::vector<OptionKey>& table) {
@@ -266,6 +197,7 @@ std::vector<OptionKey> MakeTable() {
   AddRunKeys(table);
   AddSamplingKeys(table);
   AddEmbedKeys(table);
+  AddInputKeys(table);
   return table;
 }
 
@@ -280,6 +212,25 @@ void PrintSections(std::string_view path, std::string_view before, std::string& 
     indent += "  ";
     begin = dot + 1;
   }
+}
+
+// The section of a key and its name in it.
+std::pair<std::string_view, std::string_view> Split(std::string_view path) {
+  const auto dot = path.rfind('.');
+  if (dot == std::string_view::npos) return {"", path};
+  return {path.substr(0, dot), path.substr(dot + 1)};
+}
+
+std::vector<std::string> NamesIn(std::string_view section) {
+  std::vector<std::string> names;
+  for (const OptionKey& key : OptionTable())
+    if (Split(key.path).first == section) names.emplace_back(Split(key.path).second);
+  return names;
+}
+
+std::string HelpIn(const OptionKey& key) {
+  if (!key.left_to_model) return key.help;
+  return fmt::format("{}; null: the model's, else {}", key.help, key.value(Options{}));
 }
 
 std::string KeysOf(std::string_view section) {
@@ -300,7 +251,10 @@ const std::vector<OptionKey>& OptionTable() {
 const OptionKey& FindOption(std::string_view path, std::string_view where) {
   for (const OptionKey& key : OptionTable())
     if (key.path == path) return key;
-  ThrowUnknownKey(path, where);
+  const auto [section, name] = Split(path);
+  const std::string same(SameAs(name, NamesIn(section)));
+  if (same.empty()) ThrowUnknownKey(path, where);
+  return FindOption(fmt::format("{}.{}", section, same), where);
 }
 
 bool IsSection(std::string_view section) { return !KeysOf(section).empty(); }
@@ -312,8 +266,13 @@ void ThrowUnknownKey(std::string_view path, std::string_view where) {
     for (auto dot = key.path.find('.'); dot != std::string::npos; dot = key.path.find('.', dot + 1))
       names.push_back(key.path.substr(0, dot));
   }
-  throw BadInput("{}: unknown key {}; the nearest known key is \"{}\"", where,
-                 QuotedText(path.substr(0, 100)), NearestName(path, names));
+  const std::string_view name = Split(path).second;
+  std::string nearest = NearestName(path, names);
+  for (const OptionKey& key : OptionTable())
+    if (Split(key.path).second == SameAs(name, {std::string(Split(key.path).second)}))
+      nearest = key.path;
+  throw BadInput("{}: unknown key {}; {}", where, QuotedText(path.substr(0, 100)),
+                 AdviceOr(name, fmt::format("the nearest known key is \"{}\"", nearest)));
 }
 
 void ApplySetting(Options& options, std::string_view setting) {
@@ -324,11 +283,22 @@ void ApplySetting(Options& options, std::string_view setting) {
   const std::string_view path = setting.substr(0, equals);
   if (IsSection(path))
     throw BadInput("{}: \"{}\" is a section; name one of its keys: {}", where, path, KeysOf(path));
-  const std::string_view text = setting.substr(equals + 1);
+  const OptionKey& key = FindOption(path, where);
+  const std::string text(setting.substr(equals + 1));
   const std::string name = fmt::format("--set {}", path);
-  ConfigValue value{ConfigValue::Kind::kPlain, std::string(text), {}, name};
-  if (text.starts_with('[')) value = ParseYamlList(text, name);
-  FindOption(path, where).set(options, value);
+  key.set(options,
+          text.starts_with('[') ? ParseYamlList(text, name) : WrittenValue(key, text, name));
+}
+
+void ApplySettings(Options& options, std::span<const std::string> settings) {
+  std::map<std::string, std::string> seen;  // by key
+  for (const std::string& setting : settings) {
+    ApplySetting(options, setting);
+    const std::string path = setting.substr(0, setting.find('='));
+    const auto [first, is_first] = seen.emplace(FindOption(path, "--set").path, path);
+    if (!is_first)
+      throw BadInput("--set {} and --set {} set the same key; give one", first->second, path);
+  }
 }
 
 std::string PrintOptions(const Options& options) {
@@ -340,7 +310,7 @@ std::string PrintOptions(const Options& options) {
     const auto dot = key.path.rfind('.');
     const auto depth = static_cast<std::size_t>(std::count(key.path.begin(), key.path.end(), '.'));
     text += fmt::format("{:{}}{}: {}  # {}\n", "", 2 * depth, key.path.substr(dot + 1),
-                        key.print(options), key.help);
+                        key.print(options), HelpIn(key));
   }
   return text;
 }

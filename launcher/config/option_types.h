@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,13 +23,19 @@ namespace lockstep {
 // Text in double quotes as YAML and JSON read it.
 std::string QuotedText(std::string_view text);
 
+// Integers may be written 3.0 and 1e3: many programs write all numbers like that.
 struct IntegerType {
+  static constexpr std::int64_t kEndless = std::numeric_limits<std::int64_t>::max();
+
   std::int64_t least;
   std::int64_t most;
 
   std::int64_t Parse(const ConfigValue& value) const;
   std::string Print(std::int64_t value) const { return fmt::format("{}", value); }
-  std::string Expected() const { return fmt::format("an integer from {} to {}", least, most); }
+  std::string Expected() const {
+    if (most == kEndless) return fmt::format("an integer of {} or more", least);
+    return fmt::format("an integer from {} to {}", least, most);
+  }
 };
 
 struct SeedType {
@@ -38,12 +45,18 @@ struct SeedType {
 };
 
 struct NumberType {
+  // Whether 0, which is below all others, may be there too.
+  enum class Zero { kAsOthers, kToo };
+
   double least;
   double most;
+  Zero zero = Zero::kAsOthers;
 
   double Parse(const ConfigValue& value) const;
   std::string Print(double value) const { return fmt::format("{}", value); }
-  std::string Expected() const { return fmt::format("a number from {} to {}", least, most); }
+  std::string Expected() const {
+    return fmt::format("{}a number from {} to {}", zero == Zero::kToo ? "0 or " : "", least, most);
+  }
 };
 
 struct FlagType {
@@ -58,21 +71,24 @@ struct TextType {
   std::string Expected() const { return "text"; }
 };
 
-// One text, or a list of them.
+// One text, or a list of them, none empty.
 struct TextListType {
   std::vector<std::string> Parse(const ConfigValue& value) const;
   std::string Print(const std::vector<std::string>& values) const;
-  std::string Expected() const { return "text or a list of texts"; }
+  std::string Expected() const { return "a text or a list of texts, none empty"; }
 };
 
 template <typename T>
 struct ChoiceType {
   std::vector<std::pair<std::string_view, T>> choices;
+  // What other programs call them.
+  std::vector<std::pair<std::string_view, T>> synonyms = {};
 
   T Parse(const ConfigValue& value) const {
-    if (value.kind == ConfigValue::Kind::kPlain || value.kind == ConfigValue::Kind::kQuoted)
-      for (const auto& [name, choice] : choices)
-        if (value.text == name) return choice;
+    if (value.kind != ConfigValue::Kind::kNull && value.kind != ConfigValue::Kind::kList)
+      for (const auto* list : {&choices, &synonyms})
+        for (const auto& [name, choice] : *list)
+          if (value.text == name) return choice;
     ThrowWrongValue(value, Expected());
   }
   std::string Print(T value) const {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +43,8 @@ struct ModelShape {
 struct ModelOptions {
   std::string path;       // a folder, or org/name[@revision] in the local Hugging Face cache
   std::string tokenizer;  // a folder or a tokenizer.json; empty: the model's folder
+  // Whose sampling defaults: "auto" (the model's), "none", or a folder or file.
+  std::string generation_config = "auto";
   WeightFormat dtype = WeightFormat::kF32;
   std::optional<DType> cache_dtype;  // unset: TableDType(dtype)
   ModelShape shape;
@@ -83,11 +87,20 @@ struct SamplingOptions {
   std::int64_t best_of = 0;              // the same
   BeamOptions beams;                     // the same
   std::optional<std::int64_t> logprobs;  // the same
+  // Prompt and new tokens together, of a model that says that instead of max_new_tokens.
+  std::optional<std::int64_t> max_length;
 };
 
 struct EmbedOptions {
   std::optional<std::int64_t> layer;  // of hidden_states, as transformers counts; unset: the last
   Pooling pooling = Pooling::kMean;
+};
+
+// What generate, score and embed do with fields of a line that they do not know.
+enum class UnknownFields : std::uint8_t { kRefuse, kPassThrough };
+
+struct InputOptions {
+  UnknownFields unknown_fields = UnknownFields::kRefuse;
 };
 
 // Everything that can be configured. Filled from YAML, then --set, then flags: the later wins.
@@ -99,6 +112,10 @@ struct Options {
   EngineLimits engine;
   SamplingOptions sampling;
   EmbedOptions embed;
+  InputOptions input;
+
+  // Who has set a key, by its path, as messages name it: "run.yaml:3:7: parallel.tp", "--tp".
+  std::map<std::string, std::string, std::less<>> stated;
 };
 
 }  // namespace lockstep

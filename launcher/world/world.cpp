@@ -124,13 +124,18 @@ void LogWorld(const Communicator& comm) {
                        CPU_COUNT(&processors), mib, comm.transport()));
 }
 
+std::string WithoutSize(const WorldConfig& config) {
+  return config.asked_by == "--tp" ? "leave --tp out" : "set it to null";
+}
+
 // The same for --dp.
 void CheckGroups(int size, const WorldConfig& config) {
   if (config.expected_ranks != 0 && config.expected_ranks != size)
     throw BadInput(
-        "--dp {0} --tp {1} ask for {2} ranks, but this is a world of {3}; start it with mpirun -n "
-        "{2}, or leave --tp out to use all ranks",
-        config.groups, config.expected_ranks / config.groups, config.expected_ranks, size);
+        "--dp {0} {4} {1} ask for {2} ranks, but this is a world of {3}; start it with mpirun -n "
+        "{2}, or {5} to use all ranks",
+        config.groups, config.expected_ranks / config.groups, config.expected_ranks, size,
+        config.asked_by, WithoutSize(config));
   if (size % config.groups != 0)
     throw BadInput(
         "--dp {0} was asked for, but a world of {1} cannot be divided into {0} groups of as many "
@@ -149,9 +154,9 @@ void CheckSize(const Communicator& comm, const WorldConfig& config) {
   if (config.groups > 1) return CheckGroups(comm.size(), config);
   if (config.expected_ranks == 0 || config.expected_ranks == comm.size()) return;
   throw BadInput(
-      "--tp {0} was asked for, but this is a world of {1}; start it with mpirun -n {0}, or "
-      "leave --tp out to use all ranks",
-      config.expected_ranks, comm.size());
+      "{2} {0} was asked for, but this is a world of {1}; start it with mpirun -n {0}, or {3} to "
+      "use all ranks",
+      config.expected_ranks, comm.size(), config.asked_by, WithoutSize(config));
 }
 
 enum class Turn { kSpeak, kStaySilent };

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "comm/communicator.h"
@@ -16,6 +17,7 @@ namespace lockstep {
 struct WorldConfig {
   int expected_ranks = 0;             // what --tp (times --dp) says; 0: any
   int groups = 1;                     // what --dp says: must divide the ranks
+  std::string asked_by = "--tp";      // who says it: "run.yaml:3:7: parallel.tp"
   double deadline_seconds = 60;       // comm.deadline_seconds: of every collective
   double init_deadline_seconds = 60;  // of joining
   SharedMemory shared_memory = SharedMemory::kAuto;

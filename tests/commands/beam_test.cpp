@@ -85,8 +85,8 @@ TEST(BeamSearchRequests, RefuseWhatBeamsDoNotHave) {
   EXPECT_EQ(run.exit_code, 2);
   EXPECT_THAT(run.output, testing::HasSubstr("beam search has no temperature"));
   EXPECT_THAT(run.output, testing::HasSubstr("n is 3; expected at most num_beams, which is 2"));
-  EXPECT_THAT(run.output, testing::HasSubstr("expected true, false or"));
-  EXPECT_THAT(run.output, testing::HasSubstr("num_beams is 65; expected 1 to 64"));
+  EXPECT_THAT(run.output, testing::HasSubstr("expected false or true or never"));
+  EXPECT_THAT(run.output, testing::HasSubstr("is 65; expected an integer from 1 to 64"));
 }
 
 }  // namespace

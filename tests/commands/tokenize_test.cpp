@@ -25,10 +25,23 @@ TEST_F(Tokenize, TurnsLinesIntoTokensAndBack) {
   EXPECT_EQ(encoded.exit_code, 0) << encoded.errors;
   EXPECT_EQ(encoded.output, "{\"tokens\":[0,1,2]}\n{\"id\":4,\"tokens\":[]}\n");
   const Outcome decoded =
-      Run("{\"tokens\": [0, 1, 2]}\n{\"tokens\": [93, 9999]}\n{\"tokens\": []}", {"--decode"});
+      Run("{\"tokens\": [0, 1, 2]}\n{\"tokens\": [93]}\n{\"tokens\": []}", {"--decode"});
   EXPECT_EQ(decoded.exit_code, 0) << decoded.errors;
   EXPECT_EQ(decoded.output,
             "{\"text\":\"!\\\"#\"}\n{\"text\":\"<|endoftext|>\"}\n{\"text\":\"\"}\n");
+}
+
+TEST_F(Tokenize, RefusesIdsThatTheTokenizerDoesNotHave) {
+  for (const char* id : {"94", "9999", "2147483647"}) {
+    const Outcome run = Run(fmt::format("{{\"tokens\": [0, {}]}}\n", id), {"--decode"});
+    EXPECT_EQ(run.exit_code, 2);
+    EXPECT_EQ(run.output, "");
+    EXPECT_EQ(
+        run.errors,
+        fmt::format("lockstep: error: standard input:1: \"tokens\"[1] is {}, which the tokenizer "
+                    "has no token for; its ids are 0 to 93\n",
+                    id));
+  }
 }
 
 TEST_F(Tokenize, TakesAFolder) {

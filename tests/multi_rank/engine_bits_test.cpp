@@ -49,7 +49,7 @@ TEST_P(EngineBits, AreThoseOfEachRequestAlone) {
                                         {.max_sequences = 5,
                                          .max_step_tokens = step_tokens,
                                          .prefix_cache = prefix_cache,
-                                         .eos_token = 3,
+                                         .end_tokens = {3},
                                          .hidden_layer = 2},
                                         counts);
       if (rank() == 0) {

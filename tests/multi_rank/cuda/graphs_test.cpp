@@ -250,7 +250,7 @@ class EngineOnCuda : public CudaGraphs, public ::testing::WithParamInterface<con
       return {};
     }
     Engine engine(model->decoder(), comm(),
-                  {.max_sequences = 5, .max_step_tokens = 24, .eos_token = 3, .hidden_layer = 2});
+                  {.max_sequences = 5, .max_step_tokens = 24, .end_tokens = {3}, .hidden_layer = 2});
     Reports reports = RunTogether(engine, kRequests, kRoom);
     engine.Shutdown();
     return reports;

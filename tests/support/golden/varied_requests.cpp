@@ -59,7 +59,7 @@ Reports RunAlone(Decoder& decoder, Communicator& self, const SoloRuns& runs,
   for (std::int64_t id = 0; id < runs.count; ++id) {
     Engine engine(decoder, self,
                   {.prefix_cache = PrefixCache::kOff,
-                   .eos_token = runs.ending,
+                   .end_tokens = {runs.ending},
                    .hidden_layer = runs.hidden_layer});
     engine.Submit(VariedRequest(id, room));
     while (!engine.idle())

@@ -153,5 +153,16 @@ TEST(BeamSearch, RefusesNumbersThatMakeNoSense) {
   EXPECT_NO_THROW(Validate(BeamOptions{.num_beams = kMostBeams, .length_penalty = -1.0}, "a"));
 }
 
+TEST(BeamSearch, RefusesALengthPenaltyThatScoresCannotBear) {
+  const auto check = [](double penalty, std::int64_t tokens, std::int64_t beams = 2) {
+    CheckLengthPenalty({.num_beams = beams, .length_penalty = penalty}, tokens, "a");
+  };
+  for (const double penalty : {-100.0, 100.0, -15.0}) EXPECT_THROW(check(penalty, 128), Error);
+  for (const double penalty : {-14.0, 0.0, 14.0}) EXPECT_NO_THROW(check(penalty, 128));
+  EXPECT_NO_THROW(check(-100.0, 1));
+  EXPECT_NO_THROW(check(-100.0, 2));
+  EXPECT_NO_THROW(check(-100.0, 128, 1));
+}
+
 }  // namespace
 }  // namespace lockstep

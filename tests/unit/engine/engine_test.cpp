@@ -64,7 +64,7 @@ TEST_F(EngineTest, EndsAtTheEndTokenUnlessToldToIgnoreIt) {
   Engine plain(model_.decoder(), self_, {});
   plain.Submit(Make(1, 6, 12));
   const auto tokens = RunAll(plain).at(1);
-  Engine engine(model_.decoder(), self_, {.eos_token = tokens[4]});
+  Engine engine(model_.decoder(), self_, {.end_tokens = {tokens[4]}});
   engine.Submit(Make(1, 6, 12));
   Request ignoring = Make(2, 6, 12);
   ignoring.prompt = Make(1, 6, 12).prompt;
@@ -75,6 +75,52 @@ TEST_F(EngineTest, EndsAtTheEndTokenUnlessToldToIgnoreIt) {
   EXPECT_EQ(found.at(1), std::vector<std::int32_t>(tokens.begin(), first + 1));
   EXPECT_EQ(finish_.at(1), FinishReason::kEos);
   EXPECT_EQ(found.at(2), tokens);
+}
+
+TEST_F(EngineTest, EndsAtEachOfSeveralEndTokens) {
+  Engine plain(model_.decoder(), self_, {});
+  plain.Submit(Make(1, 6, 12));
+  const auto tokens = RunAll(plain).at(1);
+  const auto ending = tokens[4];
+  const auto first = std::find(tokens.begin(), tokens.end(), ending);
+  const std::vector<std::int32_t> until(tokens.begin(), first + 1);
+  // Neither its place in the list nor that it is a stop token as well makes a difference.
+  const std::vector<std::vector<std::int32_t>> lists = {{ending, 1 << 20}, {1 << 20, ending}};
+  for (const std::vector<std::int32_t>& list : lists) {
+    Engine engine(model_.decoder(), self_, {.end_tokens = list});
+    Request request = Make(1, 6, 12);
+    request.sampling.stop_tokens = {ending};
+    engine.Submit(request);
+    EXPECT_EQ(RunAll(engine).at(1), until);
+    EXPECT_EQ(finish_.at(1), FinishReason::kEos);
+  }
+}
+
+TEST_F(EngineTest, EndsAtAnIgnoredEndTokenThatIsAStopToken) {
+  Engine plain(model_.decoder(), self_, {});
+  plain.Submit(Make(1, 6, 12));
+  const auto ending = RunAll(plain).at(1)[4];
+  Engine engine(model_.decoder(), self_, {.end_tokens = {ending}});
+  Request request = Make(1, 6, 12);
+  request.sampling.ignore_eos = true;
+  request.sampling.stop_tokens = {ending};
+  engine.Submit(request);
+  RunAll(engine);
+  EXPECT_EQ(finish_.at(1), FinishReason::kStop);
+}
+
+TEST_F(EngineTest, KnowsAllEndTokensInMinTokens) {
+  Engine plain(model_.decoder(), self_, {});
+  plain.Submit(Make(1, 6, 12));
+  const auto tokens = RunAll(plain).at(1);
+  Engine engine(model_.decoder(), self_, {.end_tokens = {tokens[1], tokens[0]}});
+  Request request = Make(1, 6, 12);
+  request.sampling.min_tokens = 5;
+  engine.Submit(request);
+  const auto found = RunAll(engine).at(1);
+  ASSERT_GE(found.size(), 5u);
+  for (std::size_t i = 0; i < 5; ++i)
+    EXPECT_TRUE(found[i] != tokens[0] && found[i] != tokens[1]) << i;
 }
 
 TEST_F(EngineTest, NeverSamplesPaddingOfTheVocabulary) {
@@ -100,6 +146,42 @@ TEST_F(EngineTest, CancelsWaitingAndRunningRequestsAndGivesTheirPagesBack) {
     engine.Submit(Make(round, 50, 10));
     RunAll(engine);
   }
+}
+
+TEST_F(EngineTest, RefusesControlsThatLeaveNoToken) {
+  Engine engine(model_.decoder(), self_, {.sampled_vocab = 8, .end_tokens = {3, 4}});
+  Request request = Make(1, 3, 4);
+  request.prompt = {1, 2, 5};
+  request.sampling.banned_tokens = {0, 1, 2, 3, 4, 5, 6, 7};
+  EXPECT_EQ(Refusal(engine, request),
+            "request: no token is left by allowed_token_ids and banned_token_ids; allow others");
+  request.sampling.banned_tokens = {0, 1, 2, 5, 6, 7};
+  EXPECT_EQ(Refusal(engine, request), "accepted");  // it ends at once
+  request.id = 2;
+  request.sampling.min_tokens = 1;
+  EXPECT_THAT(Refusal(engine, request),
+              testing::StartsWith("request: no token is left: min_tokens is 1, and"));
+  request.sampling.banned_tokens = {};
+  request.sampling.allowed_tokens = {4, 3};
+  EXPECT_THAT(Refusal(engine, request),
+              testing::StartsWith("request: no token is left: min_tokens is 1, and"));
+  request.sampling.ignore_eos = true;
+  EXPECT_EQ(Refusal(engine, request), "accepted");
+  request.id = 3;
+  request.sampling.stop_tokens = {3, 4};
+  EXPECT_THAT(Refusal(engine, request),
+              testing::StartsWith("request: no token is left: min_tokens is 1, and"));
+}
+
+TEST_F(EngineTest, TakesATopKOfAllTokensForNone) {
+  Engine engine(model_.decoder(), self_, {});
+  Request all = Make(1, 6, 12, 1.0);
+  all.sampling.top_k = std::int64_t{1} << 62;
+  engine.Submit(all);
+  const auto found = RunAll(engine).at(1);
+  Engine off(model_.decoder(), self_, {});
+  off.Submit(Make(1, 6, 12, 1.0));
+  EXPECT_EQ(RunAll(off).at(1), found);
 }
 
 TEST_F(EngineTest, RefusesWhatCannotRun) {

@@ -41,7 +41,7 @@ TEST_F(SameBits, WhateverElseHappensInTheEngine) {
                     {.max_sequences = 5,
                      .max_step_tokens = step_tokens,
                      .prefix_cache = prefix_cache,
-                     .eos_token = 3,
+                     .end_tokens = {3},
                      .hidden_layer = 3});
       Reports together = RunTogether(engine, kRequests, kRoom);
       for (const auto& [id, report] : alone)
@@ -94,7 +94,7 @@ TEST_F(SameBits, TenThousandRequestsAndRandomCancellationsLoseNothing) {
   constexpr std::int64_t kRequests = 10'000, kKinds = 100;
   const Reports alone = Alone(kKinds);
   Engine engine(model_.decoder(), self_,
-                {.max_sequences = 12, .max_step_tokens = 128, .eos_token = 3, .hidden_layer = 3});
+                {.max_sequences = 12, .max_step_tokens = 128, .end_tokens = {3}, .hidden_layer = 3});
   Fairness fairness;
   for (std::int64_t id = 0; id < kRequests; ++id) {
     Request request = VariedRequest(id % kKinds, kRoom);

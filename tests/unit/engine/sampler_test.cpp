@@ -88,9 +88,10 @@ TEST(SamplingParams, AreRefusedWithTheFieldsName) {
   };
   EXPECT_EQ(message({}), "accepted");
   EXPECT_EQ(message({.max_new_tokens = 0}), "line 3: max_new_tokens is 0; expected 1 or more");
-  EXPECT_EQ(message({.temperature = -1}), "line 3: temperature is -1; expected 0 (greedy) or more");
+  EXPECT_EQ(message({.temperature = -1}),
+            "line 3: temperature is -1; expected 0 (greedy) or 1e-06 to 1000000");
   EXPECT_EQ(message({.top_k = -1}), "line 3: top_k is -1; expected 0 (off) or more");
-  EXPECT_EQ(message({.top_p = 0}), "line 3: top_p is 0; expected more than 0 and at most 1 (off)");
+  EXPECT_EQ(message({.top_p = 0}), "line 3: top_p is 0; expected 1e-09 to 1 (off)");
 }
 
 }  // namespace

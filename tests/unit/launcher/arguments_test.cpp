@@ -91,8 +91,85 @@ TEST(ParseCommandLine, TakesPromptsThatLookLikeFlags) {
   EXPECT_EQ(ArgumentsOf({"generate", "--model", "m", "--prompt", ""}).prompt, "");
 }
 
-TEST(ParseCommandLine, TakesTheLastOfTwo) {
-  EXPECT_EQ(ArgumentsOf({"plan", "--model", "m", "--tp", "2", "--tp", "3"}).options.parallel.tp, 3);
+TEST(ParseCommandLine, RefusesAFlagThatIsGivenTwice) {
+  EXPECT_EQ(ParseError({"plan", "--model", "m", "--tp", "2", "--tp", "3"}),
+            "--tp is given 2 times; give it once");
+  EXPECT_EQ(ParseError({"generate", "--model", "m", "-m", "n", "--prompt", "x"}),
+            "--model is given 2 times; give it once");
+  EXPECT_EQ(ParseError({"generate", "--prompt", "x", "--prompt=x", "--model", "m"}),
+            "--prompt is given 2 times; give it once");
+  EXPECT_EQ(ParseError({"plan", "--config", "a", "--config", "b"}),
+            "--config is given 2 times; give it once");
+}
+
+TEST(ParseCommandLine, KnowsTheFlagsOfOtherPrograms) {
+  const Options llama = ArgumentsOf({"generate", "-m", "org/m", "-p", "-n", "-n", "5", "--temp",
+                                     "0.5", "-s", "7", "-t", "2", "--top_k", "3"})
+                            .options;
+  EXPECT_EQ(llama.model.path, "org/m");
+  EXPECT_EQ(llama.sampling.params.max_new_tokens, 5);
+  EXPECT_EQ(llama.sampling.params.temperature, 0.5);
+  EXPECT_EQ(llama.sampling.params.seed, 7u);
+  EXPECT_EQ(llama.parallel.threads, 2);
+  EXPECT_EQ(llama.sampling.params.top_k, 3);
+  EXPECT_EQ(ArgumentsOf({"generate", "-m", "org/m", "-p", "-n"}).prompt, "-n");
+  const Options vllm =
+      ArgumentsOf({"generate", "--model=m", "--prompt", "x", "-tp", "2", "--max-tokens=6",
+                   "--dtype", "bfloat16", "--data_parallel_size", "1"})
+          .options;
+  EXPECT_EQ(vllm.parallel.tp, 2);
+  EXPECT_EQ(vllm.sampling.params.max_new_tokens, 6);
+  EXPECT_EQ(vllm.model.dtype, WeightFormat::kBF16);
+  for (const char* flag : {"--n-predict", "--max-new-tokens", "--max_new_tokens", "--predict"})
+    EXPECT_EQ(ArgumentsOf({"generate", "-m", "m", "-p", "x", flag, "9"})
+                  .options.sampling.params.max_new_tokens,
+              9)
+        << flag;
+  EXPECT_EQ(ArgumentsOf({"plan", "-m", "m", "--tensor-parallel-size", "4"}).options.parallel.tp, 4);
+}
+
+TEST(ParseCommandLine, SaysWhatToDoInsteadOfFlagsThatAreNotHere) {
+  EXPECT_EQ(ParseError({"generate", "-m", "m", "-p", "x", "--revision", "step3000"}),
+            "unknown flag \"--revision\" of generate; write it behind the model's name: --model "
+            "org/name@REVISION; see lockstep generate --help");
+  EXPECT_THAT(ParseError({"generate", "-m", "m", "-p", "x", "--max-length", "9"}),
+              HasSubstr("--max-new-tokens"));
+  EXPECT_THAT(ParseError({"serve", "--model", "m"}), HasSubstr("the nearest is generate"));
+  EXPECT_EQ(ParseError({"--model", "m", "generate"}),
+            "flag \"--model\" stands before the command; write lockstep COMMAND --model ...");
+}
+
+TEST(ParseCommandLine, TakesHelpAsACommandToo) {
+  EXPECT_EQ(Parse({"help"}).text, Parse({"--help"}).text);
+  EXPECT_EQ(Parse({"help", "plan"}).text, Parse({"plan", "--help"}).text);
+}
+
+TEST(ParseCommandLine, TakesNullFromFlagsOfKeysThatCanBeNull) {
+  const TemporaryFolder folder;
+  const std::string file = folder / "run.yaml";
+  WriteText(file, "parallel: {tp: 2}\nsampling: {temperature: 0.5}\n");
+  const Options options = ArgumentsOf({"generate", "--config", file, "-m", "m", "-p", "x", "--tp",
+                                       "null", "--temperature", "null", "--tokenizer", "null"})
+                              .options;
+  EXPECT_EQ(options.parallel.tp, std::nullopt);
+  EXPECT_EQ(options.sampling.params.temperature, 0.0);
+  EXPECT_EQ(options.model.tokenizer, "null");
+}
+
+TEST(ParseCommandLine, RemembersWhoHasSetAKey) {
+  const TemporaryFolder folder;
+  const std::string file = folder / "run.yaml";
+  WriteText(file, "parallel:\n  tp: 2\n");
+  const auto stated =
+      ArgumentsOf({"generate", "--config", file, "-m", "m", "-p", "x", "--top-k", "3", "--set",
+                   "sampling.top_p=0.5", "--stop", "a", "--ignore-eos", "--pass-through"})
+          .options.stated;
+  EXPECT_EQ(stated.at("parallel.tp"), file + ":2:7: parallel.tp");
+  EXPECT_EQ(stated.at("sampling.top_k"), "--top-k");
+  EXPECT_EQ(stated.at("sampling.top_p"), "--set sampling.top_p");
+  EXPECT_EQ(stated.at("sampling.stop"), "--stop");
+  EXPECT_EQ(stated.at("sampling.ignore_eos"), "--ignore-eos");
+  EXPECT_EQ(stated.at("input.unknown_fields"), "--pass-through");
 }
 
 TEST(ParseCommandLine, ReadsTheOtherCommands) {
@@ -226,9 +303,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{{"generate", "--model", "m", "--prompt", "x", "--quiet", "--verbose"},
                 "generate: --quiet and --verbose are both given; expected one of them"},
         Refused{{"generate", "--model", "m", "--prompt", "x", "--top-p", "0"},
-                "sampling: top_p is 0; expected more than 0 and at most 1 (off)"},
+                "--top-p is \"0\"; expected a number from 1e-09 to 1"},
         Refused{{"generate", "--model", "m", "--prompt", "x", "--stop", ""},
-                "sampling: stop holds an empty text; expected at least one character"},
+                "--stop holds an empty text; expected a text or a list of texts, none empty"},
         Refused{{"generate", "--model", "m", "--prompt"},
                 "--prompt: 1 required TEXT missing; see lockstep --help"}));
 

@@ -71,7 +71,7 @@ class IdleDesk : public LineDesk {
 class BatchWorkerTest : public testing::Test {
  protected:
   void Run() {
-    defaults_.params.max_new_tokens = 6;
+    defaults_.sampling.params.max_new_tokens = 6;
     BatchWorker({engine_, tokenizer_, spec_, defaults_, desk_}).Run();
   }
   void Add(const std::string& line) {
@@ -88,7 +88,7 @@ class BatchWorkerTest : public testing::Test {
   ModelSpec spec_ = LoadModelSpec(folder_);
   Tokenizer tokenizer_ = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
   Engine engine_{model_.decoder(), self_, {.max_sequences = 3, .sampled_vocab = 90}};
-  SamplingOptions defaults_;
+  Options defaults_;
   FakeDesk desk_;
 };
 

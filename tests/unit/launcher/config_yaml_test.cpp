@@ -156,5 +156,21 @@ TEST(ApplyConfigFile, NamesAFileThatIsMissing) {
             "/nowhere/run.yaml: no such file");
 }
 
+TEST(ShippedConfigurations, LeaveTheRanksAndTheModelsDefaultsOpen) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(SourceFolder() / "configs")) {
+    Options options;
+    ApplyConfigFile(options, entry.path());
+    EXPECT_EQ(options.parallel.tp, std::nullopt) << entry.path();
+    const bool demo = entry.path().filename().string().starts_with("demo-");
+    EXPECT_EQ(options.stated.contains("sampling.temperature"), demo) << entry.path();
+    for (const OptionKey& key : OptionTable())
+      EXPECT_TRUE(key.nullable || options.stated.contains(key.path))
+          << entry.path() << " does not explain " << key.path;
+    ++count;
+  }
+  EXPECT_EQ(count, 11);
+}
+
 }  // namespace
 }  // namespace lockstep

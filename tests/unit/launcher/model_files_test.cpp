@@ -8,15 +8,22 @@
 namespace lockstep {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 constexpr const char* kConfig = R"({
   "model_type": "gpt_neox", "hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1,
-  "intermediate_size": 16, "vocab_size": 50, "max_position_embeddings": 32, "eos_token_id": 3})";
+  "intermediate_size": 16, "vocab_size": 50, "max_position_embeddings": 32, "eos_token_id": %})";
 
 class AModelFolder : public testing::Test {
  protected:
-  void SetUp() override { WriteText(folder_ / "config.json", kConfig); }
+  void SetUp() override { Config("3"); }
+  void Config(const std::string& end_tokens) const {
+    std::string text = kConfig;
+    text.replace(text.find('%'), 1, end_tokens);
+    WriteText(folder_ / "config.json", text);
+  }
   ModelFiles Open() const { return OpenModel(TheOptions()); }
   Options TheOptions() const {
     Options options;
@@ -30,32 +37,50 @@ class AModelFolder : public testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(AModelFolder, EndsTextsAtConfigJsonsToken) { EXPECT_EQ(Open().eos_token, 3); }
-
-TEST_F(AModelFolder, PrefersTheTokenOfGenerationConfig) {
-  GenerationConfig(R"({"eos_token_id": 7})");
-  EXPECT_EQ(Open().eos_token, 7);
-  GenerationConfig(R"({"eos_token_id": [9, 8]})");
-  EXPECT_EQ(Open().eos_token, 9);
+TEST_F(AModelFolder, EndsTextsAtConfigJsonsTokens) {
+  EXPECT_THAT(Open().end_tokens, ElementsAre(3));
+  Config(R"([4, 3])");
+  EXPECT_THAT(Open().end_tokens, ElementsAre(4, 3));
+  Config("null");
+  EXPECT_THAT(Open().end_tokens, IsEmpty());
 }
 
-TEST_F(AModelFolder, FallsBackWhereGenerationConfigHasNone) {
+TEST_F(AModelFolder, EndsTextsAtAllTokensOfGenerationConfig) {
+  GenerationConfig(R"({"eos_token_id": 7})");
+  EXPECT_THAT(Open().end_tokens, ElementsAre(7));
+  GenerationConfig(R"({"eos_token_id": [9, 0, 9, 8]})");
+  EXPECT_THAT(Open().end_tokens, ElementsAre(9, 0, 8));
+  GenerationConfig(R"({"eos_token_id": [9.0]})");
+  EXPECT_THAT(Open().end_tokens, ElementsAre(9));
+}
+
+// As transformers 5.24: GenerationConfig.from_pretrained() reads the one file or the other.
+TEST_F(AModelFolder, HasNoEndWhereGenerationConfigNamesNone) {
   for (const char* text : {"{}", R"({"eos_token_id": null})", R"({"eos_token_id": []})"}) {
     GenerationConfig(text);
-    EXPECT_EQ(Open().eos_token, 3) << text;
+    EXPECT_THAT(Open().end_tokens, IsEmpty()) << text;
   }
 }
 
-TEST_F(AModelFolder, HasNoEndWhenTheTokenCannotCome) {
+TEST_F(AModelFolder, PassesOverEndTokensThatCannotComeOneByOne) {
   GenerationConfig(R"({"eos_token_id": 50})");
-  EXPECT_EQ(Open().eos_token, std::nullopt);
+  EXPECT_THAT(Open().end_tokens, IsEmpty());
+  GenerationConfig(R"({"eos_token_id": [50256, 49, -1, 1e300]})");
+  EXPECT_THAT(Open().end_tokens, ElementsAre(49));
+  Config("-2");
+  std::filesystem::remove(folder_ / "generation_config.json");
+  EXPECT_THAT(Open().end_tokens, IsEmpty());
 }
 
 TEST_F(AModelFolder, RefusesABrokenGenerationConfig) {
   GenerationConfig("[]");
   EXPECT_THAT(MessageOf([&] { Open(); }), HasSubstr("generation_config.json: expected"));
-  GenerationConfig(R"({"eos_token_id": "x"})");
-  EXPECT_THAT(MessageOf([&] { Open(); }), HasSubstr("\"eos_token_id\" is \"x\""));
+  for (const char* value : {"\"x\"", "[3, null]", "[3, 4.5]", "true", "[[3]]", "{}"}) {
+    GenerationConfig(fmt::format("{{\"eos_token_id\": {}}}", value));
+    EXPECT_THAT(MessageOf([&] { Open(); }),
+                HasSubstr("generation_config.json: \"eos_token_id\" has "))
+        << value;
+  }
 }
 
 TEST_F(AModelFolder, MustAgreeWithTheConfiguredShape) {

@@ -35,7 +35,7 @@ TEST(OptionTable, BindsEveryKeyToAMemberOfItsOwn) {
     const std::string before = key.print(Options{});
     std::string changed;
     for (const char* text : {"7", "0.5", "true", "false", "bf16", "reference", "gptj", "tanh",
-                             "off", "none", "cuda", "last", "x"}) {
+                             "off", "none", "cuda", "last", "pass_through", "x"}) {
       Options options;
       try {
         key.set(options, {ConfigValue::Kind::kPlain, text, {}, key.path});
@@ -91,6 +91,67 @@ TEST(ApplySetting, SetsScalarsAndLists) {
   EXPECT_EQ(options.model.path, "org/name@rev=1");
 }
 
+TEST(ApplySetting, TakesNullForEveryKeyThatCanBeNull) {
+  for (const OptionKey& key : OptionTable()) {
+    Options options;
+    if (!key.nullable) continue;
+    EXPECT_NO_THROW(ApplySetting(options, key.path + "=null")) << key.path;
+    EXPECT_EQ(key.print(options), "null") << key.path;
+    EXPECT_FALSE(options.stated.contains(key.path)) << key.path;
+  }
+}
+
+TEST(OptionTable, CanBeNullWhereItsHelpSaysSo) {
+  for (const OptionKey& key : OptionTable())
+    if (key.help.find("null") != std::string::npos) {
+      EXPECT_TRUE(key.nullable) << key.path;
+    }
+}
+
+TEST(ApplySetting, TakesBackWithNullWhatWasSet) {
+  Options options;
+  ApplySetting(options, "sampling.temperature=0.5");
+  ApplySetting(options, "sampling.stop=[a]");
+  EXPECT_TRUE(options.stated.contains("sampling.temperature"));
+  ApplySetting(options, "sampling.temperature=null");
+  ApplySetting(options, "sampling.stop=null");
+  EXPECT_EQ(options.sampling.params.temperature, 0.0);
+  EXPECT_THAT(options.sampling.stop, testing::IsEmpty());
+  EXPECT_THAT(options.stated, testing::IsEmpty());
+}
+
+TEST(ApplySetting, TakesIntegersThatAreWrittenAsFractions) {
+  Options options;
+  ApplySetting(options, "parallel.tp=3.0");
+  ApplySetting(options, "engine.max_step_tokens=1e3");
+  ApplySetting(options, "sampling.seed=7.0");
+  EXPECT_EQ(options.parallel.tp, 3);
+  EXPECT_EQ(options.engine.max_step_tokens, 1000);
+  EXPECT_EQ(options.sampling.params.seed, 7u);
+}
+
+TEST(ApplySetting, KnowsWhatOtherProgramsCallKeysAndValues) {
+  Options options;
+  ApplySetting(options, "sampling.max_tokens=5");
+  ApplySetting(options, "parallel.tensor_parallel_size=2");
+  ApplySetting(options, "model.torch_dtype=bfloat16");
+  EXPECT_EQ(options.sampling.params.max_new_tokens, 5);
+  EXPECT_EQ(options.parallel.tp, 2);
+  EXPECT_EQ(options.model.dtype, WeightFormat::kBF16);
+  EXPECT_THAT(SettingError("max_tokens=5"),
+              HasSubstr("nearest known key is \"sampling.max_new_tokens\""));
+  EXPECT_THAT(SettingError("sampling.max_length=5"), HasSubstr("it counts the prompt too"));
+}
+
+TEST(ApplySettings, RefusesTwoValuesOfOneKey) {
+  Options options;
+  const std::vector<std::string> settings = {"sampling.top_k=1", "sampling.max_tokens=3",
+                                             "sampling.max_new_tokens=4"};
+  EXPECT_EQ(
+      MessageOf([&] { ApplySettings(options, settings); }),
+      "--set sampling.max_tokens and --set sampling.max_new_tokens set the same key; give one");
+}
+
 TEST(ApplySetting, RefusesWhatIsNoSetting) {
   EXPECT_EQ(SettingError("parallel.tp"),
             "--set parallel.tp: expected key.path=value, for example --set sampling.top_k=40");
@@ -122,17 +183,29 @@ INSTANTIATE_TEST_SUITE_P(
                    "--set parallel.tp is \"two\"; expected an integer from 1 to 65536"},
         WrongValue{"parallel.tp=0",
                    "--set parallel.tp is \"0\"; expected an integer from 1 to 65536"},
-        WrongValue{"parallel.tp=2.0",
-                   "--set parallel.tp is \"2.0\"; expected an integer from 1 to 65536"},
+        WrongValue{"parallel.tp=2.5",
+                   "--set parallel.tp is \"2.5\"; expected an integer from 1 to 65536"},
+        WrongValue{"parallel.tp=1e9",
+                   "--set parallel.tp is \"1e9\"; expected an integer from 1 to 65536"},
+        WrongValue{"parallel.dp=null",
+                   "--set parallel.dp is \"null\"; expected an integer from 1 to 65536"},
+        WrongValue{"sampling.seed=1e300",
+                   "--set sampling.seed is \"1e300\"; expected an integer from 0 to "
+                   "18446744073709551615"},
+        WrongValue{"sampling.stop=['']",
+                   "--set sampling.stop holds an empty text; expected a text or a list of texts, "
+                   "none empty"},
         WrongValue{"parallel.tp=99999999999999999999",
                    "--set parallel.tp is \"99999999999999999999\"; expected an integer from 1 to "
                    "65536"},
         WrongValue{"parallel.tp=[1]",
                    "--set parallel.tp is a list of 1; expected an integer from 1 to 65536"},
         WrongValue{"sampling.temperature=nan",
-                   "--set sampling.temperature is \"nan\"; expected a number from 0 to 1000000"},
-        WrongValue{"sampling.temperature=",
-                   "--set sampling.temperature is \"\"; expected a number from 0 to 1000000"},
+                   "--set sampling.temperature is \"nan\"; expected 0 or a number from 1e-06 to "
+                   "1000000"},
+        WrongValue{
+            "sampling.temperature=",
+            "--set sampling.temperature is \"\"; expected 0 or a number from 1e-06 to 1000000"},
         WrongValue{"sampling.ignore_eos=yes",
                    "--set sampling.ignore_eos is \"yes\"; expected true or false"},
         WrongValue{"model.dtype=fp64",

@@ -82,8 +82,6 @@ TEST(ConfigJson, ReadsPythia) {
   expected.rotary_dims = 16;
   expected.vocab_rows = 50304;
   expected.context_tokens = 2048;
-  expected.eos_token = 0;
-  expected.bos_token = 0;
   EXPECT_EQ(Parse(kPythia70m), expected);
 }
 
@@ -126,8 +124,6 @@ TEST(ConfigJson, ReadsGptJ) {
   expected.context_tokens = 2048;
   expected.gelu = GeluKind::kTanh;
   expected.attention_bias = false;
-  expected.eos_token = 50256;
-  expected.bos_token = 50256;
   EXPECT_EQ(Parse(kGptJ6b), expected);
 }
 
@@ -137,7 +133,6 @@ TEST(ConfigJson, ReadsWhatTransformers5Writes) {
   EXPECT_EQ(spec.rotary_dims, 40);
   EXPECT_EQ(spec.norm_epsilon, 1e-6);
   EXPECT_FALSE(spec.parallel_residual);
-  EXPECT_EQ(spec.eos_token, 2);
 }
 
 // Which numbers come of it is compared with transformers in
@@ -187,12 +182,6 @@ TEST(ConfigJson, ReadsAllSpellingsOfGelu) {
         GeluKind::kTanh)
         << name;
   EXPECT_EQ(Parse(Patched(kGptJ6b, R"({"activation_function": "gelu"})")).gelu, GeluKind::kExact);
-}
-
-TEST(ConfigJson, TakesTheFirstOfSeveralEndTokens) {
-  EXPECT_EQ(Parse(Patched(kPythia70m, R"({"eos_token_id": [7, 8]})")).eos_token, 7);
-  EXPECT_EQ(Parse(Patched(kPythia70m, R"({"eos_token_id": []})")).eos_token, std::nullopt);
-  EXPECT_EQ(Parse(Patched(kPythia70m, R"({"eos_token_id": null})")).eos_token, std::nullopt);
 }
 
 TEST(ConfigJson, ReadsSwitchesOff) {
@@ -289,10 +278,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"ZeroEpsilon", kPythia70m, R"({"layer_norm_eps": 0})",
                 "layer norm epsilon is 0; expected"},
         Refusal{"ZeroRotaryBase", kPythia70m, R"({"rotary_emb_base": 0})",
-                "rotary base is 0; expected a positive number"},
-        Refusal{"NegativeEnd", kPythia70m, R"({"eos_token_id": -2})", "token id is -2; expected"},
-        Refusal{"TextAsEnd", kPythia70m, R"({"eos_token_id": ["a"]})",
-                "\"eos_token_id\" is \"a\"; expected an integer"}),
+                "rotary base is 0; expected a positive number"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST(ConfigJson, RefusesWhatIsNoJsonObject) {

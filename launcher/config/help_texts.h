@@ -1,0 +1,79 @@
+#pragma once
+
+namespace lockstep {
+
+// What --help says beside the flags.
+
+inline constexpr const char* kMainHelp =
+    "Text generation with GPT-J and GPT-NeoX (Pythia) models over many ranks.";
+inline constexpr const char* kMainFooter =
+    R"(MODEL is a folder with a Hugging Face checkpoint, org/name[@revision] in the local Hugging
+Face cache, or a configuration such as configs/pythia-1.4b.yaml. `lockstep COMMAND --help`
+explains a command.
+
+Exit codes: 0 well; 1 a defect of Lockstep; 2 bad input; 3 files, memory or MPI; 4 a rank failed;
+130 interrupted.)";
+
+inline constexpr const char* kGenerateFooter = R"(Examples:
+  lockstep generate --model EleutherAI/pythia-1.4b --tp 2 --prompt "Once upon a time"
+  lockstep generate --model ./gpt-j-6b --dtype bf16 --temperature 0.8 --top-p 0.95 \
+      --input prompts.jsonl --output texts.jsonl
+
+A line of the input is {"prompt": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like, and
+where it is to differ from the flags max_new_tokens, temperature, top_k, top_p, min_p, seed, stop,
+ignore_eos, repetition_penalty, presence_penalty, frequency_penalty, min_tokens, n, best_of,
+num_beams, length_penalty, early_stopping and logprobs; and logit_bias {"ID": B},
+allowed_token_ids, banned_token_ids, stop_token_ids, prompt_logprobs and priority (lower ones
+first). The output has a line for each, in the same order:
+  {"id", "prompt", "text", "tokens", "finish_reason": "length" | "stop" | "eos"}
+  {"id", "prompt", "samples": [{"text", "tokens", "finish_reason"}, ...]}     where n is not 1
+  {"id", "error"}                      for a line that cannot be used; then the exit code is 2
+Fields that are not known are an error, or with --pass-through come back in the answer.
+Where nothing is said, the model's generation_config.json counts; docs/sampling.md has the rules.
+A job may be killed: the same command goes on where it stopped, as if nothing had been.)";
+
+inline constexpr const char* kScoreFooter = R"(Example:
+  lockstep score --model EleutherAI/pythia-1.4b --input texts.jsonl --output scores.jsonl
+
+A line of the input is {"text": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like. The
+output has a line for each, in the same order:
+  {"id", "tokens", "logprobs": [null, ...], "top": [null, ...]}
+with the natural logarithm of each token's probability and the most likely token at its place.)";
+
+inline constexpr const char* kEmbedFooter = R"(Examples:
+  lockstep embed --model EleutherAI/pythia-1.4b --input texts.jsonl --output vectors.npy
+  lockstep embed --model EleutherAI/pythia-1.4b --tp 2 --layer 12 --pooling last --input texts.jsonl
+
+A line of the input is {"text": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like. The
+output has a line for each, in the same order: {"id", "embedding": [...]}. An output that ends in
+.npy is one array [lines, d_model] of 32-bit floats for NumPy instead.
+Layers are counted as in hidden_states of transformers: 0 is the embedding's output, 1 that of the
+first block, the last one is behind the final norm.)";
+
+inline constexpr const char* kTokenizeFooter = R"(Examples:
+  echo '{"text": "Hello world"}' | lockstep tokenize --tokenizer ./pythia-70m
+  echo '{"tokens": [12092, 1533]}' | lockstep tokenize --tokenizer ./pythia-70m --decode
+
+Reads JSON lines from standard input and answers each at once on standard output.)";
+
+inline constexpr const char* kPlanFooter = R"(Examples:
+  lockstep plan --model configs/pythia-12b.yaml --tp 8 --dtype bf16
+  lockstep plan --model EleutherAI/pythia-1.4b --tp 3 --json
+
+Reads config.json, or the model.shape of a configuration, and no weights.)";
+
+inline constexpr const char* kBenchFooter = R"(KIND is what to measure:
+  decode   one sequence, token by token
+  prefill  prompts
+  batch    several sequences, token by token
+  comm     all-reduces between the ranks
+
+Examples:
+  lockstep bench decode --model configs/pythia-1.4b.yaml --dtype bf16 --tp 2 --threads 1
+  lockstep bench batch --model ./gpt-j-6b --dtype bf16 --batch 1,8,32 --json
+  lockstep bench comm --tp 2
+
+Where the checkpoint of a configuration is not on this machine, weights of its model.shape are
+made up: their values do not matter to the time.)";
+
+}  // namespace lockstep

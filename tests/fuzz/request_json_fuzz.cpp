@@ -1,0 +1,78 @@
+// Lines of generate's, score's and embed's input come from anywhere: each gives a request that
+// keeps within its ranges and an answer that is JSON, or BadInput.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "launcher/commands/requests.h"
+#include "tests/support/byte_tokenizer.h"
+
+namespace {
+
+using namespace lockstep;
+
+void Require(bool holds) {
+  if (!holds) std::abort();
+}
+
+const Tokenizer& Letters() {
+  static const Tokenizer tokenizer = Tokenizer::FromJson(ByteTokenizerJson(90), "test");
+  return tokenizer;
+}
+
+ModelSpec SmallModel() {
+  ModelSpec spec;
+  spec.vocab_rows = 100;
+  spec.context_tokens = 64;
+  return spec;
+}
+
+void Generate(std::string_view line, UnknownFields unknown) {
+  Options options;
+  options.input.unknown_fields = unknown;
+  options.sampling.max_length = 32;
+  GenerateRequest request = ParseGenerateLine(line, "fuzz:1", 3, options);
+  Prepare(request, Letters(), SmallModel());
+  Validate(request.request.sampling, "fuzz");
+  ValidateSamples(request.request, "fuzz");
+  Require(!request.request.tokens.empty() && request.request.tokens.size() < 64);
+  TextResult result;
+  for (std::int64_t i = 0; i < request.request.n; ++i) result.samples.emplace_back();
+  const Json answer = ParseJson(FormatResult(request, result), "answer");
+  Require(answer.at("id") == request.id && answer.contains("prompt"));
+}
+
+void Score(std::string_view line, UnknownFields unknown) {
+  std::vector<ScoreRequest> requests = ParseScoreLines(line, "fuzz", unknown);
+  const Tokenizer& letters = Letters();
+  Prepare(requests, &letters, SmallModel());
+  for (const ScoreRequest& request : requests) {
+    const Score score{std::vector<float>(request.tokens.size() - 1, -1.0f), {}};
+    Require(ParseJson(FormatScore(request, score), "answer").at("id") == request.id);
+    Require(ParseJson(FormatEmbedding(request, score.logprobs), "answer").contains("embedding"));
+  }
+}
+
+}  // namespace
+
+// The first byte says what reads the rest.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const std::string_view line(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const auto unknown = (data[0] & 2) != 0 ? UnknownFields::kPassThrough : UnknownFields::kRefuse;
+  try {
+    if ((data[0] & 1) != 0)
+      Score(line, unknown);
+    else
+      Generate(line, unknown);
+  } catch (const Error& error) {
+    Require(error.code() == ExitCode::kBadInput);
+    const std::string record = FormatError(line, 3, error.what());
+    Require(ParseJson(record, "record").contains("error"));
+  }
+  return 0;
+}
