@@ -4,7 +4,6 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "launcher/commands/batch_job.h"
-#include "launcher/commands/cache_size.h"
 #include "launcher/commands/commands.h"
 #include "launcher/commands/requests.h"
 #include "launcher/commands/runtime.h"
