@@ -9,7 +9,9 @@
 
 #include "core/affinity.h"
 #include "core/log.h"
+#include "launcher/commands/rank_alike.h"
 #include "launcher/commands/weight_source.h"
+#include "launcher/world/interrupt.h"
 #include "launcher/world/placement.h"
 #include "launcher/world/spawn.h"
 #include "launcher/world/world.h"
@@ -82,6 +84,15 @@ std::int64_t PagesOf(const Options& options, const CacheOf& cache, const ModelRa
                       group.world());
 }
 
+// Nobody has asked for it by name: a container that forbids it only makes the rank slower.
+void BindWhereAllowed(std::span<const int> cores) {
+  try {
+    BindThisThread(cores);
+  } catch (const Error& error) {
+    WriteLog(LogLevel::kDebug, fmt::format("threads are not bound to cores: {}", error.what()));
+  }
+}
+
 }  // namespace
 
 DeviceRequest DeviceRequestOf(const Options& options, int threads) {
@@ -108,7 +119,7 @@ ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model, std::in
   group.comm().set_waiting(placement.waiting);
   rank.threads = placement.threads;
   // Before the backend starts its threads and touches its memory: both stay where this is.
-  Agree(group.world(), "choosing cores", [&] { BindThisThread(placement.cores); });
+  BindWhereAllowed(placement.cores);
   rank.device = OpenDevice(DeviceRequestOf(arguments.options, rank.threads), group);
   const std::int64_t pages = PagesOf(arguments.options, {model.spec, cache_pages}, rank, group);
   Agree(group.world(), "loading weights", [&] {
@@ -139,16 +150,19 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
   const auto groups = static_cast<int>(options.parallel.dp);
   const auto ranks = static_cast<int>(options.parallel.tp.value_or(InsideWorld() ? 0 : 1)) * groups;
   if (ranks > 1 && !InsideWorld()) {
+    InstallInterruptHandlers();
+    AnnounceInterrupts();
     CheckDevice(DeviceRequestOf(options, 1));
     program.check(ranks / groups);
     if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
-    return SpawnWorld(ranks, arguments_given);
+    return SpawnWorld({ranks, options.comm.init_deadline_seconds}, arguments_given);
   }
   const WorldConfig config{.expected_ranks = ranks,
                            .groups = groups,
                            .deadline_seconds = options.comm.deadline_seconds,
                            .init_deadline_seconds = options.comm.init_deadline_seconds,
-                           .shared_memory = options.comm.shared_memory};
+                           .shared_memory = options.comm.shared_memory,
+                           .facts = SettingsOf(arguments)};
   return RunWorld(config, [&](Communicator& comm) { return static_cast<int>(program.run(comm)); });
 }
 
