@@ -14,9 +14,10 @@ bool IsFrame(std::string_view line) {
   return MayBeFrame(line) && std::ranges::count(line, '-') >= static_cast<int>(kFrameLength);
 }
 
-// Remarks of mpirun's about its explanations, and about signals.
+// Remarks of mpirun's about its explanations, about signals and about itself.
 bool IsRemark(std::string_view line) {
-  constexpr std::string_view kMarks[] = {"sent help message", "help_aggregate", "FORCE-TERMINATE"};
+  constexpr std::string_view kMarks[] = {"sent help message", "help_aggregate", "FORCE-TERMINATE",
+                                         "ERROR_LOG",         "PMIX ERROR",     "PRTE ERROR"};
   if (line.starts_with("mpirun") || line.starts_with("prterun")) return true;
   return line.starts_with("[") && std::ranges::any_of(kMarks, [&](std::string_view mark) {
            return line.find(mark) != line.npos;

@@ -12,6 +12,10 @@ using testing::HasSubstr;
 
 class StandardOutput : public testing::TestWithParam<const char*> {
  protected:
+  void SetUp() override {
+    if (std::string(GetParam()) != "1" && LOCKSTEP_TEST_RANKS == 1)
+      GTEST_SKIP() << "built without MPI";
+  }
   static Outcome Run(const std::string& how) {
     const std::string model = SourceFolder() / "models/shakespeare-neox";
     return RunScript("exec \"$@\" " + how, {"generate", "--model", model, "--prompt",

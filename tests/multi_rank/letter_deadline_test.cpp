@@ -46,28 +46,5 @@ TEST_F(LetterDeadline, NamesTheRankWhoseLetterDoesNotEnd) {
   comm().Barrier();
 }
 
-TEST_F(LetterDeadline, LongAndShortLettersKeepTheirOrder) {
-  const auto mailbox = OpenMailbox(comm());
-  constexpr std::size_t kSizes[] = {3, std::size_t{5} << 20, 1, 4097, std::size_t{1} << 20, 0};
-  if (rank() != 0) {
-    for (const std::size_t bytes : kSizes) {
-      mailbox->Send(0, Communicator::Bytes(bytes, static_cast<std::byte>(rank())));
-    }
-  }
-  std::vector<std::vector<std::size_t>> got(static_cast<std::size_t>(size()));
-  for (std::size_t letters = 0; rank() == 0 && letters < std::size(kSizes) * (got.size() - 1);) {
-    const auto letter = mailbox->Receive();
-    if (!letter) continue;
-    ++letters;
-    got[static_cast<std::size_t>(letter->from)].push_back(letter->text.size());
-    for (const std::byte byte : letter->text) ASSERT_EQ(byte, static_cast<std::byte>(letter->from));
-  }
-  while (!mailbox->empty()) std::this_thread::yield();
-  for (std::size_t peer = 1; rank() == 0 && peer < got.size(); ++peer) {
-    EXPECT_THAT(got[peer], ::testing::ElementsAreArray(kSizes));
-  }
-  comm().Barrier();
-}
-
 }  // namespace
 }  // namespace lockstep::testing
