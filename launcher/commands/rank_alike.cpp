@@ -124,7 +124,7 @@ void CompareModels(const Arguments& arguments, const ModelFiles& model, const Ra
     if (group.count() > 1) AddTextFiles(arguments.options, model, group, facts);
   });
   CompareFacts(group.world(), facts,
-               fmt::format("give every host a copy of the same model (this is {} there)",
+               fmt::format("give all ranks copies of one model (rank 0's is {})",
                            model.folder.empty() ? "made up" : model.folder.string()));
 }
 

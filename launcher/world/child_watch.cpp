@@ -86,6 +86,7 @@ ChildEnd ChildWatch::Run(const Child& child) {
   WriteErrors(words_.Finish());
   end_.output_error = output_->error();
   end_.explanation = words_.explanation();
+  end_.remarks = words_.remarks();
   end_.ranks_ended = words_.ranks_ended();
   return end_;
 }

@@ -20,6 +20,7 @@ struct ChildEnd {
   int output_error = 0;             // errno: standard output could not be written
   double seconds_without_rank = 0;  // no rank had started after so long, so we ended it; 0: not so
   std::string explanation = {};     // mpirun's own: see MpirunWords
+  std::string remarks = {};         // the same
   bool ranks_ended = false;         // the same
   bool stuck = false;               // all ranks had ended, but mpirun had not, so we ended it
 };

@@ -73,6 +73,7 @@ std::string MpirunWords::PassLine(std::string_view line) {
     return "";
   }
   if (!IsRemark(line)) return std::string(line);
+  remarks_ += line;
   return "";
 }
 

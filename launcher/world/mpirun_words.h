@@ -18,6 +18,8 @@ class MpirunWords {
   // What mpirun and MPI have explained, without the news that ranks have ended, which are ours to
   // tell. Empty, or whole lines.
   const std::string& explanation() const { return explanation_; }
+  // Its remarks about its own troubles, which say something only where no rank has started.
+  const std::string& remarks() const { return remarks_; }
   // Whether it has given such news: then it has ended because of a rank.
   bool ranks_ended() const { return ranks_ended_; }
 
@@ -28,6 +30,7 @@ class MpirunWords {
   std::string line_;  // begun, and not passed on yet
   std::string block_;
   std::string explanation_;
+  std::string remarks_;
   bool ranks_ended_ = false;
   bool in_block_ = false;
   bool in_line_ = false;  // the beginning of this line has been passed on

@@ -63,20 +63,16 @@ int LeftCode(const RankBoard& board) {
   return 0;
 }
 
-void ShowExplanation(const ChildEnd& end) {
-  if (end.explanation.empty()) return;
-  std::string_view text = end.explanation;
+void ShowWords(std::string_view text) {
+  if (text.empty()) return;
   while (text.ends_with('\n')) text.remove_suffix(1);
   LogError("mpirun says:\n{}", text);
 }
 
 // Nothing has come of it: mpirun has ended, or we have ended it.
 int ReportNoStart(const ChildEnd& end, const RankBoard& board, std::string_view how) {
-  LogError("{}{}", how,
-           end.explanation.empty()
-               ? fmt::format("; `mpirun -n {} hostname` may show why", board.ranks())
-               : "");
-  ShowExplanation(end);
+  LogError("{}; `mpirun -n {} hostname` and `ulimit -a` may show why", how, board.ranks());
+  ShowWords(end.explanation + end.remarks);
   return static_cast<int>(ExitCode::kEnvironment);
 }
 
@@ -117,7 +113,7 @@ int ReportExit(const ChildEnd& end, const RankBoard& board, int code) {
     if (dead.empty()) return code;
   }
   const int answer = ReportDeadRank(board, code);
-  ShowExplanation(end);
+  ShowWords(end.explanation);
   return answer;
 }
 

@@ -121,9 +121,12 @@ TEST_F(ReportEndTest, SaysThatNothingHasStarted) {
 
 TEST_F(ReportEndTest, ShowsWhatMpirunSaysWhereNoRankCan) {
   board_ = RankBoard::Create(2);
-  EXPECT_EQ(Report({.wait_status = W_EXITCODE(1, 0), .explanation = "Too few slots.\n\n"}), 3);
-  EXPECT_THAT(text_, HasSubstr("before any rank had started\n"));
-  EXPECT_THAT(text_, HasSubstr("mpirun says:\nToo few slots.\n"));
+  EXPECT_EQ(Report({.wait_status = W_EXITCODE(1, 0),
+                    .explanation = "Too few slots.\n\n",
+                    .remarks = "[host] no pipes\n"}),
+            3);
+  EXPECT_THAT(text_, HasSubstr("before any rank had started; `mpirun -n 2 hostname`"));
+  EXPECT_THAT(text_, HasSubstr("mpirun says:\nToo few slots.\n\n[host] no pipes\n"));
 }
 
 TEST_F(ReportEndTest, SaysThatNoRankStartedInTime) {
