@@ -3,10 +3,10 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "comm/communicator.h"
-#include "comm/world.h"
 #include "core/activity.h"
 
 namespace lockstep {
@@ -14,7 +14,6 @@ namespace {
 
 constexpr double kRollCallAfterSeconds = 0.25;  // from here on a waiting rank answers roll calls
 constexpr double kRollCallSeconds = 2;          // how long the caller waits for answers
-constexpr int kNumberBits = 12;                 // tags must stay below 2^15 to be portable
 
 template <typename... Args>
 CollectiveError Absence(fmt::format_string<Args...> format, Args&&... args) {
@@ -22,57 +21,36 @@ CollectiveError Absence(fmt::format_string<Args...> format, Args&&... args) {
 }
 
 // Whether this host's ranks have fewer processors than they are.
-bool ShareProcessors(MPI_Comm comm) {
-  MPI_Comm local = MPI_COMM_NULL;
-  if (MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &local) != MPI_SUCCESS) {
-    return true;
-  }
-  int local_ranks = 1;
-  MPI_Comm_size(local, &local_ranks);
-  MPI_Comm_free(&local);
+bool ShareProcessors(const MpiRanks& ranks, int self) {
+  const auto& machine = ranks.machines[static_cast<std::size_t>(self)];
   cpu_set_t mine;
   CPU_ZERO(&mine);
-  return ::sched_getaffinity(0, sizeof(mine), &mine) != 0 || CPU_COUNT(&mine) < local_ranks;
-}
-
-std::vector<std::string> GatherHosts(MPI_Comm comm, int size) {
-  constexpr std::size_t kLength = 256;
-  std::string mine = HostName();
-  mine.resize(kLength);
-  std::string all(kLength * static_cast<std::size_t>(size), '\0');
-  MPI_Allgather(mine.data(), kLength, MPI_CHAR, all.data(), kLength, MPI_CHAR, comm);
-  std::vector<std::string> hosts;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(size); ++i) {
-    hosts.emplace_back(all.c_str() + i * kLength);
-  }
-  return hosts;
-}
-
-std::vector<int> GatherWorldRanks(MPI_Comm comm, int size) {
-  int mine = 0;
-  MPI_Comm_rank(MPI_COMM_WORLD, &mine);
-  std::vector<int> ranks(static_cast<std::size_t>(size));
-  MPI_Allgather(&mine, 1, MPI_INT, ranks.data(), 1, MPI_INT, comm);
-  return ranks;
+  return ::sched_getaffinity(0, sizeof(mine), &mine) != 0 ||
+         CPU_COUNT(&mine) < std::ranges::count(ranks.machines, machine);
 }
 
 }  // namespace
 
-MpiChannel::MpiChannel(MPI_Comm comm, std::size_t max_message_bytes)
-    : comm_(comm), max_message_bytes_(max_message_bytes) {
-  MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
-  MPI_Comm_rank(comm_, &rank_);
-  MPI_Comm_size(comm_, &size_);
-  hosts_ = GatherHosts(comm_, size_);
-  world_ranks_ = GatherWorldRanks(comm_, size_);
-  if (!ShareProcessors(comm_)) cores_ = Patience::Cores::kEnough;
-  roll_.resize(static_cast<std::size_t>(size_));
-  answered_.resize(static_cast<std::size_t>(size_));
+MpiChannel::MpiChannel(MpiRanks ranks, std::size_t max_message_bytes)
+    : ranks_(std::move(ranks)),
+      max_message_bytes_(max_message_bytes),
+      rank_(ranks_.Self()),
+      roll_call_(TagOf(ranks_.lane, Collective::kRollCall, 0),
+                 [](int number) { return fmt::format("rank {}", number); }) {
+  if (!ShareProcessors(ranks_, rank_)) cores_ = Patience::Cores::kEnough;
+  roll_.resize(ranks_.numbers.size());
+  answered_.resize(ranks_.numbers.size());
 }
 
 const std::string& MpiChannel::host(int rank) const {
-  LOCKSTEP_CHECK(rank >= 0 && rank < size_, "rank {} of {}", rank, size_);
-  return hosts_[static_cast<std::size_t>(rank)];
+  LOCKSTEP_CHECK(rank >= 0 && rank < size(), "rank {} of {}", rank, size());
+  return ranks_.hosts[static_cast<std::size_t>(rank)];
+}
+
+void MpiChannel::set_hosts(std::vector<std::string> names, std::vector<std::string> machines) {
+  ranks_.hosts = std::move(names);
+  ranks_.machines = std::move(machines);
+  cores_ = ShareProcessors(ranks_, rank_) ? Patience::Cores::kShared : Patience::Cores::kEnough;
 }
 
 void MpiChannel::Begin(Collective collective, std::size_t bytes, double deadline_seconds) {
@@ -80,11 +58,6 @@ void MpiChannel::Begin(Collective collective, std::size_t bytes, double deadline
   bytes_ = bytes;
   ++number_;
   patience_ = Patience(deadline_seconds, cores_);
-}
-
-int MpiChannel::Tag() const {
-  const auto number = static_cast<int>(number_ & ((1u << kNumberBits) - 1));
-  return (static_cast<int>(collective_) << kNumberBits) | number;
 }
 
 void MpiChannel::PostSend(int to, std::span<const std::byte> message) {
@@ -111,9 +84,10 @@ void MpiChannel::PostReceiveUpTo(int from, std::span<std::byte> buffer) {
 void MpiChannel::Post(const Pending& what, std::byte* data) {
   MPI_Request request = MPI_REQUEST_NULL;
   const int count = static_cast<int>(what.bytes);
+  const int peer = WorldRank(what.peer);
   const int code = what.kind == Pending::Kind::kSend
-                       ? MPI_Isend(data, count, MPI_BYTE, what.peer, Tag(), comm_, &request)
-                       : MPI_Irecv(data, count, MPI_BYTE, what.peer, Tag(), comm_, &request);
+                       ? MPI_Isend(data, count, MPI_BYTE, peer, Tag(), MPI_COMM_WORLD, &request)
+                       : MPI_Irecv(data, count, MPI_BYTE, peer, Tag(), MPI_COMM_WORLD, &request);
   Check(code, what.peer);
   requests_.push_back(request);
   pending_.push_back(what);
@@ -193,32 +167,29 @@ void MpiChannel::SendPresence(int to) {
   answered_[index] = 1;
   mine_ = {number_, static_cast<int>(collective_), 1};
   MPI_Request request = MPI_REQUEST_NULL;
-  const int tag = static_cast<int>(Collective::kRollCall) << kNumberBits;
-  MPI_Isend(&mine_, sizeof(mine_), MPI_BYTE, to, tag, comm_, &request);
+  MPI_Isend(&mine_, sizeof(mine_), MPI_BYTE, WorldRank(to),
+            TagOf(ranks_.lane, Collective::kRollCall, 0), MPI_COMM_WORLD, &request);
   // Small enough to leave at once; nobody waits for it, because the world is about to end.
   MPI_Request_free(&request);
 }
 
 void MpiChannel::AnswerRollCalls() {
-  const int tag = static_cast<int>(Collective::kRollCall) << kNumberBits;
-  for (;;) {
-    int there = 0;
-    MPI_Status status{};
-    if (MPI_Iprobe(MPI_ANY_SOURCE, tag, comm_, &there, &status) != MPI_SUCCESS) return;
-    if (there == 0) return;
-    auto& presence = roll_[static_cast<std::size_t>(status.MPI_SOURCE)];
-    MPI_Recv(&presence, sizeof(presence), MPI_BYTE, status.MPI_SOURCE, tag, comm_, &status);
-    SendPresence(status.MPI_SOURCE);
+  while (const auto message = roll_call_.Take(patience_.deadline_seconds())) {
+    const auto from = std::ranges::find(ranks_.numbers, message->from);
+    if (from == ranks_.numbers.end() || message->bytes.size() != sizeof(Presence)) continue;
+    const auto peer = from - ranks_.numbers.begin();
+    std::memcpy(&roll_[static_cast<std::size_t>(peer)], message->bytes.data(), sizeof(Presence));
+    SendPresence(static_cast<int>(peer));
   }
 }
 
 void MpiChannel::CallTheRoll() {
-  for (int peer = 0; peer < size_; ++peer) SendPresence(peer);
+  for (int peer = 0; peer < size(); ++peer) SendPresence(peer);
   Patience patience(kRollCallSeconds, Patience::Cores::kShared);
   const auto present = [this] {
     return 1 + std::count_if(roll_.begin(), roll_.end(), [](auto& p) { return p.here != 0; });
   };
-  while (!patience.expired() && present() < size_) {
+  while (!patience.expired() && present() < size()) {
     AnswerRollCalls();
     patience.Pause();
   }
@@ -228,7 +199,7 @@ void MpiChannel::FailAtDeadline() {
   CallTheRoll();
   std::vector<std::string> absent;
   std::vector<std::string> elsewhere;
-  for (int peer = 0; peer < size_; ++peer) {
+  for (int peer = 0; peer < size(); ++peer) {
     const Presence& presence = roll_[static_cast<std::size_t>(peer)];
     if (peer == rank_) continue;
     if (presence.here == 0) absent.push_back(Name(peer));
@@ -259,7 +230,7 @@ std::string MpiChannel::What() const {
 }
 
 std::string MpiChannel::Name(int rank) const {
-  return fmt::format("rank {} on {}", world_ranks_[static_cast<std::size_t>(rank)], host(rank));
+  return fmt::format("rank {} on {}", WorldRank(rank), host(rank));
 }
 
 std::string MpiChannel::Name(const Presence& presence) const {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "comm/collective.h"
+#include "comm/mpi_inbox.h"
+#include "comm/mpi_ranks.h"
 #include "comm/patience.h"
 #include "core/error.h"
 
@@ -27,12 +29,15 @@ namespace lockstep {
 // that waits for them.
 class MpiChannel {
  public:
-  // Collective over comm: learns the hosts' names. Messages name ranks as the world knows them.
-  MpiChannel(MPI_Comm comm, std::size_t max_message_bytes);
+  // This process is one of the ranks. Messages name ranks as the world knows them.
+  MpiChannel(MpiRanks ranks, std::size_t max_message_bytes);
 
   int rank() const { return rank_; }
-  int size() const { return size_; }
+  int size() const { return ranks_.size(); }
+  const MpiRanks& ranks() const { return ranks_; }
   const std::string& host(int rank) const;
+  // Learnt after the first messages.
+  void set_hosts(std::vector<std::string> names, std::vector<std::string> machines);
   // Whether a waiting rank may keep its core busy for a while.
   void set_cores(Patience::Cores cores) { cores_ = cores; }
 
@@ -62,7 +67,8 @@ class MpiChannel {
   void CheckCompletion(const Pending& what, MPI_Status& status) const;
   void Check(int code, int peer) const;
 
-  int Tag() const;
+  int Tag() const { return TagOf(ranks_.lane, collective_, number_); }
+  int WorldRank(int rank) const { return ranks_.numbers[static_cast<std::size_t>(rank)]; }
   void AnswerRollCalls();
   void SendPresence(int to);
   void CallTheRoll();
@@ -73,12 +79,9 @@ class MpiChannel {
   std::string Name(const Presence& presence) const;  // "broadcast (collective 18)"
   std::string Doing() const;                         // " (rank 0 on node6, while decoding)"
 
-  MPI_Comm comm_;
+  MpiRanks ranks_;
   std::size_t max_message_bytes_;
-  int rank_ = 0;
-  int size_ = 1;
-  std::vector<std::string> hosts_;
-  std::vector<int> world_ranks_;
+  int rank_;
   Patience::Cores cores_ = Patience::Cores::kShared;
 
   Collective collective_ = Collective::kBarrier;
@@ -93,6 +96,7 @@ class MpiChannel {
   std::size_t open_ = 0;
 
   Presence mine_;
+  MpiInbox roll_call_;
   std::vector<Presence> roll_;
   std::vector<char> answered_;
 };

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "comm/watchdog.h"
+#include "comm/mpi_blocking.h"
 
 namespace lockstep {
 namespace {
@@ -13,7 +13,6 @@ namespace {
 // Up to here a message's latency should outweigh its bytes. Not tuned: the shared-memory
 // communicator takes these sizes over on one host.
 constexpr std::size_t kWholeBytes = 16 * 1024;
-constexpr double kAbortSeconds = 5;
 
 // A message of any length: its first packet carries the length and as much as fits, so short
 // ones cost one transfer.
@@ -51,20 +50,34 @@ void Add(std::span<float> x, std::span<const float> other) {
 
 }  // namespace
 
-MpiCommunicator::MpiCommunicator(MPI_Comm comm, const WorldOptions& options)
-    : comm_(comm), channel_(comm, options.max_message_bytes) {
+MpiCommunicator::MpiCommunicator(MpiRanks ranks, const WorldOptions& options)
+    : channel_(std::move(ranks), options.max_message_bytes) {
   set_deadline_seconds(options.deadline_seconds);
 }
 
 MpiCommunicator::~MpiCommunicator() {
   // After a failure MPI_Finalize would wait for ranks that do not come.
-  if (broken_ || comm_ != MPI_COMM_WORLD) return;
-  const Watchdog watchdog(
-      deadline_seconds(),
-      {static_cast<int>(ExitCode::kRankFailure),
-       fmt::format("leaving the world: the peers of rank {} on {} did not arrive within {:g} s",
-                   rank(), host(rank()), deadline_seconds())});
-  MPI_Finalize();
+  if (broken_ || ranks().lane != MpiLane::kWorld) return;
+  // Lower ranks first: one message is enough.
+  const double turn = 1.5 * std::min(rank(), 8);
+  LeaveMpi({deadline_seconds() + turn, [this] {
+              return fmt::format(
+                  "leaving the world: the peers of rank {} on {} did not arrive within {:g} s",
+                  rank(), host(rank()), deadline_seconds());
+            }});
+}
+
+void MpiCommunicator::LearnHosts() {
+  const std::string mine = fmt::format("{}\n{}", HostName(), MachineId());
+  std::vector<std::string> names;
+  std::vector<std::string> machines;
+  for (const Bytes& bytes : AllGather(std::as_bytes(std::span(mine)))) {
+    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const auto end = std::min(text.find('\n'), text.size());
+    names.push_back(text.substr(0, end));
+    machines.push_back(text);
+  }
+  channel_.set_hosts(std::move(names), std::move(machines));
 }
 
 void MpiCommunicator::set_waiting(Waiting waiting) {
@@ -78,11 +91,7 @@ void MpiCommunicator::Begin(Collective collective, std::size_t bytes) {
   channel_.Begin(collective, bytes, deadline_seconds());
 }
 
-void MpiCommunicator::Abort(int exit_code) {
-  const Watchdog watchdog(kAbortSeconds, {exit_code, ""});
-  MPI_Abort(MPI_COMM_WORLD, exit_code);
-  std::_Exit(exit_code);
-}
+void MpiCommunicator::Abort(int exit_code) { AbortMpi(exit_code); }
 
 void MpiCommunicator::AllReduceSum(const TensorView& x, Stream stream) {
   LOCKSTEP_CHECK(stream.handle == nullptr, "MPI adds in host memory");

@@ -21,16 +21,18 @@ namespace lockstep {
 // bytes. When N is no power of two, the first N - P pairs add up before and share after.
 class MpiCommunicator final : public Communicator {
  public:
-  // MPI is initialised. That of MPI_COMM_WORLD leaves it (MPI_Finalize) when destroyed, unless a
-  // collective has failed.
-  MpiCommunicator(MPI_Comm comm, const WorldOptions& options);
+  // MPI has been started, and this process is one of the ranks. That of the world leaves MPI when
+  // destroyed, unless a collective has failed.
+  MpiCommunicator(MpiRanks ranks, const WorldOptions& options);
   ~MpiCommunicator() override;
 
   int rank() const override { return channel_.rank(); }
   int size() const override { return channel_.size(); }
   std::string host(int rank) const override { return channel_.host(rank); }
   std::string_view transport() const override { return "MPI"; }
-  MPI_Comm handle() const { return comm_; }
+  const MpiRanks& ranks() const { return channel_.ranks(); }
+  // Asks all ranks where they live. Collective.
+  void LearnHosts();
   void set_waiting(Waiting waiting) override;
 
   void AllReduceSum(const TensorView& x, Stream stream) override;
@@ -55,7 +57,6 @@ class MpiCommunicator final : public Communicator {
   void BroadcastFromFirst(Bytes& message);
   Bytes ReceiveMessage(int from);
 
-  MPI_Comm comm_;
   MpiChannel channel_;
   std::vector<float> scratch_;
   bool broken_ = false;  // a collective has begun and not ended

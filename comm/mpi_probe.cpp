@@ -4,11 +4,12 @@
 
 #include <vector>
 
+#include "comm/mpi_blocking.h"
 #include "core/error.h"
 
 namespace lockstep {
 
-double TimeMpiAllReduce(std::size_t count, int repeats) {
+double TimeMpiAllReduce(Communicator& world, std::size_t count, int repeats) {
   int started = 0;
   MPI_Initialized(&started);
   if (started == 0) throw EnvironmentError("MPI's all-reduce: this process is in no MPI world");
@@ -16,13 +17,15 @@ double TimeMpiAllReduce(std::size_t count, int repeats) {
                  count);
   const std::vector<float> values(count, 1.0f);
   std::vector<float> sums(count);
-  const auto length = static_cast<int>(count);
-  MPI_Barrier(MPI_COMM_WORLD);
-  const double start = MPI_Wtime();
-  for (int i = 0; i < repeats; ++i) {
-    MPI_Allreduce(values.data(), sums.data(), length, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
-  }
-  return (MPI_Wtime() - start) / repeats;
+  world.Barrier();
+  const MpiLimit limit{
+      world.deadline_seconds(), [&] {
+        return fmt::format(
+            "MPI's all-reduce: {} calls of {} floats took longer than {:g} s (rank "
+            "{} on {})",
+            repeats, count, world.deadline_seconds(), world.rank(), world.host(world.rank()));
+      }};
+  return SecondsOfMpiAllReduce({values, sums, repeats}, limit) / repeats;
 }
 
 }  // namespace lockstep

@@ -2,12 +2,14 @@
 
 #include <cstddef>
 
+#include "comm/communicator.h"
+
 namespace lockstep {
 
 // For benchmarks, to compare with: the seconds that one call of MPI's own MPI_Allreduce takes,
 // adding `count` floats over all ranks of the world; the mean of `repeats` calls on this rank.
 // Collective, in a world that JoinWorld() has joined. Throws EnvironmentError in builds without
 // MPI, and outside a world.
-double TimeMpiAllReduce(std::size_t count, int repeats);
+double TimeMpiAllReduce(Communicator& world, std::size_t count, int repeats);
 
 }  // namespace lockstep

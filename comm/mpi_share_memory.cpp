@@ -14,37 +14,11 @@
 namespace lockstep {
 namespace {
 
-// This rank's host, as MPI tells it.
+// This rank's place among those of its host.
 struct Host {
-  MPI_Comm comm;  // its ranks, in the order of the world
-  int rank;       // of this one among them
   HostPlace place;
+  int rank;
 };
-
-Host FindHost(const MpiCommunicator& world, int ranks_per_host) {
-  Host host{};
-  if (ranks_per_host > 0) {
-    MPI_Comm_split(world.handle(), world.rank() / ranks_per_host, world.rank(), &host.comm);
-  } else {
-    MPI_Comm_split_type(world.handle(), MPI_COMM_TYPE_SHARED, world.rank(), MPI_INFO_NULL,
-                        &host.comm);
-  }
-  MPI_Comm_rank(host.comm, &host.rank);
-  MPI_Comm_size(host.comm, &host.place.ranks);
-  host.place.first_rank = world.rank();
-  MPI_Bcast(&host.place.first_rank, 1, MPI_INT, 0, host.comm);
-  return host;
-}
-
-std::vector<HostPlace> GatherPlaces(Communicator& world, const HostPlace& mine) {
-  std::vector<HostPlace> places;
-  for (const auto& bytes : world.AllGather(std::as_bytes(std::span(&mine, 1)))) {
-    HostPlace place{};
-    std::memcpy(&place, bytes.data(), sizeof(place));
-    places.push_back(place);
-  }
-  return places;
-}
 
 // Why memory is not shared, in the words of an error; nothing when it can be.
 std::optional<std::string> Obstacle(const std::vector<HostPlace>& places) {
@@ -54,8 +28,9 @@ std::optional<std::string> Obstacle(const std::vector<HostPlace>& places) {
          "are numbered host by host (mpirun --map-by slot)";
 }
 
-std::unique_ptr<SharedCommunicator> OpenSegment(const Communicator& world, const Host& host,
-                                                Communicator* across) {
+// The segment of this rank's host, which its lowest rank makes. Collective over the world; throws
+// on single ranks, after everybody has what it needs from them.
+std::shared_ptr<SharedSegment> MeetInSegment(Communicator& world, const Host& host) {
   std::shared_ptr<SharedSegment> segment;
   SharedSegment::Address address{};
   std::optional<Error> failure;
@@ -65,13 +40,20 @@ std::unique_ptr<SharedCommunicator> OpenSegment(const Communicator& world, const
   } catch (const Error& error) {
     failure = error;  // the others find nothing at the address of nobody
   }
-  MPI_Bcast(&address, sizeof(address), MPI_BYTE, 0, host.comm);
+  const auto all = world.AllGather(std::as_bytes(std::span(&address, 1)));
   if (failure) throw *failure;
-  if (host.rank != 0) segment = SharedSegment::Open(address);
+  if (host.rank == 0) return segment;
+  std::memcpy(&address, all[static_cast<std::size_t>(host.place.first_rank)].data(),
+              sizeof(address));
+  return SharedSegment::Open(address);
+}
+
+std::unique_ptr<SharedCommunicator> OpenSegment(MpiCommunicator& world, const Host& host,
+                                                Communicator* across) {
+  std::shared_ptr<SharedSegment> segment = MeetInSegment(world, host);
   // Messages name ranks as the whole world knows them; these may be a part of it, in a row.
-  int world_rank = 0;
-  MPI_Comm_rank(MPI_COMM_WORLD, &world_rank);
-  SharedRanks ranks{host.rank, world_rank - world.rank() + host.place.first_rank, {}};
+  SharedRanks ranks{
+      host.rank, world.ranks().numbers[static_cast<std::size_t>(host.place.first_rank)], {}};
   for (int peer = 0; peer < host.place.ranks; ++peer) {
     ranks.hosts.push_back(world.host(host.place.first_rank + peer));
   }
@@ -79,6 +61,17 @@ std::unique_ptr<SharedCommunicator> OpenSegment(const Communicator& world, const
       SharedCommunicator::Parts{std::move(segment), std::move(ranks), across});
   shared->set_deadline_seconds(world.deadline_seconds());
   return shared;
+}
+
+// The ranks that have this one's place on their hosts.
+std::unique_ptr<MpiCommunicator> AcrossHosts(const MpiCommunicator& world, const Host& host,
+                                             const WorldOptions& options) {
+  std::vector<int> peers;
+  for (int rank = host.rank; rank < world.size(); rank += host.place.ranks) peers.push_back(rank);
+  const bool whole = world.ranks().lane == MpiLane::kWorld;
+  return std::make_unique<MpiCommunicator>(
+      world.ranks().Select(peers, whole ? MpiLane::kAcrossHosts : MpiLane::kGroupAcrossHosts),
+      options);
 }
 
 // The lowest failing rank's message, on every rank.
@@ -97,7 +90,8 @@ std::optional<std::string> FirstFailure(Communicator& world, const std::string& 
 std::unique_ptr<Communicator> DoWithout(std::unique_ptr<MpiCommunicator> world,
                                         const WorldOptions& options, const std::string& why) {
   if (options.shared_memory == SharedMemory::kOn) {
-    throw SharedMemoryError(
+    throw JoinError(
+        ExitCode::kEnvironment,
         fmt::format("comm.shared_memory is on, but {}; use auto to do without where it must be",
                     why),
         std::move(world));
@@ -113,16 +107,14 @@ std::unique_ptr<Communicator> DoWithout(std::unique_ptr<MpiCommunicator> world,
 std::unique_ptr<Communicator> ShareMemory(std::unique_ptr<MpiCommunicator> world,
                                           const WorldOptions& options) {
   if (options.shared_memory == SharedMemory::kOff || world->size() == 1) return world;
-  const Host host = FindHost(*world, options.ranks_per_host);
-  const auto obstacle = Obstacle(GatherPlaces(*world, host.place));
+  const std::vector<HostPlace> places = PlacesOf(world->ranks(), options.ranks_per_host);
+  const HostPlace& place = places[static_cast<std::size_t>(world->rank())];
+  const Host host{place, world->rank() - place.first_rank};
+  const auto obstacle = Obstacle(places);
   if (obstacle) return DoWithout(std::move(world), options, *obstacle);
 
   std::unique_ptr<MpiCommunicator> across;
-  if (host.place.ranks < world->size()) {
-    MPI_Comm peers = MPI_COMM_NULL;
-    MPI_Comm_split(world->handle(), host.rank, world->rank(), &peers);
-    across = std::make_unique<MpiCommunicator>(peers, options);
-  }
+  if (place.ranks < world->size()) across = AcrossHosts(*world, host, options);
   std::unique_ptr<SharedCommunicator> local;
   std::string failure;
   try {

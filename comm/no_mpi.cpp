@@ -22,7 +22,7 @@ std::unique_ptr<Mailbox> OpenMailbox(Communicator& /*world*/) {
   throw EnvironmentError("groups of ranks: this lockstep was built without MPI");
 }
 
-double TimeMpiAllReduce(std::size_t /*count*/, int /*repeats*/) {
+double TimeMpiAllReduce(Communicator& /*world*/, std::size_t /*count*/, int /*repeats*/) {
   throw EnvironmentError("MPI's all-reduce: this lockstep was built without MPI");
 }
 

@@ -24,7 +24,7 @@ void Watchdog::Wait(double seconds, const Bite& bite) {
   std::unique_lock lock(mutex_);
   const auto limit = std::chrono::duration<double>(seconds);
   if (changed_.wait_for(lock, limit, [this] { return called_off_; })) return;
-  if (!bite.message.empty()) LogError("{}", bite.message);
+  if (bite.message) LogError("{}", bite.message());
   // Not exit(): destructors would wait for the very call that hangs.
   std::_Exit(bite.exit_code);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -15,7 +16,7 @@ class Watchdog {
  public:
   struct Bite {
     int exit_code;
-    std::string message;  // empty: exits silently
+    std::function<std::string()> message;  // asked for at the deadline; null: exits silently
   };
   Watchdog(double seconds, Bite bite);
   ~Watchdog();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,13 +24,20 @@ struct WorldOptions {
   SharedMemory shared_memory = SharedMemory::kAuto;
   // Tests on one host pretend that it is several of so many ranks each. 0: as it is.
   int ranks_per_host = 0;
+  // Called by JoinWorld() as soon as ranks can speak, before anything depends on their having the
+  // same options. Collective; what it throws, all ranks throw.
+  std::function<void(Communicator& world)> check = nullptr;
+  // Which ranks have not begun to join, as far as this process can know: "rank 3 has not started".
+  // Asked for when the init deadline has passed, by another thread.
+  std::function<std::string()> absent = nullptr;
 };
 
-// Keeps the world as long as it is itself kept, so that one rank can say it before any has left.
-class SharedMemoryError : public Error {
+// Why there is no world, the same on all ranks. Keeps the world as long as it is itself kept, so
+// that one rank can say it before any has left.
+class JoinError : public Error {
  public:
-  SharedMemoryError(const std::string& message, std::shared_ptr<Communicator> world)
-      : Error(ExitCode::kEnvironment, message), world_(std::move(world)) {}
+  JoinError(ExitCode code, const std::string& message, std::shared_ptr<Communicator> world)
+      : Error(code, message), world_(std::move(world)) {}
 
  private:
   std::shared_ptr<Communicator> world_;
@@ -42,17 +50,22 @@ bool BuiltWithMpi();
 // collectively. Destroying the communicator leaves the world, again collectively.
 // Throws EnvironmentError when MPI cannot start or was left out of the build. Ends the process
 // with kRankFailure, after saying so, when the deadline passes: MPI's start cannot be interrupted.
-// Throws SharedMemoryError, on every rank the same, when memory has to be shared and cannot be.
+// Throws JoinError, on every rank the same, for what options.check throws, and when memory has to
+// be shared and cannot be; CollectiveError when a rank that has joined does not answer.
 std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options);
 
 // The part of the world that this rank belongs to when it is cut into `groups` parts of as many
 // ranks in a row each: its own communicator, with the same deadlines. Collective over the world;
 // the world is still there for what concerns all, and is left last. An error in a group names ranks
-// as the world does. Throws SharedMemoryError likewise.
+// as the world does. Throws JoinError likewise.
 std::unique_ptr<Communicator> JoinGroup(Communicator& world, int groups,
                                         const WorldOptions& options);
 
 // This machine's name, as messages show it.
 std::string HostName();
+
+// Tells machines apart that have the same name, and containers on one machine that cannot see each
+// other's processes.
+std::string MachineId();
 
 }  // namespace lockstep

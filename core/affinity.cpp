@@ -39,10 +39,8 @@ void BindThisThread(std::span<const int> cores) {
     CPU_SET(static_cast<std::size_t>(core), &mask);
   }
   if (::sched_setaffinity(0, sizeof(mask), &mask) != 0) {
-    throw EnvironmentError(
-        "binding a thread to {} of this machine's cores: {}; use "
-        "parallel.bind none",
-        cores.size(), ::strerror(errno));
+    throw EnvironmentError("binding a thread to {} of this machine's cores: {}", cores.size(),
+                           ::strerror(errno));
   }
 }
 

@@ -25,10 +25,12 @@ std::string_view Prefix(LogLevel level) {
 
 void SetLogLevel(LogLevel level) { g_level = level; }
 
+bool IsLogged(LogLevel level) { return level <= g_level.load(); }
+
 void SetLogRank(int rank, int world_size) { g_rank = world_size > 1 ? rank : -1; }
 
 void WriteLog(LogLevel level, std::string_view message) {
-  if (level > g_level.load()) return;
+  if (!IsLogged(level)) return;
   const int rank = g_rank.load();
   const std::string who = rank < 0 ? "lockstep" : fmt::format("lockstep[rank {}]", rank);
   const std::string line = fmt::format("{}: {}{}\n", who, Prefix(level), message);

@@ -12,6 +12,7 @@ enum class LogLevel : int { kError = 0, kWarning = 1, kInfo = 2, kDebug = 3 };
 // Lines go to stderr as "lockstep: message", or "lockstep[rank 1]: message" once a rank is set
 // in a world of several. One write per line, so ranks do not tear each other's lines.
 void SetLogLevel(LogLevel level);
+bool IsLogged(LogLevel level);
 void SetLogRank(int rank, int world_size);
 void WriteLog(LogLevel level, std::string_view message);
 

@@ -68,6 +68,7 @@ int Fail(ExitCode code, const std::string& message) {
 
 int main(int argc, char** argv) {
   using namespace lockstep;
+  OccupyStandardStreams();
   try {
     return Run(RankArguments(argc, argv));
   } catch (const Error& error) {

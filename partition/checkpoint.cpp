@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/hash.h"
 #include "partition/checkpoint_index.h"
 #include "partition/safetensors.h"
 #include "partition/slice_copy.h"
@@ -67,6 +68,30 @@ void CheckSlice(const TensorSlice& slice, const TensorView& destination) {
   LOCKSTEP_CHECK(destination.shape() == expected && destination.dtype() != DType::kI32,
                  "{} {} for a slice {}", Name(destination.dtype()), destination.shape().ToString(),
                  expected.ToString());
+}
+
+// The bytes from a tensor's first element to its last.
+std::span<const std::byte> BytesOf(const Entry& entry) {
+  const StoredTensor& tensor = entry.stored;
+  std::int64_t last = 0;
+  for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
+    if (tensor.shape[i] == 0) return {};
+    last += (tensor.shape[i] - 1) * tensor.strides[i];
+  }
+  const std::size_t bytes = (static_cast<std::size_t>(last) + 1) * SizeOf(entry.info->dtype);
+  return entry.file->bytes().subspan(tensor.offset, bytes);
+}
+
+// A few pieces of them, spread evenly from the beginning to the end.
+std::vector<std::span<const std::byte>> SampleOf(std::span<const std::byte> bytes) {
+  constexpr std::size_t kPieceBytes = 4096;
+  constexpr std::size_t kPieces = 8;
+  if (bytes.size() <= kPieces * kPieceBytes) return {bytes};
+  std::vector<std::span<const std::byte>> pieces;
+  for (std::size_t i = 0; i < kPieces; ++i)
+    pieces.push_back(bytes.subspan((bytes.size() - kPieceBytes) / (kPieces - 1) * i, kPieceBytes));
+  pieces.back() = bytes.last(kPieceBytes);
+  return pieces;
 }
 
 }  // namespace
@@ -183,6 +208,27 @@ std::vector<TensorInfo> Checkpoint::tensors() const {
 const std::vector<std::string>& Checkpoint::names() const { return state_->names; }
 
 const std::string& Checkpoint::where() const { return state_->where; }
+std::vector<TensorSample> Checkpoint::Samples() const {
+  const auto each_piece = [this](const auto& work) {
+    for (const auto& [name, entry] : state_->entries) {
+      if (!entry.info) continue;
+      for (const auto piece : SampleOf(BytesOf(entry))) work(entry, piece);
+    }
+  };
+  // The disk reads all of them at the same time.
+  each_piece([](const Entry& entry, std::span<const std::byte> piece) {
+    if (piece.empty()) return;
+    const auto offset = static_cast<std::size_t>(piece.data() - entry.file->bytes().data());
+    entry.file->Prefetch(offset, piece.size());
+  });
+  std::vector<TensorSample> samples;
+  each_piece([&](const Entry& entry, std::span<const std::byte> piece) {
+    if (samples.empty() || samples.back().info.name != entry.info->name)
+      samples.push_back({*entry.info, 0});
+    samples.back().hash = HashBytes(piece, samples.back().hash);
+  });
+  return samples;
+}
 
 void Checkpoint::Read(const TensorSlice& slice, const TensorView& destination) const {
   const Entry& entry = state_->Require(slice);

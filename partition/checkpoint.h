@@ -18,6 +18,11 @@ struct TensorInfo {
   Shape shape;
 };
 
+struct TensorSample {
+  TensorInfo info;
+  std::uint64_t hash;  // of some of its bytes
+};
+
 // A model's weights on disk: safetensors or PyTorch .bin, in one file or in several with an index.
 // The files are mapped; a rank reads its own slices and nothing else.
 // Read() may be called from several threads at once.
@@ -44,6 +49,9 @@ class Checkpoint {
 
   // The file or index that was opened.
   const std::string& where() const;
+  // The same with a hash of what stands at a few places of each, beginning and end among them; of
+  // all of it where that is little. Reads at most 32 KiB a tensor.
+  std::vector<TensorSample> Samples() const;
 
   // Copies a slice to `destination`, converting to its dtype.
   //   destination  on the host, fp32, fp16 or bf16: [rows, columns], of a vector [rows]

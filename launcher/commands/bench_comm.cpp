@@ -39,7 +39,7 @@ void MeasureCase(Communicator& comm, std::int64_t rounds, CommCase& one) {
     const double our_us =
         MicrosecondsOf(comm, repeats, [&] { comm.AllReduceSum(ours.view(), Stream{}); });
     const double mpi_us =
-        1e6 * TimeMpiAllReduce(static_cast<std::size_t>(count), static_cast<int>(repeats));
+        1e6 * TimeMpiAllReduce(comm, static_cast<std::size_t>(count), static_cast<int>(repeats));
     if (round == 0) continue;
     one.lockstep_us.push_back(our_us);
     one.mpi_us.push_back(mpi_us);

@@ -8,8 +8,8 @@
 #include "launcher/commands/bringup.h"
 #include "launcher/commands/ceilings.h"
 #include "launcher/commands/commands.h"
+#include "launcher/commands/rank_alike.h"
 #include "launcher/commands/streams.h"
-#include "launcher/world/interrupt.h"
 #include "launcher/world/world.h"
 #include "layers/kv_cache.h"
 
@@ -108,6 +108,7 @@ class Bench {
       plan_.emplace(model_.spec, comm_.size());
       CheckCases(cases_, limits().max_step_tokens, model_.spec);
     });
+    CompareModels(arguments_, model_, RankGroup(comm_));
   }
 
   void Load() {

@@ -13,7 +13,9 @@
 #include "launcher/commands/cache_size.h"
 #include "launcher/commands/memory_check.h"
 #include "launcher/commands/memory_need.h"
+#include "launcher/commands/rank_alike.h"
 #include "launcher/commands/weight_source.h"
+#include "launcher/world/interrupt.h"
 #include "launcher/world/placement.h"
 #include "launcher/world/spawn.h"
 #include "launcher/world/world.h"
@@ -163,6 +165,15 @@ std::int64_t PagesOf(const LoadJob& job, const ModelRank& rank) {
            .most = std::max(least, MostPages(place, job.limits(), spec))}));
 }
 
+// Nobody has asked for it by name: a container that forbids it only makes the rank slower.
+void BindWhereAllowed(std::span<const int> cores) {
+  try {
+    BindThisThread(cores);
+  } catch (const Error& error) {
+    WriteLog(LogLevel::kDebug, fmt::format("threads are not bound to cores: {}", error.what()));
+  }
+}
+
 }  // namespace
 
 DeviceRequest DeviceRequestOf(const Options& options, int threads) {
@@ -190,7 +201,7 @@ ModelRank LoadModel(const Arguments& arguments, const ModelFiles& model,
   group.comm().set_waiting(placement.waiting);
   rank.threads = placement.threads;
   // Before the backend starts its threads and touches its memory: both stay where this is.
-  Agree(group.world(), "choosing cores", [&] { BindThisThread(placement.cores); });
+  BindWhereAllowed(placement.cores);
   rank.device = OpenDevice(DeviceRequestOf(arguments.options, rank.threads), group);
   if (job.limits().memory_check == MemoryCheck::kAuto)
     CheckMemory(group.world(), ClaimsOf(job, rank.device));
@@ -223,10 +234,12 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
   const auto groups = static_cast<int>(options.parallel.dp);
   const auto ranks = static_cast<int>(options.parallel.tp.value_or(InsideWorld() ? 0 : 1)) * groups;
   if (ranks > 1 && !InsideWorld()) {
+    InstallInterruptHandlers();
+    AnnounceInterrupts();
     CheckDevice(DeviceRequestOf(options, 1));
     program.check(ranks / groups);
     if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
-    return SpawnWorld(ranks, arguments_given);
+    return SpawnWorld({ranks, options.comm.init_deadline_seconds}, arguments_given);
   }
   const WorldConfig config{.expected_ranks = ranks,
                            .groups = groups,
@@ -235,7 +248,8 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
                                            : "--tp",
                            .deadline_seconds = options.comm.deadline_seconds,
                            .init_deadline_seconds = options.comm.init_deadline_seconds,
-                           .shared_memory = options.comm.shared_memory};
+                           .shared_memory = options.comm.shared_memory,
+                           .facts = SettingsOf(arguments)};
   return RunWorld(config, [&](Communicator& comm) { return static_cast<int>(program.run(comm)); });
 }
 

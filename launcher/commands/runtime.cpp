@@ -8,6 +8,8 @@
 #include "core/activity.h"
 #include "core/log.h"
 #include "launcher/commands/bringup.h"
+#include "launcher/commands/rank_alike.h"
+#include "launcher/world/interrupt.h"
 #include "launcher/world/world.h"
 #include "partition/shard_plan.h"
 
@@ -34,6 +36,7 @@ ModelFiles Check(const Arguments& arguments, ModelJob& job, const RankGroup& gro
     else if (group.comm().rank() == 0)
       job.PrepareHelper(model);
   });
+  CompareModels(arguments, model, group);
   return model;
 }
 
@@ -59,6 +62,7 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
   // The mailbox is opened together with the ranks that do not need it.
   const auto mailbox = group.count() > 1 ? OpenMailbox(world) : nullptr;
   const Activity doing("generating");
+  FinishStepsOnInterrupt();
   if (group.comm().rank() != 0) {
     RunWorker(*rank.decoder, group.comm());
     ReportMemory(rank);

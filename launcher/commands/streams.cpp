@@ -1,5 +1,6 @@
 #include "launcher/commands/streams.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -107,6 +108,15 @@ void OrderedOutput::Put(std::size_t index, std::string line) {
   for (; !waiting_.empty() && waiting_.begin()->first == next_; ++next_) {
     output_.Write(waiting_.begin()->second);
     waiting_.erase(waiting_.begin());
+  }
+}
+
+void OccupyStandardStreams() {
+  // The lowest free number is taken first. Opened the wrong way round: every use fails.
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) >= 0) continue;
+    const int file = ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    if (file >= 0 && file != stream) ::close(file);
   }
 }
 

@@ -57,6 +57,10 @@ class OrderedOutput {
   std::size_t next_ = 0;
 };
 
+// Call first of all. Gives the numbers of standard streams that are closed to files that fail like
+// closed ones, so that nothing else gets them.
+void OccupyStandardStreams();
+
 // Writes to standard output at once. Throws EnvironmentError when it is closed or full.
 void WriteStandardOutput(std::string_view text);
 

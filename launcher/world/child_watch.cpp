@@ -8,7 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <vector>
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <utility>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -16,8 +19,13 @@
 namespace lockstep {
 namespace {
 
-// A pipe with room takes this much without blocking.
-constexpr std::size_t kRelayBytes = 4096;
+constexpr int kStartLookMilliseconds = 100;
+constexpr int kEndLookMilliseconds = 1000;
+constexpr double kLongestGapSeconds = 1.0;
+// From an order to end, or the user's interrupt, to force; as long as no rank has started.
+constexpr double kGraceSeconds = 1.5;
+// What mpirun may take to end after the last rank has.
+constexpr double kEndSeconds = 10;
 
 sigset_t WatchedSignals() {
   sigset_t set;
@@ -31,6 +39,25 @@ sigset_t WatchedSignals() {
   return set;
 }
 
+void WriteErrors(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return;  // nowhere to complain to
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+// Gone, or dead and not collected by its parent yet.
+bool HasEnded(pid_t process) {
+  std::ifstream file(fmt::format("/proc/{}/stat", process));
+  std::string text;
+  std::getline(file, text);
+  const auto name_end = text.rfind(')');
+  return name_end == text.npos || text.substr(name_end).starts_with(") Z") ||
+         text.substr(name_end).starts_with(") X");
+}
+
 }  // namespace
 
 ChildWatch::ChildWatch() {
@@ -41,34 +68,49 @@ ChildWatch::ChildWatch() {
 }
 
 ChildWatch::~ChildWatch() {
-  CloseOutput();
+  if (errors_ >= 0) ::close(errors_);
   ::close(signals_);
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
 ChildEnd ChildWatch::Run(const Child& child) {
   mpirun_ = child.mpirun;
-  output_ = child.output;
+  errors_ = child.errors;
+  output_ = std::make_unique<OutputRelay>(child.output);
   board_ = &child.board;
-  ::fcntl(output_, F_SETFL, O_NONBLOCK);
+  start_deadline_ = child.start_deadline_seconds;
+  last_look_ = std::chrono::steady_clock::now();
+  ::fcntl(errors_, F_SETFL, O_NONBLOCK);
   while (Step()) {
   }
+  WriteErrors(words_.Finish());
+  end_.output_error = output_->error();
+  end_.explanation = words_.explanation();
+  end_.remarks = words_.remarks();
+  end_.ranks_ended = words_.ranks_ended();
   return end_;
 }
 
 // Waits for one event and handles it; false when mpirun has ended and its output is written.
 bool ChildWatch::Step() {
-  if (ended_ && output_ < 0) return false;
-  pollfd sources[2] = {{signals_, POLLIN, 0}, {output_, POLLIN, 0}};
-  if (!unwritten_.empty()) sources[1] = {STDOUT_FILENO, POLLOUT, 0};
-  // Once mpirun has ended its pipe holds all there will ever be, even if some stray process
-  // keeps it open: no waiting then.
-  const bool drain = ended_ && unwritten_.empty();
-  const int ready = ::poll(sources, 2, drain ? 0 : -1);
+  if (ended_ && output_->done() && errors_ < 0) return false;
+  pollfd sources[3] = {{signals_, POLLIN, 0}, output_->Awaited(), {errors_, POLLIN, 0}};
+  // Once mpirun has ended its pipes hold all there will ever be, even if some stray process
+  // keeps them open: no waiting then.
+  const bool drain = ended_ && !output_->waits_for_reader();
+  const int patience = started_ ? kEndLookMilliseconds : kStartLookMilliseconds;
+  const int ready = ::poll(sources, 3, drain ? 0 : ended_ ? -1 : patience);
   if (ready < 0 && errno != EINTR) throw EnvironmentError("poll: {}", ::strerror(errno));
-  if (sources[0].revents != 0) TakeSignals();
-  if (ready > 0 && sources[1].revents != 0) Relay();
-  if (ready == 0) CloseOutput();
+  if (ready > 0 && sources[0].revents != 0) TakeSignals();
+  if (ready > 0 && sources[2].revents != 0) TakeErrors();
+  if (ready > 0 && sources[1].revents != 0 && !output_->Move()) Stop();
+  if (ready == 0 && drain) {
+    output_->CloseSource();
+    if (errors_ >= 0) ::close(std::exchange(errors_, -1));
+  }
+  const double seconds = Elapsed();
+  if (!ended_ && started_) WatchTheEnd(seconds);
+  if (!ended_ && !started_) WatchTheStart(seconds);
   return true;
 }
 
@@ -76,7 +118,6 @@ void ChildWatch::TakeSignals() {
   signalfd_siginfo info{};
   while (::read(signals_, &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
     if (info.ssi_signo != SIGCHLD) {
-      end_.interrupted = true;
       Interrupt();
     } else if (!ended_ && ::waitpid(mpirun_, &end_.wait_status, WNOHANG) == mpirun_) {
       ended_ = true;
@@ -84,43 +125,72 @@ void ChildWatch::TakeSignals() {
   }
 }
 
+void ChildWatch::TakeErrors() {
+  char buffer[4096];
+  const ssize_t bytes = ::read(errors_, buffer, sizeof(buffer));
+  if (bytes == 0) ::close(std::exchange(errors_, -1));
+  if (bytes > 0) WriteErrors(words_.Pass({buffer, static_cast<std::size_t>(bytes)}));
+}
+
 // First in good order, then by force.
 void ChildWatch::Interrupt() {
   if (ended_) return;
-  if (++interrupts_ == 1) {
-    board_->RequestStop();
-    ::kill(mpirun_, SIGUSR1);
-    return;
-  }
+  end_.interrupted = true;
+  if (++interrupts_ > 1) return EndByForce();
+  LogInfo("interrupted; the ranks are leaving (a second time ends them at once)");
+  Stop();
+}
+
+void ChildWatch::Stop() {
+  if (std::exchange(stopping_, true) || ended_) return;
+  board_->stop() = 1;
+  ::kill(mpirun_, SIGUSR1);
+  if (force_at_ == 0) force_at_ = waited_ + kGraceSeconds;
+}
+
+void ChildWatch::EndByForce() {
   ::kill(-mpirun_, SIGKILL);  // the ranks die with it
 }
 
-void ChildWatch::Relay() {
-  if (unwritten_.empty()) {
-    char buffer[kRelayBytes];
-    const ssize_t bytes = ::read(output_, buffer, sizeof(buffer));
-    if (bytes == 0) CloseOutput();
-    if (bytes > 0) unwritten_.assign(buffer, static_cast<std::size_t>(bytes));
-    return;
+bool ChildWatch::AnyRankHasStarted() const {
+  for (int rank = 0; rank < board_->ranks(); ++rank) {
+    if (board_->slot(rank).state != RankState::kAbsent) return true;
   }
-  // SIGPIPE would end us before the ranks are told.
-  const auto previous = ::signal(SIGPIPE, SIG_IGN);
-  const ssize_t written = ::write(STDOUT_FILENO, unwritten_.data(), unwritten_.size());
-  const int error = errno;
-  ::signal(SIGPIPE, previous);
-  if (written >= 0) {
-    unwritten_.erase(0, static_cast<std::size_t>(written));
-  } else if (error != EINTR && error != EAGAIN) {
-    // Goes on reading, into nothing, until the ranks have left in good order.
-    if (!end_.output_closed) Interrupt();
-    end_.output_closed = true;
-    unwritten_.clear();
-  }
+  return false;
 }
 
-void ChildWatch::CloseOutput() {
-  if (output_ >= 0) ::close(output_);
-  output_ = -1;
+double ChildWatch::Elapsed() {
+  const auto now = std::chrono::steady_clock::now();
+  const std::chrono::duration<double> gap = now - std::exchange(last_look_, now);
+  return std::min(gap.count(), kLongestGapSeconds);
+}
+
+// An mpirun that has not started a rank yet may never do so, nor listen.
+void ChildWatch::WatchTheStart(double seconds) {
+  started_ = AnyRankHasStarted();
+  if (started_) return;
+  waited_ += seconds;
+  if (force_at_ > 0 && waited_ >= force_at_) return EndByForce();
+  if (end_.seconds_without_rank > 0 || waited_ < start_deadline_) return;
+  end_.seconds_without_rank = start_deadline_;
+  ::kill(mpirun_, SIGTERM);
+  force_at_ = waited_ + kGraceSeconds;
+}
+
+bool ChildWatch::AllRanksHaveEnded() const {
+  for (int rank = 0; rank < board_->ranks(); ++rank) {
+    const pid_t process = board_->slot(rank).process;
+    if (process == 0 || !HasEnded(process)) return false;
+  }
+  return true;
+}
+
+// Now and then mpirun waits for ever for what ranks that ended together have not said.
+void ChildWatch::WatchTheEnd(double seconds) {
+  abandoned_ = AllRanksHaveEnded() ? abandoned_ + seconds : 0;
+  if (abandoned_ < kEndSeconds) return;
+  end_.stuck = true;
+  EndByForce();
 }
 
 }  // namespace lockstep

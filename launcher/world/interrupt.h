@@ -5,27 +5,41 @@
 
 namespace lockstep {
 
-// Ctrl-C and its relatives, seen by a process that is in the middle of a step.
+// Ctrl-C and its relatives: SIGINT, SIGTERM, SIGHUP, and SIGUSR1, which mpirun passes on to its
+// ranks.
 //
-// SIGINT, SIGTERM, SIGHUP and SIGUSR1 (which mpirun passes on to its ranks) only set a flag. The
-// generation loop of rank 0 looks at it between steps and spreads it in its next step message,
-// so that all ranks stop at the same step. A second SIGINT or SIGTERM ends the process at once
-// with kInterrupted.
+// They end the process at once with kInterrupted while it starts, joins its world, loads weights or
+// measures: nothing would be lost. After FinishStepsOnInterrupt() they only set a flag. The
+// generation loop of rank 0 looks at it between steps and spreads it in its next step message, so
+// that all ranks stop at the same step. A second SIGINT or SIGTERM then ends the process at once.
 
 // Call once, before any other thread starts. SIGHUP stays ignored where it was (nohup).
 void InstallInterruptHandlers();
 
+// This process says on standard error that it has heard, unless the log is told to be quiet. For a
+// process that no parent of ours speaks for.
+void AnnounceInterrupts();
+
+// From now on there is work whose results must be left in good order.
+void FinishStepsOnInterrupt();
+
+// Whether this process, or one that shares its marks, has been asked to stop.
 bool InterruptRequested();
 
-// Whether it was a SIGTERM: in a rank that is how mpirun ends what is left of a world.
+// Whether this rank's mpirun is ending what is left of the world.
 bool TerminationRequested();
 
-// As if a signal had come.
-void RequestInterrupt();
+// Where a rank whose parent is ours leaves word for it and for the other ranks. They outlive their
+// use. All null: nowhere.
+struct InterruptMarks {
+  std::atomic<std::uint32_t>* stop = nullptr;         // somebody has been asked to stop
+  std::atomic<std::uint32_t>* told_to_end = nullptr;  // by mpirun: this rank did not die by itself
+  std::atomic<std::int32_t>* signal = nullptr;        // that this rank got from anybody else
+};
 
-// For a rank whose orders to stop come as SIGUSR1: from now on SIGTERM is mpirun ending what is
-// left of the world. It stores 1 here, so that the rank is not taken for the one that died by
-// itself, and ends the process at once. Null ends that. The mark outlives its use.
-void MarkTermination(std::atomic<std::uint32_t>* mark);
+// SIGTERM from the process that has started this one is then mpirun ending what is left of the
+// world: it ends this rank at once, unless it is leaving in good order anyway. The same signal from
+// anybody else asks all ranks to stop.
+void ShareInterrupts(const InterruptMarks& marks);
 
 }  // namespace lockstep

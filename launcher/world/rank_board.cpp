@@ -18,6 +18,19 @@ namespace {
 constexpr std::uint64_t kMagic = 0x6c6f636b73746570;  // "lockstep"
 constexpr int kMaxRanks = 4096;
 
+// Memory that the ranks can open by this process's descriptor; -1 when there is none.
+int AnonymousFile() {
+  const int memory = ::memfd_create("lockstep-ranks", MFD_CLOEXEC);
+  if (memory >= 0) return memory;
+  // Some containers forbid that. A file that has no name does as well.
+  const char* folder = std::getenv("TMPDIR");
+  for (const char* place : {"/dev/shm", folder != nullptr ? folder : "/tmp", "/var/tmp"}) {
+    const int file = ::open(place, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (file >= 0) return file;
+  }
+  return -1;
+}
+
 }  // namespace
 
 struct RankBoard::Layout {
@@ -30,7 +43,7 @@ struct RankBoard::Layout {
 
 std::unique_ptr<RankBoard> RankBoard::Create(int ranks) {
   if (ranks > kMaxRanks) throw BadInput("{} ranks; use at most {}", ranks, kMaxRanks);
-  const int descriptor = ::memfd_create("lockstep-ranks", MFD_CLOEXEC);
+  const int descriptor = AnonymousFile();
   if (descriptor < 0 || ::ftruncate(descriptor, sizeof(Layout)) != 0) {
     throw EnvironmentError("shared memory for the ranks' states: {}", ::strerror(errno));
   }
@@ -83,9 +96,7 @@ int RankBoard::ranks() const { return static_cast<int>(layout_->ranks); }
 
 pid_t RankBoard::parent() const { return static_cast<pid_t>(layout_->parent); }
 
-void RankBoard::RequestStop() const { layout_->stop = 1; }
-
-bool RankBoard::stop_requested() const { return layout_->stop != 0; }
+std::atomic<std::uint32_t>& RankBoard::stop() const { return layout_->stop; }
 
 RankSlot& RankBoard::slot(int rank) const {
   LOCKSTEP_CHECK(rank >= 0 && rank < ranks(), "rank {} of {}", rank, ranks());

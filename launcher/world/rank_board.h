@@ -23,7 +23,9 @@ enum class RankState : std::uint32_t {
 
 struct RankSlot {
   std::atomic<RankState> state;
-  std::atomic<std::uint32_t> told_to_end;  // by SIGTERM: did not die by itself
+  std::atomic<std::int32_t> process;       // its id; 0: has not started, or is on another host
+  std::atomic<std::uint32_t> told_to_end;  // by mpirun: did not die by itself
+  std::atomic<std::int32_t> signal;        // asked it to stop, and was not mpirun's; 0: none
   std::atomic<std::int32_t> exit_code;
   char host[128];
   char activity[256];
@@ -48,9 +50,8 @@ class RankBoard {
   pid_t parent() const;  // the process that created the board
   RankSlot& slot(int rank) const;
 
-  // An interrupt that came before the ranks could hear signals waits for them here.
-  void RequestStop() const;
-  bool stop_requested() const;
+  // Set once the world has been asked to stop, for ranks that hear no signal themselves.
+  std::atomic<std::uint32_t>& stop() const;
 
  private:
   struct Layout;

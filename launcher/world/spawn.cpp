@@ -10,12 +10,15 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <memory>
+#include <utility>
 
 #include "comm/world.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "launcher/world/child_watch.h"
+#include "launcher/world/launch_environment.h"
 #include "launcher/world/rank_board.h"
 #include "launcher/world/world.h"
 
@@ -27,7 +30,7 @@ constexpr int kExecFailed = 127;
 
 std::string FindMpirun() {
   const char* path = std::getenv("PATH");
-  // Where several MPIs are installed, `mpirun` may be another one's.
+  // In a folder of several MPIs, `mpirun` may be another one's.
   const std::string names[] = {"mpirun.openmpi", "mpirun"};
   std::string found = FindProgram(names, path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin");
   if (found.empty()) {
@@ -42,12 +45,22 @@ void SetDefault(const char* name, const std::string& value) {
   ::setenv(name, value.c_str(), 0);  // what the user has set stays
 }
 
+// Open MPI 4 wants a way to other hosts even where it needs none. From version 5 on it does not.
+void DoWithoutRemoteAgent() {
+  const char* path = std::getenv("PATH");
+  const std::string names[] = {"ssh", "rsh"};
+  if (MayUseOtherHosts() || !FindProgram(names, path != nullptr ? path : "").empty()) return;
+  SetDefault("OMPI_MCA_plm", "isolated");
+}
+
 void PrepareEnvironment(const RankBoard& board) {
   ::setenv(RankBoard::kVariable, board.address().c_str(), 1);
   if (::geteuid() == 0) {
-    SetDefault("OMPI_ALLOW_RUN_AS_ROOT", "1");
-    SetDefault("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+    for (const char* name : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
+                             "PRTE_ALLOW_RUN_AS_ROOT", "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM"})
+      SetDefault(name, "1");
   }
+  DoWithoutRemoteAgent();
   // Reading a neighbour's memory directly is forbidden in most containers, and Open MPI then
   // fills the screen with complaints.
   SetDefault("OMPI_MCA_btl_vader_single_copy_mechanism", "none");
@@ -63,7 +76,8 @@ void Redirect(int from, int to) {
 struct Start {
   std::vector<std::string> command;
   const RankBoard* board;
-  int output;  // what becomes mpirun's standard output
+  int output;  // what becomes mpirun's standard output and error
+  int errors;
   pid_t parent;
   sigset_t signals;  // the mask from before SpawnWorld()
 };
@@ -80,6 +94,7 @@ struct Start {
   // Rank 0 fetches its input from the parent itself: see rank_input.h.
   Redirect(::open("/dev/null", O_RDONLY), STDIN_FILENO);
   Redirect(start.output, STDOUT_FILENO);
+  Redirect(start.errors, STDERR_FILENO);
   PrepareEnvironment(*start.board);
   ::sigprocmask(SIG_SETMASK, &start.signals, nullptr);
   std::vector<char*> arguments;
@@ -92,23 +107,33 @@ struct Start {
   std::_Exit(kExecFailed);
 }
 
-pid_t StartMpirun(Start start, int unused_pipe_end) {
+struct Pipe {
+  int read_end;
+  int write_end;
+};
+
+Pipe MakePipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw EnvironmentError("pipe: {}", ::strerror(errno));
+  return {ends[0], ends[1]};
+}
+
+pid_t StartMpirun(Start start) {
   start.parent = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) throw EnvironmentError("fork: {}", ::strerror(errno));
-  if (child == 0) {
-    ::close(unused_pipe_end);
-    BecomeMpirun(start);
-  }
+  if (child == 0) BecomeMpirun(start);
   // Also here, so that the group exists before the first signal is sent to it.
   ::setpgid(child, child);
   ::close(start.output);
+  ::close(start.errors);
   return child;
 }
 
 }  // namespace
 
-int SpawnWorld(int ranks, std::span<const std::string> arguments) {
+int SpawnWorld(const SpawnOptions& options, std::span<const std::string> arguments) {
+  const int ranks = options.ranks;
   if (!BuiltWithMpi()) {
     throw EnvironmentError(
         "--tp {} needs MPI, which this build leaves out; build with "
@@ -119,12 +144,15 @@ int SpawnWorld(int ranks, std::span<const std::string> arguments) {
   const std::string binary = std::filesystem::read_symlink("/proc/self/exe");
   const auto board = RankBoard::Create(ranks);
   ChildWatch watch;
-  int output[2];
-  if (::pipe2(output, O_CLOEXEC) != 0) throw EnvironmentError("pipe: {}", ::strerror(errno));
-  Start start{MpirunCommand({FindMpirun(), binary, ranks}, arguments), board.get(), output[1], 0,
-              watch.signals_before()};
-  const pid_t mpirun = StartMpirun(std::move(start), output[0]);
-  const ChildEnd end = watch.Run({mpirun, output[0], *board});
+  const Pipe output = MakePipe();
+  const Pipe errors = MakePipe();
+  const pid_t mpirun =
+      StartMpirun({MpirunCommand({FindMpirun(), binary, ranks}, arguments), board.get(),
+                   output.write_end, errors.write_end, 0, watch.signals_before()});
+  const double start_deadline =
+      MayUseOtherHosts() ? std::numeric_limits<double>::infinity() : options.init_deadline_seconds;
+  const ChildEnd end =
+      watch.Run({mpirun, output.read_end, errors.read_end, *board, start_deadline});
   return ReportEnd(end, *board);
 }
 
@@ -132,13 +160,13 @@ std::vector<std::string> MpirunCommand(const MpirunCall& call,
                                        std::span<const std::string> arguments) {
   std::vector<std::string> command = {
       call.mpirun,
-      // Errors are told once, by us.
-      "--quiet",
+      // Options that Open MPI knows from version 4 on.
       "-n",
       std::to_string(call.ranks),
       // More ranks than cores is allowed; no binding, or all threads of a rank would share the
       // one core that Open MPI binds a rank to by default.
-      "--oversubscribe",
+      "--map-by",
+      ":OVERSUBSCRIBE",
       "--bind-to",
       "none",
       "-x",
@@ -163,15 +191,16 @@ std::vector<std::string> RankArguments(int argc, const char* const* argv) {
 }
 
 std::string FindProgram(std::span<const std::string> names, const std::string& path) {
-  for (const std::string& name : names) {
-    std::size_t begin = 0;
-    while (begin <= path.size()) {
-      const std::size_t end = std::min(path.find(':', begin), path.size());
-      const std::string candidate = path.substr(begin, end - begin) + "/" + name;
+  std::size_t begin = 0;
+  while (begin <= path.size()) {
+    const std::size_t end = std::min(path.find(':', begin), path.size());
+    const std::string folder = path.substr(begin, end - begin);
+    begin = end + 1;
+    for (const std::string& name : names) {
+      const std::string candidate = folder + "/" + name;
       std::error_code ignored;
       const bool file = std::filesystem::is_regular_file(candidate, ignored);
-      if (end > begin && file && ::access(candidate.c_str(), X_OK) == 0) return candidate;
-      begin = end + 1;
+      if (!folder.empty() && file && ::access(candidate.c_str(), X_OK) == 0) return candidate;
     }
   }
   return "";

@@ -25,31 +25,14 @@
 #include "core/activity.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "launcher/world/board_entry.h"
 #include "launcher/world/interrupt.h"
-#include "launcher/world/rank_board.h"
-#include "launcher/world/rank_input.h"
+#include "launcher/world/launch_environment.h"
 
 namespace lockstep {
 namespace {
 
-std::optional<int> NumberFromEnvironment(std::initializer_list<const char*> names) {
-  for (const char* name : names) {
-    const char* text = std::getenv(name);
-    if (text != nullptr && *text != '\0') return std::atoi(text);
-  }
-  return std::nullopt;
-}
-
-// The world's size as the launcher tells it before MPI starts.
-std::optional<int> AnnouncedSize() {
-  return NumberFromEnvironment({"OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "PMI_SIZE"});
-}
-
-bool HasProcessManager() {
-  return NumberFromEnvironment({"PMIX_RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK"}).has_value();
-}
-
-std::unique_ptr<Communicator> Join(const WorldConfig& config) {
+std::unique_ptr<Communicator> Join(const WorldConfig& config, const BoardEntry& entry) {
   if (!InsideWorld()) return std::make_unique<SelfCommunicator>();
   if (!HasProcessManager()) {
     throw EnvironmentError(
@@ -63,52 +46,12 @@ std::unique_ptr<Communicator> Join(const WorldConfig& config) {
   options.max_message_bytes = config.max_message_bytes;
   options.shared_memory = config.shared_memory;
   options.ranks_per_host = config.ranks_per_host;
+  options.check = [&config](Communicator& world) {
+    CompareFacts(world, config.facts, "start all ranks with the same program and settings");
+  };
+  options.absent = [&entry] { return entry.Absent(); };
   return JoinWorld(options);
 }
-
-// Writes this rank's slot of the board as long as it lives; nothing where there is no board.
-class BoardEntry {
- public:
-  explicit BoardEntry(int rank) : board_(RankBoard::OpenFromEnvironment()) {
-    if (board_ == nullptr || rank < 0 || rank >= board_->ranks()) return;
-    slot_ = &board_->slot(rank);
-    WriteField(slot_->host, HostName());
-    slot_->state = RankState::kRunning;
-    MarkTermination(&slot_->told_to_end);
-    if (board_->stop_requested()) RequestInterrupt();
-    if (rank == 0) AdoptParentInput(*board_);
-    ObserveActivity([](std::string_view what) { WriteField(slot_->activity, what); });
-  }
-  ~BoardEntry() {
-    ObserveActivity(nullptr);
-    MarkTermination(nullptr);
-    slot_ = nullptr;
-  }
-  BoardEntry(const BoardEntry&) = delete;
-  BoardEntry& operator=(const BoardEntry&) = delete;
-
-  bool spawned() const { return slot_ != nullptr; }
-  bool SomebodyHasReported() const {
-    for (int rank = 0; board_ != nullptr && rank < board_->ranks(); ++rank) {
-      if (board_->slot(rank).state == RankState::kReported) return true;
-    }
-    return false;
-  }
-  void SetReported() const {
-    if (slot_ != nullptr) slot_->state = RankState::kReported;
-  }
-  // The exit code for mpirun.
-  int Leave(int code) const {
-    if (slot_ == nullptr) return code;
-    slot_->exit_code = code;
-    slot_->state = RankState::kDone;
-    return 0;
-  }
-
- private:
-  static inline RankSlot* slot_ = nullptr;  // the observer is a plain function
-  std::unique_ptr<RankBoard> board_;
-};
 
 void LogWorld(const Communicator& comm) {
   struct statvfs shared {};
@@ -163,8 +106,8 @@ enum class Turn { kSpeak, kStaySilent };
 
 // A peer that failed by itself says so and ends the world; only when nobody does is it this
 // rank's turn. Lower ranks first, so that one message is printed and not one per rank.
-Turn LetTheCauseSpeakFirst(const Communicator& comm, const BoardEntry& entry) {
-  const int tenths = 10 + 5 * std::min(comm.rank(), 8);
+Turn LetTheCauseSpeakFirst(int rank, const BoardEntry& entry) {
+  const int tenths = 10 + 5 * std::min(rank, 8);
   for (int i = 0; i < tenths; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     if (TerminationRequested() || entry.SomebodyHasReported()) return Turn::kStaySilent;
@@ -207,13 +150,15 @@ int FailAlone(Communicator& comm, const BoardEntry& entry) {
   std::string who;  // a collective's error says that itself, and one process needs no name
   Turn turn = Turn::kSpeak;
   if (failure.about == Failure::About::kPeers) {
-    turn = LetTheCauseSpeakFirst(comm, entry);
+    turn = LetTheCauseSpeakFirst(comm.rank(), entry);
   } else if (comm.size() > 1) {
     who = fmt::format(" (rank {} on {}, while {})", comm.rank(), comm.host(comm.rank()),
                       FailedActivity());
   }
-  entry.SetReported();
-  if (turn == Turn::kSpeak) LogError("{}{}", failure.message, who);
+  if (turn == Turn::kSpeak) {
+    entry.SetReported();
+    LogError("{}{}", failure.message, who);
+  }
   const int code = static_cast<int>(failure.code);
   if (comm.size() > 1) comm.Abort(code);
   return code;
@@ -243,32 +188,29 @@ int RunRank(Communicator& comm, const WorldConfig& config, const BoardEntry& ent
 
 }  // namespace
 
-bool InsideWorld() {
-  // A batch script under Slurm has SLURM_NTASKS too, but is no rank: only a step has tasks.
-  const int slurm_tasks = NumberFromEnvironment({"SLURM_STEP_NUM_TASKS"}).value_or(1);
-  return HasProcessManager() || slurm_tasks > 1;
-}
-
 int RunWorld(const WorldConfig& config, const RankBody& body) {
   InstallInterruptHandlers();
-  const int rank =
-      NumberFromEnvironment({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"})
-          .value_or(0);
+  const int rank = AnnouncedRank();
   const BoardEntry entry(InsideWorld() ? rank : -1);
+  if (!entry.spawned() && rank == 0) AnnounceInterrupts();
   // Whatever ends mpirun ends its ranks, even stopped ones.
   if (entry.spawned()) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   SetLogRank(rank, AnnouncedSize().value_or(1));
   std::unique_ptr<Communicator> comm;
   try {
-    comm = Join(config);
-  } catch (const SharedMemoryError& error) {
+    comm = Join(config, entry);
+  } catch (const JoinError& error) {
     SetLogRank(0, 1);  // said for all ranks
     if (rank == 0) LogError("{}", error.what());
     return entry.Leave(static_cast<int>(error.code()));
   } catch (...) {
     const Failure failure = Describe();
-    LogError("{}", failure.message);
-    entry.SetReported();
+    const bool peers = failure.about == Failure::About::kPeers;
+    const Turn turn = peers ? LetTheCauseSpeakFirst(rank, entry) : Turn::kSpeak;
+    if (turn == Turn::kSpeak) {
+      entry.SetReported();
+      LogError("{}", failure.message);
+    }
     return static_cast<int>(failure.code);
   }
   SetLogRank(comm->rank(), comm->size());

@@ -7,11 +7,12 @@
 
 #include "comm/communicator.h"
 #include "comm/world.h"
+#include "launcher/world/rank_facts.h"
 
 namespace lockstep {
 
 // A rank's life, from joining its world to its exit code. main() does:
-//   if (tp > 1 && !InsideWorld()) return SpawnWorld(tp, argc, argv);   // launcher/world/spawn.h
+//   if (tp > 1 && !InsideWorld()) return SpawnWorld({.ranks = tp}, arguments);  // spawn.h
 //   return RunWorld({.expected_ranks = tp}, [&](Communicator& comm) { ...; return 0; });
 
 struct WorldConfig {
@@ -23,6 +24,7 @@ struct WorldConfig {
   SharedMemory shared_memory = SharedMemory::kAuto;
   std::size_t max_message_bytes = std::size_t{1} << 30;  // see WorldOptions; tests lower it
   int ranks_per_host = 0;                                // see WorldOptions; tests set it
+  RankFacts facts = {};  // settings: where the ranks' differ they end with kBadInput
 };
 
 // Whether mpirun or srun has started this process as one rank of a world (of one rank or more).

@@ -51,6 +51,23 @@ void ExpectSpread(const Json& spread, std::size_t rounds) {
   EXPECT_LE(spread["median"].get<double>(), spread["max"].get<double>());
 }
 
+// It would run for hours.
+TEST_F(ABench, EndsAtOnceWhenItIsInterrupted) {
+  using Words = std::vector<std::string>;
+  for (const Words& what :
+       {Words{"decode", "--tp", "1"}, {"decode", "--tp", "2"}, {"comm", "--tp", "2"}}) {
+    if (what.back() == "2" && LOCKSTEP_TEST_RANKS == 1) continue;
+    Words words = {"bench"};
+    words.insert(words.end(), what.begin(), what.end());
+    words.insert(words.end(), {"--rounds", "1000000"});
+    if (what[0] != "comm") words.insert(words.end(), {"--model", config_, "--threads", "1"});
+    const Outcome run =
+        RunScript("\"$@\" & child=$!; sleep 1.5; kill -TERM $child; wait $child", words);
+    EXPECT_EQ(run.exit_code, 130) << what[0] << run.errors;
+    EXPECT_THAT(run.errors, HasSubstr("lockstep: interrupted")) << what[0];
+  }
+}
+
 TEST_F(ABench, MakesUpTheWeightsOfAConfigurationWithoutACheckpoint) {
   const Json report = Report({"decode", "--new-tokens", "3", "--prompt-tokens", "5"});
   EXPECT_EQ(report["model"], "nobody/tiny");

@@ -100,6 +100,18 @@ TEST(HouseRules, RefuseALibraryOutsideItsFolder) {
               ElementsAre(HasSubstr("only layers/kernels/cuda/")));
 }
 
+TEST(HouseRules, RefuseACallOfMpiThatMayWaitWithoutADeadline) {
+  for (const char* call :
+       {"MPI_Recv(data, 1, MPI_INT, 0, 0, comm, &status);", "  MPI_Comm_split(comm, 0, 0, &part);",
+        "Check(MPI_Wait(&request, MPI_STATUS_IGNORE));", "PMPI_Barrier(comm);"})
+    EXPECT_THAT(Violations("comm/a.cpp", call), ElementsAre(HasSubstr("without a deadline")))
+        << call;
+  EXPECT_THAT(Violations("comm/a.cpp", "MPI_Isend(data, 1, MPI_INT, 0, 0, comm, &request);"),
+              IsEmpty());
+  EXPECT_THAT(Violations("comm/a.cpp", "// MPI_Recv() would wait"), IsEmpty());
+  EXPECT_THAT(Violations("comm/mpi_blocking.cpp", "MPI_Finalize();"), IsEmpty());
+}
+
 TEST(HouseRules, RefuseTestsAndNeighboursByShortName) {
   EXPECT_THAT(Planted("core/a.h", "\"tests/support/test_data.h\""),
               ElementsAre(HasSubstr("no folder of the product")));

@@ -81,6 +81,29 @@ std::string WrongLibraryInclude(std::string_view path, std::string_view header) 
   return "";
 }
 
+// Calls of MPI that return at once, whatever the other ranks do.
+constexpr std::string_view kPromptMpi[] = {
+    "MPI_Cancel",    "MPI_Comm_rank",    "MPI_Comm_size", "MPI_Error_class", "MPI_Error_string",
+    "MPI_Get_count", "MPI_Improbe",      "MPI_Imrecv",    "MPI_Initialized", "MPI_Irecv",
+    "MPI_Isend",     "MPI_Request_free", "MPI_Test",      "MPI_Testsome",    "MPI_Wtime"};
+
+// A call of MPI that may wait for a rank that does not come, or "". Comments may name them.
+std::string BlockingMpiCall(std::string_view path, std::string_view line) {
+  if (path == "comm/mpi_blocking.cpp") return "";
+  line = line.substr(0, line.find("//"));
+  constexpr std::string_view kName =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+  for (auto at = line.find("MPI_"); at != line.npos; at = line.find("MPI_", at + 1)) {
+    const auto end = std::min(line.find_first_not_of(kName, at), line.size());
+    const std::string_view name = line.substr(at, end - at);
+    const bool called = end < line.size() && line[end] == '(';
+    if (called && std::ranges::count(kPromptMpi, name) == 0)
+      return fmt::format("{} may wait without a deadline; only comm/mpi_blocking.cpp calls it",
+                         name);
+  }
+  return "";
+}
+
 // What is wrong with one line, or "".
 std::string WrongInclude(std::string_view path, std::string_view line) {
   constexpr std::string_view kBlanks = " \t";
@@ -130,6 +153,8 @@ std::vector<std::string> Violations(std::string_view path, std::string_view text
     ++number;
     const std::string wrong = WrongInclude(path, line);
     if (!wrong.empty()) found.push_back(fmt::format("{}:{}: {}; {}", path, number, line, wrong));
+    const std::string blocking = BlockingMpiCall(path, line);
+    if (!blocking.empty()) found.push_back(fmt::format("{}:{}: {}", path, number, blocking));
     if (line.find("TODO") != line.npos || line.find("FIXME") != line.npos)
       found.push_back(
           fmt::format("{}:{}: a note to come back; do it, or file an issue", path, number));

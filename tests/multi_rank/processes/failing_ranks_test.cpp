@@ -121,9 +121,30 @@ TEST(FailingRanks, NamesARankThatNeverJoins) {
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_LT(result.seconds, kSoonSeconds);
   EXPECT_THAT(result.errors, AllOf(HasSubstr("did not find its peers within 2 s"),
-                                   HasSubstr("rank 1 did not join")));
+                                   HasSubstr("rank 1 has not started")));
+  EXPECT_EQ(Lines(result.errors), 1) << result.errors;
 }
 
+// One call of MPI that rank 1 never gets into. Whatever waits for other ranks has a deadline.
+class StalledCall : public ::testing::TestWithParam<std::string> {};
+
+INSTANTIATE_TEST_SUITE_P(Calls, StalledCall,
+                         ::testing::Values("MPI_Init_thread", "MPI_Isend", "MPI_Irecv",
+                                           "MPI_Comm_split", "MPI_Comm_split_type", "MPI_Allgather",
+                                           "MPI_Bcast", "MPI_Finalize"));
+
+TEST_P(StalledCall, NeverHangsTheWorld) {
+  auto options = StartedProbe({"3", "stall", "1", "3"});
+  options.environment.emplace_back("PROBE_STALL", GetParam());
+  options.environment.emplace_back("PROBE_STALL_RANK", "1");
+  const auto result = ChildProcess(options).Wait();
+  EXPECT_LT(result.seconds, kSoonSeconds);
+  if (result.output == "sum over 3 ranks\n" && result.exit_code == 0) return;  // not called at all
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_LE(Lines(result.errors), 2) << result.errors;
+  const bool exchanging = GetParam() == "MPI_Isend" || GetParam() == "MPI_Irecv";
+  EXPECT_THAT(result.errors, HasSubstr(exchanging ? "rank 1 on " : "within 3 s"));
+}
 TEST(FailingRanks, NoticesAPeerStoppedFromOutside) {
   ChildProcess child(StartedProbe({"3", "loop", "0", "4"}));
   const auto pids = Pids(child);

@@ -71,6 +71,7 @@ void Misbehave(Communicator& comm, const Order& order) {
 // The shape of a generation loop: rank 0 decides in its step message when all stop.
 int Generate(Communicator& comm, const Order& order) {
   const Activity generating("decoding");
+  FinishStepsOnInterrupt();
   SayPids(comm);
   for (int step = 0;; ++step) {
     Communicator::Bytes message(1, std::byte{InterruptRequested()});
@@ -127,14 +128,19 @@ int Main(int argc, char** argv) {
   Order order{arguments.at(2), -1, 60, arguments};
   if (arguments.size() > 3) order.rank = std::stoi(arguments[3]);
   if (arguments.size() > 4) order.deadline_seconds = std::stod(arguments[4]);
-  if (ranks > 1 && !InsideWorld()) return SpawnWorld(ranks, arguments);
+  if (ranks > 1 && !InsideWorld()) {
+    const bool brief = order.mode == "unstarted";
+    return SpawnWorld({ranks, brief ? order.deadline_seconds : 60}, arguments);
+  }
   if (order.mode == "debug") SetLogLevel(LogLevel::kDebug);
   if (order.mode == "unjoined" && std::getenv("OMPI_COMM_WORLD_RANK") == arguments.at(3)) {
     SleepFor(300);
   }
   WorldConfig config;
-  if (order.mode == "unjoined") config.init_deadline_seconds = order.deadline_seconds;
-  if (order.mode == "debug" || order.mode == "unjoined") order.mode = "sum";
+  if (order.mode == "unjoined" || order.mode == "stall")
+    config.init_deadline_seconds = order.deadline_seconds;
+  if (order.mode == "debug" || order.mode == "unjoined" || order.mode == "stall")
+    order.mode = "sum";
   if (order.mode == "unshared") {
     // As if they were two on one host and one on another.
     config.ranks_per_host = 2;

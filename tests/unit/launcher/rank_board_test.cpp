@@ -40,10 +40,10 @@ TEST(RankBoard, IsSharedWithWhoeverFindsItsAddress) {
   ASSERT_NE(seen, nullptr);
   seen->slot(1).state = RankState::kRunning;
   WriteField(seen->slot(1).activity, "loading weights");
-  board->RequestStop();
+  board->stop() = 1;
   EXPECT_EQ(board->slot(1).state, RankState::kRunning);
   EXPECT_STREQ(board->slot(1).activity, "loading weights");
-  EXPECT_TRUE(seen->stop_requested());
+  EXPECT_TRUE(seen->stop());
 }
 
 TEST(RankBoard, IsNotMistakenForAnotherFile) {
@@ -72,7 +72,7 @@ class ReportEndTest : public ::testing::Test {
       WriteField(board_->slot(rank).activity, "decoding (step 17)");
     }
   }
-  int Exit(int code) { return Report({W_EXITCODE(code, 0), false, false}); }
+  int Exit(int code) { return Report({.wait_status = W_EXITCODE(code, 0)}); }
   int Report(const ChildEnd& end) {
     ::testing::internal::CaptureStderr();
     const int code = ReportEnd(end, *board_);
@@ -119,20 +119,65 @@ TEST_F(ReportEndTest, SaysThatNothingHasStarted) {
   EXPECT_THAT(text_, HasSubstr("before any rank had started"));
 }
 
-TEST_F(ReportEndTest, NamesRanksThatDidNotJoin) {
-  board_->slot(2).state = RankState::kAbsent;
-  EXPECT_EQ(Exit(4), 4);
-  EXPECT_THAT(text_, HasSubstr("rank 2 did not join"));
+TEST_F(ReportEndTest, ShowsWhatMpirunSaysWhereNoRankCan) {
+  board_ = RankBoard::Create(2);
+  EXPECT_EQ(Report({.wait_status = W_EXITCODE(1, 0),
+                    .explanation = "Too few slots.\n\n",
+                    .remarks = "[host] no pipes\n"}),
+            3);
+  EXPECT_THAT(text_, HasSubstr("before any rank had started; `mpirun -n 2 hostname`"));
+  EXPECT_THAT(text_, HasSubstr("mpirun says:\nToo few slots.\n\n[host] no pipes\n"));
+}
+
+TEST_F(ReportEndTest, SaysThatNoRankStartedInTime) {
+  board_ = RankBoard::Create(2);
+  const ChildEnd end{.wait_status = W_EXITCODE(0, SIGKILL), .seconds_without_rank = 3};
+  EXPECT_EQ(Report(end), 3);
+  EXPECT_THAT(text_, HasSubstr("mpirun has started no rank within 3 s"));
+}
+
+TEST_F(ReportEndTest, NamesTheRankThatSomebodyElseHasStopped) {
+  for (int rank = 0; rank < 3; ++rank) board_->slot(rank).state = RankState::kDone;
+  board_->slot(0).exit_code = 130;
+  board_->slot(1).signal = SIGTERM;
+  EXPECT_EQ(Exit(0), 130);
+  EXPECT_THAT(text_, HasSubstr("rank 1 on node1 got signal 15 (Terminated)"));
+  EXPECT_EQ(std::count(text_.begin(), text_.end(), '\n'), 1);
+  EXPECT_EQ(Exit(130), 130);
+  EXPECT_THAT(text_, HasSubstr("rank 1 on node1 got signal 15"));
+}
+
+TEST_F(ReportEndTest, SaysThatMpirunWasToldToEnd) {
+  for (int rank = 0; rank < 3; ++rank) board_->slot(rank).told_to_end = 1;
+  for (const int code : {1, 130}) {
+    EXPECT_EQ(Exit(code), 130);
+    EXPECT_THAT(text_, HasSubstr("mpirun was told to end"));
+  }
+}
+
+TEST_F(ReportEndTest, TakesTheRanksWordWhereMpirunDoesNotEnd) {
+  const ChildEnd end{.wait_status = W_EXITCODE(0, SIGKILL), .stuck = true};
+  EXPECT_EQ(Report(end), 4);
+  EXPECT_THAT(text_, HasSubstr("all ranks have ended, but mpirun had not"));
+  for (int rank = 0; rank < 3; ++rank) board_->slot(rank).state = RankState::kDone;
+  EXPECT_EQ(Report(end), 0);
+  EXPECT_THAT(text_, IsEmpty());
+}
+
+TEST_F(ReportEndTest, SaysThatItsOutputCannotBeWritten) {
+  EXPECT_EQ(Report({.wait_status = W_EXITCODE(0, 0), .output_error = ENOSPC}), 3);
+  EXPECT_THAT(text_, HasSubstr("standard output: cannot be written: No space left on device"));
 }
 
 TEST_F(ReportEndTest, NamesMpirunWhenItWasKilled) {
-  EXPECT_EQ(Report({W_EXITCODE(0, SIGKILL), false, false}), 4);
+  EXPECT_EQ(Report({.wait_status = W_EXITCODE(0, SIGKILL)}), 4);
   EXPECT_THAT(text_, HasSubstr("mpirun was killed by signal 9"));
 }
 
 TEST_F(ReportEndTest, IsSilentAfterAnInterrupt) {
-  for (const int status : {W_EXITCODE(130, 0), W_EXITCODE(128 + SIGKILL, 0), W_EXITCODE(0, 9)}) {
-    EXPECT_EQ(Report({status, true, false}), 130);
+  for (const int status : {W_EXITCODE(130, 0), W_EXITCODE(128 + SIGKILL, 0), W_EXITCODE(0, 9),
+                           W_EXITCODE(1, 0), W_EXITCODE(143, 0)}) {
+    EXPECT_EQ(Report({.wait_status = status, .interrupted = true}), 130);
     EXPECT_THAT(text_, IsEmpty());
   }
 }

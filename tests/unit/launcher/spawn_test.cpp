@@ -27,7 +27,8 @@ TEST(MpirunCommand, StartsThatManyRanksUnbound) {
       MpirunCommand({"/usr/bin/mpirun", "/opt/lockstep", 3}, std::vector<std::string>{"lockstep"});
   EXPECT_EQ(command.front(), "/usr/bin/mpirun");
   EXPECT_EQ(command.back(), "/opt/lockstep");
-  EXPECT_THAT(command, IsSupersetOf({"-n", "3", "--oversubscribe", "--bind-to", "none"}));
+  EXPECT_THAT(command,
+              IsSupersetOf({"-n", "3", "--map-by", ":OVERSUBSCRIBE", "--bind-to", "none"}));
 }
 
 TEST(MpirunCommand, PassesTheArgumentsBehindTheProgram) {
@@ -85,10 +86,12 @@ TEST_F(FindProgramTest, TakesTheFirstFolderThatHasIt) {
   EXPECT_EQ(Find({"mpirun"}), folder_ + "/a/mpirun");
 }
 
-TEST_F(FindProgramTest, PrefersEarlierNamesInAnyFolder) {
+TEST_F(FindProgramTest, PrefersEarlierNamesInTheFirstFolderThatHasOne) {
   Put("/a/mpirun", kRunnable);
   Put("/b/mpirun.openmpi", kRunnable);
-  EXPECT_EQ(Find({"mpirun.openmpi", "mpirun"}), folder_ + "/b/mpirun.openmpi");
+  EXPECT_EQ(Find({"mpirun.openmpi", "mpirun"}), folder_ + "/a/mpirun");
+  Put("/a/mpirun.openmpi", kRunnable);
+  EXPECT_EQ(Find({"mpirun.openmpi", "mpirun"}), folder_ + "/a/mpirun.openmpi");
 }
 
 TEST_F(FindProgramTest, PassesOverWhatCannotBeRun) {

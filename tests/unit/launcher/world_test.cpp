@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
@@ -99,18 +101,31 @@ TEST(InterruptDeathTest, SetsAFlagAndAgreeSpreadsIt) {
   EXPECT_EXIT(std::exit(RunWorld({},
                                  [](Communicator& comm) {
                                    if (InterruptRequested()) return 1;
+                                   FinishStepsOnInterrupt();
                                    ::raise(SIGUSR1);
                                    if (!InterruptRequested()) return 1;
                                    Agree(comm, "loading", [] {});
                                    return 0;
                                  })),
-              ::testing::ExitedWithCode(130), "^$");
+              ::testing::ExitedWithCode(130), "lockstep: interrupted; finishing the step");
+}
+
+TEST(InterruptDeathTest, EndsAtOnceWhatHasNoStepToFinish) {
+  EXPECT_EXIT(
+      {
+        InstallInterruptHandlers();
+        AnnounceInterrupts();
+        ::raise(SIGTERM);
+        std::exit(1);
+      },
+      ::testing::ExitedWithCode(130), "^lockstep: interrupted\n$");
 }
 
 TEST(InterruptDeathTest, EndsTheProcessAtTheSecondRequest) {
   EXPECT_EXIT(
       {
         InstallInterruptHandlers();
+        FinishStepsOnInterrupt();
         ::raise(SIGINT);
         ::raise(SIGTERM);
         std::exit(1);
@@ -118,21 +133,59 @@ TEST(InterruptDeathTest, EndsTheProcessAtTheSecondRequest) {
       ::testing::ExitedWithCode(130), "^$");
 }
 
-// The mark is seen from outside, as the parent sees it.
-TEST(InterruptDeathTest, EndsAMarkedRankAtOnceWhenToldTo) {
-  const auto board = RankBoard::Create(1);
-  auto& mark = board->slot(0).told_to_end;
-  EXPECT_EXIT(
-      {
-        InstallInterruptHandlers();
-        MarkTermination(&mark);
-        ::raise(SIGUSR1);
-        ::raise(SIGINT);
-        if (mark == 0) ::raise(SIGTERM);
-        std::exit(1);
-      },
-      ::testing::ExitedWithCode(130), "^$");
-  EXPECT_EQ(mark, 1u);
+// A process of its own, started by this one, that shares the marks of a board's only rank.
+class MarkedRank : public ::testing::Test {
+ protected:
+  // What it does after its parent, or itself, has sent it the signal; returns its exit code.
+  enum class Sender { kParent, kItself };
+  enum class Work { kNone, kSteps };
+  int ExitCodeAfter(int signal_number, Sender sender, Work work) {
+    int ready[2];
+    EXPECT_EQ(::pipe(ready), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      InstallInterruptHandlers();
+      RankSlot& slot = board_->slot(0);
+      ShareInterrupts({&board_->stop(), &slot.told_to_end, &slot.signal});
+      if (work == Work::kSteps) FinishStepsOnInterrupt();
+      if (sender == Sender::kItself) ::raise(signal_number);
+      [[maybe_unused]] const auto written = ::write(ready[1], "x", 1);
+      if (sender == Sender::kParent) ::sleep(30);
+      ::_exit(InterruptRequested() ? 7 : 8);
+    }
+    char byte = 0;
+    ::close(ready[1]);
+    const bool lives = ::read(ready[0], &byte, 1) == 1;
+    ::close(ready[0]);
+    if (lives && sender == Sender::kParent) ::kill(child, signal_number);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+  }
+  std::unique_ptr<RankBoard> board_ = RankBoard::Create(1);
+};
+
+TEST_F(MarkedRank, EndsAtOnceWhenItsMpirunEndsTheWorld) {
+  EXPECT_EQ(ExitCodeAfter(SIGTERM, Sender::kParent, Work::kSteps), 130);
+  EXPECT_EQ(board_->slot(0).told_to_end, 1u);
+  EXPECT_EQ(board_->slot(0).signal, 0);
+}
+
+TEST_F(MarkedRank, FinishesItsStepWhenSomebodyElseAsksItToStop) {
+  EXPECT_EQ(ExitCodeAfter(SIGTERM, Sender::kItself, Work::kSteps), 7);
+  EXPECT_EQ(board_->slot(0).told_to_end, 0u);
+  EXPECT_EQ(board_->slot(0).signal, SIGTERM);
+  EXPECT_EQ(board_->stop(), 1u);
+}
+
+TEST_F(MarkedRank, EndsAtOnceWhenAskedBeforeItHasWork) {
+  EXPECT_EQ(ExitCodeAfter(SIGINT, Sender::kItself, Work::kNone), 130);
+  EXPECT_EQ(board_->slot(0).signal, SIGINT);
+}
+
+TEST_F(MarkedRank, HearsThatAnotherRankHasBeenAsked) {
+  board_->stop() = 1;
+  EXPECT_EQ(ExitCodeAfter(SIGURG, Sender::kItself, Work::kSteps), 7);
 }
 
 }  // namespace

@@ -1,0 +1,64 @@
+#include "launcher/world/board_entry.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <vector>
+
+#include "comm/world.h"
+#include "core/activity.h"
+#include "core/error.h"
+#include "launcher/world/interrupt.h"
+#include "launcher/world/launch_environment.h"
+#include "launcher/world/rank_input.h"
+
+namespace lockstep {
+
+BoardEntry::BoardEntry(int rank) : board_(RankBoard::OpenFromEnvironment()) {
+  if (board_ == nullptr || rank < 0 || rank >= board_->ranks()) return;
+  slot_ = &board_->slot(rank);
+  WriteField(slot_->host, HostName());
+  slot_->process = ::getpid();
+  slot_->state = RankState::kRunning;
+  ShareInterrupts({&board_->stop(), &slot_->told_to_end, &slot_->signal});
+  if (InterruptRequested()) std::_Exit(static_cast<int>(ExitCode::kInterrupted));
+  if (rank == 0) AdoptParentInput(*board_);
+  ObserveActivity([](std::string_view what) { WriteField(slot_->activity, what); });
+}
+
+BoardEntry::~BoardEntry() {
+  ObserveActivity(nullptr);
+  ShareInterrupts({});
+  slot_ = nullptr;
+}
+
+bool BoardEntry::SomebodyHasReported() const {
+  for (int rank = 0; board_ != nullptr && rank < board_->ranks(); ++rank) {
+    if (board_->slot(rank).state == RankState::kReported) return true;
+  }
+  return false;
+}
+
+std::string BoardEntry::Absent() const {
+  std::vector<int> absent;
+  for (int rank = 0; board_ != nullptr && AllRanksAreHere() && rank < board_->ranks(); ++rank) {
+    if (board_->slot(rank).state == RankState::kAbsent) absent.push_back(rank);
+  }
+  if (absent.empty()) return "";
+  const bool one = absent.size() == 1;
+  return fmt::format("rank{} {} {} not started", one ? "" : "s", fmt::join(absent, ", "),
+                     one ? "has" : "have");
+}
+
+void BoardEntry::SetReported() const {
+  if (slot_ != nullptr) slot_->state = RankState::kReported;
+}
+
+int BoardEntry::Leave(int code) const {
+  if (slot_ == nullptr) return code;
+  slot_->exit_code = code;
+  slot_->state = RankState::kDone;
+  return 0;
+}
+
+}  // namespace lockstep

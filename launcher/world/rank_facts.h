@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "comm/communicator.h"
+
+namespace lockstep {
+
+// What has to be the same on every rank, because they compute one text together.
+struct RankFact {
+  std::string key;    // "model.dtype"
+  std::string value;  // "bf16"; "": not this rank's business
+
+  bool operator==(const RankFact&) const = default;
+};
+using RankFacts = std::vector<RankFact>;
+
+// Throws AgreedError(kBadInput), the same on every rank, when the ranks' facts differ: names the
+// ranks that are not as most are, their hosts, the first key that differs and both values, then the
+// remedy. A rank without any facts is passed over: something else is wrong with it. Costs one small
+// collective where all agree. Collective.
+void CompareFacts(Communicator& comm, const RankFacts& mine, std::string_view remedy);
+
+// The part of it that is a pure function: what is wrong with these, by rank; "" when nothing is.
+// places: "rank 1 on node7".
+std::string Disagreement(const std::vector<RankFacts>& ranks,
+                         const std::vector<std::string>& places);
+
+}  // namespace lockstep
