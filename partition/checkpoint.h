@@ -44,14 +44,15 @@ class Checkpoint {
   // The tensors that can be read, by name.
   std::vector<TensorInfo> tensors() const;
 
+  // The same with a hash of what stands at a few places of each, beginning and end among them; of
+  // all of it where that is little. Reads at most 32 KiB a tensor.
+  std::vector<TensorSample> Samples() const;
+
   // The names of all tensors, sorted, also of those that cannot be read.
   const std::vector<std::string>& names() const;
 
   // The file or index that was opened.
   const std::string& where() const;
-  // The same with a hash of what stands at a few places of each, beginning and end among them; of
-  // all of it where that is little. Reads at most 32 KiB a tensor.
-  std::vector<TensorSample> Samples() const;
 
   // Copies a slice to `destination`, converting to its dtype.
   //   destination  on the host, fp32, fp16 or bf16: [rows, columns], of a vector [rows]
