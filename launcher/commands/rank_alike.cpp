@@ -45,6 +45,20 @@ std::string BenchText(const BenchOptions& bench) {
                      bench.new_tokens, fmt::join(bench.message_bytes, ","), bench.rounds);
 }
 
+void AddRope(const Rope& rope, const auto& add) {
+  add("rotary kind", static_cast<int>(rope.type));
+  add("rotary base", rope.base);
+  add("odd rotary dims", rope.odd_dims);
+  add("rotary factor", rope.factor);
+  add("original context", rope.original_context_tokens);
+  add("attention factor", rope.attention_factor);
+  add("rotary beta_fast", rope.beta_fast);
+  add("rotary beta_slow", rope.beta_slow);
+  add("rotary whole ramp", rope.whole_ramp);
+  add("rotary low frequency factor", rope.low_frequency_factor);
+  add("rotary high frequency factor", rope.high_frequency_factor);
+}
+
 void AddSpec(const ModelSpec& spec, RankFacts& facts) {
   const auto add = [&](std::string_view name, const auto& value) {
     facts.push_back({fmt::format("the model's {}", name), fmt::format("{}", value)});
@@ -57,7 +71,7 @@ void AddSpec(const ModelSpec& spec, RankFacts& facts) {
   add("rotary dims", spec.rotary_dims);
   add("vocabulary rows", spec.vocab_rows);
   add("context", spec.context_tokens);
-  add("rotary base", spec.rotary_base);
+  AddRope(spec.rope, add);
   add("norm epsilon", spec.norm_epsilon);
   add("GELU", Name(spec.gelu));
   add("parallel residual", spec.parallel_residual);
