@@ -111,6 +111,8 @@ TEST_F(EngineTest, RefusesWhatCannotRun) {
   Request outside = Make(1, 3, 4);
   outside.prompt[1] = 100000;
   EXPECT_THAT(Refusal(engine, outside), testing::HasSubstr("token id 100000 is outside"));
+  outside.prompt[1] = 127;
+  EXPECT_EQ(Refusal(engine, outside), "token id 127 is outside the vocabulary; expected 0 to 126");
   EXPECT_EQ(Refusal(engine, Make(1, 3, 0)), "request: max_new_tokens is 0; expected 1 or more");
   EXPECT_TRUE(engine.idle());
 }
