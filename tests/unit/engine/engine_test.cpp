@@ -137,6 +137,29 @@ TEST_F(EngineTest, UsesTheCacheToItsLastToken) {
   EXPECT_THAT(Refusal(engine, embedding), testing::HasSubstr("needs 33 of them"));
 }
 
+// Its pages go to one that came earlier while it is in the middle of its prompt.
+TEST_F(EngineTest, ScoresAPromptOnceAlthoughItIsComputedTwice) {
+  GoldenModel small(SourceFolder() / "tests/golden/cases/neox_saved_single", self_,
+                    {.cache_pages = 3});
+  std::int64_t preemptions = 0;
+  for (std::size_t prompt = 18; prompt <= 24; ++prompt) {
+    Engine engine(small.decoder(), self_, {.max_step_tokens = 6});
+    Request scored = Make(2, 60, 0);
+    scored.prompt_logprobs = 0;
+    engine.Submit(Make(1, prompt, 30));
+    engine.Submit(scored);
+    std::vector<TokenLogprob> logprobs;
+    while (!engine.idle())
+      for (const TokenEvent& event : engine.Step())
+        for (const TokenLogprob& one : event.prompt_logprobs) logprobs.push_back(one);
+    ASSERT_EQ(logprobs.size(), 59u) << prompt;
+    for (std::size_t i = 0; i < logprobs.size(); ++i)
+      EXPECT_EQ(logprobs[i].token, scored.prompt[i + 1]) << i;
+    preemptions += engine.status().counts.preemptions;
+  }
+  EXPECT_GT(preemptions, 0) << "or the test shows nothing";
+}
+
 TEST_F(EngineTest, LogprobsOfGeneratedTokensAreThoseOfTheirScore) {
   Engine engine(model_.decoder(), self_, {.sampled_vocab = 90});
   for (const double temperature : {0.0, 0.8}) {
