@@ -62,6 +62,12 @@ TEST_F(ReadFileTest, ReturnsNothingForAnEmptyFile) {
   EXPECT_EQ(ReadFile(folder_ / "empty"), "");
 }
 
+TEST_F(ReadFileTest, NamesAPathThroughAFile) {
+  WriteText(folder_ / "file", "hello");
+  ExpectError(ExitCode::kBadInput, (folder_ / "file" / "inside").string() + ": no such file",
+              [&] { ReadFile(folder_ / "file" / "inside"); });
+}
+
 TEST_F(ReadFileTest, NamesTheMissingFile) {
   ExpectError(ExitCode::kBadInput, (folder_ / "absent").string() + ": no such file",
               [&] { ReadFile(folder_ / "absent"); });

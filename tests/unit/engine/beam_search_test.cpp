@@ -123,6 +123,13 @@ TEST(BeamSearch, NeverStopsWhileALongerTextCouldBeBetter) {
   EXPECT_FLOAT_EQ(search.finished().front().score, -1.29f / 10.0f);
 }
 
+TEST(BeamSearch, StopsWhenALongerTextCouldOnlyBeAsGood) {
+  BeamSearch search({.num_beams = 2}, {8, 9}, 10);
+  search.Expand(std::vector<BeamSearch::Continuations>{
+      {{9, -1.0f}, {8, -1.5f}, {1, -1.5f}, {2, -5.0f}, {3, -6.0f}, {4, -7.0f}}});
+  EXPECT_TRUE(search.done());
+}
+
 TEST(BeamSearch, NeverReckonsWithThePresentLengthWhereLongerIsWorse) {
   for (const EarlyStopping stopping : {EarlyStopping::kFalse, EarlyStopping::kNever}) {
     BeamSearch search({.num_beams = 2, .length_penalty = -1.0, .early_stopping = stopping}, {9},

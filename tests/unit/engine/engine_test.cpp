@@ -193,6 +193,8 @@ TEST_F(EngineTest, RefusesWhatCannotRun) {
   Request outside = Make(1, 3, 4);
   outside.prompt[1] = 100000;
   EXPECT_THAT(Refusal(engine, outside), testing::HasSubstr("token id 100000 is outside"));
+  outside.prompt[1] = 127;
+  EXPECT_EQ(Refusal(engine, outside), "token id 127 is outside the vocabulary; expected 0 to 126");
   EXPECT_EQ(Refusal(engine, Make(1, 3, 0)), "request: max_new_tokens is 0; expected 1 or more");
   EXPECT_TRUE(engine.idle());
 }
@@ -215,6 +217,29 @@ TEST_F(EngineTest, UsesTheCacheToItsLastToken) {
   RunAll(engine);
   embedding.prompt.push_back(1);
   EXPECT_THAT(Refusal(engine, embedding), testing::HasSubstr("needs 33 of them"));
+}
+
+// Its pages go to one that came earlier while it is in the middle of its prompt.
+TEST_F(EngineTest, ScoresAPromptOnceAlthoughItIsComputedTwice) {
+  GoldenModel small(SourceFolder() / "tests/golden/cases/neox_saved_single", self_,
+                    {.cache_pages = 3});
+  std::int64_t preemptions = 0;
+  for (std::size_t prompt = 18; prompt <= 24; ++prompt) {
+    Engine engine(small.decoder(), self_, {.max_step_tokens = 6});
+    Request scored = Make(2, 60, 0);
+    scored.prompt_logprobs = 0;
+    engine.Submit(Make(1, prompt, 30));
+    engine.Submit(scored);
+    std::vector<TokenLogprob> logprobs;
+    while (!engine.idle())
+      for (const TokenEvent& event : engine.Step())
+        for (const TokenLogprob& one : event.prompt_logprobs) logprobs.push_back(one);
+    ASSERT_EQ(logprobs.size(), 59u) << prompt;
+    for (std::size_t i = 0; i < logprobs.size(); ++i)
+      EXPECT_EQ(logprobs[i].token, scored.prompt[i + 1]) << i;
+    preemptions += engine.status().counts.preemptions;
+  }
+  EXPECT_GT(preemptions, 0) << "or the test shows nothing";
 }
 
 TEST_F(EngineTest, LogprobsOfGeneratedTokensAreThoseOfTheirScore) {

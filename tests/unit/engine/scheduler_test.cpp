@@ -111,6 +111,19 @@ TEST(Scheduler, ThePagesOfTheLatestAreTakenWhenThereAreNoOthers) {
   EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(2, 0, kept))) << "computed anew";
 }
 
+// It would have to give its pages up again at once.
+TEST(Scheduler, NobodyIsAdmittedIntoPagesThatOthersAreAboutToNeed) {
+  Scheduler scheduler(Sizes(4, 100, 4));
+  scheduler.Submit(Make(1, 8));  // its next token begins a page
+  scheduler.Submit(Make(2, 8));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 0, 8)));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 8, 1)));
+  EXPECT_EQ(scheduler.waiting_count(), 1);
+  scheduler.Remove(1);
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(2, 0, 8)));
+  EXPECT_EQ(scheduler.counts().preemptions, 0);
+}
+
 TEST(Scheduler, ACommonBeginningIsComputedOnceEvenByThoseThatComeTogether) {
   Scheduler scheduler(Sizes(4, 100, 100));
   for (const std::int64_t id : {1, 2, 3}) {

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <utility>
+
 #include "core/error.h"
 #include "core/file.h"
 #include "fake_mailbox.h"
@@ -106,6 +109,37 @@ TEST_F(LineHubTest, NamesAGroupThatIsNotHeardOf) {
   EXPECT_THAT(
       message,
       HasSubstr("nothing has been heard of group 1 for 0.05 s; its first rank is rank 2 on node"));
+}
+
+// Takes leave for group 1 at once, and for group 2 after some signs of life.
+class SlowLeave : public FakeMailbox {
+ public:
+  std::optional<Letter> Receive() override {
+    if (!std::exchange(first_has_left_, true)) return Letter{2, Pack(DeskReport{.last = true})};
+    if (std::exchange(spoke_, !spoke_)) return std::nullopt;
+    const bool last = std::chrono::steady_clock::now() > end_;
+    return Letter{4, Pack(DeskReport{.last = last})};
+  }
+
+ private:
+  std::chrono::steady_clock::time_point end_ =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(400);
+  bool first_has_left_ = false;
+  bool spoke_ = false;
+};
+
+TEST_F(LineHubTest, ExpectsNothingMoreOfAGroupThatHasLeft) {
+  SlowLeave mailbox;
+  WriteText(folder_.path() / "in", "");
+  LineHub hub({.input = folder_.path() / "in",
+               .total = 0,
+               .capacity = 1,
+               .sink = OpenSink(folder_.path() / "out", {}, Restart::kGoOn),
+               .progress = {},
+               .keep_alive = [] {}},
+              {.leaders = {0, 2, 4}, .world = &world_, .mailbox = &mailbox});
+  world_.set_deadline_seconds(0.2);
+  EXPECT_NO_THROW(hub.Leave());
 }
 
 TEST(DeskLetters, ArriveAsTheyWereSent) {

@@ -118,6 +118,33 @@ TEST_P(LinearOperation, ALinearOfTwoPartsAddsThem) {
   }
 }
 
+// A rank with fewer heads than leaves has some without inputs.
+TEST_P(LinearOperation, LeavesWithoutInputsAddNothing) {
+  const std::int64_t tokens = 3, inputs = 100, outputs = 40;
+  const Tensor x = random_.Fill(DType::kF32, {tokens, inputs}, 100.0f);
+  const Tensor weight = Weight(outputs, inputs);
+  const Tensor none = Tensor::OnHost(weight.view().dtype(), {outputs, 1});
+  std::memset(none.view().raw(), 0, none.view().bytes());
+  const Tensor zero = Tensor::OnHost(DType::kF32, {tokens, 1});
+  std::memset(zero.view().raw(), 0, zero.view().bytes());
+  const Tensor expected = Tensor::OnHost(DType::kF32, {tokens, outputs});
+  const Tensor found = Tensor::OnHost(DType::kF32, {tokens, outputs});
+  // The first one leaves sums of every leaf behind.
+  for (const std::vector<Range>& leaves :
+       {std::vector<Range>{{0, 25}, {25, 50}, {50, 75}, {75, 100}},
+        {{0, 0}, {0, 60}, {60, 60}, {60, 100}},
+        {{0, 60}, {60, 60}, {60, 100}, {100, 100}}}) {
+    const std::vector<Range> of_none(4, Range{0, 0});
+    for (auto [backend, y] : {std::pair{reference_.get(), &expected}, {tested_.get(), &found}}) {
+      const auto linear =
+          backend->MakeLinear(TwoParts(weight, none, leaves, of_none, GetParam().format));
+      backend->Linear(
+          {.x = x.view(), .x_second = zero.view(), .weight = linear.get(), .y = y->view()});
+    }
+    ExpectNear(found.view(), expected.view(), std::max(GetParam().tolerance, 1e-5));
+  }
+}
+
 // What makes rank counts equal: the halves' results, added, are the whole's result to the bit.
 TEST_P(LinearOperation, TheHalvesOfALinearAddUpToItsBits) {
   const std::int64_t tokens = 5, inputs = 8 * 70, outputs = 50;

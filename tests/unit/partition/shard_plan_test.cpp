@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <utility>
 
 namespace lockstep {
 namespace {
@@ -204,6 +205,29 @@ TEST(ShardPlan, RefusesMoreRanksThanHeads) {
   ExpectRefused(16,
                 "shard plan: 12 heads over 16 ranks leaves 4 ranks empty; use at most 12 ranks");
   ExpectRefused(0, "shard plan: 0 ranks; expected 1 to 12, the number of heads");
+}
+
+// Leaves cut what a rank has without holes; ranks that do not divide them have one.
+TEST(ShardPlan, LeavesTileWhatARankHas) {
+  for (int ranks = 1; ranks <= 8; ++ranks) {
+    const ShardPlan plan(Pythia(1, 512, 8, 50304), ranks);
+    const std::size_t expected =
+        ShardPlan::kLeaves % ranks == 0 ? static_cast<std::size_t>(ShardPlan::kLeaves / ranks) : 1;
+    for (int rank = 0; rank < ranks; ++rank) {
+      const RankSlices slices = plan.Slices(rank);
+      for (const auto& [leaves, whole] : {std::pair{&slices.head_leaves, slices.heads},
+                                          {&slices.ffn_leaves, slices.ffn_columns},
+                                          {&slices.vocab_leaves, slices.vocab_rows}}) {
+        ASSERT_EQ(leaves->size(), expected) << ranks << " ranks";
+        std::int64_t end = whole.begin;
+        for (const Range& leaf : *leaves) {
+          EXPECT_EQ(leaf.begin, end) << "rank " << rank << " of " << ranks;
+          end = leaf.end;
+        }
+        EXPECT_EQ(end, whole.end) << "rank " << rank << " of " << ranks;
+      }
+    }
+  }
 }
 
 }  // namespace

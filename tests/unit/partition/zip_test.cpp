@@ -87,6 +87,13 @@ TEST(Zip, RefusesCompressedFilesWithTheRemedy) {
                     HasSubstr("torch.save"), HasSubstr("safetensors")));
 }
 
+TEST(Zip, RefusesAStoredFileOfTwoSizes) {
+  const std::size_t directory = 30 + 1 + 4;
+  for (const std::uint64_t compressed : {3u, 5u})
+    EXPECT_THAT(MessageFor(Patched(ZipBytes({{"a", "0123"}}), directory + 20, compressed, 4)),
+                HasSubstr("\"a\" is compressed"));
+}
+
 TEST(Zip, RefusesEncryptedFiles) {
   EXPECT_THAT(MessageFor(ZipBytes({{"a/data.pkl", "pickle", 0, 1}})),
               HasSubstr("\"a/data.pkl\" is encrypted"));
