@@ -38,38 +38,38 @@ class AModelFolder : public testing::Test {
 };
 
 TEST_F(AModelFolder, EndsTextsAtConfigJsonsTokens) {
-  EXPECT_THAT(Open().end_tokens, ElementsAre(3));
+  EXPECT_THAT(Open().generation.end_tokens, ElementsAre(3));
   Config(R"([4, 3])");
-  EXPECT_THAT(Open().end_tokens, ElementsAre(4, 3));
+  EXPECT_THAT(Open().generation.end_tokens, ElementsAre(4, 3));
   Config("null");
-  EXPECT_THAT(Open().end_tokens, IsEmpty());
+  EXPECT_THAT(Open().generation.end_tokens, IsEmpty());
 }
 
 TEST_F(AModelFolder, EndsTextsAtAllTokensOfGenerationConfig) {
   GenerationConfig(R"({"eos_token_id": 7})");
-  EXPECT_THAT(Open().end_tokens, ElementsAre(7));
+  EXPECT_THAT(Open().generation.end_tokens, ElementsAre(7));
   GenerationConfig(R"({"eos_token_id": [9, 0, 9, 8]})");
-  EXPECT_THAT(Open().end_tokens, ElementsAre(9, 0, 8));
+  EXPECT_THAT(Open().generation.end_tokens, ElementsAre(9, 0, 8));
   GenerationConfig(R"({"eos_token_id": [9.0]})");
-  EXPECT_THAT(Open().end_tokens, ElementsAre(9));
+  EXPECT_THAT(Open().generation.end_tokens, ElementsAre(9));
 }
 
 // As transformers 5.24: GenerationConfig.from_pretrained() reads the one file or the other.
 TEST_F(AModelFolder, HasNoEndWhereGenerationConfigNamesNone) {
   for (const char* text : {"{}", R"({"eos_token_id": null})", R"({"eos_token_id": []})"}) {
     GenerationConfig(text);
-    EXPECT_THAT(Open().end_tokens, IsEmpty()) << text;
+    EXPECT_THAT(Open().generation.end_tokens, IsEmpty()) << text;
   }
 }
 
 TEST_F(AModelFolder, PassesOverEndTokensThatCannotComeOneByOne) {
   GenerationConfig(R"({"eos_token_id": 50})");
-  EXPECT_THAT(Open().end_tokens, IsEmpty());
+  EXPECT_THAT(Open().generation.end_tokens, IsEmpty());
   GenerationConfig(R"({"eos_token_id": [50256, 49, -1, 1e300]})");
-  EXPECT_THAT(Open().end_tokens, ElementsAre(49));
+  EXPECT_THAT(Open().generation.end_tokens, ElementsAre(49));
   Config("-2");
   std::filesystem::remove(folder_ / "generation_config.json");
-  EXPECT_THAT(Open().end_tokens, IsEmpty());
+  EXPECT_THAT(Open().generation.end_tokens, IsEmpty());
 }
 
 TEST_F(AModelFolder, RefusesABrokenGenerationConfig) {
