@@ -44,7 +44,7 @@ TEST(SpecFromShape, TakesEveryStatedField) {
   shape.tied_embeddings = true;
   const ModelSpec spec = SpecFromShape(shape, "run.yaml");
   EXPECT_EQ(spec.d_ff, 100);
-  EXPECT_EQ(spec.rotary_base, 500.0);
+  EXPECT_EQ(spec.rope.base, 500.0);
   EXPECT_EQ(spec.norm_epsilon, 1e-6);
   EXPECT_EQ(spec.gelu, GeluKind::kTanh);
   EXPECT_FALSE(spec.parallel_residual);

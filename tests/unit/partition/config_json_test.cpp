@@ -107,7 +107,7 @@ TEST(ConfigJson, KnowsTheDefaultsOfBothFamilies) {
                       "rotary_pct": null, "use_parallel_residual": null})"));
   EXPECT_EQ(neox.norm_epsilon, 1e-5);
   EXPECT_EQ(neox.gelu, GeluKind::kExact);
-  EXPECT_EQ(neox.rotary_base, 10000.0);
+  EXPECT_EQ(neox.rope.base, 10000.0);
   EXPECT_EQ(neox.rotary_dims, 16);
   EXPECT_TRUE(neox.parallel_residual);
 }
