@@ -34,7 +34,7 @@ void CheckLengthPenalty(const BeamOptions& options, std::int64_t max_new_tokens,
                         std::string_view where) {
   if (options.num_beams == 1 || max_new_tokens <= 1) return;
   // A score is divided by length ^ penalty; the score itself has its room in fp32 too.
-  constexpr double kMostDigits = 30.0;
+  constexpr double kMostDigits = 31.0;
   const double most = kMostDigits / std::log10(static_cast<double>(max_new_tokens));
   if (std::abs(options.length_penalty) <= most) return;
   throw BadInput(

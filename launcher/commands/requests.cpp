@@ -184,6 +184,7 @@ GenerateRequest ParseGenerateLine(std::string_view line, const std::string& wher
 }
 
 GenerateRequest RequestOfPrompt(const std::string& prompt, const Options& defaults) {
+  if (prompt.empty()) throw BadInput("--prompt: is empty; expected at least one character");
   Json line = Json::object();
   line["prompt"] = prompt;
   const LineFields fields(std::move(line), "--prompt", RulesOfGenerate(UnknownFields::kRefuse));

@@ -112,17 +112,21 @@ TEST_F(FullDisk, LeavesNoHalfArrayOfVectors) {
   EXPECT_EQ(run.output, "3\nbefore\nout.npy\n");
 }
 
-class UnwritableOutput : public BatchTest {};
+class UnwritableOutput : public BatchTest {
+ protected:
+  std::vector<std::string> CommandTo(const std::string& output) const {
+    std::vector<std::string> command = Command();
+    *(std::find(command.begin(), command.end(), "--output") + 1) = output;
+    return command;
+  }
+};
 
 TEST_F(UnwritableOutput, ADeviceThatIsFull) {
   WriteInput(5);
-  std::vector<std::string> command = Command();
-  *(std::find(command.begin(), command.end(), "--output") + 1) = "/dev/full";
-  const Outcome device = RunLockstep(command);
+  const Outcome device = RunLockstep(CommandTo("/dev/full"));
   EXPECT_EQ(device.exit_code, 3);
   EXPECT_EQ(device.errors, "lockstep: error: /dev/full: writing failed: No space left on device\n");
-  *(std::find(command.begin(), command.end(), "--output") + 1) = "-";
-  const Outcome standard = RunScript("exec \"$@\" > /dev/full", command);
+  const Outcome standard = RunScript("exec \"$@\" > /dev/full", CommandTo("-"));
   EXPECT_EQ(standard.exit_code, 3);
   EXPECT_EQ(standard.errors,
             "lockstep: error: standard output: cannot be written: No space left on device\n");
@@ -130,7 +134,7 @@ TEST_F(UnwritableOutput, ADeviceThatIsFull) {
 
 TEST_F(UnwritableOutput, AFolderThatIsNotThere) {
   WriteInput(5);
-  const Outcome run = RunLockstep(Command({"--output", Path("none/out.jsonl")}));
+  const Outcome run = RunLockstep(CommandTo(Path("none/out.jsonl")));
   EXPECT_EQ(run.exit_code, 3);
   EXPECT_THAT(run.errors, HasSubstr("cannot be written: No such file or directory; check that "
                                     "the folder exists and is writable"));
@@ -141,7 +145,7 @@ TEST_F(UnwritableOutput, TheInputIsNeverOne) {
   const std::string before = ReadFile(Path("in.jsonl"));
   std::filesystem::create_symlink(Path("in.jsonl"), Path("link.jsonl"));
   for (const std::string& name : {Path("in.jsonl"), Path("link.jsonl")}) {
-    const Outcome run = RunLockstep(Command({"--output", name}));
+    const Outcome run = RunLockstep(CommandTo(name));
     EXPECT_EQ(run.exit_code, 2);
     EXPECT_THAT(run.errors, HasSubstr(name + ": is the input, which the output would replace"));
   }

@@ -123,9 +123,9 @@ TEST_F(AModelsGenerationConfig, IsPartOfWhatAJobIs) {
   WriteText(input, "{\"prompt\": \"A\"}\n{\"prompt\": \"B\"}\n");
   const auto job = [&](const std::string& choice) {
     return RunLockstep({"generate", "--model", model_, "--input", input, "--output", output,
-                        "--generation-config", choice, "--max-new-tokens", "3"});
+                        "--generation-config", choice, "--max-new-tokens", "8"});
   };
-  Write(R"({"repetition_penalty": 50.0})");
+  Write(R"({"do_sample": true, "temperature": 9.0})");
   ASSERT_EQ(job("none").exit_code, 0);
   const std::string without = ReadFile(output);
   std::filesystem::remove_all(output);
