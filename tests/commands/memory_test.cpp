@@ -56,7 +56,7 @@ TEST(Memory, HasAFractionFromAHundredthToAll) {
     EXPECT_EQ(run.exit_code, 2) << wrong;
     EXPECT_THAT(run.errors, HasSubstr("expected a number from 0.01 to 1"));
   }
-  EXPECT_EQ(RunLockstep(Job({"--set", "engine.memory_fraction=null"}), kLine).exit_code, 0);
+  EXPECT_EQ(RunLockstep(Job({"--set", "engine.memory_fraction=1"}), kLine).exit_code, 0);
 }
 
 }  // namespace
