@@ -31,7 +31,7 @@ ModelSpec SmallModel() {
   return spec;
 }
 
-void Generate(std::string_view line, UnknownFields unknown) {
+void TryGenerate(std::string_view line, UnknownFields unknown) {
   Options options;
   options.input.unknown_fields = unknown;
   options.sampling.max_length = 32;
@@ -46,7 +46,7 @@ void Generate(std::string_view line, UnknownFields unknown) {
   Require(answer.at("id") == request.id && answer.contains("prompt"));
 }
 
-void Score(std::string_view line, UnknownFields unknown) {
+void TryScore(std::string_view line, UnknownFields unknown) {
   std::vector<ScoreRequest> requests = ParseScoreLines(line, "fuzz", unknown);
   const Tokenizer& letters = Letters();
   Prepare(requests, &letters, SmallModel());
@@ -66,9 +66,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto unknown = (data[0] & 2) != 0 ? UnknownFields::kPassThrough : UnknownFields::kRefuse;
   try {
     if ((data[0] & 1) != 0)
-      Score(line, unknown);
+      TryScore(line, unknown);
     else
-      Generate(line, unknown);
+      TryGenerate(line, unknown);
   } catch (const Error& error) {
     Require(error.code() == ExitCode::kBadInput);
     const std::string record = FormatError(line, 3, error.what());
