@@ -45,8 +45,8 @@ JsonFile ReadChosen(const std::filesystem::path& choice) {
     return ReadObject(choice / "generation_config.json");
   if (!std::filesystem::exists(choice, ignored))
     throw BadInput(
-        "model.generation_config is {}, and there is no such file; expected auto, none (no sampling "
-        "defaults of the model), a generation_config.json or the folder of one",
+        "model.generation_config is {}, and there is no such file; expected auto, none (nothing of "
+        "the model), a generation_config.json or the folder of one",
         choice.string());
   return ReadObject(choice);
 }

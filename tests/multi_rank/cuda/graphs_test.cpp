@@ -249,8 +249,9 @@ class EngineOnCuda : public CudaGraphs, public ::testing::WithParamInterface<con
       RunWorker(model->decoder(), comm());
       return {};
     }
-    Engine engine(model->decoder(), comm(),
-                  {.max_sequences = 5, .max_step_tokens = 24, .end_tokens = {3}, .hidden_layer = 2});
+    Engine engine(
+        model->decoder(), comm(),
+        {.max_sequences = 5, .max_step_tokens = 24, .end_tokens = {3}, .hidden_layer = 2});
     Reports reports = RunTogether(engine, kRequests, kRoom);
     engine.Shutdown();
     return reports;

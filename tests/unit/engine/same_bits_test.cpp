@@ -93,8 +93,9 @@ class Fairness {
 TEST_F(SameBits, TenThousandRequestsAndRandomCancellationsLoseNothing) {
   constexpr std::int64_t kRequests = 10'000, kKinds = 100;
   const Reports alone = Alone(kKinds);
-  Engine engine(model_.decoder(), self_,
-                {.max_sequences = 12, .max_step_tokens = 128, .end_tokens = {3}, .hidden_layer = 3});
+  Engine engine(
+      model_.decoder(), self_,
+      {.max_sequences = 12, .max_step_tokens = 128, .end_tokens = {3}, .hidden_layer = 3});
   Fairness fairness;
   for (std::int64_t id = 0; id < kRequests; ++id) {
     Request request = VariedRequest(id % kKinds, kRoom);
