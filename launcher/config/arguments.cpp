@@ -277,6 +277,10 @@ void CheckTexts(const Arguments& arguments, const Bindings& bound) {
   if (arguments.options.parallel.dp > 1 && (!generate || arguments.prompt))
     throw BadInput("{}: --dp is {}; expected 1: groups share the lines of generate --input only",
                    name, arguments.options.parallel.dp);
+  if (arguments.options.input.unknown_fields == UnknownFields::kPassThrough &&
+      arguments.command == Command::kEmbed && arguments.output.ends_with(".npy"))
+    throw BadInput(
+        "embed: a .npy file has no room for fields that are passed through; write JSON lines");
   if (arguments.options.model.path.empty())
     throw BadInput("{}: no model; expected --model MODEL, or model.path in a configuration", name);
 }
