@@ -93,7 +93,7 @@ TEST_F(RanksAlike, AreRefusedWithAnotherCommandOrNumberOfGroups) {
       "exec mpirun --quiet --oversubscribe -n 2 $1 bench decode --model " +
           model_.string() + " : -n 1 $1 bench comm",
       {});
-  ExpectRefused(run, "the command");
+  ExpectRefused(run, "what bench measures");
 }
 
 TEST_F(RanksAlike, HearOfABadCommandLineOfOne) {
