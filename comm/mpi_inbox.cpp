@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 namespace lockstep {
 
@@ -11,8 +10,8 @@ MpiInbox::MpiInbox(int tag, std::function<std::string(int)> name)
 
 // MPI may write into what has begun to arrive until the process ends.
 MpiInbox::~MpiInbox() {
-  static auto& abandoned = *new std::vector<std::list<Arriving>>;
-  if (!arriving_.empty()) abandoned.push_back(std::move(arriving_));
+  static std::list<Arriving> abandoned;
+  abandoned.splice(abandoned.end(), arriving_);
 }
 
 std::optional<MpiInbox::Message> MpiInbox::Take(double deadline_seconds) {
@@ -48,8 +47,9 @@ void MpiInbox::Begin(double deadline_seconds) {
     int bytes = 0;
     MPI_Get_count(&status, MPI_BYTE, &bytes);
     Arriving& one = arriving_.emplace_back(
-        Message{status.MPI_SOURCE, Communicator::Bytes(static_cast<std::size_t>(bytes))},
-        MPI_REQUEST_NULL, Patience(deadline_seconds, Patience::Cores::kShared));
+        Arriving{{status.MPI_SOURCE, Communicator::Bytes(static_cast<std::size_t>(bytes))},
+                 MPI_REQUEST_NULL,
+                 Patience(deadline_seconds, Patience::Cores::kShared)});
     Check(MPI_Imrecv(one.message.bytes.data(), bytes, MPI_BYTE, &handle, &one.request),
           one.message.from);
   }

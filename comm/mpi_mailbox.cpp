@@ -2,7 +2,6 @@
 
 #include <list>
 #include <utility>
-#include <vector>
 
 #include "comm/mailbox.h"
 #include "comm/mpi_inbox.h"
@@ -23,8 +22,8 @@ class MpiMailbox final : public Mailbox {
 
   // MPI may read what is on its way until the process ends.
   ~MpiMailbox() override {
-    static auto& abandoned = *new std::vector<std::list<Sent>>;
-    if (!sent_.empty()) abandoned.push_back(std::move(sent_));
+    static std::list<Sent> abandoned;
+    abandoned.splice(abandoned.end(), sent_);
   }
   MpiMailbox(const MpiMailbox&) = delete;
   MpiMailbox& operator=(const MpiMailbox&) = delete;

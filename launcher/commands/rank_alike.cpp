@@ -34,15 +34,16 @@ std::string_view CommandName(const Arguments& arguments) {
     case Command::kEmbed: return "embed";
     case Command::kTokenize: return "tokenize";
     case Command::kPlan: return "plan";
-    case Command::kBench: return Name(arguments.bench.kind);
+    case Command::kBench: return "bench";
   }
   return "";
 }
 
 std::string BenchText(const BenchOptions& bench) {
-  return fmt::format("batch sizes {}, prompts of {}, {} new tokens, messages of {}, {} rounds",
-                     fmt::join(bench.batch_sizes, ","), fmt::join(bench.prompt_tokens, ","),
-                     bench.new_tokens, fmt::join(bench.message_bytes, ","), bench.rounds);
+  return fmt::format("{}: batch sizes {}, prompts of {}, {} new tokens, messages of {}, {} rounds",
+                     Name(bench.kind), fmt::join(bench.batch_sizes, ","),
+                     fmt::join(bench.prompt_tokens, ","), bench.new_tokens,
+                     fmt::join(bench.message_bytes, ","), bench.rounds);
 }
 
 void AddRope(const Rope& rope, const auto& add) {

@@ -13,24 +13,31 @@
 #include "launcher/world/rank_input.h"
 
 namespace lockstep {
+namespace {
+
+RankSlot* g_slot = nullptr;  // the observer of activities is a plain function
+
+}  // namespace
 
 BoardEntry::BoardEntry(int rank) : board_(RankBoard::OpenFromEnvironment()) {
   if (board_ == nullptr || rank < 0 || rank >= board_->ranks()) return;
-  slot_ = &board_->slot(rank);
-  WriteField(slot_->host, HostName());
-  slot_->process = ::getpid();
-  slot_->state = RankState::kRunning;
-  ShareInterrupts({&board_->stop(), &slot_->told_to_end, &slot_->signal});
+  g_slot = &board_->slot(rank);
+  WriteField(g_slot->host, HostName());
+  g_slot->process = ::getpid();
+  g_slot->state = RankState::kRunning;
+  ShareInterrupts({&board_->stop(), &g_slot->told_to_end, &g_slot->signal});
   if (InterruptRequested()) std::_Exit(static_cast<int>(ExitCode::kInterrupted));
   if (rank == 0) AdoptParentInput(*board_);
-  ObserveActivity([](std::string_view what) { WriteField(slot_->activity, what); });
+  ObserveActivity([](std::string_view what) { WriteField(g_slot->activity, what); });
 }
 
 BoardEntry::~BoardEntry() {
   ObserveActivity(nullptr);
   ShareInterrupts({});
-  slot_ = nullptr;
+  g_slot = nullptr;
 }
+
+bool BoardEntry::spawned() const { return g_slot != nullptr; }
 
 bool BoardEntry::SomebodyHasReported() const {
   for (int rank = 0; board_ != nullptr && rank < board_->ranks(); ++rank) {
@@ -51,13 +58,13 @@ std::string BoardEntry::Absent() const {
 }
 
 void BoardEntry::SetReported() const {
-  if (slot_ != nullptr) slot_->state = RankState::kReported;
+  if (g_slot != nullptr) g_slot->state = RankState::kReported;
 }
 
 int BoardEntry::Leave(int code) const {
-  if (slot_ == nullptr) return code;
-  slot_->exit_code = code;
-  slot_->state = RankState::kDone;
+  if (g_slot == nullptr) return code;
+  g_slot->exit_code = code;
+  g_slot->state = RankState::kDone;
   return 0;
 }
 

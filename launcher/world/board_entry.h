@@ -18,7 +18,7 @@ class BoardEntry {
   BoardEntry& operator=(const BoardEntry&) = delete;
 
   // Whether a parent of ours has started this rank and sees its slot.
-  bool spawned() const { return slot_ != nullptr; }
+  bool spawned() const;
   bool SomebodyHasReported() const;
   // "rank 1 has not started", where all ranks are on this host; "" when there is none to name.
   std::string Absent() const;
@@ -28,7 +28,6 @@ class BoardEntry {
   int Leave(int code) const;
 
  private:
-  static inline RankSlot* slot_ = nullptr;  // the observer of activities is a plain function
   std::unique_ptr<RankBoard> board_;
 };
 

@@ -197,7 +197,7 @@ std::string FindProgram(std::span<const std::string> names, const std::string& p
     const std::string folder = path.substr(begin, end - begin);
     begin = end + 1;
     for (const std::string& name : names) {
-      const std::string candidate = folder + "/" + name;
+      std::string candidate = fmt::format("{}/{}", folder, name);
       std::error_code ignored;
       const bool file = std::filesystem::is_regular_file(candidate, ignored);
       if (!folder.empty() && file && ::access(candidate.c_str(), X_OK) == 0) return candidate;
