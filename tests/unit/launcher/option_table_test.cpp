@@ -25,6 +25,12 @@ TEST(OptionTable, HasEachKeyOnce) {
   }
 }
 
+TEST(OptionTable, KeepsIntegersWithinTheirRange) {
+  for (const char* fits : {"sampling.n=1", "sampling.n=1024"}) EXPECT_EQ(SettingError(fits), "");
+  for (const char* outside : {"sampling.n=0", "sampling.n=1025", "sampling.n=-1"})
+    EXPECT_THAT(SettingError(outside), HasSubstr("expected an integer from 1 to 1024"));
+}
+
 TEST(OptionTable, HasNoKeyThatIsASectionToo) {
   for (const OptionKey& key : OptionTable()) EXPECT_FALSE(IsSection(key.path)) << key.path;
 }

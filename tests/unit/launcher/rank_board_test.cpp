@@ -10,7 +10,9 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "launcher/world/child_watch.h"
+#include "tests/support/test_data.h"
 
 namespace lockstep {
 namespace {
@@ -52,6 +54,16 @@ TEST(RankBoard, IsNotMistakenForAnotherFile) {
     ::setenv(RankBoard::kVariable, address, 1);
     EXPECT_EQ(RankBoard::OpenFromEnvironment(), nullptr) << address;
   }
+  ::unsetenv(RankBoard::kVariable);
+}
+
+TEST(RankBoard, IsNotMistakenForItsOwnBeginning) {
+  const auto board = RankBoard::Create(2);
+  const TemporaryFolder folder;
+  const std::string beginning = folder / "beginning";
+  WriteText(beginning, ReadFile(board->address()).substr(0, 64));
+  ::setenv(RankBoard::kVariable, beginning.c_str(), 1);
+  EXPECT_EQ(RankBoard::OpenFromEnvironment(), nullptr);
   ::unsetenv(RankBoard::kVariable);
 }
 

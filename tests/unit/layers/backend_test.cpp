@@ -7,7 +7,9 @@ namespace {
 TEST_P(BackendOperation, LayerNormMatchesTheReference) {
   for (int round = 0; round < 20; ++round) {
     const std::int64_t tokens = random_.Int(0, 9), width = random_.Int(1, 300);
-    const Tensor x = random_.Fill(DType::kF32, {tokens, width}, 10.0f);
+    // Of small values epsilon is most of what is divided by.
+    const float scale = round % 2 == 0 ? 10.0f : 1e-3f;
+    const Tensor x = random_.Fill(DType::kF32, {tokens, width}, scale);
     const Tensor weight = random_.Fill(DType::kF32, {width});
     const Tensor bias = random_.Fill(DType::kF32, {width});
     const Tensor expected = Tensor::OnHost(DType::kF32, {tokens, width});
