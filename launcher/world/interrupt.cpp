@@ -83,6 +83,8 @@ void InstallInterruptHandlers() {
 
 void AnnounceInterrupts() { g_announces = IsLogged(LogLevel::kInfo); }
 
+void AnnounceNoInterrupts() { g_announces = false; }
+
 void FinishStepsOnInterrupt() { g_finishes_steps = true; }
 
 bool InterruptRequested() {

@@ -20,6 +20,9 @@ void InstallInterruptHandlers();
 // process that no parent of ours speaks for.
 void AnnounceInterrupts();
 
+// Why this process ends has been said: what mpirun sends to the ranks that leave last is no news.
+void AnnounceNoInterrupts();
+
 // From now on there is work whose results must be left in good order.
 void FinishStepsOnInterrupt();
 

@@ -165,6 +165,7 @@ int FailAlone(Communicator& comm, const BoardEntry& entry) {
 }
 
 int FailTogether(const Communicator& comm, const AgreedError& error) {
+  AnnounceNoInterrupts();
   // Said for all ranks: the line carries no rank of its own.
   SetLogRank(0, 1);
   if (comm.rank() == 0 && error.code() != ExitCode::kInterrupted) LogError("{}", error.what());
