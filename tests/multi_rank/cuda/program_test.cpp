@@ -65,6 +65,19 @@ std::vector<std::string> Generate(const std::string& model, const std::string& d
           std::to_string(ranks)};
 }
 
+// Flags and their values; one that is there already gets the new value.
+std::vector<std::string> With(std::vector<std::string> arguments,
+                              const std::vector<std::string>& more) {
+  for (std::size_t i = 0; i + 1 < more.size(); i += 2) {
+    const auto found = std::find(arguments.begin(), arguments.end(), more[i]);
+    if (more[i] != "--set" && found != arguments.end())
+      *(found + 1) = more[i + 1];
+    else
+      arguments.insert(arguments.end(), {more[i], more[i + 1]});
+  }
+  return arguments;
+}
+
 struct Case {
   const char* model;
   int ranks;
@@ -176,9 +189,8 @@ TEST(CudaDevice, RefusesAFileThatIsNoModule) {
 }
 
 TEST(CudaDevice, RefusesFormatsThatItDoesNotCompute) {
-  auto arguments = Generate("shakespeare-gptj", "cuda", 1);
-  arguments.insert(arguments.end(), {"--dtype", "fp32"});
-  const Outcome run = RunLockstep(arguments);
+  const Outcome run =
+      RunLockstep(With(Generate("shakespeare-gptj", "cuda", 1), {"--dtype", "fp32"}));
   EXPECT_EQ(run.exit_code, 2);
   EXPECT_THAT(run.errors, AllOf(HasSubstr("--dtype fp32"), HasSubstr("--dtype bf16")));
 }
@@ -265,13 +277,6 @@ TEST(CudaDevice, EndsWhenARankIsKilledInTheMiddleOfAStep) {
     EXPECT_THAT(run.errors, AllOf(HasSubstr("rank 1 on "), HasSubstr("killed by signal 9")));
     EXPECT_LT(took.count(), 60);
   }
-}
-
-// Later flags win.
-std::vector<std::string> With(std::vector<std::string> arguments,
-                              const std::vector<std::string>& more) {
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  return arguments;
 }
 
 TEST(CudaDevice, GeneratesInFp16) {
