@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/log.h"
+#include "launcher/world/interrupt.h"
 #include "launcher/world/world.h"
 #include "tests/multi_rank/multi_rank.h"
 
@@ -24,6 +25,8 @@ class FailurePrinter : public ::testing::EmptyTestEventListener {
 
 int RunTests(Communicator& comm) {
   g_comm = &comm;
+  // A rank that lost a peer says so before mpirun's signal ends it.
+  FinishStepsOnInterrupt();
   if (comm.rank() == 0)
     std::printf("collectives through %s\n", std::string(comm.transport()).c_str());
   if (comm.rank() != 0) {
