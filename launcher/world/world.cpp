@@ -201,6 +201,7 @@ int RunWorld(const WorldConfig& config, const RankBody& body) {
   try {
     comm = Join(config, entry);
   } catch (const JoinError& error) {
+    AnnounceNoInterrupts();
     SetLogRank(0, 1);  // said for all ranks
     if (rank == 0) LogError("{}", error.what());
     return entry.Leave(static_cast<int>(error.code()));
