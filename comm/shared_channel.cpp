@@ -197,7 +197,9 @@ void SharedChannel::FailAtDeadline() {
   for (int peer = 0; peer < size_; ++peer) {
     const Letterbox& theirs = *letterboxes_[static_cast<std::size_t>(peer)];
     const auto collective = static_cast<Collective>(theirs.answered_collective.load());
-    if (!IsPresent(peer)) {
+    // Whoever has done its part since was late, and waits for us in the next one.
+    const bool late = theirs.answered_number > number_;
+    if (!IsPresent(peer) || late) {
       absent.push_back(Name(peer));
     } else if (theirs.answered_number != number_ || collective != collective_) {
       elsewhere.push_back(fmt::format("{} is in {} (collective {})", Name(peer), NameOf(collective),

@@ -16,8 +16,8 @@ std::string HostName() {
 std::string MachineId() {
   std::string boot;
   std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
-  std::error_code unknown;
-  return boot + " " + std::filesystem::read_symlink("/proc/self/ns/pid", unknown).string();
+  std::error_code ignored;
+  return boot + " " + std::filesystem::read_symlink("/proc/self/ns/pid", ignored).string();
 }
 
 }  // namespace lockstep

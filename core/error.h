@@ -46,6 +46,10 @@ Error RankFailure(fmt::format_string<Args...> format, Args&&... args) {
   return Error(ExitCode::kRankFailure, fmt::format(format, std::forward<Args>(args)...));
 }
 
+// In a handler: the exception in flight as an Error. What the standard library throws is the
+// environment's: no memory, a file that may not be seen, a thread that may not be started.
+Error CurrentError();
+
 // Throws Error(kInternal) naming the place. Used by LOCKSTEP_CHECK.
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition,
                               const std::string& detail);

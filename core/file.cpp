@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -117,6 +118,12 @@ bool IsFolder(const std::filesystem::path& path) {
   return StatusOf(path, status, code).type() == std::filesystem::file_type::directory;
 }
 
+bool IsRegularFile(const std::filesystem::path& path) {
+  std::error_code code;
+  const auto status = std::filesystem::status(path, code);
+  return StatusOf(path, status, code).type() == std::filesystem::file_type::regular;
+}
+
 MappedFile::MappedFile(const std::filesystem::path& path)
     : path_(path), descriptor_(OpenRegular(path)) {
   // The destructor does not run for what a constructor leaves by an exception.
@@ -171,37 +178,63 @@ void MappedFile::Release(std::size_t offset, std::size_t length) const {
 
 void MappedFile::DisableReadAhead() const { Advise(bytes(), 0, size_, MADV_RANDOM); }
 
-AtomicFile::AtomicFile(std::filesystem::path path)
-    : path_(std::move(path)), temporary_(path_.string() + ".partial") {
+std::vector<std::string> NamesIn(const std::filesystem::path& folder) {
   std::error_code code;
-  if (std::filesystem::is_directory(path_, code))  // else found by Commit(), hours later
-    throw BadInput("{}: is a folder; expected the name of a file to write", path_.string());
-  stream_.open(temporary_, std::ios::binary | std::ios::trunc);
-  if (!stream_)
-    throw EnvironmentError(
-        "{}: cannot be written: {}; check that the folder exists and is writable", path_.string(),
-        LastError());
+  std::vector<std::string> names;
+  for (std::filesystem::directory_iterator entry(folder, code), end; !code && entry != end;
+       entry.increment(code))
+    names.push_back(entry->path().filename().string());
+  if (code) throw EnvironmentError("{}: cannot be listed: {}", folder.string(), code.message());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::filesystem::path WithoutLinks(std::filesystem::path path) {
+  constexpr int kMostLinks = 40;  // as the kernel has it
+  for (int i = 0; i < kMostLinks; ++i) {
+    std::error_code code;
+    const auto target = std::filesystem::read_symlink(path, code);
+    if (code) return path;  // it is no link
+    path = path.parent_path() / target;
+  }
+  throw EnvironmentError("{}: too many symbolic links", path.string());
+}
+
+void CheckReplaceable(const std::filesystem::path& path) {
+  if (IsFolder(path))
+    throw EnvironmentError("{}: is a folder; expected a file to write", path.string());
+  if (FileExists(path) && ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0)
+    throw EnvironmentError("{}: cannot be written: {}", path.string(), LastError());
+}
+
+void Replace(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0)
+    throw EnvironmentError("{}: cannot be written: {}", to.string(), LastError());
+}
+
+AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(WithoutLinks(path)) {
+  CheckReplaceable(path_);  // else found by Commit(), hours later
+  temporary_ = std::make_unique<LockedFile>(path_.string() + ".writing", path.string());
+  if (IsRegularFile(temporary_->path())) temporary_->Truncate(0);
 }
 
 AtomicFile::~AtomicFile() {
-  if (committed_) return;
-  stream_.close();
-  std::error_code ignored;
-  std::filesystem::remove(temporary_, ignored);
+  if (temporary_ != nullptr) ::unlink(temporary_->path().c_str());
 }
 
 void AtomicFile::Write(std::string_view text) {
-  stream_.write(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!stream_) throw EnvironmentError("{}: writing failed: {}", path_.string(), LastError());
+  constexpr std::size_t kBufferBytes = 1 << 16;
+  unwritten_ += text;
+  if (unwritten_.size() >= kBufferBytes) Flush();
 }
 
+void AtomicFile::Flush() { temporary_->Write(std::exchange(unwritten_, {})); }
+
 void AtomicFile::Commit() {
-  stream_.close();
-  if (stream_.fail()) throw EnvironmentError("{}: writing failed: {}", path_.string(), LastError());
-  std::error_code code;
-  std::filesystem::rename(temporary_, path_, code);
-  if (code) throw EnvironmentError("{}: cannot be written: {}", path_.string(), code.message());
-  committed_ = true;
+  Flush();
+  temporary_->Flush();
+  Replace(temporary_->path(), path_);
+  temporary_.reset();
 }
 
 }  // namespace lockstep

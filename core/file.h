@@ -3,12 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "core/locked_file.h"
 #include "core/truncation_guard.h"
 
 namespace lockstep {
@@ -25,8 +26,9 @@ std::string ReadStream(const std::filesystem::path& path);
 // then tells which file is missing. Throws EnvironmentError where that cannot be found out.
 bool FileExists(const std::filesystem::path& path);
 
-// Whether it is a folder. Throws EnvironmentError where that cannot be found out.
+// Whether it is, or leads to, one of these. Throw EnvironmentError where that cannot be found out.
 bool IsFolder(const std::filesystem::path& path);
+bool IsRegularFile(const std::filesystem::path& path);
 
 // A file mapped read-only. Pages are read when touched; Release() gives them back, so that
 // loading a checkpoint never holds more of it in memory than it is copying.
@@ -62,12 +64,25 @@ class MappedFile {
   std::unique_ptr<TruncationGuard> guard_;
 };
 
+// The names in a folder, sorted. Throws EnvironmentError.
+std::vector<std::string> NamesIn(const std::filesystem::path& folder);
+
+// The file itself that a path leads to, through symbolic links; it need not exist.
+std::filesystem::path WithoutLinks(std::filesystem::path path);
+
+// Throws EnvironmentError when a new file may not take this one's place: a folder, or a file that
+// is there and may not be written.
+void CheckReplaceable(const std::filesystem::path& path);
+
+// Puts a file in the place of another. Throws EnvironmentError.
+void Replace(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // Writes beside `path` and renames over it on Commit(): a reader sees the old file or the whole
 // new one, never half. Without Commit() the destructor removes what was written.
 class AtomicFile {
  public:
-  // Throws BadInput when the path is a folder, EnvironmentError when it cannot be written.
-  explicit AtomicFile(std::filesystem::path path);
+  // Throws EnvironmentError when it cannot be written, or another process is writing it.
+  explicit AtomicFile(const std::filesystem::path& path);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -76,10 +91,11 @@ class AtomicFile {
   void Commit();
 
  private:
+  void Flush();
+
   std::filesystem::path path_;
-  std::filesystem::path temporary_;
-  std::ofstream stream_;
-  bool committed_ = false;
+  std::unique_ptr<LockedFile> temporary_;
+  std::string unwritten_;
 };
 
 }  // namespace lockstep

@@ -1,9 +1,12 @@
 #include "core/json.h"
 
+#include <algorithm>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
+#include "core/heartbeat.h"
 
 namespace lockstep {
 namespace {
@@ -16,6 +19,7 @@ class StrictCallback {
   explicit StrictCallback(std::string_view where) : where_(where) {}
 
   bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
+    Heartbeat();
     if (depth > kMaxDepth)
       throw BadInput("{}: JSON nested deeper than {} levels", where_, kMaxDepth);
     if (event == Json::parse_event_t::object_start) keys_.emplace_back();
@@ -32,6 +36,28 @@ class StrictCallback {
   std::string_view where_;
   std::vector<std::set<std::string>> keys_;
 };
+
+// In our words: the library's speak of its own insides. byte: where it stopped, from 1.
+std::string WhatIsWrong(std::string_view library, std::string_view text, std::size_t byte) {
+  constexpr std::pair<const char*, const char*> kReasons[] = {
+      {"UTF-8", "a character that is not valid UTF-8"},
+      {"surrogate", "half of a surrogate pair (\\uD800 to \\uDFFF)"},
+      {"control character", "a control character in a string; expected an escape such as \\n"},
+      {"after backslash", "a backslash before what cannot be escaped"},
+      {"'\\u' must be", "\\u without four hexadecimal digits"},
+      {"missing closing quote", "a string without its closing quote"},
+      {"unexpected end of input", "the text ends too early"},
+      {"number overflow", "a number that is too large"},
+      {"invalid number", "a number that is not well formed"}};
+  for (const auto& [theirs, ours] : kReasons)
+    if (library.find(theirs) != std::string_view::npos) return ours;
+  if (byte == 0 || byte > text.size()) return "the text ends too early";
+  constexpr std::size_t kShown = 20;
+  std::string found(text.substr(byte - 1, kShown));
+  found.resize(std::min(found.find_first_of("\r\n"), found.size()));
+  return fmt::format("found {} where it does not belong",
+                     Json(found).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
 
 const Json* FindMember(const Json& object, std::string_view key) {
   if (!object.is_object()) return nullptr;
@@ -55,9 +81,10 @@ Json ParseJson(std::string_view text, std::string_view where) {
     StrictCallback callback(where);
     return Json::parse(text, std::ref(callback));
   } catch (const Json::parse_error& error) {
-    throw BadInput("{}: not valid JSON at byte {}: {}", where, error.byte, error.what());
+    throw BadInput("{}: not valid JSON at byte {}: {}", where, error.byte,
+                   WhatIsWrong(error.what(), text, error.byte));
   } catch (const Json::exception& error) {
-    throw BadInput("{}: not valid JSON: {}", where, error.what());
+    throw BadInput("{}: not valid JSON: {}", where, WhatIsWrong(error.what(), text, 0));
   }
 }
 

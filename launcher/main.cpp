@@ -1,5 +1,6 @@
+#include <signal.h>
+
 #include <exception>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -69,14 +70,12 @@ int Fail(ExitCode code, const std::string& message) {
 int main(int argc, char** argv) {
   using namespace lockstep;
   OccupyStandardStreams();
+  // A file that may not grow (ulimit -f) is then an error of the write, like a full disk.
+  ::signal(SIGXFSZ, SIG_IGN);
   try {
     return Run(RankArguments(argc, argv));
-  } catch (const Error& error) {
+  } catch (...) {
+    const Error error = CurrentError();
     return Fail(error.code(), error.what());
-  } catch (const std::bad_alloc&) {
-    return Fail(ExitCode::kEnvironment, "out of memory");
-  } catch (const std::exception& error) {
-    return Fail(ExitCode::kInternal,
-                fmt::format("unexpected: {}; please report this", error.what()));
   }
 }

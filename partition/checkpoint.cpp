@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/hash.h"
 #include "partition/checkpoint_index.h"
 #include "partition/safetensors.h"
@@ -40,11 +41,7 @@ struct Entry {
 // "flax_model.msgpack, model.gguf": what a folder holds instead of weights we read.
 std::string OtherFiles(const fs::path& folder) {
   constexpr std::size_t kMostNames = 8;
-  std::vector<std::string> names;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored))
-    names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
+  std::vector<std::string> names = NamesIn(folder);
   const bool cut = names.size() > kMostNames;
   if (cut) names.resize(kMostNames);
   std::string text;
@@ -174,6 +171,8 @@ Checkpoint Checkpoint::Open(const fs::path& folder) {
   if (!IsFolder(folder))
     throw BadInput("{}: no such folder; expected the folder of a model", folder.string());
   auto state = std::make_unique<State>();
+  // A symbolic link counts even when it leads nowhere: opening it then tells which file is missing,
+  // where passing it over would load something else or report that there are no weights.
   for (const Format& format : kFormats) {
     if (FileExists(folder / format.file)) {
       state->OpenSingle(folder / format.file, format.open);

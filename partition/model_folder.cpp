@@ -115,8 +115,7 @@ std::string DownloadCommand(const HubName& name) {
 // The commit that refs/<revision> holds; a revision without such a file may be a commit itself.
 std::string CommitOf(const fs::path& cached, const HubName& name) {
   const fs::path reference = cached / "refs" / name.revision;
-  std::error_code ignored;
-  if (!fs::is_regular_file(reference, ignored)) return name.revision;
+  if (!IsRegularFile(reference)) return name.revision;
   std::string commit = ReadFile(reference);
   commit.erase(commit.find_last_not_of(" \r\n") + 1);
   if (!IsRepositoryPart(commit))
@@ -143,14 +142,13 @@ std::string CachedRevisions(const fs::path& cached) {
 
 fs::path FindInCache(const HubName& name) {
   const fs::path cached = HubCache() / CacheFolderName(name.repository);
-  std::error_code ignored;
-  if (!fs::is_directory(cached, ignored))
+  if (!IsFolder(cached))
     throw BadInput(
         "model {}: there is neither a folder {} nor the cached model {}; give the "
         "model's folder, or download it with {}",
         Quoted(name.repository), Quoted(name.repository), cached.string(), DownloadCommand(name));
   fs::path snapshot = cached / "snapshots" / CommitOf(cached, name);
-  if (!fs::is_directory(snapshot, ignored))
+  if (!IsFolder(snapshot))
     throw BadInput(
         "model {}: the cache has no revision {} (looked for {} and {}); it has {}; use "
         "one of these, or download it with {}",
@@ -163,9 +161,8 @@ fs::path FindInCache(const HubName& name) {
 
 fs::path ResolveModel(std::string_view model) {
   fs::path folder(model);
-  std::error_code ignored;
-  if (fs::is_directory(folder, ignored)) return folder;
-  if (fs::exists(folder, ignored))
+  if (IsFolder(folder)) return folder;
+  if (FileExists(folder))
     throw BadInput("model {}: is a file; expected the model's folder or a name org/name[@revision]",
                    Quoted(model));
   const auto name = ParseHubName(model);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/heartbeat.h"
+
 namespace lockstep {
 namespace {
 
@@ -25,6 +27,7 @@ std::string StopMatcher::Push(std::string_view text) {
   std::size_t end = std::string::npos;
   std::size_t hold = 0;
   for (const std::string& stop : stops_) {
+    Heartbeat();
     end = std::min(end, held_.find(stop));
     hold = std::max(hold, OverlapAtEnd(held_, stop));
   }

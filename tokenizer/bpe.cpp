@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/error.h"
+#include "core/heartbeat.h"
 
 namespace lockstep {
 namespace {
@@ -20,6 +21,7 @@ class LongWord {
   LongWord(const PairTable& merges, std::span<std::int32_t> tokens)
       : merges_(merges), tokens_(tokens), links_(tokens.size()), pairs_(tokens.size()) {
     for (std::uint32_t place = 0; place < links_.size(); ++place) {
+      Heartbeat();
       links_[place] = {place - 1, place + 1};  // -1 wraps to kNone
       FindPair(place);
     }
@@ -29,6 +31,7 @@ class LongWord {
   // Merges all that can be, and returns how many tokens are left, moved to the front.
   std::size_t Merge() {
     while (!heap_.empty()) {
+      Heartbeat();
       std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
       const std::uint64_t entry = heap_.back();
       heap_.pop_back();

@@ -1,7 +1,10 @@
 #include "tokenizer/tokenizer.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/file.h"
+#include "core/heartbeat.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/nfc.h"
@@ -42,6 +45,24 @@ BpeModel MakeModel(const TokenizerSpec& spec, const Vocabulary& vocabulary) {
   return BpeModel(parts);
 }
 
+// The most bytes of a text that become one token; nothing where that may be any number.
+std::optional<std::int64_t> MostBytesOfAToken(const TokenizerSpec& spec,
+                                              const Vocabulary& vocabulary) {
+  std::size_t longest = 0;
+  for (const std::string& spelling : ByteSpellings())
+    if (!vocabulary.FindInModel(spelling)) return std::nullopt;
+  for (const Vocabulary::Pattern& pattern : vocabulary.Patterns()) {
+    if (pattern.token.lstrip || pattern.token.rstrip) return std::nullopt;
+    longest = std::max(longest, pattern.text.size());
+  }
+  for (std::int32_t id = 0; id < vocabulary.size(); ++id)
+    longest = std::max(longest, vocabulary.Bytes(id).size());
+  // NFC makes three bytes one (the Kelvin sign), and none more.
+  constexpr std::int64_t kMostShrinking = 3;
+  const bool shrinks = spec.normalization == Normalization::kNfc;
+  return static_cast<std::int64_t>(longest) * (shrinks ? kMostShrinking : 1);
+}
+
 }  // namespace
 
 // The way of a text: cut at `raw` added tokens, normalise what is between them, cut at the
@@ -54,6 +75,7 @@ struct Tokenizer::Data {
 
   Vocabulary vocabulary;
   BpeModel model;
+  std::optional<std::int64_t> most_bytes;  // of a token
   AddedTokenMatcher raw;
   AddedTokenMatcher normalized;
   Normalization normalization;
@@ -64,6 +86,7 @@ struct Tokenizer::Data {
 Tokenizer::Data::Data(const TokenizerSpec& spec)
     : vocabulary(spec),
       model(MakeModel(spec, vocabulary)),
+      most_bytes(MostBytesOfAToken(spec, vocabulary)),
       normalization(spec.normalization),
       prefix_space(spec.prefix_space),
       word_splitting(spec.word_splitting) {
@@ -97,6 +120,7 @@ void Tokenizer::Data::EncodePlain(std::string_view text, std::vector<std::int32_
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end =
         word_splitting == WordSplitting::kGpt2 ? WordEnd(text, begin) : text.size();
+    Heartbeat();
     model.EncodeWord(text.substr(begin, end - begin), ids);
     begin = end;
   }
@@ -126,6 +150,11 @@ std::vector<std::int32_t> Tokenizer::Encode(std::string_view text) const {
       ids.push_back(piece.id);
   }
   return ids;
+}
+
+std::optional<std::int64_t> Tokenizer::MostBytes(std::int64_t tokens) const {
+  if (!data_->most_bytes) return std::nullopt;
+  return tokens * *data_->most_bytes;
 }
 
 std::string Tokenizer::Decode(std::span<const std::int32_t> ids, SpecialTokens special) const {

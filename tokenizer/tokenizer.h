@@ -34,6 +34,10 @@ class Tokenizer {
   // too, become their ids. Throws BadInput with the byte offset when it is not valid UTF-8.
   std::vector<std::int32_t> Encode(std::string_view text) const;
 
+  // No text of more bytes has so few tokens. Nothing where no such number is known: some bytes have
+  // no token, or an added token takes the blanks around it with it.
+  std::optional<std::int64_t> MostBytes(std::int64_t tokens) const;
+
   // The text of the ids. Bytes that are not valid UTF-8 become U+FFFD; an id without a token gives
   // nothing. kSkip leaves special tokens out.
   std::string Decode(std::span<const std::int32_t> ids, SpecialTokens special) const;

@@ -1,6 +1,7 @@
 #include "launcher/commands/batch_job.h"
 
 #include "core/error.h"
+#include "core/heartbeat.h"
 #include "core/log.h"
 #include "launcher/commands/batch_worker.h"
 #include "launcher/commands/cache_size.h"
@@ -20,10 +21,22 @@ void BatchJob::Prepare(const ModelFiles& model) {
     throw BadInput("{}: holds no lines; expected at least one request",
                    InputName(arguments_.input));
   PrepareHelper(model);
-  identity_ = IdentityOf(input_, model, options_);
-  // Now, not after hours of work. Beginning again is left to the one that works.
   if (!KeepsJournal()) return CheckWritable(arguments_.output);
-  if (arguments_.restart == Restart::kGoOn) Journal(arguments_.output, identity_, Restart::kGoOn);
+  identity_ = IdentityOf({arguments_.command, options_, input_, model, group_size()});
+  if (arguments_.restart == Restart::kGoOn) return LookForEarlierRuns();
+  CheckWritable(arguments_.output);  // beginning again is left to the one that works
+}
+
+// Now, not after hours of work.
+void BatchJob::LookForEarlierRuns() {
+  const std::string& output = arguments_.output;
+  // What this job has begun anew with --restart stands beside what another one has finished.
+  const OtherJob other =
+      Journal::IsBegun(output, identity_) ? OtherJob::kIgnore : OtherJob::kRefuse;
+  set_finished(FindFinished(output, identity_, other));
+  if (finished()) return;
+  { const Journal can_go_on(output, identity_, Restart::kGoOn, input_.lines); }
+  set_finished(FindFinished(output, identity_, other));  // by another process that it waited for
 }
 
 void BatchJob::PrepareHelper(const ModelFiles& model) {
@@ -40,12 +53,14 @@ std::optional<std::int64_t> BatchJob::cache_pages() const {
 
 LineHub BatchJob::OpenHub(const Workplace& place) const {
   // Twice what runs together: so the scheduler always has someone to admit.
-  LineHub::Parts parts{.input = arguments_.input,
-                       .total = input_.lines,
-                       .capacity = 2 * arguments_.options.engine.max_sequences,
-                       .sink = OpenSink(arguments_.output, identity_, arguments_.restart),
-                       .progress = ProgressOnStderr(arguments_.verbosity),
-                       .keep_alive = [&engine = place.engine] { engine.KeepAlive(); }};
+  LineHub::Parts parts{
+      .input = arguments_.input,
+      .total = input_.lines,
+      .capacity = 2 * arguments_.options.engine.max_sequences,
+      .sink = OpenSink(arguments_.output, identity_, arguments_.restart, input_.lines),
+      .progress = ProgressOnStderr(arguments_.verbosity),
+      .keep_alive = [&engine = place.engine] { engine.KeepAlive(); },
+      .counted = &input_};
   LineHub::Groups groups;
   if (place.mailbox != nullptr) {
     groups = {.leaders = {}, .world = &place.group.world(), .mailbox = place.mailbox};
@@ -55,12 +70,23 @@ LineHub BatchJob::OpenHub(const Workplace& place) const {
   return LineHub(std::move(parts), std::move(groups));
 }
 
+// As long as there is no hub: what earlier runs have left may take long to read.
+void BatchJob::ShowLife(const Workplace& place) {
+  place.engine.KeepAlive();
+  for (int group = 1; group < place.group.count(); ++group)
+    place.mailbox->Send(place.group.leader(group), Pack(Handout{}));
+}
+
 void BatchJob::Work(Engine& engine, LineDesk& desk) const {
   BatchWorker({engine, *tokenizer_, spec_, options_, desk}).Run();
 }
 
 ExitCode BatchJob::Help(const Workplace& place) const {
   RemoteDesk desk(place.group.world(), *place.mailbox);
+  const HeartbeatScope beat(HeartbeatPeriod(place.group.world().deadline_seconds()), [&] {
+    place.engine.KeepAlive();
+    desk.ShowLife();
+  });
   Work(place.engine, desk);
   desk.Leave();
   return ExitCode::kOk;
@@ -68,7 +94,10 @@ ExitCode BatchJob::Help(const Workplace& place) const {
 
 ExitCode BatchJob::Run(const Workplace& place) {
   if (place.group.index() > 0) return Help(place);
+  const auto period = HeartbeatPeriod(place.group.world().deadline_seconds());
+  const HeartbeatScope beat_before(period, [&] { ShowLife(place); });
   LineHub hub = OpenHub(place);
+  const HeartbeatScope beat(period, [&hub] { hub.ShowLife(); });
   ReportStart(hub, place.group.world().size());
   Work(place.engine, hub);
   hub.Leave();

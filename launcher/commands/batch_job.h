@@ -26,6 +26,8 @@ class BatchJob : public ModelJob {
  private:
   // Whether the output is a file, so that the job can go on later.
   bool KeepsJournal() const;
+  void LookForEarlierRuns();
+  static void ShowLife(const Workplace& place);
   LineHub OpenHub(const Workplace& place) const;
   void Work(Engine& engine, LineDesk& desk) const;
   ExitCode Help(const Workplace& place) const;

@@ -5,7 +5,6 @@
 
 #include "launcher/commands/line_desk.h"
 #include "launcher/commands/requests.h"
-#include "launcher/commands/silence.h"
 #include "server/session.h"
 
 namespace lockstep {
@@ -30,12 +29,12 @@ class BatchWorker {
   void Finish(std::int64_t index, const TextResult& result);
   void Start(const WorkLine& line);
   void Submit(const WorkLine& line, const GenerateRequest& request);
+  void Refuse(const WorkLine& line, const std::string& error);
   void Wait();
 
   Parts parts_;
   std::unordered_map<std::int64_t, GenerateRequest> requests_;  // in flight
   TextSession session_;
-  Every sign_{std::chrono::milliseconds(1000)};
 };
 
 }  // namespace lockstep

@@ -238,6 +238,7 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
     AnnounceInterrupts();
     CheckDevice(DeviceRequestOf(options, 1));
     program.check(ranks / groups);
+    if (const auto code = program.done()) return static_cast<int>(*code);
     if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
     return SpawnWorld({ranks, options.comm.init_deadline_seconds}, arguments_given);
   }

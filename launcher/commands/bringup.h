@@ -51,6 +51,8 @@ struct RankProgram {
   // ranks, so that bad input is one message, and keeps nothing: the ranks check for themselves.
   std::function<void(int ranks)> check;             // of a group
   std::function<ExitCode(Communicator& comm)> run;  // on every rank
+  // After check(): the exit code where nothing is to be done.
+  std::function<std::optional<ExitCode>()> done = [] { return std::nullopt; };
 };
 
 // Runs the program on the ranks that --tp and --dp ask for or mpirun has started and returns the

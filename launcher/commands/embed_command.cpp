@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "core/error.h"
 #include "launcher/commands/cache_size.h"
 #include "launcher/commands/commands.h"
@@ -18,7 +20,10 @@ class EmbedJob : public ModelJob {
     spec_ = model.spec;
     if (layer() > spec_.layer_count)
       throw BadInput("embed: layer is {}; the model's are 0 to {}", layer(), spec_.layer_count);
-    requests_ = ReadTexts(arguments_, model);
+    TextJob job = ReadTexts(arguments_, model, group_size());
+    requests_ = std::move(job.texts);
+    identity_ = std::move(job.identity);
+    set_finished(job.finished);
   }
 
   std::optional<std::int64_t> cache_pages() const override {
@@ -30,7 +35,7 @@ class EmbedJob : public ModelJob {
   ExitCode Run(const Workplace& place) override {
     TextProgress progress(arguments_, requests_);
     const auto output = OpenVectorOutput(
-        arguments_.output, static_cast<std::int64_t>(requests_.size()), spec_.d_model);
+        arguments_.output, identity_, static_cast<std::int64_t>(requests_.size()), spec_.d_model);
     // So many wait or run that the engine is full, and finished ones that wait for their turn are
     // few.
     const auto window = static_cast<std::size_t>(2 * arguments_.options.engine.max_sequences);
@@ -68,6 +73,7 @@ class EmbedJob : public ModelJob {
 
   const Arguments& arguments_;
   std::vector<ScoreRequest> requests_;
+  JobIdentity identity_;
   ModelSpec spec_;
 };
 

@@ -36,7 +36,7 @@ JsonFile ReadObject(const std::filesystem::path& path) {
 
 JsonFile ReadFileOf(const std::filesystem::path& folder) {
   const auto path = folder / "generation_config.json";
-  return ReadObject(std::filesystem::exists(path) ? path : folder / "config.json");
+  return ReadObject(FileExists(path) ? path : folder / "config.json");
 }
 
 JsonFile ReadChosen(const std::filesystem::path& choice) {

@@ -1,146 +1,108 @@
 #include "launcher/commands/input_lines.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <system_error>
-#include <vector>
+#include <algorithm>
 
 #include "core/error.h"
+#include "core/heartbeat.h"
 #include "launcher/commands/json_lines.h"
 #include "launcher/commands/streams.h"
 
 namespace lockstep {
 namespace {
 
-std::string LastError() { return std::generic_category().message(errno); }
-
-// Names the input that has taken the place of standard input, for the ranks we start.
-constexpr const char* kKeptVariable = "LOCKSTEP_KEPT_INPUT";
-
-bool IsKept(const std::string& input) {
-  const char* kept = std::getenv(kKeptVariable);
-  return kept != nullptr && input == kept;
+[[noreturn]] void ThrowChanged(const std::string& input, const InputSummary& counted,
+                               const InputSummary& now) {
+  const std::string is = now.bytes == counted.bytes && now.lines == counted.lines
+                             ? "as many, but others"
+                             : fmt::format("{} lines, {} bytes", now.lines, now.bytes);
+  throw EnvironmentError(
+      "{}: has changed while it was read: at the start it had {} lines, {} bytes, and now it has "
+      "{}; what is finished is kept: put the input back as it was and run the same command again, "
+      "or give --restart to begin again with what it is now",
+      InputName(input), counted.lines, counted.bytes, is);
 }
-
-// A folder or nothing at all is not for copying either: there will be a better message.
-bool CanBeReadAgain(const std::string& input) {
-  struct stat info {};
-  const int code = input == "-" ? ::fstat(STDIN_FILENO, &info) : ::stat(input.c_str(), &info);
-  if (code != 0) return input != "-";
-  return S_ISREG(info.st_mode) || (input != "-" && S_ISDIR(info.st_mode));
-}
-
-int OpenOnce(const std::string& input) {
-  const int file = input == "-" ? ::dup(STDIN_FILENO) : ::open(input.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) throw EnvironmentError("{}: cannot be opened: {}", InputName(input), LastError());
-  return file;
-}
-
-// Copies all that comes from there. False, with errno, when there is no room.
-bool CopyTo(std::FILE* copy, int from, const std::string& input) {
-  std::vector<char> buffer(1 << 16);
-  for (;;) {
-    const ssize_t count = ::read(from, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw EnvironmentError("{}: cannot be read: {}", InputName(input), LastError());
-    if (count == 0) return std::fflush(copy) == 0 && std::fseek(copy, 0, SEEK_SET) == 0;
-    const auto size = static_cast<std::size_t>(count);
-    if (std::fwrite(buffer.data(), 1, size, copy) != size) return false;
-  }
-}
-
-std::ifstream Open(const std::string& input) {
-  const std::string path = InputPath(input);
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) throw BadInput("{}: no such file", InputName(input));
-  if (std::filesystem::is_directory(path, ignored))
-    throw BadInput("{}: is a folder; expected a file", InputName(input));
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) throw EnvironmentError("{}: cannot be opened: {}", InputName(input), LastError());
-  return stream;
-}
-
-// Blank or not, line by line, in text that comes in pieces.
-class LineCounter {
- public:
-  void Add(const char* text, std::size_t size) {
-    for (std::size_t i = 0; i < size; ++i) {
-      if (text[i] == '\n') {
-        Finish();
-      } else if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r') {
-        filled_ = true;
-      }
-    }
-  }
-  std::int64_t Finish() {
-    if (filled_) ++count_;
-    filled_ = false;
-    return count_;
-  }
-
- private:
-  std::int64_t count_ = 0;
-  bool filled_ = false;
-};
 
 }  // namespace
 
-std::string InputPath(const std::string& input) {
-  return input == "-" || IsKept(input) ? "/proc/self/fd/0" : input;
-}
-
-void KeepInput(const std::string& input) {
-  if (IsKept(input) || CanBeReadAgain(input)) return;
-  const int from = OpenOnce(input);
-  std::FILE* copy = std::tmpfile();
-  const bool well =
-      copy != nullptr && CopyTo(copy, from, input) && ::dup2(::fileno(copy), STDIN_FILENO) >= 0;
-  const std::string why = LastError();
-  if (copy != nullptr) std::fclose(copy);
-  ::close(from);
-  if (!well)
-    throw EnvironmentError("{}: no room for a copy in the temporary folder: {}", InputName(input),
-                           why);
-  ::setenv(kKeptVariable, input.c_str(), 1);
-}
-
 InputSummary SummarizeInput(const std::string& input) {
-  std::ifstream stream = Open(input);
-  constexpr std::uint64_t kBasis = 0xCBF29CE484222325u, kPrime = 0x100000001B3u;
-  InputSummary summary{.hash = kBasis};
-  LineCounter lines;
-  std::vector<char> buffer(1 << 20);
-  while (stream) {
-    stream.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    const auto count = static_cast<std::size_t>(stream.gcount());
-    for (std::size_t i = 0; i < count; ++i)
-      summary.hash = (summary.hash ^ static_cast<unsigned char>(buffer[i])) * kPrime;
-    lines.Add(buffer.data(), count);
-    summary.bytes += static_cast<std::int64_t>(count);
+  InputLines lines(input, nullptr, InputLines::Keep::kNothing);
+  for (InputLines::Line line; lines.ReadLine(line);) {
   }
-  if (stream.bad()) throw EnvironmentError("{}: reading failed", InputName(input));
-  summary.lines = lines.Finish();
-  return summary;
+  return lines.read_;
 }
 
-InputLines::InputLines(const std::string& input) : name_(InputName(input)), stream_(Open(input)) {}
+void CheckUnchanged(const std::string& input, const InputSummary& counted) {
+  const auto stamp = StampOf(input);
+  if (!stamp || *stamp == counted.stamp) return;
+  const InputSummary now = SummarizeInput(input);
+  if (!now.SameContent(counted)) ThrowChanged(input, counted, now);
+}
+
+InputLines::InputLines(const std::string& input, const InputSummary* counted)
+    : InputLines(input, counted, Keep::kText) {}
+
+InputLines::InputLines(const std::string& input, const InputSummary* counted, Keep keep)
+    : input_(input), file_(input), counted_(counted), keep_(keep) {
+  read_.stamp = file_.stamp();
+}
 
 std::optional<InputLines::Line> InputLines::Next() {
   Line line;
-  while (std::getline(stream_, line.text)) {
+  if (!ReadLine(line)) return std::nullopt;
+  line.where = fmt::format("{}:{}", InputName(input_), number_);
+  return line;
+}
+
+// The next line that is not blank, without its place.
+bool InputLines::ReadLine(Line& line) {
+  line = {};
+  bool blank = true;
+  while (!unread_.empty() || Fill()) {
+    const auto end = unread_.find('\n');
+    const std::string_view part = unread_.substr(0, end);
+    unread_.remove_prefix(std::min(part.size() + 1, unread_.size()));
+    line.bytes += static_cast<std::int64_t>(part.size());
+    blank = blank && IsBlank(part);
+    if (!line.fits())
+      line.text = {};
+    else if (keep_ == Keep::kText)
+      line.text += part;
+    if (end == std::string_view::npos) continue;  // the line goes on in the next block
+    if (!blank) break;
     ++number_;
-    if (IsBlank(line.text)) continue;
-    line.where = fmt::format("{}:{}", name_, number_);
-    return line;
+    line = {};
   }
-  if (stream_.bad()) throw EnvironmentError("{}: reading failed", name_);
-  return std::nullopt;
+  if (blank) return false;
+  ++number_;
+  ++read_.lines;
+  return true;
+}
+
+bool InputLines::Fill() {
+  Heartbeat();
+  unread_ = file_.ReadBlock();
+  if (!unread_.empty()) {
+    hash_.Add(unread_);
+    read_.bytes += static_cast<std::int64_t>(unread_.size());
+    read_.hash = hash_.value();
+    read_.block_hashes.push_back(read_.hash);
+  }
+  if (counted_ != nullptr) CheckBlock();
+  return !unread_.empty();
+}
+
+void InputLines::CheckBlock() const {
+  const std::size_t blocks = read_.block_hashes.size();
+  const bool same = unread_.empty()
+                        ? read_.bytes == counted_->bytes
+                        : blocks <= counted_->block_hashes.size() &&
+                              counted_->block_hashes[blocks - 1] == read_.block_hashes[blocks - 1];
+  if (!same) ThrowChanged(input_, *counted_, SummarizeInput(input_));
+}
+
+std::string TooLong(const InputLines::Line& line) {
+  return fmt::format("{}: the line has {} bytes; expected at most {}", line.where, line.bytes,
+                     kMostLineBytes);
 }
 
 }  // namespace lockstep

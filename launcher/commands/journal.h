@@ -1,37 +1,42 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
+#include "core/locked_file.h"
+#include "launcher/commands/finished_output.h"
+#include "launcher/commands/job_identity.h"
 #include "launcher/config/arguments.h"
 
 namespace lockstep {
-
-// What a batch job was asked to do, as (name, value) pairs: a job goes on only where all are the
-// same, because only then its output is that of an uninterrupted run.
-using JobIdentity = std::vector<std::pair<std::string, std::string>>;
 
 // The output of a batch job that may be killed at any moment and go on later. Beside out.jsonl:
 //   out.jsonl.partial  finished records in the order of the input, and nothing else
 //   out.jsonl.journal  first the job's identity, then "index<TAB>record" for each record that was
 //                      finished before an earlier one
 // Both are only appended to, a whole record at a write; what a kill cut off is a last line without
-// its end, and is dropped. When all is done .partial is renamed to out.jsonl and the journal
-// removed. The journal is locked by the process that writes it. Files without a record are removed
-// with the object.
+// its end, and is dropped. When all is done .partial is renamed to out.jsonl, with what made it
+// beside it (finished_output.h), and the journal removed. Both files are locked by the process that
+// writes them. Files without a record are removed with the object.
 class Journal {
  public:
-  // Opens or creates both files and takes up what they hold. Throws BadInput when they belong to
-  // another job (the message names the difference), EnvironmentError when another process has
-  // them or they cannot be written.
-  Journal(std::string output, const JobIdentity& identity, Restart restart);
+  static constexpr std::int64_t kAnyNumber = std::numeric_limits<std::int64_t>::max();
+
+  // Opens or creates both files and takes up what they hold. records: how many there will be.
+  // Throws BadInput when they belong to another job (the message names the difference) or are
+  // damaged, EnvironmentError when another process has them or they cannot be written.
+  Journal(const std::string& output, const JobIdentity& identity, Restart restart,
+          std::int64_t records = kAnyNumber);
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
+
+  // Whether there is one that this job has begun. Opens nothing to write.
+  static bool IsBegun(const std::string& output, const JobIdentity& identity);
 
   // Records in .partial: those of index 0 to done() - 1.
   std::int64_t done() const { return done_; }
@@ -48,26 +53,27 @@ class Journal {
   void Commit();
 
  private:
-  void Lock();
-  void Close();
-  void TakeUp(const JobIdentity& identity, Restart restart);
-  void ReadIdentity(const JobIdentity& identity, std::string_view text);
+  void TakeUp(Restart restart);
+  void TakeUpIdentity(std::string_view text);
   void TakeUpPartial();
+  void TakeUpRecord(std::string_view record);
   void TakeUpEarly(std::string_view text);
-  void Write(int file, const std::string& path, std::string_view text) const;
+  void CheckRecord(const LockedFile& file, std::int64_t index, std::string_view record) const;
+  void PutEarly(std::int64_t index, std::string_view record);
   void AppendPartial(std::string_view record);
   void Flush();
 
   std::string output_;
-  std::string partial_path_;
-  std::string journal_path_;
-  int partial_ = -1;
-  int journal_ = -1;
+  JobIdentity identity_;
+  std::int64_t records_;
+  std::unique_ptr<LockedFile> journal_;
+  std::unique_ptr<LockedFile> partial_;
   std::int64_t header_bytes_ = 0;
   std::int64_t journal_bytes_ = 0;
   std::int64_t done_ = 0;
   std::int64_t taken_up_ = 0;
   std::int64_t errors_ = 0;
+  FinishedOutput finished_;  // of .partial
   std::map<std::int64_t, std::string> early_;
   bool ready_ = false;  // what was there has been taken up
   bool committed_ = false;

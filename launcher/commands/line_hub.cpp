@@ -4,6 +4,8 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/heartbeat.h"
+#include "launcher/commands/requests.h"
 #include "launcher/world/interrupt.h"
 
 namespace lockstep {
@@ -13,14 +15,19 @@ namespace {
 // ones that cannot be written yet.
 constexpr std::int64_t kWindowLines = 1 << 14;
 
+// What is handed out at once, in bytes, but for one line: lines are small again once they are
+// tokens.
+constexpr std::size_t kHandoutBytes = std::size_t{4} << 20;
+
 }  // namespace
 
 LineHub::LineHub(Parts parts, Groups groups)
     : parts_(std::move(parts)),
       others_(std::move(groups)),
       groups_(others_.leaders.size()),
-      lines_(parts_.input),
+      lines_(parts_.input, parts_.counted),
       progress_(parts_.progress),
+      sign_(others_.world == nullptr ? 1.0 : others_.world->deadline_seconds()),
       done_(parts_.sink->taken_up()) {}
 
 std::vector<WorkLine> LineHub::Take() {
@@ -42,9 +49,11 @@ std::int64_t LineHub::Room(const Group& group) const {
 
 std::vector<WorkLine> LineHub::LinesFor(std::size_t group) {
   std::vector<WorkLine> lines;
-  for (std::int64_t room = Room(groups_[group]); room > 0; --room) {
+  std::size_t bytes = 0;
+  for (std::int64_t room = Room(groups_[group]); room > 0 && bytes < kHandoutBytes; --room) {
     auto line = NextLine();
     if (!line) break;
+    bytes += line->text.size();
     ++groups_[group].in_work;
     lines.push_back(std::move(*line));
   }
@@ -53,14 +62,16 @@ std::vector<WorkLine> LineHub::LinesFor(std::size_t group) {
 
 std::optional<WorkLine> LineHub::NextLine() {
   while (!read_all_ && (in_work_.empty() || index_ - *in_work_.begin() <= kWindowLines)) {
-    // Millions of lines may be done already; the other ranks wait meanwhile.
-    constexpr std::int64_t kLines = 1024;
-    if (index_ % kLines == 0) ShowLife();
+    Heartbeat();  // millions of lines may be done already
     auto line = lines_.Next();
     read_all_ = !line;
     if (!line) break;
     const std::int64_t index = index_++;
     if (parts_.sink->Has(index)) continue;
+    if (!line->fits()) {
+      Refuse(index, TooLong(*line));
+      continue;
+    }
     in_work_.insert(index);
     return WorkLine{index, std::move(line->text), std::move(line->where)};
   }
@@ -68,18 +79,27 @@ std::optional<WorkLine> LineHub::NextLine() {
 }
 
 void LineHub::ShowLife() {
-  if (!sign_.IsDue()) return;
   parts_.keep_alive();
-  for (std::size_t group = 1; group < groups_.size(); ++group) Tell(group, {});
+  for (std::size_t group = 1; group < groups_.size(); ++group)
+    if (!groups_[group].has_left) Tell(group, {});
+}
+
+// A line that no group is bothered with.
+void LineHub::Refuse(std::int64_t index, std::string error) {
+  parts_.sink->Put(index, FormatError("", index, error));
+  NoteError(index, std::move(error));
+  ++done_;
+}
+
+void LineHub::NoteError(std::int64_t index, std::string error) {
+  errors_.emplace(index, std::move(error));
+  if (errors_.size() > 1) errors_.erase(std::prev(errors_.end()));
 }
 
 void LineHub::PutOf(std::size_t group, LineResult result) {
   const bool known = in_work_.erase(result.index) == 1;
   LOCKSTEP_CHECK(known, "nobody works at line {}", result.index);
-  if (!result.error.empty()) {
-    errors_.emplace(result.index, std::move(result.error));
-    if (errors_.size() > 1) errors_.erase(std::prev(errors_.end()));
-  }
+  if (!result.error.empty()) NoteError(result.index, std::move(result.error));
   parts_.sink->Put(result.index, result.record);
   ++done_;
   --groups_[group].in_work;
@@ -117,7 +137,7 @@ void LineHub::CheckForTheSilent() {
   for (std::size_t group = 1; group < groups_.size(); ++group) {
     const int leader = others_.leaders[group];
     const double deadline = others_.world->deadline_seconds();
-    if (groups_[group].has_left || groups_[group].silence.Looked() <= deadline) continue;
+    if (groups_[group].has_left || !groups_[group].silence.LastsLongerThan(deadline)) continue;
     throw CollectiveError(
         ExitCode::kRankFailure,
         fmt::format("sharing the lines of the input: nothing has been heard of group {} for {:g} "
@@ -132,17 +152,25 @@ void LineHub::Leave() {
   const auto waits = [&] {
     for (std::size_t group = 1; group < groups_.size(); ++group)
       if (!groups_[group].has_left) return true;
-    return others_.mailbox != nullptr && !others_.mailbox->empty();
+    return false;
   };
   while (waits()) {
     ReadLetters();
-    if (sign_.IsDue()) parts_.keep_alive();
+    Heartbeat();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  // A sign of life that came after a group's leave may lie there for ever.
+  Silence rest;
+  while (others_.mailbox != nullptr && !others_.mailbox->empty() &&
+         !rest.LastsLongerThan(others_.world->deadline_seconds()))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   progress_.Clear();
 }
 
-void LineHub::Commit() { parts_.sink->Commit(); }
+void LineHub::Commit() {
+  if (parts_.counted != nullptr) CheckUnchanged(parts_.input, *parts_.counted);
+  parts_.sink->Commit();
+}
 
 ProgressState LineHub::progress() const {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start_;

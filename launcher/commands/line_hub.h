@@ -28,6 +28,8 @@ class LineHub : public LineDesk {
     std::unique_ptr<RecordSink> sink;
     ProgressOutput progress;
     std::function<void()> keep_alive;  // of this group's other ranks, in long work of our own
+    // The input as it was counted, which it has to be to the end; the caller's. Null: any is right.
+    const InputSummary* counted = nullptr;
   };
   // The other groups, if there are any: their first ranks, and how to reach them. Not owned.
   struct Groups {
@@ -41,10 +43,13 @@ class LineHub : public LineDesk {
   void Put(LineResult result) override { PutOf(0, std::move(result)); }
   bool ended() const override { return interrupted_ || all_done(); }
 
+  // In long work of our own: to the other ranks of this group, and to the other groups.
+  void ShowLife();
+
   bool all_done() const { return read_all_ && in_work_.empty(); }
   // Once ended: lets the other groups leave. Results that still come are kept.
   void Leave();
-  // All lines are done: the output appears.
+  // All lines are done: the output appears. Throws EnvironmentError when the input is another now.
   void Commit();
 
   ProgressState progress() const;
@@ -64,7 +69,8 @@ class LineHub : public LineDesk {
   std::int64_t Room(const Group& group) const;
   std::vector<WorkLine> LinesFor(std::size_t group);
   std::optional<WorkLine> NextLine();
-  void ShowLife();
+  void Refuse(std::int64_t index, std::string error);
+  void NoteError(std::int64_t index, std::string error);
   void PutOf(std::size_t group, LineResult result);
   void ReadLetters();
   void HandOut();
@@ -76,7 +82,7 @@ class LineHub : public LineDesk {
   std::vector<Group> groups_;
   InputLines lines_;
   ProgressLine progress_;
-  Every sign_{std::chrono::milliseconds(1000)};
+  Every sign_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::set<std::int64_t> in_work_;
   std::int64_t index_ = 0;  // of the next line

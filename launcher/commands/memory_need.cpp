@@ -74,11 +74,11 @@ StepLimits StepLimitsOf(const EngineShape& engine) {
 
 double MappedBytes(const std::filesystem::path& folder) {
   double bytes = 0.0;
-  std::error_code error;
+  std::error_code ignored;
   for (const char* extension : {".safetensors", ".bin"}) {
-    for (const auto& entry : std::filesystem::directory_iterator(folder, error))
-      if (entry.path().extension() == extension && entry.is_regular_file(error))
-        bytes += static_cast<double>(entry.file_size(error));
+    for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+      if (entry.path().extension() == extension && entry.is_regular_file(ignored))
+        bytes += static_cast<double>(entry.file_size(ignored));
     if (bytes > 0.0) return bytes;
   }
   return bytes;

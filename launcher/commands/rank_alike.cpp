@@ -93,7 +93,7 @@ void AddWeights(const ModelFiles& model, RankFacts& facts) {
 }
 
 std::string FileFact(const std::filesystem::path& file) {
-  if (!std::filesystem::exists(file)) return "no such file";
+  if (!FileExists(file)) return "no such file";
   const std::string text = ReadFile(file);
   return fmt::format("{} bytes, {:016x}", text.size(), HashBytes(std::as_bytes(std::span(text))));
 }
@@ -103,7 +103,7 @@ void AddTextFiles(const Options& options, const ModelFiles& model, const RankGro
                   RankFacts& facts) {
   const bool reads = group.comm().rank() == 0;
   const std::filesystem::path tokenizer = options.model.tokenizer;
-  const bool one_file = std::filesystem::is_regular_file(tokenizer);
+  const bool one_file = IsRegularFile(tokenizer);
   const auto& folder = tokenizer.empty() ? model.folder : tokenizer;
   constexpr std::array kFiles = {"tokenizer.json",
                                  "tokenizer_config.json",

@@ -94,6 +94,16 @@ void CheckDevice(const DeviceRequest& request) {
         why);
 }
 
+std::string DeviceHere(const DeviceRequest& request) {
+  const std::string cpu = fmt::format("cpu, {}", InstructionSet(request.cpu_backend));
+  if (request.choice == DeviceChoice::kCpu || !WhyNotCuda(request).empty()) return cpu;
+  try {
+    return fmt::format("cuda, {}", CudaModule().Describe(0).name);
+  } catch (const Error&) {
+    return request.choice == DeviceChoice::kAuto ? cpu : "cuda";
+  }
+}
+
 RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group) {
   RankDevice device;
   const bool cuda = Decide(request, group.world()) == DeviceChoice::kCuda;

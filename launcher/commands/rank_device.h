@@ -36,6 +36,10 @@ struct RankDevice {
 // Throws BadInput when kCuda is asked for what only the processor can do: before any rank starts.
 void CheckDevice(const DeviceRequest& request);
 
+// What results have their last bits from: "cpu, avx512" or "cuda, NVIDIA H100". As this process
+// sees it, without opening a device.
+std::string DeviceHere(const DeviceRequest& request);
+
 // Opens this rank's device; several ranks of a host take its GPUs in their order. Collective over
 // the world: throws the same on every rank, EnvironmentError where kCuda cannot be had.
 RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group);

@@ -7,8 +7,9 @@ namespace {
 
 class JournalSink : public RecordSink {
  public:
-  JournalSink(const std::string& output, const JobIdentity& identity, Restart restart)
-      : journal_(output, identity, restart) {}
+  JournalSink(const std::string& output, const JobIdentity& identity, Restart restart,
+              std::int64_t records)
+      : journal_(output, identity, restart, records) {}
 
   bool Has(std::int64_t index) const override { return journal_.Has(index); }
   void Put(std::int64_t index, std::string_view record) override { journal_.Put(index, record); }
@@ -43,9 +44,9 @@ class StreamSink : public RecordSink {
 }  // namespace
 
 std::unique_ptr<RecordSink> OpenSink(const std::string& output, const JobIdentity& identity,
-                                     Restart restart) {
+                                     Restart restart, std::int64_t records) {
   if (!AppearsWhole(output)) return std::make_unique<StreamSink>(output);
-  return std::make_unique<JournalSink>(output, identity, restart);
+  return std::make_unique<JournalSink>(output, identity, restart, records);
 }
 
 }  // namespace lockstep

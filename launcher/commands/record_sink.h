@@ -20,8 +20,9 @@ class RecordSink {
   virtual void Commit() = 0;
 };
 
-// A journal for a file; standard output, pipes and devices take what comes.
+// A journal for a file; standard output, pipes and devices take what comes. records: how many there
+// will be.
 std::unique_ptr<RecordSink> OpenSink(const std::string& output, const JobIdentity& identity,
-                                     Restart restart);
+                                     Restart restart, std::int64_t records = Journal::kAnyNumber);
 
 }  // namespace lockstep

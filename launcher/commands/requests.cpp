@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "core/error.h"
+#include "core/heartbeat.h"
 #include "launcher/commands/json_lines.h"
 #include "launcher/config/option_table.h"
 
@@ -14,9 +15,11 @@ namespace {
 using OutputJson = nlohmann::basic_json<nlohmann::ordered_map, std::vector, std::string, bool,
                                         std::int64_t, std::uint64_t, float>;
 
-std::string Line(const OutputJson& object) {
-  return object.dump(-1, ' ', false, OutputJson::error_handler_t::replace) + "\n";
+std::string Text(const OutputJson& object) {
+  return object.dump(-1, ' ', false, OutputJson::error_handler_t::replace);
 }
+
+std::string Line(const OutputJson& object) { return Text(object) + "\n"; }
 
 OutputJson ToOutput(const Json& id) {
   if (id.is_string()) return id.get<std::string>();
@@ -133,8 +136,20 @@ void CutToLength(GenerateRequest& one) {
   params.min_tokens = std::min(params.min_tokens, params.max_new_tokens);
 }
 
-void RefuseNone(std::size_t count, std::string_view where) {
-  if (count == 0) throw BadInput("{}: holds no lines; expected at least one request", where);
+struct Limits {
+  const Tokenizer& tokenizer;
+  const ModelSpec& spec;
+  std::string_view where;
+};
+
+// What cannot fit is not tokenized, which takes long for millions of bytes.
+void CheckBytes(const std::string& text, std::string_view name, const Limits& limits) {
+  const auto most = limits.tokenizer.MostBytes(limits.spec.context_tokens);
+  if (!most || static_cast<std::int64_t>(text.size()) <= *most) return;
+  throw BadInput(
+      "{}: the {} has {} bytes; the model's context holds {} tokens, which are at most {} bytes; "
+      "shorten the {}",
+      limits.where, name, text.size(), limits.spec.context_tokens, *most, name);
 }
 
 std::vector<std::int32_t> Encode(const Tokenizer& tokenizer, const std::string& text,
@@ -191,17 +206,26 @@ GenerateRequest RequestOfPrompt(const std::string& prompt, const Options& defaul
   return ReadRequest(fields, 0, defaults.sampling);
 }
 
+ScoreRequest ParseScoreLine(std::string_view line, const std::string& where, std::int64_t index,
+                            UnknownFields unknown) {
+  const LineFields fields(line, where,
+                          {.known = {"text", "tokens", "id"},
+                           .unknown = unknown,
+                           .answer = {"logprobs", "top", "embedding"}});
+  TextOrTokens given = ReadTextOrTokens(fields, "text");
+  return {where, fields.Id(index), std::move(given.text), std::move(given.tokens), fields.passed()};
+}
+
+void RefuseNone(std::size_t count, std::string_view where) {
+  if (count == 0) throw BadInput("{}: holds no lines; expected at least one request", where);
+}
+
 std::vector<ScoreRequest> ParseScoreLines(std::string_view text, std::string_view where,
                                           UnknownFields unknown) {
-  const LineRules rules{.known = {"text", "tokens", "id"},
-                        .unknown = unknown,
-                        .answer = {"logprobs", "top", "embedding"}};
   std::vector<ScoreRequest> requests;
   ForEachLine(text, where, [&](std::string_view line, const std::string& place) {
-    const LineFields fields(line, place, rules);
-    TextOrTokens given = ReadTextOrTokens(fields, "text");
-    requests.push_back({place, fields.Id(static_cast<std::int64_t>(requests.size())),
-                        std::move(given.text), std::move(given.tokens), fields.passed()});
+    requests.push_back(
+        ParseScoreLine(line, place, static_cast<std::int64_t>(requests.size()), unknown));
   });
   RefuseNone(requests.size(), where);
   return requests;
@@ -210,6 +234,7 @@ std::vector<ScoreRequest> ParseScoreLines(std::string_view text, std::string_vie
 void Prepare(GenerateRequest& one, const Tokenizer& tokenizer, const ModelSpec& spec) {
   TextRequest& request = one.request;
   if (request.tokens.empty()) {
+    CheckBytes(request.prompt, "prompt", {tokenizer, spec, one.where});
     request.tokens = Encode(tokenizer, request.prompt, one.where);
   } else {
     request.prompt = tokenizer.Decode(request.tokens, SpecialTokens::kKeep);
@@ -230,6 +255,7 @@ void Prepare(std::vector<ScoreRequest>& requests, const Tokenizer* tokenizer,
   for (ScoreRequest& request : requests) {
     if (request.tokens.empty()) {
       LOCKSTEP_CHECK(tokenizer != nullptr, "{} has text", request.where);
+      CheckBytes(request.text, "text", {*tokenizer, spec, request.where});
       request.tokens = Encode(*tokenizer, request.text, request.where);
     }
     CheckTokens(request.tokens, spec, request.where);
@@ -253,6 +279,7 @@ void AddLogprobs(const std::vector<TokenLogprob>& tokens, const std::string& pre
   OutputJson logprobs = first, tops = std::move(first);
   bool any = false;
   for (const TokenLogprob& one : tokens) {
+    Heartbeat();
     logprobs.push_back(one.logprob);
     OutputJson top = OutputJson::array();
     for (const auto& [id, logprob] : one.likeliest) top.push_back(OutputJson::array({id, logprob}));
@@ -282,18 +309,26 @@ std::string FormatResult(const GenerateRequest& request, const TextResult& resul
     AddSample(result.samples.front(), asked.logprobs.has_value(), record);
     return WithPassed(Line(record), request.passed);
   }
-  OutputJson& samples = record["samples"] = OutputJson::array();
+  // Text by text: all of them as one object would be many times as large as the record.
+  std::string samples;
   for (const TextSample& sample : result.samples) {
     OutputJson one = OutputJson::object();
+    Heartbeat();
     AddSample(sample, asked.logprobs.has_value(), one);
-    samples.push_back(std::move(one));
+    samples += (samples.empty() ? "" : ",") + Text(one);
   }
-  return WithPassed(Line(record), request.passed);
+  std::string line = Text(record);
+  line.pop_back();
+  return WithPassed(line + ",\"samples\":[" + samples + "]}\n", request.passed);
 }
 
 std::string FormatError(std::string_view line, std::int64_t index, std::string_view message) {
   OutputJson id = index;
-  const Json object = Json::parse(line, nullptr, false);
+  const auto beat = [](int, Json::parse_event_t, Json&) {
+    Heartbeat();
+    return true;
+  };
+  const Json object = Json::parse(line, beat, false);
   if (object.is_object() && object.contains("id"))
     if (const Json& given = object["id"]; given.is_string() || given.is_number_integer())
       id = ToOutput(given);

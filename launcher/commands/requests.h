@@ -44,6 +44,13 @@ GenerateRequest ParseGenerateLine(std::string_view line, const std::string& wher
 // The same for --prompt: a line that says nothing but its prompt.
 GenerateRequest RequestOfPrompt(const std::string& prompt, const Options& defaults);
 
+// The same for score and embed.
+ScoreRequest ParseScoreLine(std::string_view line, const std::string& where, std::int64_t index,
+                            UnknownFields unknown);
+
+// Throws BadInput where an input holds no lines.
+void RefuseNone(std::size_t count, std::string_view where);
+
 // Reads JSON lines; empty ones are skipped. Throws BadInput likewise, and for no lines at all.
 std::vector<ScoreRequest> ParseScoreLines(std::string_view text, std::string_view where,
                                           UnknownFields unknown = UnknownFields::kRefuse);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/activity.h"
+#include "core/heartbeat.h"
 #include "core/log.h"
 #include "launcher/commands/bringup.h"
 #include "launcher/commands/rank_alike.h"
@@ -31,6 +32,7 @@ ModelFiles Check(const Arguments& arguments, ModelJob& job, const RankGroup& gro
   Agree(group.world(), "reading the model's configuration and the input", [&] {
     model = OpenModel(arguments);
     ShardPlan(model.spec, group.size());
+    job.set_group_size(group.size());
     if (group.world().rank() == 0)
       job.Prepare(model);
     else if (group.comm().rank() == 0)
@@ -38,6 +40,16 @@ ModelFiles Check(const Arguments& arguments, ModelJob& job, const RankGroup& gro
   });
   CompareModels(arguments, model, group);
   return model;
+}
+
+// For a job that an earlier run has done: what that run's exit code was.
+ExitCode ReportFinished(const Arguments& arguments, const FinishedOutput& finished) {
+  SetLogRank(0, 1);  // said for all ranks
+  LogInfo("{}: complete, nothing to do", arguments.output);
+  if (finished.errors == 0) return ExitCode::kOk;
+  LogError("{} of {} lines could not be used: see \"error\" in their records", finished.errors,
+           finished.lines);
+  return ExitCode::kBadInput;
 }
 
 // Rank 0's number on every rank.
@@ -54,6 +66,8 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
   const RankGroup group(world, static_cast<int>(arguments.options.parallel.dp),
                         OptionsOfWorld(arguments.options));
   const ModelFiles model = Check(arguments, job, group);
+  if (Share(world, job.finished() ? 1 : 0) != 0)
+    return job.finished() ? ReportFinished(arguments, *job.finished()) : ExitCode::kOk;
   constexpr std::int64_t kUnknown = -1;
   const std::int64_t asked =
       Share(world, world.rank() == 0 ? job.cache_pages().value_or(kUnknown) : 0);
@@ -76,6 +90,8 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
                  .sampled_vocab = job.sampled_vocab(),
                  .end_tokens = model.generation.end_tokens,
                  .hidden_layer = job.hidden_layer()});
+  const HeartbeatScope beat(HeartbeatPeriod(world.deadline_seconds()),
+                            [&engine] { engine.KeepAlive(); });
   const ExitCode code = job.Run({engine, group, mailbox.get()});
   engine.Shutdown();
   ReportMemory(rank);
@@ -97,7 +113,12 @@ int RunModelJob(const Arguments& arguments, std::span<const std::string> argumen
   program.check = [&](int ranks) {
     const ModelFiles model = OpenModel(arguments);
     const ShardPlan plan(model.spec, ranks);
+    job.set_group_size(ranks);
     job.Prepare(model);
+  };
+  program.done = [&]() -> std::optional<ExitCode> {
+    if (!job.finished()) return std::nullopt;
+    return ReportFinished(arguments, *job.finished());
   };
   program.run = [&](Communicator& comm) { return RunOnRank(arguments, job, comm); };
   return RunOnRanks(arguments, arguments_given, program);

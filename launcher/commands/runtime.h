@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "comm/mailbox.h"
 #include "engine/engine.h"
+#include "launcher/commands/finished_output.h"
 #include "launcher/commands/model_files.h"
 #include "launcher/config/arguments.h"
 #include "launcher/world/rank_group.h"
@@ -26,12 +28,19 @@ class ModelJob {
  public:
   virtual ~ModelJob() = default;
 
+  // Before Prepare(): how many ranks share a model.
+  void set_group_size(int ranks) { group_size_ = ranks; }
+
   // Reads and checks everything that can be wrong with the input, so that it is said before any
   // rank starts and any weight is read. Throws BadInput or EnvironmentError.
   virtual void Prepare(const ModelFiles& model) = 0;
 
   // The same for a group that has neither input nor output of its own.
   virtual void PrepareHelper(const ModelFiles& model) { Prepare(model); }
+
+  // After Prepare(): the output, where the same job has made it already; then nothing is to be
+  // done.
+  const std::optional<FinishedOutput>& finished() const { return finished_; }
 
   // After Prepare(): KV cache pages that the work needs, if it is known (else as memory allows),
   // and ids that may be sampled.
@@ -41,6 +50,14 @@ class ModelJob {
 
   // The work. Returns the exit code: 0, or that of an interrupt.
   virtual ExitCode Run(const Workplace& place) = 0;
+
+ protected:
+  int group_size() const { return group_size_; }
+  void set_finished(const std::optional<FinishedOutput>& finished) { finished_ = finished; }
+
+ private:
+  int group_size_ = 1;
+  std::optional<FinishedOutput> finished_;
 };
 
 // Brings the model up on the ranks that --tp and --dp ask for or mpirun has started, runs the job

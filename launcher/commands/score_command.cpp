@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "launcher/commands/commands.h"
 #include "launcher/commands/runtime.h"
@@ -15,7 +16,10 @@ class ScoreJob : public ModelJob {
   explicit ScoreJob(const Arguments& arguments) : arguments_(arguments) {}
 
   void Prepare(const ModelFiles& model) override {
-    requests_ = ReadTexts(arguments_, model);
+    TextJob job = ReadTexts(arguments_, model, group_size());
+    requests_ = std::move(job.texts);
+    identity_ = std::move(job.identity);
+    set_finished(job.finished);
     vocab_rows_ = model.spec.vocab_rows;
   }
 
@@ -32,7 +36,7 @@ class ScoreJob : public ModelJob {
 
   ExitCode Run(const Workplace& place) override {
     Engine& engine = place.engine;
-    Output output(arguments_.output);
+    Output output(arguments_.output, identity_);
     TextProgress progress(arguments_, requests_);
     for (std::size_t i = 0; i < requests_.size(); ++i) {
       if (InterruptRequested()) return ExitCode::kInterrupted;
@@ -48,6 +52,7 @@ class ScoreJob : public ModelJob {
  private:
   const Arguments& arguments_;
   std::vector<ScoreRequest> requests_;
+  JobIdentity identity_;
   std::int64_t vocab_rows_ = 0;
 };
 

@@ -3,21 +3,26 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/heartbeat.h"
+
 namespace lockstep {
 
 // How long nothing has been heard of someone. Time in which this process itself did not look (it
 // was stopped, or in the middle of a long step) counts little: the letter may lie there already.
 class Silence {
  public:
-  void Heard() { seconds_ = 0.0; }
+  void Heard() {
+    seconds_ = 0.0;
+    last_ = std::chrono::steady_clock::now();
+  }
 
-  // Called on every look that found nothing.
-  double Looked() {
-    constexpr double kLongestGap = 1.0;
+  // Called on every look that found nothing: whether that has gone on for too long.
+  bool LastsLongerThan(double deadline_seconds) {
+    const double longest_gap = std::min(1.0, deadline_seconds / 4);
     const auto now = std::chrono::steady_clock::now();
-    seconds_ += std::min(std::chrono::duration<double>(now - last_).count(), kLongestGap);
+    seconds_ += std::min(std::chrono::duration<double>(now - last_).count(), longest_gap);
     last_ = now;
-    return seconds_;
+    return seconds_ > deadline_seconds;
   }
 
  private:
@@ -28,7 +33,10 @@ class Silence {
 // Whether something that is to be done every so often is due.
 class Every {
  public:
-  explicit Every(std::chrono::milliseconds period) : period_(period) {}
+  // A sign of life to those who wait for it so long.
+  explicit Every(double deadline_seconds)
+      : period_(std::chrono::duration_cast<std::chrono::milliseconds>(
+            HeartbeatPeriod(deadline_seconds))) {}
 
   bool IsDue() {
     const auto now = std::chrono::steady_clock::now();

@@ -1,64 +1,80 @@
 #include "launcher/commands/streams.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstdio>
+#include <chrono>
 #include <filesystem>
 #include <system_error>
+#include <thread>
+#include <utility>
 
 #include "core/error.h"
+#include "core/heartbeat.h"
+#include "launcher/commands/journal.h"
+#include "launcher/world/interrupt.h"
 
 namespace lockstep {
 namespace {
 
 std::string LastError() { return std::generic_category().message(errno); }
 
-std::string ReadStandardInput() {
-  std::string text;
-  char buffer[64 * 1024];
+// Whether it exists and takes what comes, as pipes and devices do: renaming a new file over
+// /dev/null would be a bad surprise.
+bool IsDevice(const std::string& output) {
+  if (IsRegularFile(output)) return false;
+  std::error_code ignored;  // it would have been seen already
+  const auto type = std::filesystem::status(output, ignored).type();
+  if (type == std::filesystem::file_type::not_found) return false;
+  if (type == std::filesystem::file_type::directory) CheckReplaceable(output);
+  if (type == std::filesystem::file_type::fifo || type == std::filesystem::file_type::character)
+    return true;
+  throw EnvironmentError("{}: is a {}; expected a file, a pipe or a device such as /dev/null",
+                         output, type == std::filesystem::file_type::socket ? "socket" : "disk");
+}
+
+// Nonblocking, and so refused as long as a pipe has no reader.
+int OpenDevice(const std::string& output) {
   for (;;) {
-    const ssize_t count = ::read(STDIN_FILENO, buffer, sizeof(buffer));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw EnvironmentError("standard input: cannot be read: {}", LastError());
-    if (count == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(count));
+    const int file = ::open(output.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (file >= 0) {
+      ::fcntl(file, F_SETFL, ::fcntl(file, F_GETFL) & ~O_NONBLOCK);
+      return file;
+    }
+    if (errno != ENXIO && errno != EINTR)
+      throw EnvironmentError("{}: cannot be written: {}", output, LastError());
+    if (InterruptRequested()) throw Error(ExitCode::kInterrupted, "interrupted");
+    Heartbeat();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }
 
-// Puts a file without a name, holding `text`, in the place of standard input.
-void ReplaceStandardInput(std::string_view text) {
-  std::FILE* copy = std::tmpfile();
-  const bool written = copy != nullptr &&
-                       std::fwrite(text.data(), 1, text.size(), copy) == text.size() &&
-                       std::fflush(copy) == 0;
-  if (written) std::rewind(copy);
-  const bool replaced = written && ::dup2(::fileno(copy), STDIN_FILENO) >= 0;
-  const std::string why = LastError();
-  if (copy != nullptr) std::fclose(copy);
-  if (!replaced)
-    throw EnvironmentError("standard input: no room for a copy in the temporary folder: {}", why);
+// Waits until a pipe or a terminal takes more: whoever reads it may be slow, and the other ranks
+// must not take that for our death.
+void AwaitRoom(int file) {
+  pollfd target{file, POLLOUT, 0};
+  while (::poll(&target, 1, 100) == 0) {
+    if (InterruptRequested()) throw Error(ExitCode::kInterrupted, "interrupted");
+    Heartbeat();
+  }
 }
 
-// Whether it exists and is no regular file: renaming a new file over /dev/null would be a bad
-// surprise.
-bool IsDevice(const std::string& output) {
-  std::error_code ignored;
-  const auto status = std::filesystem::status(output, ignored);
-  if (std::filesystem::is_directory(status))
-    throw EnvironmentError("{}: is a folder; expected a file to write", output);
-  return std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
+void WriteAll(int file, std::string_view text, std::string_view failure) {
+  // A pipe that has room takes this much at once.
+  constexpr std::size_t kPieceBytes = 4096;
+  while (!text.empty()) {
+    AwaitRoom(file);
+    const ssize_t count = ::write(file, text.data(), std::min(text.size(), kPieceBytes));
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (count < 0) throw EnvironmentError("{}: {}", failure, LastError());
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
 }
 
 }  // namespace
-
-std::string ReadInput(const std::string& input) {
-  if (input != "-") return ReadStream(input);
-  const std::string text = ReadStandardInput();
-  ReplaceStandardInput(text);
-  return text;
-}
 
 std::string InputName(const std::string& input) { return input == "-" ? "standard input" : input; }
 
@@ -74,33 +90,42 @@ void CheckWritable(const std::string& output) {
 }
 
 void RefuseSameFile(const std::string& input, const std::string& output) {
-  std::error_code none_there;
-  const bool same = input != "-" && AppearsWhole(output) &&
-                    std::filesystem::equivalent(input, output, none_there);
-  if (same)
-    throw BadInput("{}: is the input, which the output would replace; give --output another name",
-                   output);
+  if (input == "-" || !AppearsWhole(output)) return;
+  const std::string place = WithoutLinks(output);
+  for (const std::string beside :
+       {"", ".partial", ".journal", ".writing", ".done", ".done.writing"}) {
+    std::error_code ignored;  // there is none
+    if (std::filesystem::equivalent(input, place + beside, ignored))
+      throw BadInput("{}: is the input, which the output would replace; give --output another name",
+                     beside.empty() ? output : place + beside);
+  }
 }
 
-Output::Output(const std::string& output) : name_(output) {
+Output::Output(const std::string& output, JobIdentity job) : name_(output), job_(std::move(job)) {
   if (output == "-") return;
-  if (!IsDevice(output)) {
+  if (IsDevice(output))
+    device_ = OpenDevice(output);
+  else
     file_ = std::make_unique<AtomicFile>(output);
-    return;
-  }
-  device_.emplace(output, std::ios::binary);
-  if (!*device_) throw EnvironmentError("{}: cannot be written: {}", output, LastError());
+}
+
+Output::~Output() {
+  if (device_ >= 0) ::close(device_);
 }
 
 void Output::Write(std::string_view text) {
-  if (file_ != nullptr) return file_->Write(text);
-  if (!device_) return WriteStandardOutput(text);
-  device_->write(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!device_->flush()) throw EnvironmentError("{}: writing failed: {}", name_, LastError());
+  if (device_ >= 0) return WriteAll(device_, text, fmt::format("{}: writing failed", name_));
+  if (file_ == nullptr) return WriteStandardOutput(text);
+  finished_.Add(text);
+  ++finished_.lines;
+  if (IsErrorRecord(text)) ++finished_.errors;
+  file_->Write(text);
 }
 
 void Output::Commit() {
-  if (file_ != nullptr) file_->Commit();
+  if (file_ == nullptr) return;
+  if (!job_.empty()) RecordFinished(name_, job_, finished_);
+  file_->Commit();
 }
 
 void OrderedOutput::Put(std::size_t index, std::string line) {
@@ -121,12 +146,7 @@ void OccupyStandardStreams() {
 }
 
 void WriteStandardOutput(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw EnvironmentError("standard output: cannot be written: {}", LastError());
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
+  WriteAll(STDOUT_FILENO, text, "standard output: cannot be written");
 }
 
 }  // namespace lockstep

@@ -1,47 +1,52 @@
 #pragma once
 
-#include <fstream>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/file.h"
+#include "launcher/commands/finished_output.h"
+#include "launcher/commands/job_identity.h"
 
 namespace lockstep {
-
-// The whole of a file, or of standard input for "-". Standard input can be read again afterwards,
-// by this process and by those it starts: the ranks read what their parent has checked.
-std::string ReadInput(const std::string& input);
 
 // "in.jsonl", or "standard input": what messages call it.
 std::string InputName(const std::string& input);
 
-// Whether an output is a file, which can appear whole; not standard output, a pipe or a device.
+// Whether an output is a file, which can appear whole; not standard output, a pipe or a device such
+// as /dev/null. Throws EnvironmentError for what no text can be written to.
 bool AppearsWhole(const std::string& output);
 
 // Throws EnvironmentError when Output could not be written, before there is anything to write.
 void CheckWritable(const std::string& output);
 
-// Throws BadInput when a job would write over the file that it reads.
+// Throws BadInput when a job would write over the file that it reads: the output itself, or what
+// stands beside it meanwhile.
 void RefuseSameFile(const std::string& input, const std::string& output);
 
 // Where results go: a file that appears whole at Commit() or not at all; or, as they come,
 // standard output ("-"), a device or a pipe.
 class Output {
  public:
-  // Throws EnvironmentError when it cannot be written.
-  explicit Output(const std::string& output);
+  // job: recorded beside a file, see finished_output.h; empty: nothing is. Throws EnvironmentError
+  // when it cannot be written. A pipe with a name is waited for until it has a reader.
+  explicit Output(const std::string& output, JobIdentity job = {});
+  ~Output();
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
 
+  // Whole lines, where there are lines.
   void Write(std::string_view text);
   void Commit();
 
  private:
   std::string name_;
+  JobIdentity job_;
   std::unique_ptr<AtomicFile> file_;
-  std::optional<std::ofstream> device_;
+  FinishedOutput finished_;
+  int device_ = -1;
 };
 
 // Passes results on in the order of their requests, whatever order they come in.
@@ -61,7 +66,8 @@ class OrderedOutput {
 // closed ones, so that nothing else gets them.
 void OccupyStandardStreams();
 
-// Writes to standard output at once. Throws EnvironmentError when it is closed or full.
+// Writes to standard output at once; while its reader lets it wait, it beats (core/heartbeat.h).
+// Throws EnvironmentError when it is closed or full.
 void WriteStandardOutput(std::string_view text);
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "core/error.h"
 #include "core/log.h"
 #include "launcher/commands/input_lines.h"
 #include "launcher/commands/runtime.h"
@@ -10,17 +11,44 @@
 
 namespace lockstep {
 
-std::vector<ScoreRequest> ReadTexts(const Arguments& arguments, const ModelFiles& model) {
+namespace {
+
+struct Texts {
+  std::vector<ScoreRequest> requests;
+  InputSummary summary;
+};
+
+Texts ReadLines(const std::string& input, UnknownFields unknown) {
+  InputLines lines(input);
+  Texts texts;
+  while (const auto line = lines.Next()) {
+    if (!line->fits()) throw BadInput("{}", TooLong(*line));
+    const auto index = static_cast<std::int64_t>(texts.requests.size());
+    texts.requests.push_back(ParseScoreLine(line->text, line->where, index, unknown));
+  }
+  RefuseNone(texts.requests.size(), InputName(input));
+  texts.summary = lines.read();
+  return texts;
+}
+
+}  // namespace
+
+TextJob ReadTexts(const Arguments& arguments, const ModelFiles& model, int group_size) {
   RefuseSameFile(arguments.input, arguments.output);
   KeepInput(arguments.input);
-  std::vector<ScoreRequest> texts =
-      ParseScoreLines(ReadInput(InputPath(arguments.input)), InputName(arguments.input),
-                      arguments.options.input.unknown_fields);
+  Texts texts = ReadLines(arguments.input, arguments.options.input.unknown_fields);
   std::optional<Tokenizer> tokenizer;
-  if (HasText(texts)) tokenizer = OpenTokenizer(arguments.options, model);
-  Prepare(texts, tokenizer ? &*tokenizer : nullptr, model.spec);
-  CheckWritable(arguments.output);
-  return texts;
+  if (HasText(texts.requests)) tokenizer = OpenTokenizer(arguments.options, model);
+  Prepare(texts.requests, tokenizer ? &*tokenizer : nullptr, model.spec);
+  TextJob job{.texts = std::move(texts.requests), .identity = {}, .finished = {}};
+  if (AppearsWhole(arguments.output)) {
+    job.identity =
+        IdentityOf({arguments.command, arguments.options, texts.summary, model, group_size});
+    if (arguments.restart == Restart::kGoOn)
+      job.finished = FindFinished(arguments.output, job.identity);
+  }
+  if (!job.finished) CheckWritable(arguments.output);
+  return job;
 }
 
 TextProgress::TextProgress(const Arguments& arguments, const std::vector<ScoreRequest>& texts)

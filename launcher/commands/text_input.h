@@ -1,8 +1,11 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <vector>
 
+#include "launcher/commands/finished_output.h"
+#include "launcher/commands/job_identity.h"
 #include "launcher/commands/model_files.h"
 #include "launcher/commands/progress.h"
 #include "launcher/commands/requests.h"
@@ -12,9 +15,16 @@ namespace lockstep {
 
 // What commands that read all their texts first, score and embed, have in common.
 
-// The input's lines, tokenized and checked against the model; and that the output can be written,
-// before hours of work. Throws BadInput or EnvironmentError.
-std::vector<ScoreRequest> ReadTexts(const Arguments& arguments, const ModelFiles& model);
+// The input's lines, tokenized and checked against the model.
+struct TextJob {
+  std::vector<ScoreRequest> texts;
+  JobIdentity identity;                    // empty where the output is no file
+  std::optional<FinishedOutput> finished;  // the output, where it is there already
+};
+
+// Also checks that the output can be written, before hours of work. group_size: see JobParts.
+// Throws BadInput or EnvironmentError.
+TextJob ReadTexts(const Arguments& arguments, const ModelFiles& model, int group_size);
 
 // How far such a job is, as generate --input shows it; and in the end, unless that is not wanted,
 // how much was done. Keeps references.

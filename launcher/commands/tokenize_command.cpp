@@ -1,7 +1,13 @@
-#include <iostream>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <vector>
 
 #include "core/error.h"
 #include "launcher/commands/commands.h"
+#include "launcher/commands/input_lines.h"
 #include "launcher/commands/json_lines.h"
 #include "launcher/commands/streams.h"
 #include "tokenizer/tokenizer.h"
@@ -44,17 +50,56 @@ std::string Answer(const Tokenizer& tokenizer, TokenizeDirection direction, std:
   return DumpJson(answer) + "\n";
 }
 
+// Lines of standard input, each as soon as it has come, so that this can be one end of a talk.
+class TypedLines {
+ public:
+  // False at the end.
+  bool Next(InputLines::Line& line) {
+    line = {.text = "", .where = fmt::format("{}:{}", InputName("-"), ++number_), .bytes = 0};
+    bool any = false;
+    while (!unread_.empty() || Fill()) {
+      any = true;
+      const auto end = unread_.find('\n');
+      const std::string_view part = unread_.substr(0, end);
+      unread_.remove_prefix(std::min(part.size() + 1, unread_.size()));
+      line.bytes += static_cast<std::int64_t>(part.size());
+      if (line.fits())
+        line.text += part;
+      else
+        line.text.clear();
+      if (end != std::string_view::npos) break;
+    }
+    return any;
+  }
+
+ private:
+  bool Fill() {
+    ssize_t count = -1;
+    do {
+      count = ::read(STDIN_FILENO, buffer_.data(), buffer_.size());
+    } while (count < 0 && errno == EINTR);
+    if (count < 0)
+      throw EnvironmentError("{}: reading failed: {}", InputName("-"),
+                             std::generic_category().message(errno));
+    unread_ = {buffer_.data(), static_cast<std::size_t>(count)};
+    return count > 0;
+  }
+
+  std::vector<char> buffer_ = std::vector<char>(1 << 16);
+  std::string_view unread_;
+  std::int64_t number_ = 0;
+};
+
 }  // namespace
 
 int RunTokenize(const Arguments& arguments) {
   const Tokenizer tokenizer = Tokenizer::Load(arguments.options.model.tokenizer);
-  std::string line;
-  for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
-    if (IsBlank(line)) continue;
-    const std::string where = fmt::format("{}:{}", InputName("-"), number);
-    WriteStandardOutput(Answer(tokenizer, arguments.direction, line, where));
+  TypedLines lines;
+  for (InputLines::Line line; lines.Next(line);) {
+    if (!line.fits()) throw BadInput("{}", TooLong(line));
+    if (IsBlank(line.text)) continue;
+    WriteStandardOutput(Answer(tokenizer, arguments.direction, line.text, line.where));
   }
-  if (std::cin.bad()) throw EnvironmentError("{}: reading failed", InputName("-"));
   return 0;
 }
 

@@ -12,7 +12,8 @@ namespace {
 
 class JsonVectors : public VectorOutput {
  public:
-  explicit JsonVectors(const std::string& output) : output_(output), ordered_(output_) {}
+  JsonVectors(const std::string& output, const JobIdentity& job)
+      : output_(output, job), ordered_(output_) {}
 
   void Put(std::int64_t index, const ScoreRequest& text, std::span<const float> vector) override {
     ordered_.Put(static_cast<std::size_t>(index), FormatEmbedding(text, vector));
@@ -29,8 +30,8 @@ class JsonVectors : public VectorOutput {
 
 class NpyVectors : public VectorOutput {
  public:
-  NpyVectors(const std::string& output, const std::string& header)
-      : output_(output), ordered_(output_) {
+  NpyVectors(const std::string& output, const JobIdentity& job, const std::string& header)
+      : output_(output, job), ordered_(output_) {
     output_.Write(header);
   }
 
@@ -52,11 +53,11 @@ class NpyVectors : public VectorOutput {
 
 }  // namespace
 
-std::unique_ptr<VectorOutput> OpenVectorOutput(const std::string& output, std::int64_t count,
-                                               std::int64_t width) {
+std::unique_ptr<VectorOutput> OpenVectorOutput(const std::string& output, const JobIdentity& job,
+                                               std::int64_t count, std::int64_t width) {
   if (output.ends_with(".npy"))
-    return std::make_unique<NpyVectors>(output, NpyHeader(count, width));
-  return std::make_unique<JsonVectors>(output);
+    return std::make_unique<NpyVectors>(output, job, NpyHeader(count, width));
+  return std::make_unique<JsonVectors>(output, job);
 }
 
 std::string NpyHeader(std::int64_t rows, std::int64_t columns) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "launcher/commands/job_identity.h"
 #include "launcher/commands/requests.h"
 
 namespace lockstep {
@@ -22,8 +23,9 @@ class VectorOutput {
 };
 
 // A NumPy array [count, width] of float32 where the output ends in .npy, else JSON lines.
-std::unique_ptr<VectorOutput> OpenVectorOutput(const std::string& output, std::int64_t count,
-                                               std::int64_t width);
+// job: see Output.
+std::unique_ptr<VectorOutput> OpenVectorOutput(const std::string& output, const JobIdentity& job,
+                                               std::int64_t count, std::int64_t width);
 
 // The beginning of a .npy file (format 1.0, numpy.lib.format): a C array of little-endian float32.
 std::string NpyHeader(std::int64_t rows, std::int64_t columns);

@@ -122,6 +122,13 @@ void AddPassThrough(CLI::App& command, Bindings& bound) {
                          "copies a line's unknown fields to its answer"});
 }
 
+void AddRestart(CLI::App& command, Bindings& bound) {
+  command
+      .add_flag("--restart", bound.restart,
+                "begins again, whatever an earlier run has left or finished")
+      ->group(kTextGroup);
+}
+
 void AddSamplingFlags(CLI::App& command, Bindings& bound) {
   bound.flags.Add(command, kSamplingGroup,
                   {{"--max-new-tokens", "sampling.max_new_tokens", "N"},
@@ -157,9 +164,7 @@ void AddGenerate(CLI::App& app, AllBindings& all) {
                             ->group(kTextGroup);
   AddSamplingFlags(command, bound);
   AddPassThrough(command, bound);
-  command
-      .add_flag("--restart", bound.restart, "begins again what an earlier run has left unfinished")
-      ->group(kTextGroup);
+  AddRestart(command, bound);
   AddConfigFlags(command, bound);
 }
 
@@ -175,6 +180,7 @@ void AddScore(CLI::App& app, AllBindings& all) {
   AddRunFlags(command, bound);
   AddPassThrough(command, bound);
   AddRefusedGroups(command, bound);
+  AddRestart(command, bound);
   AddConfigFlags(command, bound);
 }
 
@@ -186,6 +192,7 @@ void AddEmbed(CLI::App& app, AllBindings& all) {
   AddRefusedGroups(command, bound);
   bound.flags.Add(command, kEmbedGroup,
                   {{"--layer", "embed.layer", "K"}, {"--pooling", "embed.pooling", "mean|last"}});
+  AddRestart(command, bound);
   AddConfigFlags(command, bound);
 }
 
@@ -273,7 +280,7 @@ void CheckTexts(const Arguments& arguments, const Bindings& bound) {
         "generate: --output goes with --input; a --prompt is answered on standard output");
   if (arguments.restart == Restart::kFromTheBeginning && (arguments.prompt || bound.output.empty()))
     throw BadInput(
-        "generate: --restart goes with --input and --output: nothing else can be left unfinished");
+        "{}: --restart goes with --input and --output: nothing else can be left unfinished", name);
   if (arguments.options.parallel.dp > 1 && (!generate || arguments.prompt))
     throw BadInput("{}: --dp is {}; expected 1: groups share the lines of generate --input only",
                    name, arguments.options.parallel.dp);
@@ -304,6 +311,12 @@ void Check(const Arguments& arguments, const Bindings& bound) {
   }
 }
 
+// Other names of it: renaming a file over /dev/stdout would take that away.
+bool IsStandard(const std::string& path, std::string_view name, int descriptor) {
+  return path == fmt::format("/dev/{}", name) || path == fmt::format("/dev/fd/{}", descriptor) ||
+         path == fmt::format("/proc/self/fd/{}", descriptor);
+}
+
 CommandLine Resolve(const std::string& name, const Bindings& bound) {
   Arguments arguments;
   arguments.command = CommandOf(name);
@@ -311,8 +324,9 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
   if (bound.print_config) return {std::nullopt, PrintOptions(arguments.options)};
   if (bound.prompt_option != nullptr && bound.prompt_option->count() > 0)
     arguments.prompt = bound.prompt;
-  arguments.input = bound.input;
-  if (!bound.output.empty()) arguments.output = bound.output;
+  arguments.input = IsStandard(bound.input, "stdin", 0) ? "-" : bound.input;
+  if (!bound.output.empty())
+    arguments.output = IsStandard(bound.output, "stdout", 1) ? "-" : bound.output;
   if (bound.quiet && bound.verbose)
     throw BadInput("{}: --quiet and --verbose are both given; expected one of them", name);
   if (bound.quiet) arguments.verbosity = Verbosity::kQuiet;

@@ -1,13 +1,14 @@
 // Agree(): how ranks that did the same work tell each other how it went.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <new>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/activity.h"
+#include "core/heartbeat.h"
 #include "launcher/world/interrupt.h"
 #include "launcher/world/world.h"
 
@@ -16,10 +17,13 @@ namespace {
 
 struct Outcome {
   ExitCode code = ExitCode::kOk;
+  bool works = false;  // still, and shows that it lives
   std::string message;
 
   bool operator==(const Outcome&) const = default;
 };
+
+constexpr std::size_t kHeadBytes = sizeof(ExitCode) + 1;
 
 Outcome Try(const std::function<void()>& work) {
   try {
@@ -27,28 +31,41 @@ Outcome Try(const std::function<void()>& work) {
   } catch (const CollectiveError&) {
     throw;  // a lost peer cannot be discussed with the peers
   } catch (const Error& error) {
-    return {error.code(), error.what()};
-  } catch (const std::bad_alloc&) {
-    return {ExitCode::kEnvironment, "out of memory"};
+    return {error.code(), false, error.what()};
+  } catch (...) {
+    const Error error = CurrentError();
+    if (error.code() == ExitCode::kInternal) throw;
+    return {error.code(), false, error.what()};
   }
-  if (InterruptRequested()) return {ExitCode::kInterrupted, "interrupted"};
+  if (InterruptRequested()) return {ExitCode::kInterrupted, false, "interrupted"};
   return {};
 }
 
 Communicator::Bytes Pack(const Outcome& outcome) {
-  Communicator::Bytes bytes(sizeof(outcome.code) + outcome.message.size());
+  Communicator::Bytes bytes(kHeadBytes + outcome.message.size());
   std::memcpy(bytes.data(), &outcome.code, sizeof(outcome.code));
-  std::memcpy(bytes.data() + sizeof(outcome.code), outcome.message.data(), outcome.message.size());
+  bytes[sizeof(outcome.code)] = std::byte{outcome.works};
+  std::memcpy(bytes.data() + kHeadBytes, outcome.message.data(), outcome.message.size());
   return bytes;
 }
 
 Outcome Unpack(const Communicator::Bytes& bytes) {
   Outcome outcome;
-  LOCKSTEP_CHECK(bytes.size() >= sizeof(outcome.code), "an outcome of {} bytes", bytes.size());
+  LOCKSTEP_CHECK(bytes.size() >= kHeadBytes, "an outcome of {} bytes", bytes.size());
   std::memcpy(&outcome.code, bytes.data(), sizeof(outcome.code));
+  outcome.works = bytes[sizeof(outcome.code)] != std::byte{0};
   const auto* text = reinterpret_cast<const char*>(bytes.data());
-  outcome.message.assign(text + sizeof(outcome.code), text + bytes.size());
+  outcome.message.assign(text + kHeadBytes, text + bytes.size());
   return outcome;
+}
+
+// A round of notes. Whoever still works and whoever is done meet in the same rounds, so that no
+// work is so long that the others give it up, as long as it beats.
+std::vector<Outcome> Gather(Communicator& comm, const Outcome& mine) {
+  const DeadlineScope patient(comm, comm.deadline_seconds() * kAgreePatience);
+  std::vector<Outcome> outcomes;
+  for (const auto& bytes : comm.AllGather(Pack(mine))) outcomes.push_back(Unpack(bytes));
+  return outcomes;
 }
 
 // One message for all ranks; the lowest failing rank's code.
@@ -71,15 +88,19 @@ Outcome Unpack(const Communicator::Bytes& bytes) {
 
 void Agree(Communicator& comm, std::string_view what, const std::function<void()>& work) {
   const Activity doing{std::string(what)};
-  const Outcome mine = Try(work);
-  const DeadlineScope patient(comm, comm.deadline_seconds() * kAgreePatience);
-  std::vector<Outcome> outcomes;
-  bool failed = false;
-  for (const auto& bytes : comm.AllGather(Pack(mine))) {
-    outcomes.push_back(Unpack(bytes));
-    failed = failed || outcomes.back().code != ExitCode::kOk;
+  Outcome mine;
+  {
+    const HeartbeatScope beat(HeartbeatPeriod(comm.deadline_seconds()), [&] {
+      Gather(comm, {.code = ExitCode::kOk, .works = true, .message = ""});
+    });
+    mine = Try(work);
   }
-  if (failed) ThrowFor(comm, outcomes);
+  std::vector<Outcome> outcomes;
+  do {
+    outcomes = Gather(comm, mine);
+  } while (std::ranges::any_of(outcomes, &Outcome::works));
+  const auto fails = [](const Outcome& one) { return one.code != ExitCode::kOk; };
+  if (std::ranges::any_of(outcomes, fails)) ThrowFor(comm, outcomes);
 }
 
 }  // namespace lockstep

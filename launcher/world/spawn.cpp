@@ -141,7 +141,10 @@ int SpawnWorld(const SpawnOptions& options, std::span<const std::string> argumen
         ranks);
   }
   // Not /proc/self/exe itself: in mpirun's child that is mpirun.
-  const std::string binary = std::filesystem::read_symlink("/proc/self/exe");
+  std::error_code code;
+  const std::string binary = std::filesystem::read_symlink("/proc/self/exe", code);
+  if (code)
+    throw EnvironmentError("/proc/self/exe: cannot be read: {}; ranks need /proc", code.message());
   const auto board = RankBoard::Create(ranks);
   ChildWatch watch;
   const Pipe output = MakePipe();

@@ -14,7 +14,6 @@
 #include <cstring>
 #include <iostream>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -132,14 +131,9 @@ Failure Describe() {
     throw;
   } catch (const CollectiveError& error) {
     return {error.code(), error.what(), Failure::About::kPeers};
-  } catch (const Error& error) {
-    return {error.code(), error.what()};
-  } catch (const std::bad_alloc&) {
-    return {ExitCode::kEnvironment, "out of memory"};
-  } catch (const std::exception& error) {
-    return {ExitCode::kInternal, fmt::format("unexpected: {}; please report this", error.what())};
   } catch (...) {
-    return {ExitCode::kInternal, "an unknown exception; please report this"};
+    const Error error = CurrentError();
+    return {error.code(), error.what()};
   }
 }
 

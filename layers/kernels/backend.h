@@ -298,4 +298,8 @@ enum class BackendKind : std::uint8_t { kReference, kCpu };
 // threads >= 1: how many the backend computes with (the reference uses one).
 std::unique_ptr<Backend> MakeBackend(BackendKind kind, int threads);
 
+// What its kernels are written for on this processor, which the last bits of results depend on:
+// "avx512"; "plain loops" of the reference.
+std::string_view InstructionSet(BackendKind kind);
+
 }  // namespace lockstep

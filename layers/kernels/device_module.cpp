@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/activity.h"
+#include "core/file.h"
 
 namespace lockstep {
 namespace {
@@ -17,7 +18,7 @@ constexpr const char* kFile = "liblockstep_cuda.so";
 
 std::filesystem::path FindModule() {
   if (const char* named = std::getenv(kVariable); named != nullptr && *named != '\0') {
-    if (std::filesystem::exists(named)) return named;
+    if (FileExists(named)) return named;
     throw EnvironmentError("{}={}: there is no such file", kVariable, named);
   }
   std::error_code ignored;

@@ -23,6 +23,7 @@ class BadInputOnAModel : public testing::TestWithParam<int> {
   }
   Outcome Generate(const std::string& lines) const {
     WriteText(folder_ / "in.jsonl", lines);
+    std::filesystem::remove(folder_ / "out.jsonl");
     return Run({"generate", "--input", folder_ / "in.jsonl", "--output", folder_ / "out.jsonl"});
   }
   std::string Path(const std::string& name) const { return folder_ / name; }

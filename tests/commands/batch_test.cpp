@@ -59,6 +59,32 @@ TEST_F(BatchTest, RefusesToGoOnWithAnotherInputOrOtherSettings) {
   EXPECT_EQ(std::count(records.begin(), records.end(), '\n'), 5);
 }
 
+// Whatever is done to the input after the first record: nothing appears, and nothing is lost.
+TEST_F(BatchTest, CommitsNothingWhenTheInputChangesWhileItIsRead) {
+  WriteInput(400);
+  const std::string input = ReadFile(Path("in.jsonl"));
+  const std::string expected = Uninterrupted();
+  WriteInput(399);
+  std::filesystem::rename(Path("in.jsonl"), Path("other.jsonl"));
+  std::vector<std::vector<std::string>> ranks{{}};
+  if (LOCKSTEP_TEST_RANKS > 1) ranks.push_back({"--dp", "2"});
+  for (const std::string change :
+       {"truncate -s 1000 in.jsonl", "cat other.jsonl >> in.jsonl", "mv other.jsonl in.jsonl"}) {
+    WriteText(Path("in.jsonl"), input);
+    const Outcome run = RunScript(
+        fmt::format("cd '{}'; \"$@\" & while ! test -s out.jsonl.partial; do sleep 0.01; done; "
+                    "{}; wait $!",
+                    Path(""), change),
+        Command(ranks[change.front() == 't' ? ranks.size() - 1 : 0]));
+    EXPECT_EQ(run.exit_code, 3) << change << run.errors;
+    EXPECT_THAT(run.errors, HasSubstr("in.jsonl: has changed while it was read"));
+    EXPECT_FALSE(Exists("out.jsonl"));
+    EXPECT_THAT(RunLockstep(Command()).errors, HasSubstr("job with another input"));
+    WriteText(Path("in.jsonl"), input);
+    EXPECT_EQ(Uninterrupted(), expected) << "what was kept is right";
+  }
+}
+
 // Stands for a full disk: writing past a limit fails.
 TEST_F(BatchTest, LosesNothingWhenTheDiskIsFull) {
   WriteInput(60);

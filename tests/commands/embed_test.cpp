@@ -165,14 +165,14 @@ TEST_F(Embed, LeavesNoHalfOutputWhenItIsKilled) {
     std::filesystem::remove(Path("out.npy"));
     RunAndKill(command, static_cast<int>(took.count() * i / 9), Victim::kStarted);
     if (!std::filesystem::exists(Path("out.npy")))
-      amidst += std::filesystem::exists(Path("out.npy.partial"));
+      amidst += std::filesystem::exists(Path("out.npy.writing"));
     else
       EXPECT_EQ(ReadFile(Path("out.npy")), expected);
   }
   EXPECT_GT(amidst, 0) << "or no kill fell into the work";
   ASSERT_EQ(RunLockstep(command).exit_code, 0);
   EXPECT_EQ(ReadFile(Path("out.npy")), expected);
-  EXPECT_FALSE(std::filesystem::exists(Path("out.npy.partial")));
+  EXPECT_FALSE(std::filesystem::exists(Path("out.npy.writing")));
 }
 
 }  // namespace

@@ -139,8 +139,9 @@ TEST_F(OnAModel, ScoreGivesProbabilitiesAndTheLikeliest) {
   std::vector<Json> one;
   for (const int ranks : {1, 3}) {
     if (ranks > LOCKSTEP_TEST_RANKS) break;
-    const Outcome run = RunLockstep({"score", "--model", Model(), "--input", input, "--output",
-                                     Path("out.jsonl"), "--tp", std::to_string(ranks)});
+    const Outcome run =
+        RunLockstep({"score", "--model", Model(), "--input", input, "--output", Path("out.jsonl"),
+                     "--restart", "--tp", std::to_string(ranks)});
     ASSERT_EQ(run.exit_code, 0) << run.errors;
     const auto lines = Lines(ReadFile(Path("out.jsonl")));
     ASSERT_EQ(lines.size(), 2u);

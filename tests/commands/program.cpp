@@ -127,8 +127,7 @@ Outcome RunScript(const std::string& script, const std::vector<std::string>& arg
 }
 
 Outcome RunLimited(const std::vector<std::string>& arguments, int bytes) {
-  return RunScript(fmt::format("trap '' XFSZ; exec prlimit --fsize={} -- \"$@\"", bytes),
-                   arguments);
+  return RunScript(fmt::format("exec prlimit --fsize={} -- \"$@\"", bytes), arguments);
 }
 
 bool RunAndKill(const std::vector<std::string>& arguments, int milliseconds, Victim victim) {

@@ -139,5 +139,14 @@ TEST(HouseRules, RefuseNotesToComeBackAndUnguardedHeaders) {
   EXPECT_THAT(Violations("core/a.h", "int x;\n"), ElementsAre(HasSubstr("#pragma once")));
 }
 
+TEST(HouseRules, RefuseAFileCallThatThrowsWhatNobodyUnderstands) {
+  EXPECT_THAT(Violations("core/a.cpp", "if (std::filesystem::exists(path)) return;"),
+              ElementsAre(HasSubstr("use core/file.h")));
+  EXPECT_THAT(Violations("core/a.cpp", "for (const auto& one : fs::directory_iterator(folder))"),
+              ElementsAre(HasSubstr("use core/file.h")));
+  EXPECT_THAT(Violations("core/a.cpp", "if (std::filesystem::exists(path, ignored)) return;"),
+              IsEmpty());
+}
+
 }  // namespace
 }  // namespace lockstep::house

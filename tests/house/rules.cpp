@@ -126,6 +126,26 @@ std::string WrongInclude(std::string_view path, std::string_view line) {
   return WrongProjectInclude(path, header);
 }
 
+// "std::filesystem::exists(path)" throws where a folder may not be entered, and what it throws says
+// nothing of a remedy; with an error code it is asked for the reason, or that is ignored on
+// purpose.
+std::string WrongFileCall(std::string_view line) {
+  constexpr std::string_view kCalls[] = {
+      "exists(",           "is_directory(",       "is_regular_file(", "is_symlink(",
+      "status(",           "file_size(",          "rename(",          "remove(",
+      "create_directory(", "read_symlink(",       "canonical(",       "copy_file(",
+      "resize_file(",      "directory_iterator(", "equivalent(",      "last_write_time("};
+  for (const std::string_view space : {"std::filesystem::", "fs::"})
+    for (const std::string_view call : kCalls) {
+      const auto at = line.find(std::string(space) + std::string(call));
+      if (at == line.npos || line.find("ignored", at) != line.npos ||
+          line.find("code", at) != line.npos)
+        continue;
+      return "give it an error code (`code` or `ignored`), or use core/file.h";
+    }
+  return "";
+}
+
 }  // namespace
 
 std::vector<std::string> Folders() {
@@ -151,7 +171,8 @@ std::vector<std::string> Violations(std::string_view path, std::string_view text
   std::istringstream lines{std::string(text)};
   for (std::string line; std::getline(lines, line);) {
     ++number;
-    const std::string wrong = WrongInclude(path, line);
+    std::string wrong = WrongInclude(path, line);
+    if (wrong.empty()) wrong = WrongFileCall(line);
     if (!wrong.empty()) found.push_back(fmt::format("{}:{}: {}; {}", path, number, line, wrong));
     const std::string blocking = BlockingMpiCall(path, line);
     if (!blocking.empty()) found.push_back(fmt::format("{}:{}: {}", path, number, blocking));

@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <string>
 
 #include "core/activity.h"
+#include "core/heartbeat.h"
 #include "launcher/world/world.h"
 #include "tests/multi_rank/multi_rank.h"
 
@@ -61,6 +63,21 @@ TEST_F(AgreeTest, TakesTheCodeOfTheLowestFailingRank) {
   const Error mine = rank() % 2 == 0 ? EnvironmentError("even") : BadInput("odd");
   const auto error = Outcome(mine, [this](int r) { return size() == 1 || r >= 1; });
   EXPECT_EQ(error.code(), size() == 1 ? ExitCode::kEnvironment : ExitCode::kBadInput);
+}
+
+// Ten deadlines is what a rank that says nothing gets.
+TEST_F(AgreeTest, WaitsForARankThatWorksLongAndShowsIt) {
+  const DeadlineScope short_one(comm(), 0.1);
+  EXPECT_NO_THROW(Agree(comm(), "reading the input", [&] {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(2500);
+    while (rank() == 0 && std::chrono::steady_clock::now() < end) Heartbeat();
+  }));
+  const auto error = Outcome(BadInput("no"), [](int r) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
+    while (r == 0 && std::chrono::steady_clock::now() < end) Heartbeat();
+    return r == 0;
+  });
+  EXPECT_EQ(error.code(), ExitCode::kBadInput) << "and hears what has come of it";
 }
 
 TEST_F(AgreeTest, LeavesTheWorldUsableAndTheDeadlineAsItWas) {

@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <new>
+#include <stdexcept>
+#include <system_error>
+
 namespace lockstep {
 namespace {
 
@@ -44,6 +49,30 @@ TEST(Check, NamesPlaceConditionAndDetailWhenItFails) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr("error_test.cpp:"), HasSubstr("rows > 0"),
                                     HasSubstr("rows -3"), HasSubstr("please report")));
   }
+}
+
+// What the library throws, as an Error.
+template <typename Thrown>
+Error Described(const Thrown& thrown) {
+  try {
+    throw thrown;
+  } catch (...) {
+    return CurrentError();
+  }
+}
+
+TEST(CurrentError, AFileOrAThreadThatIsRefusedIsTheEnvironments) {
+  const Error file = Described(std::filesystem::filesystem_error(
+      "cannot get status", "/root/x", std::make_error_code(std::errc::permission_denied)));
+  EXPECT_EQ(file.code(), ExitCode::kEnvironment);
+  EXPECT_STREQ(file.what(), "/root/x: Permission denied");
+  EXPECT_EQ(
+      Described(std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again)))
+          .code(),
+      ExitCode::kEnvironment);
+  EXPECT_EQ(Described(std::bad_alloc()).code(), ExitCode::kEnvironment);
+  EXPECT_EQ(Described(BadInput("x")).code(), ExitCode::kBadInput);
+  EXPECT_EQ(Described(std::runtime_error("x")).code(), ExitCode::kInternal);
 }
 
 }  // namespace

@@ -7,6 +7,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <functional>
+#include <initializer_list>
+#include <stdexcept>
+
 #include <csignal>
 #include <cstring>
 #include <thread>
@@ -250,7 +255,7 @@ TEST_F(AtomicFileTest, LeavesNothingBehindWithoutCommit) {
 }
 
 TEST_F(AtomicFileTest, ReplacesWhatAKilledRunLeft) {
-  WriteText(folder_ / "out.partial", "a longer text of a run that was killed");
+  WriteText(folder_ / "out.writing", "a longer text of a run that was killed");
   AtomicFile file(folder_ / "out");
   file.Write("new");
   file.Commit();
@@ -270,14 +275,14 @@ TEST_F(AtomicFileTest, NamesTheFolderThatDoesNotExist) {
 
 TEST_F(AtomicFileTest, RefusesAFolderBeforeAnythingIsComputed) {
   std::filesystem::create_directory(folder_ / "out");
-  ExpectError(ExitCode::kBadInput, "is a folder", [&] { AtomicFile file(folder_ / "out"); });
+  ExpectError(ExitCode::kEnvironment, "is a folder", [&] { AtomicFile file(folder_ / "out"); });
 }
 
-// What is written lands in <path>.partial; as a link to /dev/full, every flush fails like on a
+// What is written lands in <path>.writing; as a link to /dev/full, every flush fails like on a
 // full disk.
 TEST_F(AtomicFileTest, NamesTheFileWhenTheDiskIsFullInTheMiddle) {
   const auto path = folder_ / "out";
-  std::filesystem::create_symlink("/dev/full", folder_ / "out.partial");
+  std::filesystem::create_symlink("/dev/full", folder_ / "out.writing");
   AtomicFile file(path);
   ExpectError(ExitCode::kEnvironment, path.string() + ": writing failed: No space left on device",
               [&] { file.Write(std::string(1 << 20, 'x')); });
@@ -288,13 +293,67 @@ TEST_F(AtomicFileTest, DoesNotCommitWhenTheLastBytesFindTheDiskFull) {
   const auto path = folder_ / "out";
   WriteText(path, "old");
   {
-    std::filesystem::create_symlink("/dev/full", folder_ / "out.partial");
+    std::filesystem::create_symlink("/dev/full", folder_ / "out.writing");
     AtomicFile file(path);
     file.Write("x");  // stays in the buffer
     ExpectError(ExitCode::kEnvironment, "No space left on device", [&] { file.Commit(); });
   }
   EXPECT_EQ(ReadFile(path), "old");
   EXPECT_EQ(FileCount(folder_.path()), 1u);
+}
+
+TEST_F(AtomicFileTest, WritesToTheFileThatALinkLeadsTo) {
+  std::filesystem::create_symlink("real", folder_ / "out");
+  AtomicFile file(folder_ / "out");
+  file.Write("x");
+  file.Commit();
+  EXPECT_TRUE(std::filesystem::is_symlink(folder_ / "out"));
+  EXPECT_EQ(ReadFile(folder_ / "real"), "x");
+}
+
+TEST_F(AtomicFileTest, RefusesAPipeWhereItWouldWrite) {
+  ASSERT_EQ(::mkfifo((folder_ / "out.writing").c_str(), 0600), 0);
+  ExpectError(ExitCode::kEnvironment, "out.writing: is no regular file",
+              [&] { AtomicFile file(folder_ / "out"); });
+}
+
+// What root may not do cannot be seen as root: another user for a while.
+class AsNobody {
+ public:
+  AsNobody() : was_(::geteuid()) {
+    if (was_ == 0 && ::seteuid(65534) != 0) throw std::runtime_error("seteuid failed");
+  }
+  ~AsNobody() {
+    if (::seteuid(was_) != 0) std::abort();
+  }
+
+ private:
+  uid_t was_;
+};
+
+TEST_F(FileTest, WhatMayNotBeSeenOrWrittenIsTheEnvironmentsWithPathAndReason) {
+  const auto locked = folder_ / "locked";
+  std::filesystem::create_directory(locked);
+  WriteText(locked / "file", "x");
+  WriteText(folder_ / "read_only", "x");
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0777));
+  std::filesystem::permissions(folder_ / "read_only", std::filesystem::perms(0444));
+  std::filesystem::permissions(locked, std::filesystem::perms(0));
+  {
+    const AsNobody nobody;
+    const auto file = locked / "file";
+    const std::string name = file.string();
+    for (const auto& look : std::initializer_list<std::function<void()>>{
+             [&] { FileExists(file); }, [&] { IsFolder(file); }, [&] { IsRegularFile(file); },
+             [&] { ReadFile(file); }, [&] { MappedFile mapped(file); },
+             [&] { AtomicFile written(file); }})
+      ExpectError(ExitCode::kEnvironment, "Permission denied", look);
+    ExpectError(ExitCode::kEnvironment, locked.string() + ": cannot be listed: Permission denied",
+                [&] { NamesIn(locked); });
+    ExpectError(ExitCode::kEnvironment, "read_only: cannot be written: Permission denied",
+                [&] { AtomicFile written(folder_ / "read_only"); });
+  }
+  std::filesystem::permissions(locked, std::filesystem::perms(0700));
 }
 
 }  // namespace

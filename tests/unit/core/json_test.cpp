@@ -141,5 +141,26 @@ TEST(DumpJson, IsReadBack) {
   EXPECT_EQ(ParseJson(DumpJson(json), "here"), json);
 }
 
+TEST(ParseJson, SpeaksOfTheTextAndNotOfALibrary) {
+  for (const auto& [text, why] : std::initializer_list<std::pair<std::string, const char*>>{
+           {"{\"a\": nul}", "at byte 10: found \"}\" where it does not belong"},
+           {"{\"a\" 1}", "at byte 6: found \"1}\" where it does not belong"},
+           {"{'a': 1}", "at byte 2: found \"'a': 1}\""},
+           {"{\"a\": ", "the text ends too early"},
+           {"", "the text ends too early"},
+           {"\"\xff\"", "not valid UTF-8"},
+           {"\"\\ud800\"", "surrogate"},
+           {"\"a\nb\"", "control character"},
+           {"\"\\x\"", "backslash"},
+           {"\"\\u12\"", "hexadecimal"},
+           {"[-]", "number"},
+           {"[1e999]", "too large"},
+           {"{} {}", "at byte 4: found \"{}\""}}) {
+    EXPECT_THAT(MessageFor(text), HasSubstr(why)) << text;
+    for (const char* theirs : {"json.exception", "parse error", "syntax error", "last read"})
+      EXPECT_THAT(MessageFor(text), testing::Not(HasSubstr(theirs))) << text;
+  }
+}
+
 }  // namespace
 }  // namespace lockstep

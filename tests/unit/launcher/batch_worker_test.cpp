@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 
+#include "core/heartbeat.h"
 #include "core/json.h"
 #include "partition/config_json.h"
 #include "ranks_alike.h"
@@ -148,7 +149,8 @@ TEST_F(BatchWorkerTest, DrawsEachLineFromTheStreamOfItsIndex) {
 
 // The group's other ranks would take it for lost.
 TEST_F(BatchWorkerTest, ShowsItsWorkersThatItLivesWhileItHasNothingToDo) {
-  IdleDesk desk(std::chrono::milliseconds(1200));
+  IdleDesk desk(std::chrono::milliseconds(200));
+  const HeartbeatScope beat(std::chrono::milliseconds(20), [&] { engine_.KeepAlive(); });
   BatchWorker({engine_, tokenizer_, spec_, defaults_, desk}).Run();
   EXPECT_GE(self_.count, 1);
 }

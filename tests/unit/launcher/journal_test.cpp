@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -26,6 +27,26 @@ class JournalTest : public testing::Test {
   std::string journal() const { return output() + ".journal"; }
   static bool Exists(const std::string& path) { return std::filesystem::exists(path); }
 
+  // Up to a quarter of the records: the journal's first line is there before any of them is.
+  void CutOff(const std::string& path, std::size_t random) const {
+    const std::string text = ReadFile(path);
+    const std::size_t least = path == journal() ? text.find('\n') + 1 : 0;
+    const std::size_t cut = random % (text.size() - least + 1) / 4;
+    std::filesystem::resize_file(path, text.size() - cut);
+  }
+
+  // What is said of the files when they are these; and that nothing is lost by it.
+  void ExpectRefused(const std::string& journal_text, const std::string& partial_text,
+                     const std::string& message) const {
+    WriteText(journal(), journal_text);
+    WriteText(partial(), partial_text);
+    const std::string said = MessageOf([&] { Journal(output(), kJob, Restart::kGoOn, 4); });
+    EXPECT_THAT(said, testing::HasSubstr(message));
+    EXPECT_THAT(said, testing::HasSubstr("give --restart to begin again"));
+    EXPECT_EQ(ReadFile(journal()), journal_text);
+    EXPECT_EQ(ReadFile(partial()), partial_text);
+  }
+
  private:
   TemporaryFolder folder_;
 };
@@ -43,6 +64,7 @@ TEST_F(JournalTest, WritesInTheOrderOfTheInputAndAppearsWhole) {
   EXPECT_EQ(ReadFile(output()), Record(0) + Record(1) + Record(2));
   EXPECT_FALSE(Exists(partial()));
   EXPECT_FALSE(Exists(journal()));
+  EXPECT_EQ(FindFinished(output(), kJob)->lines, 3);
 }
 
 TEST_F(JournalTest, GoesOnFromWhateverAKillLeaves) {
@@ -67,10 +89,7 @@ TEST_F(JournalTest, GoesOnFromWhateverAKillLeaves) {
       }
       // A kill in the middle of a write leaves a part of it.
       for (const std::string& path : {partial(), journal()})
-        if (!committed && Exists(path) && random() % 2 == 0)
-          std::filesystem::resize_file(path,
-                                       std::filesystem::file_size(path) -
-                                           random() % (std::filesystem::file_size(path) + 1) / 4);
+        if (!committed && Exists(path) && random() % 2 == 0) CutOff(path, random());
     }
     ASSERT_EQ(ReadFile(output()), whole) << round;
     std::filesystem::remove(output());
@@ -165,12 +184,38 @@ TEST_F(JournalTest, RefusesAnotherJobAndSaysHowToBeginAgain) {
 
 TEST_F(JournalTest, RefusesADamagedJournal) {
   { Journal(output(), kJob, Restart::kGoOn).Put(1, Record(1)); }
-  WriteText(journal(), ReadFile(journal()) + "nonsense\n");
-  EXPECT_THAT(MessageOf([&] { Journal(output(), kJob, Restart::kGoOn); }),
-              testing::HasSubstr("is damaged; give --restart"));
-  WriteText(journal(), "something else\n");
-  EXPECT_THAT(MessageOf([&] { Journal(output(), kJob, Restart::kGoOn); }),
-              testing::HasSubstr("is no journal of this job"));
+  const std::string whole = ReadFile(journal());
+  const std::string first = whole.substr(0, whole.find('\n') + 1);
+  ExpectRefused("", Record(0), "does not say what job");
+  ExpectRefused("something else\n", Record(0), "is no journal of this job");
+  ExpectRefused("{}\n", "", "is no journal of this job");
+  ExpectRefused("{\"lockstep_journal\":1}\n", Record(0), "its format is 1, and this one's is 2");
+  ExpectRefused("{\"lockstep_journal\":2,\"input\":7}\n", "", "another input: it was 7");
+  ExpectRefused("{\"lockstep_journal\":2,\"input\":null}\n", "", "another input: it was null");
+  ExpectRefused(whole + "nonsense\n", "", "is damaged: a line is no record");
+  ExpectRefused(whole + "2x\t" + Record(2), "", "is damaged: a line is no record");
+  ExpectRefused(whole + "2\tnonsense\n", "", "is damaged: record 2 is no record");
+  ExpectRefused(whole + "4\t" + Record(4), "", "is damaged: it has a record 4");
+  ExpectRefused(first, "nonsense\n", partial() + ": is damaged: record 0 is no record");
+  ExpectRefused(first, Record(0) + std::string(9, '\0') + "\n", "record 1 is no record");
+  ExpectRefused(first, Record(0) + Record(1) + Record(2) + Record(3) + Record(4),
+                "it has a record 4, and the input has 4 lines");
+}
+
+TEST_F(JournalTest, IsBegunByItsJobAlone) {
+  EXPECT_FALSE(Journal::IsBegun(output(), kJob));
+  { Journal(output(), kJob, Restart::kGoOn).Put(1, Record(1)); }
+  EXPECT_TRUE(Journal::IsBegun(output(), kJob));
+  EXPECT_FALSE(Journal::IsBegun(output(), {{"input", "4 lines"}}));
+}
+
+TEST_F(JournalTest, WritesToTheFileThatALinkLeadsTo) {
+  std::filesystem::create_symlink("real.jsonl", output());
+  Journal one(output(), kJob, Restart::kGoOn);
+  one.Put(0, Record(0));
+  one.Commit();
+  EXPECT_TRUE(std::filesystem::is_symlink(output()));
+  EXPECT_EQ(ReadFile(std::filesystem::path(output()).parent_path() / "real.jsonl"), Record(0));
 }
 
 TEST_F(JournalTest, LeavesNothingWhenNothingWasDone) {

@@ -89,6 +89,49 @@ TEST_F(LineHubTest, WritesResultsInTheOrderOfTheInputWhoeverTheyComeFrom) {
   EXPECT_EQ(ReadFile(folder_.path() / "out"), "0\n1\n2\n3\n4\n5\n");
 }
 
+TEST_F(LineHubTest, KeepsTheOutputBackWhenTheInputIsAnotherInTheEnd) {
+  WriteText(folder_.path() / "in", "a\nb\n");
+  const InputSummary counted = SummarizeInput(folder_.path() / "in");
+  LineHub hub({.input = folder_.path() / "in",
+               .total = 2,
+               .capacity = 4,
+               .sink = OpenSink(folder_.path() / "out", {}, Restart::kGoOn),
+               .progress = {},
+               .keep_alive = [] {},
+               .counted = &counted},
+              {});
+  EXPECT_THAT(hub.Take(), SizeIs(2));
+  for (const int index : {0, 1}) hub.Put(Result(index));
+  hub.Take();
+  ASSERT_TRUE(hub.all_done());
+  WriteText(folder_.path() / "in", "a\nb\nc\n");
+  EXPECT_THAT(MessageOf([&] { hub.Commit(); }, ExitCode::kEnvironment),
+              HasSubstr("has changed while it was read"));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "out"));
+  EXPECT_EQ(ReadFile(folder_.path() / "out.partial"), "0\n1\n");
+}
+
+TEST_F(LineHubTest, NamesALineThatIsTooLongAndGivesTheOthersOut) {
+  WriteText(folder_.path() / "in", "a\n" + std::string(kMostLineBytes + 1, 'b') + "\nc\n");
+  LineHub with_long({.input = folder_.path() / "in",
+                     .total = 3,
+                     .capacity = 4,
+                     .sink = OpenSink(folder_.path() / "other", {}, Restart::kGoOn),
+                     .progress = {},
+                     .keep_alive = [] {}},
+                    {});
+  EXPECT_THAT(with_long.Take(), SizeIs(2));
+  for (const int index : {0, 2}) with_long.Put(Result(index));
+  with_long.Take();
+  ASSERT_TRUE(with_long.all_done());
+  with_long.Commit();
+  EXPECT_EQ(with_long.errors(), 1);
+  EXPECT_THAT(ReadFile(folder_.path() / "other"),
+              testing::MatchesRegex(
+                  "0\n\\{\"id\":1,\"error\":\".*/in:2: the line has 67108865 bytes; expected "
+                  "at most 67108864\"\\}\n2\n"));
+}
+
 TEST_F(LineHubTest, EndsWhenAGroupIsInterrupted) {
   LineHub hub = Open(6, 2);
   hub.Take();

@@ -87,6 +87,28 @@ TEST_F(RemoteDeskTest, LeavesNoLetterBehind) {
   EXPECT_EQ(reports[0], (DeskReport{.last = true, .results = {Result(1)}}));
 }
 
+TEST_F(RemoteDeskTest, DoesNotWaitForEverForItsLastLetterToBeTaken) {
+  world_.set_deadline_seconds(0.05);
+  mailbox_.untaken = 1 << 30;
+  EXPECT_THAT(MessageOf([&] { desk_.Leave(); }, ExitCode::kRankFailure),
+              HasSubstr("rank 0 on first has not answered for 0.05 s"));
+}
+
+TEST_F(RemoteDeskTest, SendsNoLetterThatIsTooLarge) {
+  for (const int index : {0, 1, 2})
+    desk_.Put({.index = index, .record = std::string(12 << 20, 'x'), .error = "", .tokens = 1});
+  desk_.Take();
+  std::vector<std::size_t> sizes;
+  for (const DeskReport& report : mailbox_.Reports(0)) sizes.push_back(report.results.size());
+  EXPECT_THAT(sizes, ElementsAre(2, 1));
+}
+
+TEST_F(RemoteDeskTest, ShowsLifeWithoutItsResults) {
+  desk_.Put(Result(1));
+  desk_.ShowLife();
+  EXPECT_THAT(mailbox_.Reports(0), ElementsAre(DeskReport{}));
+}
+
 TEST_F(RemoteDeskTest, NamesRankZeroWhenItIsNotHeardOf) {
   world_.set_deadline_seconds(0.05);
   const std::string message = MessageOf(
