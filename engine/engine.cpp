@@ -2,15 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "core/error.h"
 #include "engine/check_request.h"
-#include "engine/choose_token.h"
 #include "engine/ending.h"
 #include "engine/pooled.h"
 #include "engine/step.h"
+#include "engine/token_choice.h"
 
 namespace lockstep {
 namespace {
@@ -23,6 +25,7 @@ struct Live {
   std::int64_t scored = 0;  // tokens of the prompt; after a preemption they are not scored again
   std::vector<TokenLogprob> prompt_logprobs;  // of the prompt, from the second token on
   std::optional<Pooled> pooled;
+  std::unique_ptr<LogitControls> controls;  // of what generates
 
   bool scores_prompt() const { return request.prompt_logprobs.has_value(); }
 };
@@ -50,6 +53,7 @@ TokenEvent EmbeddingEvent(std::int64_t request, std::vector<float> vector) {
 struct RowUse {
   std::int64_t request = 0;
   std::int32_t following = -1;  // the token of the prompt that it says something of; -1: choose
+  std::optional<TokenChoice> choice = {};
 };
 
 }  // namespace
@@ -57,6 +61,7 @@ struct RowUse {
 struct Engine::Impl {
   Decoder& decoder;
   Communicator& communicator;
+  StepRunner runner;
   EngineOptions options;
   Scheduler scheduler;
   std::unordered_map<std::int64_t, Live> live;
@@ -66,6 +71,7 @@ struct Engine::Impl {
   Impl(Decoder& decoder_in, Communicator& communicator_in, const EngineOptions& options_in)
       : decoder(decoder_in),
         communicator(communicator_in),
+        runner(decoder_in, communicator_in),
         options(options_in),
         scheduler({.max_sequences = options_in.max_sequences,
                    .max_step_tokens = options_in.max_step_tokens,
@@ -87,10 +93,11 @@ struct Engine::Impl {
   void Submit(Request request);
   std::vector<TokenEvent> Step();
   void AddRows(const Chunk& chunk, StepMessage& message, std::vector<RowUse>& uses) const;
-  std::vector<RowResult> Execute(const StepMessage& message);
+  std::vector<RowAnswer> Execute(const StepMessage& message);
+  void Choose(std::vector<RowUse>& uses, const std::vector<RowAnswer>& answers);
   void TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEvent>& events);
-  void TakeRow(const RowUse& use, const RowResult& row, std::vector<TokenEvent>& events);
-  TokenEvent TakeToken(Live& one, const RowResult& row);
+  void TakeRow(const RowUse& use, const RowAnswer& row, std::vector<TokenEvent>& events);
+  TokenEvent TakeToken(Live& one, const TokenChoice& choice);
   FinishReason FinishOf(const Live& one, std::int32_t token) const;
   void End(std::int64_t id);
 };
@@ -110,10 +117,17 @@ void Engine::Impl::Submit(Request request) {
     ready.push_back({.request = request.id, .finish = FinishReason::kLength});
     return;
   }
-  Live one{.request = std::move(request), .ending = {}, .prompt_logprobs = {}, .pooled = {}};
+  Live one{.request = std::move(request),
+           .ending = {},
+           .prompt_logprobs = {},
+           .pooled = {},
+           .controls = {}};
   if (one.request.embedding) one.pooled.emplace(*one.request.embedding);
   one.ending = Ending(one.request.sampling, options.end_tokens);
-  live.emplace(sequence.id, std::move(one));
+  Live& kept = live.emplace(sequence.id, std::move(one)).first->second;
+  if (kept.request.generates())
+    kept.controls = std::make_unique<LogitControls>(kept.request.sampling, kept.request.prompt,
+                                                    kept.ending.tokens());
   scheduler.Submit(std::move(sequence));
 }
 
@@ -123,10 +137,29 @@ void Engine::Impl::End(std::int64_t id) {
   live.erase(id);
 }
 
-std::vector<RowResult> Engine::Impl::Execute(const StepMessage& message) {
+std::vector<RowAnswer> Engine::Impl::Execute(const StepMessage& message) {
   Communicator::Bytes bytes = Flatten(message);
   communicator.Broadcast(bytes);
-  return ExecuteStep(decoder, communicator, message);
+  return runner.Run(message);
+}
+
+// Goes on asking until every token is chosen. What has no numbers for logits is left alone.
+void Engine::Impl::Choose(std::vector<RowUse>& uses, const std::vector<RowAnswer>& answers) {
+  std::vector<TokenChoice*> open;
+  for (std::size_t row = 0; row < uses.size(); ++row)
+    if (uses[row].choice && std::isfinite(answers[row].log_sum_exp) &&
+        !uses[row].choice->Take(answers[row]))
+      open.push_back(&*uses[row].choice);
+  while (!open.empty()) {
+    StepMessage message;
+    message.vocab_limit = options.sampled_vocab;
+    for (const TokenChoice* choice : open) message.questions.push_back(choice->question());
+    const std::vector<RowAnswer> more = Execute(message);
+    std::vector<TokenChoice*> left;
+    for (std::size_t i = 0; i < open.size(); ++i)
+      if (!open[i]->Take(more[i])) left.push_back(open[i]);
+    open = std::move(left);
+  }
 }
 
 // A sequence's part of the batch, and the rows of logits that it is computed for.
@@ -141,10 +174,10 @@ void Engine::Impl::AddRows(const Chunk& chunk, StepMessage& message,
                                      .token_count = chunk.count,
                                      .start = chunk.start,
                                      .page_table = {chunk.pages.begin(), chunk.pages.end()}});
-  const auto add = [&](std::int64_t position, const RowRequest& row, std::int32_t following) {
+  const auto add = [&](std::int64_t position, RowQuestion question) {
+    question.row = std::ssize(message.questions);
     message.batch.logit_rows.push_back(first_row + position - chunk.start);
-    message.rows.push_back(row);
-    uses.push_back({chunk.id, following});
+    message.questions.push_back(std::move(question));
   };
   const std::vector<std::int32_t>& prompt = one.request.prompt;
   const auto last = static_cast<std::int64_t>(prompt.size()) - 1;
@@ -152,11 +185,15 @@ void Engine::Impl::AddRows(const Chunk& chunk, StepMessage& message,
     for (auto position = std::max(chunk.start, one.scored);
          position < std::min(chunk.start + chunk.count, last); ++position) {
       const std::int32_t following = prompt[static_cast<std::size_t>(position + 1)];
-      add(position, RowForPrompt(one.request, following), following);
+      add(position, QuestionForPrompt(one.request, following));
+      uses.push_back({chunk.id, following});
     }
   if (one.pooled) message.batch.hidden_layer = options.hidden_layer;
-  if (chunk.reaches_end() && one.request.generates())
-    add(chunk.start + chunk.count - 1, RowForChoice(one.request, one.generated), -1);
+  if (!chunk.reaches_end() || !one.request.generates()) return;
+  RowUse& use = uses.emplace_back(RowUse{.request = chunk.id});
+  TokenChoice& choice = use.choice.emplace(one.request, *one.controls, chunk.start + chunk.count);
+  choice.question().row = std::ssize(message.questions);
+  add(chunk.start + chunk.count - 1, choice.question());
 }
 
 std::vector<TokenEvent> Engine::Impl::Step() {
@@ -168,10 +205,11 @@ std::vector<TokenEvent> Engine::Impl::Step() {
   for (const Chunk& chunk : chunks) AddRows(chunk, message, uses);
   if (message.batch.ids.empty()) return events;
 
-  const std::vector<RowResult> results = Execute(message);
+  const std::vector<RowAnswer> answers = Execute(message);
   scheduler.Complete();
+  Choose(uses, answers);
   if (message.batch.hidden_layer >= 0) TakeHidden(chunks, events);
-  for (std::size_t row = 0; row < results.size(); ++row) TakeRow(uses[row], results[row], events);
+  for (std::size_t row = 0; row < answers.size(); ++row) TakeRow(uses[row], answers[row], events);
   return events;
 }
 
@@ -196,7 +234,7 @@ void Engine::Impl::TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEv
   for (const std::int64_t id : ended) End(id);  // afterwards: it takes away what chunks point to
 }
 
-void Engine::Impl::TakeRow(const RowUse& use, const RowResult& row,
+void Engine::Impl::TakeRow(const RowUse& use, const RowAnswer& row,
                            std::vector<TokenEvent>& events) {
   const auto found = live.find(use.request);
   if (found == live.end()) return;  // an earlier row of this step has ended it
@@ -206,7 +244,7 @@ void Engine::Impl::TakeRow(const RowUse& use, const RowResult& row,
     return End(use.request);
   }
   if (use.following < 0) {
-    events.push_back(TakeToken(one, row));
+    events.push_back(TakeToken(one, *use.choice));
   } else {
     one.prompt_logprobs.push_back(PromptLogprob(row, one.request, use.following));
     const bool all = ++one.scored + 1 == static_cast<std::int64_t>(one.request.prompt.size());
@@ -218,15 +256,11 @@ void Engine::Impl::TakeRow(const RowUse& use, const RowResult& row,
   if (event.finish != FinishReason::kNone) End(use.request);
 }
 
-TokenEvent Engine::Impl::TakeToken(Live& one, const RowResult& row) {
-  const auto tokens = scheduler.Tokens(one.request.id);
-  const std::size_t prompt = one.request.prompt.size();
-  TokenEvent event = ChooseToken(row, one.request,
-                                 {.prompt = tokens.first(prompt),
-                                  .generated = tokens.subspan(prompt),
-                                  .ending = one.ending.tokens()});
+TokenEvent Engine::Impl::TakeToken(Live& one, const TokenChoice& choice) {
+  TokenEvent event = choice.Event();
   if (event.finish == FinishReason::kError) return event;
   ++one.generated;
+  one.controls->Add(event.token);
   event.finish = FinishOf(one, event.token);
   if (event.finish == FinishReason::kNone) scheduler.Append(event.request, event.token);
   return event;
@@ -304,13 +338,13 @@ void Engine::Shutdown() {
 }
 
 void RunWorker(Decoder& decoder, Communicator& communicator) {
+  StepRunner runner(decoder, communicator);
   for (;;) {
     Communicator::Bytes bytes;
     communicator.Broadcast(bytes);
     const StepMessage message = ParseStepMessage(bytes);
     if (message.shutdown) return;
-    if (message.batch.ids.empty()) continue;  // KeepAlive()
-    ExecuteStep(decoder, communicator, message);
+    if (!message.is_empty()) runner.Run(message);  // else KeepAlive()
   }
 }
 

@@ -30,11 +30,9 @@ Block Philox(Block counter, Key key) {
 
 }  // namespace
 
-double UniformAt(std::uint64_t seed, std::uint64_t stream, std::uint64_t position) {
-  const Block block =
-      Philox({Low(position), High(position), Low(stream), High(stream)}, {Low(seed), High(seed)});
-  const std::uint64_t bits = (static_cast<std::uint64_t>(block[0]) << 32) | block[1];
-  return static_cast<double>(bits >> 11) * 0x1p-53;
+NoiseKey NoiseAt(std::uint64_t seed, std::uint64_t stream, std::uint64_t position) {
+  return {
+      Philox({Low(position), High(position), Low(stream), High(stream)}, {Low(seed), High(seed)})};
 }
 
 }  // namespace lockstep

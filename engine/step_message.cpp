@@ -1,5 +1,6 @@
 #include "engine/step_message.h"
 
+#include <bit>
 #include <cstring>
 
 #include "core/error.h"
@@ -60,6 +61,58 @@ class Reader {
   std::span<const std::byte> bytes_;
 };
 
+// Two numbers of 32 bits in a word.
+std::int64_t Pair(std::uint32_t high, std::uint32_t low) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(high) << 32 | low);
+}
+std::uint32_t High(std::int64_t word) {
+  return static_cast<std::uint32_t>(static_cast<std::uint64_t>(word) >> 32);
+}
+std::uint32_t Low(std::int64_t word) { return static_cast<std::uint32_t>(word); }
+
+std::int64_t WordOf(const Candidate& one) {
+  return Pair(static_cast<std::uint32_t>(one.token), std::bit_cast<std::uint32_t>(one.logit));
+}
+Candidate CandidateOf(std::int64_t word) {
+  return {static_cast<std::int32_t>(High(word)), std::bit_cast<float>(Low(word))};
+}
+
+void PutQuestion(Writer& writer, const RowQuestion& question) {
+  const auto& key = question.key.words;
+  writer.Put(question.row);
+  writer.Put(question.target);
+  writer.PutAll(question.taken);
+  writer.Put(question.likeliest);
+  writer.Put(question.leaders);
+  writer.Put(Pair(key[0], key[1]));
+  writer.Put(Pair(key[2], key[3]));
+  writer.Put(std::bit_cast<std::int64_t>(question.temperature));
+  writer.Put(WordOf(question.before));
+  writer.Put(static_cast<std::int64_t>(question.bounds.size()));
+  for (const Candidate& bound : question.bounds) writer.Put(WordOf(bound));
+  writer.Put(Pair(0, std::bit_cast<std::uint32_t>(question.reference)));
+}
+
+RowQuestion GetQuestion(Reader& reader) {
+  RowQuestion question;
+  question.row = reader.Get();
+  question.target = static_cast<std::int32_t>(reader.Get());
+  question.taken = reader.GetAll<std::int32_t>();
+  question.likeliest = reader.Get();
+  question.leaders = reader.Get();
+  for (std::size_t i = 0; i < 4; i += 2) {
+    const std::int64_t words = reader.Get();
+    question.key.words[i] = High(words);
+    question.key.words[i + 1] = Low(words);
+  }
+  question.temperature = std::bit_cast<double>(reader.Get());
+  question.before = CandidateOf(reader.Get());
+  question.bounds.resize(reader.GetCount());
+  for (Candidate& bound : question.bounds) bound = CandidateOf(reader.Get());
+  question.reference = std::bit_cast<float>(Low(reader.Get()));
+  return question;
+}
+
 }  // namespace
 
 std::vector<std::byte> Flatten(const StepMessage& message) {
@@ -76,12 +129,8 @@ std::vector<std::byte> Flatten(const StepMessage& message) {
     writer.Put(sequence.start);
     writer.PutAll(sequence.page_table);
   }
-  writer.Put(static_cast<std::int64_t>(message.rows.size()));
-  for (const RowRequest& row : message.rows) {
-    writer.Put(row.target);
-    writer.Put(row.likeliest);
-    writer.Put(row.whole_row ? 1 : 0);
-  }
+  writer.Put(static_cast<std::int64_t>(message.questions.size()));
+  for (const RowQuestion& question : message.questions) PutQuestion(writer, question);
   return writer.Take();
 }
 
@@ -100,12 +149,8 @@ StepMessage ParseStepMessage(std::span<const std::byte> bytes) {
     sequence.start = reader.Get();
     sequence.page_table = reader.GetAll<std::int32_t>();
   }
-  message.rows.resize(reader.GetCount());
-  for (RowRequest& row : message.rows) {
-    row.target = static_cast<std::int32_t>(reader.Get());
-    row.likeliest = reader.Get();
-    row.whole_row = reader.Get() != 0;
-  }
+  message.questions.resize(reader.GetCount());
+  for (RowQuestion& question : message.questions) question = GetQuestion(reader);
   LOCKSTEP_CHECK(reader.done(), "step message with bytes left over");
   return message;
 }

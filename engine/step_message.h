@@ -5,26 +5,23 @@
 #include <span>
 #include <vector>
 
+#include "engine/row_question.h"
 #include "layers/decoder.h"
 
 namespace lockstep {
 
-// What rank 0 wants to know of one row of logits.
-struct RowRequest {
-  std::int32_t target = -1;    // the token whose logit is asked, -1: none
-  std::int64_t likeliest = 0;  // that many of the likeliest tokens, and their ties
-  bool whole_row = false;      // all logits, for sampling
-};
-
-// One iteration, the same on every rank: rank 0 writes it, everybody obeys. Workers keep no
-// state of their own between steps but the pages of the cache.
+// One iteration, or more questions about it, the same on every rank: rank 0 writes it, everybody
+// obeys. Workers keep no state of their own between steps but the pages of the cache.
 struct StepMessage {
   bool shutdown = false;
-  // Ids from here on are padding of the vocabulary: they are never among the likeliest and not in
-  // a whole row. In the statistics they count, as they do in transformers.
-  std::int64_t vocab_limit = 0;
-  Batch batch;
-  std::vector<RowRequest> rows;  // one for each of batch.logit_rows
+  std::int64_t vocab_limit = 0;  // as in LogitSlice
+  Batch batch;                   // may be empty
+  // About the logits of the batch, one for each of batch.logit_rows; without a batch, about those
+  // of the batch before.
+  std::vector<RowQuestion> questions;
+
+  // A sign of life, with nothing to do.
+  bool is_empty() const { return batch.ids.empty() && questions.empty(); }
 };
 
 // One flat message. ParseStepMessage checks lengths and throws Error(kInternal) when they do not

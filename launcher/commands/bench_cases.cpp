@@ -42,11 +42,13 @@ class Run {
   Run(Engine& engine, const CaseRun& run)
       : engine_(engine), run_(run), generated_(static_cast<std::size_t>(run.what.sequences)) {
     const std::int64_t longest = LongestOf(run.what, run.max_step_tokens);
-    for (std::int64_t i = 0; i < run.what.sequences; ++i)
-      engine.Submit(
-          {.id = i,
-           .prompt = PromptOf(run, i),
-           .sampling = {.max_new_tokens = longest - run.what.prompt_tokens, .ignore_eos = true}});
+    SamplingParams sampling = run.sampling;
+    sampling.max_new_tokens = longest - run.what.prompt_tokens;
+    sampling.ignore_eos = true;
+    for (std::int64_t i = 0; i < run.what.sequences; ++i) {
+      sampling.stream = static_cast<std::uint64_t>(i);
+      engine.Submit({.id = i, .prompt = PromptOf(run, i), .sampling = sampling});
+    }
   }
 
   CaseSample Prompts() {

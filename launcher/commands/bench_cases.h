@@ -37,6 +37,7 @@ struct CaseRun {
   BenchCase what;
   std::int64_t vocab_rows = 0;
   std::int64_t max_step_tokens = 0;  // the engine's
+  SamplingParams sampling = {};      // how tokens are chosen
   std::uint64_t seed = 0;            // of the prompts; no two runs share one, so no cache can help
 };
 

@@ -186,6 +186,7 @@ class Bench {
     const CaseSample sample = RunCase(engine, {.what = one,
                                                .vocab_rows = model_.spec.vocab_rows,
                                                .max_step_tokens = limits().max_step_tokens,
+                                               .sampling = arguments_.options.sampling.params,
                                                .seed = seed});
     engine.Shutdown();
     return sample;

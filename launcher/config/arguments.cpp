@@ -129,24 +129,30 @@ void AddRestart(CLI::App& command, Bindings& bound) {
       ->group(kTextGroup);
 }
 
-void AddSamplingFlags(CLI::App& command, Bindings& bound) {
+// How a token is chosen.
+void AddChoiceFlags(CLI::App& command, Bindings& bound) {
   bound.flags.Add(command, kSamplingGroup,
-                  {{"--max-new-tokens", "sampling.max_new_tokens", "N"},
-                   {"--temperature", "sampling.temperature", "T"},
+                  {{"--temperature", "sampling.temperature", "T"},
                    {"--top-k", "sampling.top_k", "K"},
                    {"--top-p", "sampling.top_p", "P"},
                    {"--min-p", "sampling.min_p", "P"},
                    {"--repetition-penalty", "sampling.repetition_penalty", "R"},
                    {"--presence-penalty", "sampling.presence_penalty", "R"},
                    {"--frequency-penalty", "sampling.frequency_penalty", "R"},
+                   {"--seed", "sampling.seed", "N"}});
+}
+
+void AddSamplingFlags(CLI::App& command, Bindings& bound) {
+  AddChoiceFlags(command, bound);
+  bound.flags.Add(command, kSamplingGroup,
+                  {{"--max-new-tokens", "sampling.max_new_tokens", "N"},
                    {"--min-tokens", "sampling.min_tokens", "N"},
                    {"--n", "sampling.n", "N"},
                    {"--best-of", "sampling.best_of", "N"},
                    {"--num-beams", "sampling.num_beams", "N"},
                    {"--length-penalty", "sampling.length_penalty", "R"},
                    {"--early-stopping", "sampling.early_stopping", "WHEN"},
-                   {"--logprobs", "sampling.logprobs", "K"},
-                   {"--seed", "sampling.seed", "N"}});
+                   {"--logprobs", "sampling.logprobs", "K"}});
   bound.flags.AddStop(command, kSamplingGroup);
   bound.flags.AddSwitch(command, kSamplingGroup, {"--ignore-eos", "sampling.ignore_eos", "true"});
   bound.flags.Add(command, kSamplingGroup,
@@ -223,6 +229,7 @@ void AddBench(CLI::App& app, AllBindings& all) {
   bound.flags.Add(
       command, kModelGroup,
       {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
+  AddChoiceFlags(command, bound);
   AddRandomWeights(command, bound);
   AddPlaceFlags(command, bound);
   command.add_flag("--json", bound.json, "for programs")->group(kTextGroup);

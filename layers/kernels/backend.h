@@ -9,6 +9,7 @@
 
 #include "core/tensor.h"
 #include "core/weight_format.h"
+#include "layers/kernels/row_search.h"
 #include "partition/architecture.h"
 #include "partition/slice.h"
 
@@ -172,12 +173,6 @@ struct RowStatistics {
   double sum_exp = 0.0;     // sum of exp(logit - max); NaN when a logit is NaN or infinite
 };
 
-// A column of a row of logits; -1: none.
-struct ColumnLogit {
-  std::int32_t column = -1;
-  float logit = 0.0f;
-};
-
 // The operations a device must provide: the only thing the layers know of a device. Every
 // operation is enqueued on the backend's stream and may return before it is done; Synchronize()
 // and Download() wait. Zero tokens are legal everywhere. Shapes are the caller's duty and are
@@ -291,6 +286,21 @@ class Backend {
                                                  std::int64_t /*limit*/, std::int64_t /*count*/) {
     return {};
   }
+
+  // The logits of these places, which become -infinity: out of all searches. No place twice. Waits
+  // for the result, as the two that follow do; what they fall back on downloads rows.
+  virtual std::vector<float> TakeLogits(const TensorView& logits,
+                                        std::span<const LogitPlace> places);
+
+  // Of each question the leading columns, the best first; fewer where fewer are possible. The same
+  // on every backend, for the same logits.
+  virtual std::vector<std::vector<ColumnLogit>> FindLeaders(
+      const RowSearch& search, std::span<const RaceQuestion> questions);
+
+  // The sums of MassesOf() over each range of columns: [questions x ranges], question by question.
+  virtual std::vector<std::vector<double>> SumMasses(const RowSearch& search,
+                                                     std::span<const MassQuestion> questions,
+                                                     std::span<const Range> ranges);
 };
 
 enum class BackendKind : std::uint8_t { kReference, kCpu };

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstring>
+#include <limits>
+#include <utility>
 
 #include "layers/kernels/backend.h"
 
@@ -12,6 +14,15 @@ class HostBackend : public Backend {
   Tensor Allocate(DType dtype, Shape shape) override { return Tensor::OnHost(dtype, shape); }
   void Upload(const TensorView& host, const TensorView& device) override { Copy(host, device); }
   void Download(const TensorView& device, const TensorView& host) override { Copy(device, host); }
+
+  std::vector<float> TakeLogits(const TensorView& logits,
+                                std::span<const LogitPlace> places) override {
+    std::vector<float> taken;
+    for (const LogitPlace& place : places)
+      taken.push_back(std::exchange(logits.data<float>()[place.row * logits.dim(1) + place.column],
+                                    -std::numeric_limits<float>::infinity()));
+    return taken;
+  }
 
  private:
   static void Copy(const TensorView& from, const TensorView& to) {

@@ -7,6 +7,7 @@
 #include "layers/kernels/cpu/cpu_attention.h"
 #include "layers/kernels/cpu/cpu_cache.h"
 #include "layers/kernels/cpu/cpu_linear.h"
+#include "layers/kernels/cpu/cpu_row_search.h"
 #include "layers/kernels/cpu/kernels.h"
 #include "layers/kernels/host_backend.h"
 
@@ -15,6 +16,8 @@ namespace {
 
 // Rows of this many elements together are worth a second thread.
 constexpr std::int64_t kParallelElements = 1 << 14;
+// The list of the largest is kept sorted, which takes too long for many.
+constexpr std::int64_t kMostLargest = 1024;
 
 class CpuBackend final : public HostBackend {
  public:
@@ -109,6 +112,23 @@ class CpuBackend final : public HostBackend {
       }
     });
     return all;
+  }
+
+  std::vector<ColumnLogit> LargestLogits(const TensorView& logits, std::int64_t limit,
+                                         std::int64_t count) override {
+    if (count > kMostLargest) return {};
+    return cpu::LargestLogits({logits, limit, 0}, count, kernels_, pool_);
+  }
+
+  std::vector<std::vector<ColumnLogit>> FindLeaders(
+      const RowSearch& search, std::span<const RaceQuestion> questions) override {
+    return cpu::FindLeaders(search, questions, kernels_, pool_);
+  }
+
+  std::vector<std::vector<double>> SumMasses(const RowSearch& search,
+                                             std::span<const MassQuestion> questions,
+                                             std::span<const Range> ranges) override {
+    return cpu::SumMasses(search, questions, ranges, kernels_, pool_);
   }
 
  private:

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "layers/kernels/noise_ceiling.h"
+
 // The inner loops of the CPU backend, compiled once for each instruction set: this table is all
 // that the rest of the backend sees of them. The translation units behind it hold nothing else: an
 // inline function of a common header compiled for AVX-512 could be the copy that the linker keeps
@@ -101,6 +103,33 @@ struct SoftmaxStep {
   float correction = 1.0f;         // out: what earlier results must be multiplied with
 };
 
+// A look over columns of logits for those that can count: whose logit, or whose score in the race
+// of layers/kernels/noise.h, may be at least so large.
+struct LeaderScan {
+  const float* x = nullptr;
+  std::int64_t end = 0;
+  float inverse_temperature = 1.0f;
+  float least = 0.0f;
+  std::uint32_t first_token = 0;  // the token of column 0
+  std::uint32_t key_a = 0;
+  std::uint32_t key_b = 0;
+  std::uint64_t found = 0;  // out: bit i is column (result + i)
+};
+
+// Sums of exp((x - reference) * inverse_temperature) over what comes before each bound (larger, or
+// as large and further left), and of all.
+constexpr int kMassBounds = 8;
+struct MassScan {
+  const float* x = nullptr;
+  std::int64_t columns = 0;
+  float reference = 0.0f;
+  float inverse_temperature = 1.0f;
+  int bounds = 0;  // how many of the next ones count
+  float bound_logits[kMassBounds] = {};
+  std::int32_t bound_columns[kMassBounds] = {};
+  double* sums = nullptr;  // [kMassBounds + 1]: of each bound, and last that of all
+};
+
 struct Kernels {
   const char* name;
 
@@ -129,6 +158,10 @@ struct Kernels {
   void (*layer_norm)(const float* x, const float* weight, const float* bias, std::int64_t width,
                      double epsilon, float* y);
   ColumnStatistics (*statistics)(const float* x, std::int64_t columns);
+  // From this column on, the first of the next 64 among which there are some; at the end: none.
+  std::int64_t (*scan_race)(LeaderScan& scan, std::int64_t begin);
+  std::int64_t (*scan_logits)(LeaderScan& scan, std::int64_t begin);
+  void (*masses)(const MassScan& scan);
 };
 
 namespace portable {

@@ -8,6 +8,7 @@
 #include "layers/kernels/cuda/cuda_graphs.h"
 #include "layers/kernels/cuda/cuda_linear.h"
 #include "layers/kernels/cuda/cuda_rates.h"
+#include "layers/kernels/cuda/cuda_row_search.h"
 #include "layers/kernels/cuda/cuda_step.h"
 #include "layers/kernels/cuda/cuda_stream.h"
 #include "layers/kernels/cuda/kernels.h"
@@ -100,6 +101,17 @@ class CudaBackend final : public Backend {
                                         std::span<const Range> ranges) override;
   std::vector<ColumnLogit> LargestLogits(const TensorView& logits, std::int64_t limit,
                                          std::int64_t count) override;
+  std::vector<float> TakeLogits(const TensorView& logits,
+                                std::span<const LogitPlace> places) override {
+    return search_.TakeLogits(logits, places);
+  }
+  std::vector<std::vector<ColumnLogit>> FindLeaders(
+      const RowSearch& search, std::span<const RaceQuestion> questions) override;
+  std::vector<std::vector<double>> SumMasses(const RowSearch& search,
+                                             std::span<const MassQuestion> questions,
+                                             std::span<const Range> ranges) override {
+    return search_.SumMasses(search, questions, ranges);
+  }
 
  private:
   void ReserveAttention(const StepSizes& sizes, std::int64_t tokens, std::int64_t rows);
@@ -127,6 +139,7 @@ class CudaBackend final : public Backend {
   Scratch asked_;
   Scratch summaries_;
   std::int64_t widened_elements_ = 0;  // the most of a weight of 8 bits
+  CudaRowSearch search_{stream_};
 };
 
 StepRows CudaBackend::ReserveSteps(const StepSizes& sizes) {
@@ -138,6 +151,7 @@ StepRows CudaBackend::ReserveSteps(const StepSizes& sizes) {
   step_.Reserve(limits);
   ReserveAttention(sizes, most.tokens, std::max(filled, std::min(limits.tokens, limits.sequences)));
   ReserveAnswers(most.logits, sizes.vocab_ranges);
+  search_.Reserve(most.logits, sizes.vocab_ranges);
   ReserveProducts(sizes, most.tokens);
   return most;
 }
@@ -425,6 +439,17 @@ std::vector<ColumnLogit> CudaBackend::LargestLogits(const TensorView& logits, st
   download_.WaitForTurn();
   std::memcpy(all.data(), staged, bytes);
   return all;
+}
+
+std::vector<std::vector<ColumnLogit>> CudaBackend::FindLeaders(
+    const RowSearch& search, std::span<const RaceQuestion> questions) {
+  std::vector<std::vector<ColumnLogit>> answers;
+  for (auto& answer : search_.FindLeaders(search, questions)) {
+    const std::size_t race = answers.size();
+    answers.push_back(answer ? std::move(*answer)
+                             : Backend::FindLeaders(search, questions.subspan(race, 1)).front());
+  }
+  return answers;
 }
 
 }  // namespace

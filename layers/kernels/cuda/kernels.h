@@ -285,6 +285,69 @@ struct CandidatesArgs {
 };
 void Candidates(const CandidatesArgs& args, cudaStream_t stream);
 
+// One race (layers/kernels/noise.h): a row of logits, and who takes part.
+struct RaceRow {
+  std::int32_t row = 0;
+  std::uint32_t key_a = 0;
+  std::uint32_t key_b = 0;
+  float inverse_temperature = 1.0f;
+  float before_logit = 0.0f;  // only what is likelier than this column
+  std::int32_t before_column = 0;
+};
+
+// The `count` columns of each race with the largest ceilings: fp32 scores that are at least the
+// exact ones, less what single precision rounds. The largest first; a column of -1 where fewer take
+// part.
+struct RaceArgs {
+  const float* logits = nullptr;  // [rows, columns]
+  std::int64_t columns = 0;
+  std::int64_t limit = 0;  // at most columns
+  std::int32_t first_token = 0;
+  const RaceRow* races = nullptr;  // [race_count]
+  std::int64_t race_count = 0;
+  std::int64_t count = 0;   // 1..kMaxCandidates
+  TokenLogit* y = nullptr;  // [race_count, count]
+};
+void RaceCandidates(const RaceArgs& args, cudaStream_t stream);
+
+// ---- row_search.cu ------------------------------------------------------------------------------
+
+struct LogitAt {
+  std::int32_t row = 0;
+  std::int32_t column = 0;
+};
+
+// Puts -infinity in these places, and what was there into y. No place twice.
+struct TakeArgs {
+  float* logits = nullptr;  // [rows, columns]
+  std::int64_t columns = 0;
+  const LogitAt* places = nullptr;  // [count]
+  std::int64_t count = 0;
+  float* y = nullptr;  // [count]
+};
+void TakeLogits(const TakeArgs& args, cudaStream_t stream);
+
+// As backend.h's MassQuestion; bounds that nothing comes before where fewer are asked.
+inline constexpr int kMassBounds = 8;
+struct MassRow {
+  std::int32_t row = 0;
+  float reference = 0.0f;
+  float inverse_temperature = 1.0f;
+  float bound_logits[kMassBounds] = {};
+  std::int32_t bound_columns[kMassBounds] = {};
+};
+
+struct MassArgs {
+  const float* logits = nullptr;  // [rows, columns]
+  std::int64_t columns = 0;
+  const MassRow* questions = nullptr;  // [question_count]
+  std::int64_t question_count = 0;
+  const ColumnRange* ranges = nullptr;  // [range_count]
+  std::int64_t range_count = 0;
+  double* y = nullptr;  // [question_count, range_count, kMassBounds + 1]; the last is that of all
+};
+void SumMasses(const MassArgs& args, cudaStream_t stream);
+
 // ---- ceilings.cu: what benchmarks compare with --------------------------------------------------
 
 // Reads memory and writes nothing, as long as no 16 bytes of it make `never`.

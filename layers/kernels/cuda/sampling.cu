@@ -10,7 +10,7 @@ constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
 using Key = unsigned long long;
 
-// Larger logits have larger keys; of equals, the lower column has.
+// Larger numbers have larger keys; of equals, the lower column has.
 __device__ __forceinline__ Key KeyOf(float logit, int column) {
   // Minus zero equals zero, and so must its key.
   const unsigned bits = __float_as_uint(logit + 0.0f);
@@ -100,9 +100,43 @@ struct Selection {
   int equal = 0;   // how many these are
 };
 
+// What is selected from: logits as they are.
+struct LogitKeys {
+  const float* logits;
+  __device__ Key operator()(int column) const { return KeyOf(logits[column], column); }
+};
+
+// The scores of a race, rounded up: layers/kernels/noise.h, whose NoiseBits() this is. A column
+// that takes no part has a key below that of any number, of which no two are equal either.
+struct RaceKeys {
+  const float* logits;
+  RaceRow race;
+  unsigned first_token;
+
+  __device__ Key operator()(int column) const {
+    const float logit = logits[column];
+    const bool before =
+        logit > race.before_logit || (logit == race.before_logit && column < race.before_column);
+    if (!before || !(fabsf(logit) < INFINITY))
+      return static_cast<Key>(~static_cast<unsigned>(column));
+    return KeyOf(logit * race.inverse_temperature + Noise(static_cast<unsigned>(column)), column);
+  }
+
+ private:
+  __device__ float Noise(unsigned column) const {
+    unsigned x = first_token + column + race.key_a;
+    x = (x ^ (x >> 17)) * 0xed5ad4bbu ^ race.key_b;
+    x = (x ^ (x >> 11)) * 0xac4c1b51u;
+    x = (x ^ (x >> 15)) * 0x31848babu;
+    x ^= x >> 14;
+    return -logf(-log1pf(-static_cast<float>(x >> 8) * 0x1p-24f));
+  }
+};
+
 // Counts the digits at `shift` of all keys that equal the prefix, and takes the digit in which the
 // last needed key lies into the prefix.
-__device__ __forceinline__ void SelectDigit(const float* logits, int limit, int shift,
+template <class Keys>
+__device__ __forceinline__ void SelectDigit(const Keys& key_of, int limit, int shift,
                                             unsigned* bins, unsigned* totals,
                                             Selection& selection) {
   const int thread = static_cast<int>(threadIdx.x);
@@ -110,7 +144,7 @@ __device__ __forceinline__ void SelectDigit(const float* logits, int limit, int 
   __syncthreads();
   const Key digit_mask = static_cast<Key>(kBins - 1);
   for (int column = thread; column < limit; column += kThreads) {
-    const Key key = KeyOf(logits[column], column);
+    const Key key = key_of(column);
     if ((key & selection.mask) == selection.prefix)
       atomicAdd(&bins[static_cast<unsigned>(key >> shift & digit_mask)], 1u);
   }
@@ -150,16 +184,14 @@ __device__ __forceinline__ void SortKeys(Key* keys, int size) {
     }
 }
 
-__global__ void __launch_bounds__(kThreads) CandidatesKernel(CandidatesArgs args, int sort_size) {
+// The `count` largest of `limit` keys, sorted, into the block's shared memory.
+template <class Keys>
+__device__ __forceinline__ const Key* SelectLargest(const Keys& key_of, int limit, int count,
+                                                    int sort_size) {
   LOCKSTEP_SHARED(unsigned[kBins], bins);
   LOCKSTEP_SHARED(unsigned[kThreads], totals);
   LOCKSTEP_SHARED(Key[kMaxCandidates], keys);
   LOCKSTEP_SHARED(unsigned[1], found);
-  LetNextKernelBegin();
-  AwaitPriorKernels();
-  const float* logits = args.logits + blockIdx.x * args.columns;
-  const auto limit = static_cast<int>(args.limit);
-  const int count = static_cast<int>(args.count < args.limit ? args.count : args.limit);
   for (int i = static_cast<int>(threadIdx.x); i < sort_size; i += kThreads) keys[i] = 0;
   if (threadIdx.x == 0) found[0] = 0;
   Selection selection;
@@ -168,19 +200,50 @@ __global__ void __launch_bounds__(kThreads) CandidatesKernel(CandidatesArgs args
   // Stops as soon as all keys that equal the prefix are needed: seldom after more than the logit's
   // 32 bits, since the column's bits decide only between equal logits.
   for (int shift = 64 - kDigitBits; selection.equal > selection.needed; shift -= kDigitBits)
-    SelectDigit(logits, limit, shift < 0 ? 0 : shift, bins, totals, selection);
+    SelectDigit(key_of, limit, shift < 0 ? 0 : shift, bins, totals, selection);
   __syncthreads();
   for (int column = static_cast<int>(threadIdx.x); column < limit; column += kThreads) {
-    const Key key = KeyOf(logits[column], column);
+    const Key key = key_of(column);
     if ((key & selection.mask) >= selection.prefix) keys[atomicAdd(&found[0], 1u)] = key;
   }
   __syncthreads();
   SortKeys(keys, sort_size);
+  return keys;
+}
+
+__global__ void __launch_bounds__(kThreads) CandidatesKernel(CandidatesArgs args, int sort_size) {
+  LetNextKernelBegin();
+  AwaitPriorKernels();
+  const LogitKeys key_of{args.logits + blockIdx.x * args.columns};
+  const int count = static_cast<int>(args.count < args.limit ? args.count : args.limit);
+  const Key* keys = SelectLargest(key_of, static_cast<int>(args.limit), count, sort_size);
   for (int i = static_cast<int>(threadIdx.x); i < args.count; i += kThreads) {
     TokenLogit candidate{-1, -INFINITY};
     if (i < count) candidate = {ColumnOf(keys[i]), LogitOf(keys[i])};
     args.y[blockIdx.x * args.count + i] = candidate;
   }
+}
+
+__global__ void __launch_bounds__(kThreads) RaceKernel(RaceArgs args, int sort_size) {
+  LetNextKernelBegin();
+  AwaitPriorKernels();
+  const RaceRow race = args.races[blockIdx.x];
+  const float* logits = args.logits + race.row * args.columns;
+  const RaceKeys key_of{logits, race, static_cast<unsigned>(args.first_token)};
+  const int count = static_cast<int>(args.count < args.limit ? args.count : args.limit);
+  const Key* keys = SelectLargest(key_of, static_cast<int>(args.limit), count, sort_size);
+  for (int i = static_cast<int>(threadIdx.x); i < args.count; i += kThreads) {
+    TokenLogit candidate{-1, -INFINITY};
+    if (i < count && (keys[i] >> 32) != 0)
+      candidate = {ColumnOf(keys[i]), logits[ColumnOf(keys[i])]};
+    args.y[blockIdx.x * args.count + i] = candidate;
+  }
+}
+
+int SortSize(std::int64_t count) {
+  int size = 2;
+  while (size < count) size *= 2;
+  return size;
 }
 
 }  // namespace
@@ -193,10 +256,15 @@ void Summarise(const SummariseArgs& args, cudaStream_t stream) {
 void Candidates(const CandidatesArgs& args, cudaStream_t stream) {
   if (args.count < 1 || args.count > kMaxCandidates || args.limit > args.columns)
     RefuseArguments("Candidates", "1 to 1024 candidates of the row's columns");
-  int sort_size = 2;
-  while (sort_size < args.count) sort_size *= 2;
   Launch("Candidates", {dim3(static_cast<unsigned>(args.rows)), dim3(kThreads), stream},
-         CandidatesKernel, args, sort_size);
+         CandidatesKernel, args, SortSize(args.count));
+}
+
+void RaceCandidates(const RaceArgs& args, cudaStream_t stream) {
+  if (args.count < 1 || args.count > kMaxCandidates || args.limit > args.columns)
+    RefuseArguments("RaceCandidates", "1 to 1024 candidates of the row's columns");
+  Launch("RaceCandidates", {dim3(static_cast<unsigned>(args.race_count)), dim3(kThreads), stream},
+         RaceKernel, args, SortSize(args.count));
 }
 
 }  // namespace lockstep::cuda

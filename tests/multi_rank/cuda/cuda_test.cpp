@@ -98,11 +98,22 @@ TEST_F(CudaLogits, LikeliestTokensAreThoseOfWholeRows) {
     message.batch = {.ids = {tokens.begin(), tokens.begin() + 8},
                      .sequences = {{.token_count = 8, .start = 0, .page_table = {0}}},
                      .logit_rows = {2, 7}};
-    message.rows = {{.likeliest = count, .whole_row = true}, {.likeliest = 2, .whole_row = true}};
-    const auto results = ExecuteStep(model.decoder(), comm(), message);
+    message.questions = {{.row = 0, .likeliest = count}, {.row = 1, .likeliest = 2}};
+    StepMessage whole = message;
+    for (RowQuestion& question : whole.questions) {
+      question.likeliest = 0;
+      for (std::int32_t token = 0; token < golden.vocab_used; ++token)
+        question.taken.push_back(token);
+    }
+    StepRunner runner(model.decoder(), comm());
+    const auto found = runner.Run(message);
+    const auto rows = runner.Run(whole);
     if (rank() != 0) continue;
-    EXPECT_EQ(results[0].likeliest, Likeliest(results[0].logits, count, 0)) << count;
-    EXPECT_EQ(results[1].likeliest, Likeliest(results[1].logits, 2, 0)) << count;
+    for (const std::size_t row : {0u, 1u}) {
+      std::vector<float> logits;
+      for (const Candidate& one : rows[row].taken) logits.push_back(one.logit);
+      EXPECT_EQ(found[row].likeliest, Likeliest(logits, row == 0 ? count : 2, 0)) << count;
+    }
   }
 }
 

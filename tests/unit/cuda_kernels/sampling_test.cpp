@@ -1,5 +1,7 @@
 // What sampling and scoring take from rows of logits.
+#include <algorithm>
 #include <cstddef>
+#include <span>
 
 #include "kernel_fixture.h"
 #include "layers/kernels/backend.h"
@@ -112,6 +114,138 @@ TEST_P(SamplingKernels, CandidatesAreTheLargestInOrder) {
         ASSERT_EQ(one.logit, expected[static_cast<std::size_t>(i)].logit) << i;
       }
     }
+  }
+}
+
+// The exact leaders are among the candidates, and what takes no part is not.
+TEST_P(SamplingKernels, RaceCandidatesHoldTheLeaders) {
+  constexpr std::int64_t kColumns = 1061, kLimit = 1050, kCount = 16;
+  for (const float scale : {0.2f, 3.0f, 40.0f}) {
+    Floats logits = random_.Values(2 * kColumns, scale);
+    logits[5] = -INFINITY;
+    std::vector<RaceQuestion> questions;
+    for (const double temperature : {0.1, 1.0, 4.0})
+      for (const bool bounded : {false, true}) {
+        RaceQuestion& one = questions.emplace_back();
+        one.row = std::ssize(questions) % 2;
+        one.count = 8;
+        one.key.words = {static_cast<std::uint32_t>(questions.size()), 7u, 8u, 9u};
+        one.temperature = temperature;
+        if (bounded) one.before = {40, 0.0f};
+      }
+    std::vector<RaceRow> races;
+    for (const RaceQuestion& one : questions)
+      races.push_back({.row = static_cast<std::int32_t>(one.row),
+                       .key_a = one.key.words[0],
+                       .key_b = one.key.words[1],
+                       .inverse_temperature = static_cast<float>(1.0 / one.temperature),
+                       .before_logit = one.before.logit,
+                       .before_column = one.before.column});
+    const Device<float> device_logits(logits);
+    const Device<RaceRow> device_races(races);
+    const Device<TokenLogit> y(races.size() * kCount);
+    RaceCandidates({.logits = device_logits.data(),
+                    .columns = kColumns,
+                    .limit = kLimit,
+                    .first_token = 20'000,
+                    .races = device_races.data(),
+                    .race_count = std::ssize(races),
+                    .count = kCount,
+                    .y = y.data()},
+                   stream_);
+    const auto found = y.Values();
+    for (std::size_t race = 0; race < races.size(); ++race) {
+      const float* row = logits.data() + questions[race].row * kColumns;
+      const auto candidates = std::span(found).subspan(race * kCount, kCount);
+      for (const ColumnLogit& one : RaceLeadersOf({row, kLimit}, 20'000, questions[race]))
+        EXPECT_TRUE(std::any_of(candidates.begin(), candidates.end(), [&](const TokenLogit& other) {
+          return other.column == one.column && other.logit == one.logit;
+        })) << one.column;
+      for (const TokenLogit& one : candidates)
+        if (one.column >= 0) {
+          EXPECT_TRUE(ComesBefore({one.column, one.logit}, questions[race].before));
+          EXPECT_TRUE(std::isfinite(one.logit));
+        }
+    }
+  }
+}
+
+TEST_P(SamplingKernels, RaceCandidatesAreFewWhereFewTakePart) {
+  const std::vector<float> logits{1.0f, -INFINITY, 3.0f, 2.0f, 2.0f};
+  const std::vector<RaceRow> races{{.before_logit = 2.0f, .before_column = 4}};
+  const Device<float> device_logits(logits);
+  const Device<RaceRow> device_races(races);
+  const Device<TokenLogit> y(4);
+  RaceCandidates({.logits = device_logits.data(),
+                  .columns = 5,
+                  .limit = 5,
+                  .races = device_races.data(),
+                  .race_count = 1,
+                  .count = 4,
+                  .y = y.data()},
+                 stream_);
+  std::vector<std::int32_t> columns;
+  for (const TokenLogit& one : y.Values()) columns.push_back(one.column);
+  std::sort(columns.begin(), columns.end());
+  EXPECT_EQ(columns, (std::vector<std::int32_t>{-1, -1, 2, 3}));
+}
+
+TEST_P(SamplingKernels, TakenLogitsBecomeImpossible) {
+  const std::vector<float> logits{1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f};
+  const std::vector<LogitAt> places{{1, 2}, {0, 0}};
+  const Device<float> device_logits(logits);
+  const Device<LogitAt> device_places(places);
+  const Device<float> y(2);
+  TakeLogits({.logits = device_logits.data(),
+              .columns = 3,
+              .places = device_places.data(),
+              .count = 2,
+              .y = y.data()},
+             stream_);
+  EXPECT_EQ(y.Values(), (std::vector<float>{6.0f, 1.0f}));
+  EXPECT_EQ(device_logits.Values(),
+            (std::vector<float>{-INFINITY, 2.0f, 3.0f, 4.0f, 5.0f, -INFINITY}));
+}
+
+TEST_P(SamplingKernels, MassesMatchTheReference) {
+  constexpr std::int64_t kColumns = 1500;
+  Floats logits = random_.Values(2 * kColumns, 6.0f);
+  for (float& logit : logits) logit = std::round(logit * 2.0f) / 2.0f;
+  const std::vector<Range> ranges{{0, 700}, {700, 700}, {700, kColumns}};
+  std::vector<MassRow> rows(3);
+  std::vector<MassQuestion> questions(3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    questions[i].row = rows[i].row = static_cast<std::int32_t>(i % 2);
+    questions[i].reference = rows[i].reference = 6.0f;
+    rows[i].inverse_temperature = i == 0 ? 1.0f : 0.5f;
+    questions[i].temperature = i == 0 ? 1.0 : 2.0;
+    for (int bound = 0; bound < kMassBounds; ++bound) {
+      questions[i].bounds.push_back({bound * 200, static_cast<float>(bound - 4)});
+      rows[i].bound_columns[bound] = bound * 200;
+      rows[i].bound_logits[bound] = static_cast<float>(bound - 4);
+    }
+  }
+  const Device<float> device_logits(logits);
+  const Device<MassRow> device_rows(rows);
+  const Device<ColumnRange> device_ranges(
+      std::vector<ColumnRange>{{0, 700}, {700, 700}, {700, 1500}});
+  const Device<double> y(9 * (kMassBounds + 1));
+  SumMasses({.logits = device_logits.data(),
+             .columns = kColumns,
+             .questions = device_rows.data(),
+             .question_count = 3,
+             .ranges = device_ranges.data(),
+             .range_count = 3,
+             .y = y.data()},
+            stream_);
+  const auto found = y.Values();
+  for (std::size_t i = 0; i < 9; ++i) {
+    const MassQuestion& question = questions[i / 3];
+    const auto expected =
+        MassesOf({logits.data() + question.row * kColumns, kColumns}, ranges[i % 3], question);
+    for (std::size_t bound = 0; bound < expected.size(); ++bound)
+      EXPECT_NEAR(found[i * (kMassBounds + 1) + bound], expected[bound],
+                  1e-5 * expected.back() + 1e-12);
   }
 }
 

@@ -7,13 +7,19 @@
 
 #include "core/file.h"
 #include "core/json.h"
-#include "engine/adjust_logits.h"
-#include "engine/choose_token.h"
+#include "engine/logit_controls.h"
+#include "engine/random.h"
 #include "engine/sampler.h"
+#include "tests/support/sliced_row.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {
 namespace {
+
+struct Choice {
+  std::int32_t token = 0;
+  double probability = 0.0;
+};
 
 struct Case {
   std::vector<float> logits;
@@ -23,7 +29,11 @@ struct Case {
   std::vector<std::int32_t> ending;
   std::vector<Choice> expected;
 
-  History history() const { return {prompt, generated, ending}; }
+  LogitControls Controls() const {
+    LogitControls controls(params, prompt, ending);
+    for (const std::int32_t token : generated) controls.Add(token);
+    return controls;
+  }
 };
 
 SamplingParams ReadParams(const Json& json) {
@@ -65,20 +75,32 @@ std::vector<Case> LoadCases() {
   return cases;
 }
 
-std::vector<float> Adjusted(const Case& one) {
+// All tokens that are possible, with the logits that the controls leave them.
+std::vector<Candidate> Adjusted(const Case& one) {
+  const LogitControls controls = one.Controls();
   std::vector<float> logits = one.logits;
-  if (NeedsAdjusting(one.params, static_cast<std::int64_t>(one.generated.size())))
-    AdjustLogits(logits, one.params, one.history());
-  return logits;
+  std::vector<Candidate> taken, rest;
+  for (const std::int32_t token : controls.Taken()) {
+    if (token < 0 || token >= std::ssize(logits)) continue;
+    taken.push_back({token, std::exchange(logits[static_cast<std::size_t>(token)], -INFINITY)});
+  }
+  for (std::size_t i = 0; i < logits.size() && !controls.only_taken(); ++i)
+    if (std::isfinite(logits[i])) rest.push_back({static_cast<std::int32_t>(i), logits[i]});
+  const std::vector<Candidate> adjusted = controls.Adjust(taken);
+  rest.insert(rest.end(), adjusted.begin(), adjusted.end());
+  return rest;
 }
 
-void ExpectChoices(const std::vector<Choice>& found, const Case& one) {
+void ExpectChoices(const std::vector<Candidate>& kept, const Case& one) {
   std::map<std::int32_t, double> probabilities;
-  for (const Choice& choice : found) probabilities[choice.token] = choice.probability;
-  ASSERT_EQ(found.size(), one.expected.size());
+  double sum = 0.0;
+  for (const Candidate& token : kept)
+    sum += probabilities[token.token] =
+        WeightBeside(token, {one.expected.front().token, 0.0f}, one.params.temperature);
+  ASSERT_EQ(kept.size(), one.expected.size());
   for (const Choice& choice : one.expected) {
     ASSERT_TRUE(probabilities.contains(choice.token)) << choice.token;
-    EXPECT_NEAR(probabilities[choice.token], choice.probability, 2e-6) << choice.token;
+    EXPECT_NEAR(probabilities[choice.token] / sum, choice.probability, 2e-6) << choice.token;
   }
 }
 
@@ -88,35 +110,51 @@ TEST(SamplingGolden, EveryControlLeavesTheTokensAndProbabilitiesOfTheReference) 
   for (std::size_t i = 0; i < cases.size(); ++i) {
     SCOPED_TRACE(i);
     const Case& one = cases[i];
-    const std::vector<float> logits = Adjusted(one);
+    const std::vector<Candidate> possible = Adjusted(one);
     if (one.params.temperature == 0.0) {
-      EXPECT_EQ(Likeliest(logits, 1, 0).front().token, one.expected.front().token);
+      EXPECT_EQ(std::min_element(possible.begin(), possible.end(), IsLikelier)->token,
+                one.expected.front().token);
     } else {
-      ExpectChoices(Choices(Possible(logits), one.params), one);
+      ExpectChoices(KeepLikely(possible, one.params), one);
     }
   }
 }
 
-// What a step sends instead of the whole row is enough.
-TEST(SamplingGolden, TheLikeliestTokensGiveTheSameChoiceAsTheWholeRow) {
-  int compared = 0;
-  for (const Case& one : LoadCases()) {
-    Request request{.id = 7, .prompt = one.prompt, .sampling = one.params, .logprobs = 2};
-    const auto count = static_cast<std::int64_t>(one.generated.size());
-    const RowRequest wanted = RowForChoice(request, count);
-    RowResult part{.likeliest = Likeliest(one.logits, wanted.likeliest, 0), .logits = {}};
-    if (wanted.whole_row) part.logits = one.logits;
-    RowResult whole{.likeliest = Likeliest(one.logits, 2, 0), .logits = one.logits};
-    for (request.sampling.seed = 0; request.sampling.seed < 20; ++request.sampling.seed) {
-      const TokenEvent a = ChooseToken(part, request, one.history());
-      const TokenEvent b = ChooseToken(whole, request, one.history());
-      EXPECT_EQ(a.token, b.token);
-      EXPECT_EQ(a.logprob->logprob, b.logprob->logprob);
-      EXPECT_EQ(a.logprob->likeliest, b.logprob->likeliest);
+// What ranks answer is enough: the choice is that with the whole row in hand, however many hold it.
+TEST(SamplingGolden, RanksComeToTheChoiceOfTheWholeRow) {
+  const std::vector<Case> cases = LoadCases();
+  for (const BackendKind kind : {BackendKind::kReference, BackendKind::kCpu}) {
+    const std::shared_ptr<Backend> backend = MakeBackend(kind, 1);
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      const Case& one = cases[i];
+      Request request{.id = 7, .prompt = one.prompt, .sampling = one.params, .logprobs = 2};
+      const LogitControls controls(one.Controls());
+      const std::vector<Candidate> possible = Adjusted(one);
+      const std::vector<Candidate> kept =
+          one.params.temperature > 0.0 ? KeepLikely(possible, one.params) : possible;
+      for (const std::int64_t ranks : {1, 2, 3})
+        for (std::int64_t position = 0; position < 12; ++position) {
+          SlicedRow row(backend, one.logits, ranks);
+          const TokenEvent event = row.Choose(request, controls, position);
+          const auto key =
+              NoiseAt(one.params.seed, one.params.stream, static_cast<std::uint64_t>(position));
+          const std::int32_t expected =
+              one.params.temperature > 0.0
+                  ? InRaceOrder(kept, key, one.params.temperature).front().token
+                  : std::min_element(kept.begin(), kept.end(), IsLikelier)->token;
+          ASSERT_EQ(event.token, expected) << "case " << i << ", " << ranks << " ranks";
+          // Log-probabilities are those before the controls.
+          double sum = 0.0;
+          for (const float logit : one.logits) sum += std::exp(static_cast<double>(logit));
+          EXPECT_NEAR(event.logprob->logprob,
+                      one.logits[static_cast<std::size_t>(event.token)] - std::log(sum), 1e-5);
+          const auto likeliest = Likeliest(one.logits, 2, 0);
+          ASSERT_EQ(event.logprob->likeliest.size(), 2u);
+          for (std::size_t n = 0; n < 2; ++n)
+            EXPECT_EQ(event.logprob->likeliest[n].first, likeliest[n].token) << "case " << i;
+        }
     }
-    compared += wanted.whole_row ? 0 : 1;
   }
-  EXPECT_GE(compared, 10) << "too few that do without whole rows";
 }
 
 TEST(SamplingGolden, DrawsHaveTheFrequenciesOfTheReference) {
@@ -125,10 +163,10 @@ TEST(SamplingGolden, DrawsHaveTheFrequenciesOfTheReference) {
   for (std::size_t i = 0; i < cases.size(); ++i) {
     const Case& one = cases[i];
     if (one.params.temperature == 0.0) continue;
-    const std::vector<Candidate> candidates = Possible(Adjusted(one));
+    const std::vector<Candidate> kept = KeepLikely(Adjusted(one), one.params);
     std::map<std::int32_t, int> counts;
-    for (int position = 0; position < kDraws; ++position)
-      ++counts[SampleToken(candidates, one.params, position)];
+    for (std::uint64_t position = 0; position < kDraws; ++position)
+      ++counts[InRaceOrder(kept, NoiseAt(i, 5, position), one.params.temperature).front().token];
     double chi_square = 0.0, rest = 0.0;
     int classes = 0, rest_count = 0, drawn = 0;
     for (const Choice& choice : one.expected) {
@@ -150,12 +188,23 @@ TEST(SamplingGolden, DrawsHaveTheFrequenciesOfTheReference) {
   }
 }
 
-TEST(AdjustLogits, LeavesNothingWhenOnlyTheEndingIsAllowedAndTooEarly) {
-  std::vector<float> logits(8, 1.0f);
+TEST(LogitControls, LeaveNothingWhenOnlyTheEndingIsAllowedAndTooEarly) {
+  const SamplingParams params{.allowed_tokens = {3}, .min_tokens = 5};
   const std::vector<std::int32_t> ending{3};
-  AdjustLogits(logits, {.allowed_tokens = {3}, .min_tokens = 5},
-               {.prompt = {}, .generated = {}, .ending = ending});
-  EXPECT_TRUE(Possible(logits).empty());
+  LogitControls controls(params, {}, ending);
+  EXPECT_TRUE(controls.Taken().empty());
+  for (int i = 0; i < 5; ++i) controls.Add(3);
+  EXPECT_EQ(controls.Taken(), ending);
+  EXPECT_EQ(controls.Adjust(std::vector<Candidate>{{3, 1.0f}}).size(), 1u);
+}
+
+TEST(LogitControls, KeepNumbersFiniteWhateverThePenalty) {
+  const SamplingParams params{.repetition_penalty = 1e-38};
+  const std::vector<std::int32_t> prompt{4};
+  const LogitControls controls(params, prompt, {});
+  const auto adjusted = controls.Adjust(std::vector<Candidate>{{4, 100.0f}});
+  ASSERT_EQ(adjusted.size(), 1u);
+  EXPECT_TRUE(std::isfinite(adjusted[0].logit));
 }
 
 TEST(Likeliest, GivesTiesOfTheLastAndTakesNanForImpossible) {

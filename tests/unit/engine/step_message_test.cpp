@@ -14,7 +14,14 @@ StepMessage Example() {
   message.batch.sequences = {{.first_row = 0, .token_count = 2, .start = 14, .page_table = {3, 9}},
                              {.first_row = 2, .token_count = 1, .start = 0, .page_table = {1}}};
   message.batch.logit_rows = {1, 2};
-  message.rows = {{.target = 8, .likeliest = 40}, {.whole_row = true}};
+  message.questions = {{.row = 0, .target = 8, .taken = {4, 50000}, .likeliest = 40},
+                       {.row = 1,
+                        .leaders = 8,
+                        .key = {{1u, 2u, 3u, 0xffffffffu}},
+                        .temperature = 0.7,
+                        .before = {-5, -0.25f},
+                        .bounds = {{3, 1.5f}, {9, -2.5f}},
+                        .reference = -7.5f}};
   return message;
 }
 
@@ -28,11 +35,9 @@ TEST(StepMessage, SurvivesTheWay) {
   EXPECT_EQ(back.batch.sequences[0].page_table, (std::vector<std::int32_t>{3, 9}));
   EXPECT_EQ(back.batch.sequences[1].first_row, 2);
   EXPECT_EQ(back.batch.logit_rows, (std::vector<std::int64_t>{1, 2}));
-  ASSERT_EQ(back.rows.size(), 2u);
-  EXPECT_EQ(back.rows[0].target, 8);
-  EXPECT_EQ(back.rows[0].likeliest, 40);
-  EXPECT_FALSE(back.rows[0].whole_row);
-  EXPECT_TRUE(back.rows[1].whole_row);
+  EXPECT_EQ(back.questions, Example().questions);
+  EXPECT_FALSE(back.is_empty());
+  EXPECT_TRUE(ParseStepMessage(Flatten(StepMessage{})).is_empty());
 }
 
 TEST(StepMessage, RefusesEveryTruncationAndEveryAddition) {
