@@ -61,6 +61,7 @@ std::vector<BeamSearch::Beam> BeamSearch::Likeliest(
       Beam& beam = all.emplace_back(open_[i]);
       beam.tokens.push_back(token);
       beam.score += logprob;
+      beam.parent = i;
     }
   KeepBest(all, this->continuations());
   return all;

@@ -42,6 +42,7 @@ class BeamSearch {
   struct Beam {
     Tokens tokens;  // behind the prompt
     float score = 0.0f;
+    std::size_t parent = 0;  // the beam it continues, among those that were open before
   };
   // The likeliest continuations of one open beam, the likeliest first.
   using Continuations = std::vector<std::pair<std::int32_t, float>>;

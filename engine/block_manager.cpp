@@ -27,8 +27,23 @@ void BlockManager::AddUser(std::int32_t page) {
   if (one.users++ == 0 && one.key != nullptr) unused_.erase(one.spot);
 }
 
-BlockManager::Prefix BlockManager::Reuse(std::span<const std::int32_t> tokens) {
+BlockManager::BlockId BlockManager::Root(std::uint64_t key) {
+  if (key == 0) return kBeginning;
+  const auto [root, added] = roots_.try_emplace(key, next_id_);
+  if (added) ++next_id_;
+  return root->second;
+}
+
+void BlockManager::Share(std::span<const std::int32_t> pages) {
+  for (const std::int32_t page : pages) {
+    LOCKSTEP_CHECK(at(page).users > 0, "page {} is shared, but nobody uses it", page);
+    AddUser(page);
+  }
+}
+
+BlockManager::Prefix BlockManager::Reuse(std::span<const std::int32_t> tokens, BlockId root) {
   Prefix prefix;
+  prefix.last = root;
   const auto size = static_cast<std::size_t>(page_tokens_);
   for (; tokens.size() >= size && !blocks_.empty(); tokens = tokens.subspan(size)) {
     const auto found = blocks_.find({prefix.last, {tokens.begin(), tokens.begin() + page_tokens_}});

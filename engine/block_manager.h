@@ -39,9 +39,13 @@ class BlockManager {
     return static_cast<std::int64_t>(free_.size() + unused_.size());
   }
 
-  // The longest beginning of `tokens` that is in published pages. The caller becomes one of their
-  // users.
-  Prefix Reuse(std::span<const std::int32_t> tokens);
+  // The longest beginning of `tokens` behind `root` that is in published pages. The caller becomes
+  // one of their users.
+  Prefix Reuse(std::span<const std::int32_t> tokens, BlockId root = kBeginning);
+
+  // What the first block of a text follows on when equal tokens under another key are another text
+  // (an adapter, a salt): its own number for each key, kBeginning for 0.
+  BlockId Root(std::uint64_t key);
 
   // A page of the caller's own, the lowest free one first, so that a small load touches little of
   // a large cache. The caller has looked at available().
@@ -50,6 +54,14 @@ class BlockManager {
   // The page holds `tokens` (page_tokens of them), which follow on `previous`. Returns the block's
   // number, also when another page holds the same already: then this one stays unpublished.
   BlockId Publish(std::int32_t page, BlockId previous, std::span<const std::int32_t> tokens);
+
+  // One more sequence uses these pages.
+  void Share(std::span<const std::int32_t> pages);
+  // Whether its user may write to the page: it is the only one, and nobody can find the page.
+  bool IsPrivate(std::int32_t page) const {
+    const Page& one = pages_[static_cast<std::size_t>(page)];
+    return one.users == 1 && one.key == nullptr;
+  }
 
   // The caller uses these pages, which hold a text from its beginning, no longer.
   void Release(std::span<const std::int32_t> pages);
@@ -86,6 +98,7 @@ class BlockManager {
   std::priority_queue<std::int32_t, std::vector<std::int32_t>, std::greater<>> free_;
   std::list<std::int32_t> unused_;  // published pages without users, the longest unused first
   std::unordered_map<Key, Block, KeyHash> blocks_;
+  std::unordered_map<std::uint64_t, BlockId> roots_;
 };
 
 }  // namespace lockstep

@@ -91,6 +91,8 @@ struct Engine::Impl {
   }
 
   void Submit(Request request);
+  void Keep(Request request);
+  void Branch(std::int64_t request, std::span<const Branching> children);
   std::vector<TokenEvent> Step();
   void AddRows(const Chunk& chunk, StepMessage& message, std::vector<RowUse>& uses) const;
   std::vector<RowAnswer> Execute(const StepMessage& message);
@@ -117,18 +119,39 @@ void Engine::Impl::Submit(Request request) {
     ready.push_back({.request = request.id, .finish = FinishReason::kLength});
     return;
   }
-  Live one{.request = std::move(request),
-           .ending = {},
-           .prompt_logprobs = {},
-           .pooled = {},
-           .controls = {}};
-  if (one.request.embedding) one.pooled.emplace(*one.request.embedding);
-  one.ending = Ending(one.request.sampling, options.end_tokens);
-  Live& kept = live.emplace(sequence.id, std::move(one)).first->second;
-  if (kept.request.generates())
-    kept.controls = std::make_unique<LogitControls>(kept.request.sampling, kept.request.prompt,
-                                                    kept.ending.tokens());
+  Keep(std::move(request));
   scheduler.Submit(std::move(sequence));
+}
+
+void Engine::Impl::Keep(Request request) {
+  const std::int64_t id = request.id;
+  Live& one = live.try_emplace(id).first->second;
+  one.request = std::move(request);
+  one.ending = Ending(one.request.sampling, options.end_tokens);
+  if (one.request.embedding) one.pooled.emplace(*one.request.embedding);
+  // It looks at what is kept here.
+  if (one.request.generates())
+    one.controls = std::make_unique<LogitControls>(one.request.sampling, one.request.prompt,
+                                                   one.ending.tokens());
+}
+
+void Engine::Impl::Branch(std::int64_t parent, std::span<const Branching> children) {
+  const Request& before = live.at(parent).request;
+  LOCKSTEP_CHECK(before.branches, "request {} does not branch", parent);
+  std::vector<Request> requests;
+  for (const Branching& one : children) {
+    LOCKSTEP_CHECK(!live.contains(one.child), "there is a request {} already", one.child);
+    Request& request = requests.emplace_back(before);
+    request.id = one.child;
+    request.prompt.push_back(one.token);
+    FitRequest(request, Limits());
+  }
+  for (Request& request : requests) {
+    scheduler.Fork(parent, request.id);
+    scheduler.Append(request.id, request.prompt.back());
+    Keep(std::move(request));
+  }
+  End(parent);
 }
 
 void Engine::Impl::End(std::int64_t id) {
@@ -202,6 +225,7 @@ std::vector<TokenEvent> Engine::Impl::Step() {
   message.vocab_limit = options.sampled_vocab;
   std::vector<RowUse> uses;
   const std::vector<Chunk> chunks = scheduler.Plan();
+  message.batch.page_copies = scheduler.page_copies();
   for (const Chunk& chunk : chunks) AddRows(chunk, message, uses);
   if (message.batch.ids.empty()) return events;
 
@@ -253,7 +277,7 @@ void Engine::Impl::TakeRow(const RowUse& use, const RowAnswer& row,
   }
   TokenEvent& event = events.back();
   if (one.generated <= 1) event.prompt_logprobs = std::move(one.prompt_logprobs);
-  if (event.finish != FinishReason::kNone) End(use.request);
+  if (event.finish != FinishReason::kNone && !one.request.branches) End(use.request);
 }
 
 TokenEvent Engine::Impl::TakeToken(Live& one, const TokenChoice& choice) {
@@ -281,6 +305,10 @@ Engine::Engine(Decoder& decoder, Communicator& communicator, const EngineOptions
 Engine::~Engine() = default;
 
 void Engine::Submit(Request request) { impl_->Submit(std::move(request)); }
+
+void Engine::Branch(std::int64_t request, std::span<const Branching> children) {
+  impl_->Branch(request, children);
+}
 
 void Engine::Cancel(std::int64_t request) { impl_->End(request); }
 

@@ -49,6 +49,15 @@ class Engine {
   // max_new_tokens that runs past the context is cut there (finish reason kLength).
   void Submit(Request request);
 
+  // Goes on from a request that `branches` and has given its last event: ends it, and begins each
+  // child, the same request with `token` behind its prompt. Children share what has been computed.
+  // Throws BadInput like Submit(); then nothing has changed.
+  struct Branching {
+    std::int64_t child = 0;
+    std::int32_t token = 0;
+  };
+  void Branch(std::int64_t request, std::span<const Branching> children);
+
   // Ends a request early (a stop string was found); it gives no further events.
   void Cancel(std::int64_t request);
 

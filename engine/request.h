@@ -54,6 +54,9 @@ struct Request {
   std::optional<std::int64_t> logprobs = {};
   std::optional<std::int64_t> prompt_logprobs = {};
 
+  // After its last event it is held until Engine::Branch() or Cancel().
+  bool branches = false;
+
   // Wants the hidden state of the prompt (EngineOptions::hidden_layer) and no new tokens.
   std::optional<Pooling> embedding = {};
 

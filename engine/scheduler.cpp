@@ -29,52 +29,113 @@ void Scheduler::Submit(NewSequence added) {
   sequence.prompt_size = added.tokens.size();
   sequence.tokens = std::move(added.tokens);
   sequence.rows = added.rows;
+  sequence.root = sequence.last_block = blocks_.Root(added.cache_key);
+}
+
+const Scheduler::Sequence& Scheduler::Find(std::int64_t id) const {
+  const Turn& turn = turns_.at(id);
+  if (const auto found = running_.find(turn); found != running_.end()) return found->second;
+  if (const auto found = waiting_.find(turn); found != waiting_.end()) return found->second;
+  return held_.at(turn);
+}
+
+Scheduler::Sequence& Scheduler::Find(std::int64_t id) {
+  return const_cast<Sequence&>(std::as_const(*this).Find(id));
 }
 
 bool Scheduler::Remove(std::int64_t id) {
   const auto found = turns_.find(id);
   if (found == turns_.end()) return false;
-  if (const auto running = running_.find(found->second); running != running_.end()) {
-    blocks_.Release(running->second.pages);
-    running_.erase(running);
-  } else {
-    waiting_.erase(found->second);
-  }
+  blocks_.Release(Find(id).pages);
+  for (Queue* queue : {&running_, &waiting_, &held_}) queue->erase(found->second);
   turns_.erase(found);
   return true;
 }
 
-void Scheduler::Append(std::int64_t id, std::int32_t token) {
-  const auto running = running_.find(turns_.at(id));
-  LOCKSTEP_CHECK(running != running_.end(), "sequence {} does not run", id);
-  running->second.tokens.push_back(token);
+void Scheduler::Append(std::int64_t id, std::span<const std::int32_t> tokens, TokenState state) {
+  Sequence& sequence = Find(id);
+  LOCKSTEP_CHECK(sequence.planned == 0, "sequence {} is in a step", id);
+  LOCKSTEP_CHECK(state == TokenState::kDraft || sequence.drafts == 0, "sequence {} has {} drafts",
+                 id, sequence.drafts);
+  sequence.tokens.insert(sequence.tokens.end(), tokens.begin(), tokens.end());
+  if (state == TokenState::kDraft) sequence.drafts += tokens.size();
+  if (auto held = held_.extract(turns_.at(id)); !held.empty() && !tokens.empty())
+    waiting_.insert(std::move(held));
 }
 
-std::span<const std::int32_t> Scheduler::Tokens(std::int64_t id) const {
-  const Turn& turn = turns_.at(id);
-  const auto running = running_.find(turn);
-  return running != running_.end() ? running->second.tokens : waiting_.at(turn).tokens;
+void Scheduler::Commit(std::int64_t id) {
+  Sequence& sequence = Find(id);
+  sequence.drafts = 0;
+  Publish(sequence);
+}
+
+void Scheduler::Rollback(std::int64_t id, std::int64_t count) {
+  Sequence& sequence = Find(id);
+  const auto taken = static_cast<std::size_t>(count);
+  LOCKSTEP_CHECK(sequence.planned == 0 && count >= 0 && taken <= sequence.drafts,
+                 "sequence {} has {} drafts, {} are taken back", id, sequence.drafts, count);
+  sequence.drafts -= taken;
+  sequence.tokens.resize(sequence.tokens.size() - taken);
+  sequence.cached = std::min(sequence.cached, static_cast<std::int64_t>(sequence.tokens.size()));
+  const auto kept = static_cast<std::size_t>(PagesFor(sequence.cached));
+  if (kept >= sequence.pages.size()) return;
+  blocks_.Release(std::span(sequence.pages).subspan(kept));
+  sequence.pages.resize(kept);
+}
+
+void Scheduler::Fork(std::int64_t id, std::int64_t child) {
+  const Turn turn{turns_.at(id).first, arrivals_++};
+  Sequence copy = Find(id);
+  LOCKSTEP_CHECK(copy.planned == 0, "sequence {} is in a step", id);
+  const bool is_new = turns_.emplace(child, turn).second;
+  LOCKSTEP_CHECK(is_new, "there is a sequence {} already", child);
+  copy.id = child;
+  const bool runs = running_.contains(turns_.at(id)) && running_count() < options_.max_sequences;
+  if (runs) {
+    blocks_.Share(copy.pages);
+    running_.emplace(turn, std::move(copy));
+    return;
+  }
+  const bool held = copy.pending() == 0 || held_.contains(turns_.at(id));
+  copy.DropPages();
+  (held ? held_ : waiting_).emplace(turn, std::move(copy));
+}
+
+std::span<const std::int32_t> Scheduler::Tokens(std::int64_t id) const { return Find(id).tokens; }
+
+bool Scheduler::SomebodyIsPending() const {
+  return !waiting_.empty() || std::any_of(running_.begin(), running_.end(),
+                                          [](const auto& one) { return one.second.pending() > 0; });
 }
 
 std::vector<Chunk> Scheduler::Plan() {
   budget_ = options_.max_step_tokens;
   logit_budget_ = options_.max_logit_tokens;
+  page_copies_.clear();
   PlanDecodes();
   PlanPrompts();
-  Admit();
-  PlanLeftovers();
+  do {
+    Admit();
+    PlanLeftovers();
+    // The slots and pages of those that are held may be what the others wait for.
+  } while (budget_ == options_.max_step_tokens && SomebodyIsPending() && PreemptHeld());
+  std::vector<Chunk> chunks = Chunks();
+  LOCKSTEP_CHECK(!chunks.empty() || !SomebodyIsPending(),
+                 "{} sequences run, {} wait, and none can go on", running_.size(), waiting_.size());
+  return chunks;
+}
+
+std::vector<Chunk> Scheduler::Chunks() const {
   std::vector<Chunk> chunks;
   for (const auto& [turn, one] : running_)
     if (one.planned > 0) chunks.push_back({one.id, one.cached, one.planned, one.tokens, one.pages});
-  LOCKSTEP_CHECK(idle() || !chunks.empty(), "{} sequences run, {} wait, and none can go on",
-                 running_.size(), waiting_.size());
   return chunks;
 }
 
 // In these loops Give() may take away sequences behind the current one, never the current one.
 void Scheduler::PlanDecodes() {
   for (auto& [turn, one] : running_)
-    if (one.pending() == 1) Give(one, 1);
+    if (one.decodes()) Give(one, one.pending());
 }
 
 void Scheduler::PlanPrompts() {
@@ -107,9 +168,11 @@ void Scheduler::Admit() {
 bool Scheduler::TryAdmit(Sequence& sequence) {
   const auto size = static_cast<std::int64_t>(sequence.tokens.size());
   BlockManager::Prefix prefix;
+  prefix.last = sequence.root;
   if (sequence.rows == LogitRows::kLast && options_.prefix_cache == PrefixCache::kOn) {
     // The last token is always computed: the next one is chosen from its logits.
-    prefix = blocks_.Reuse(std::span(sequence.tokens).first(sequence.tokens.size() - 1));
+    prefix =
+        blocks_.Reuse(std::span(sequence.tokens).first(sequence.tokens.size() - 1), sequence.root);
     if (IsBeingComputed(sequence, prefix)) {
       blocks_.Release(prefix.pages);
       return false;
@@ -138,6 +201,7 @@ std::int64_t Scheduler::PromisedPages() const {
     const auto tokens = static_cast<std::int64_t>(one.tokens.size());
     const auto held = static_cast<std::int64_t>(one.pages.size());
     pages += std::max<std::int64_t>(0, PagesFor(tokens + growth) - held);
+    if (WritesToSharedPage(one)) ++pages;
   }
   return pages;
 }
@@ -149,6 +213,7 @@ bool Scheduler::IsBeingComputed(const Sequence& sequence,
                                 const BlockManager::Prefix& prefix) const {
   const auto found = static_cast<std::int64_t>(prefix.pages.size()) * options_.page_tokens;
   for (const auto& [turn, one] : running_) {
+    if (one.root != sequence.root) continue;
     const auto end = std::mismatch(one.tokens.begin(), one.tokens.end(), sequence.tokens.begin(),
                                    sequence.tokens.end() - 1);
     const std::int64_t common = end.first - one.tokens.begin();
@@ -167,6 +232,7 @@ void Scheduler::Give(Sequence& sequence, std::int64_t count) {
   MakeRoom(sequence, count);
   count = std::min(count, Room(sequence));
   if (count <= 0) return;
+  if (WritesToSharedPage(sequence)) CopySharedPage(sequence);
   sequence.planned += count;
   budget_ -= count;
   if (wants_all) logit_budget_ -= count;
@@ -177,23 +243,51 @@ void Scheduler::Give(Sequence& sequence, std::int64_t count) {
 
 // Tokens for which the sequence has pages or could get some.
 std::int64_t Scheduler::Room(const Sequence& sequence) const {
-  const auto pages = static_cast<std::int64_t>(sequence.pages.size()) + blocks_.available();
+  std::int64_t pages = static_cast<std::int64_t>(sequence.pages.size()) + blocks_.available();
+  if (WritesToSharedPage(sequence)) {
+    if (blocks_.available() == 0) return 0;
+    --pages;  // for the copy
+  }
   return pages * options_.page_tokens - sequence.cached - sequence.planned;
 }
 
-void Scheduler::MakeRoom(const Sequence& sequence, std::int64_t tokens) {
-  while (Room(sequence) < tokens && &std::prev(running_.end())->second != &sequence) PreemptLast();
+// Whether its next token goes to a page that others use or can find.
+bool Scheduler::WritesToSharedPage(const Sequence& sequence) const {
+  const std::int64_t next = sequence.cached + sequence.planned;
+  if (next % options_.page_tokens == 0) return false;
+  return !blocks_.IsPrivate(sequence.pages[static_cast<std::size_t>(next / options_.page_tokens)]);
 }
 
-void Scheduler::PreemptLast() {
-  const auto last = std::prev(running_.end());
-  Sequence& sequence = last->second;
+void Scheduler::CopySharedPage(Sequence& sequence) {
+  std::int32_t& page =
+      sequence.pages[static_cast<std::size_t>(sequence.cached / options_.page_tokens)];
+  const std::int32_t copy = blocks_.Take();
+  page_copies_.push_back({page, copy});
+  blocks_.Release(std::span(&page, 1));
+  page = copy;
+}
+
+void Scheduler::MakeRoom(const Sequence& sequence, std::int64_t tokens) {
+  while (Room(sequence) < tokens && &std::prev(running_.end())->second != &sequence)
+    Preempt(std::prev(running_.end()));
+}
+
+bool Scheduler::PreemptHeld() {
+  for (auto one = running_.rbegin(); one != running_.rend(); ++one)
+    if (one->second.held()) {
+      Preempt(std::prev(one.base()));
+      return true;
+    }
+  return false;
+}
+
+void Scheduler::Preempt(Queue::iterator victim) {
+  Sequence& sequence = victim->second;
+  const bool held = sequence.held();
   budget_ += sequence.planned;
   blocks_.Release(sequence.pages);
-  sequence.pages.clear();
-  sequence.cached = sequence.planned = sequence.published = 0;
-  sequence.last_block = BlockManager::kBeginning;
-  waiting_.insert(running_.extract(last));
+  sequence.DropPages();
+  (held ? held_ : waiting_).insert(running_.extract(victim));
   ++counts_.preemptions;
 }
 
@@ -206,7 +300,9 @@ void Scheduler::Complete() {
 
 void Scheduler::Publish(Sequence& sequence) {
   const std::int64_t size = options_.page_tokens;
-  for (; (sequence.published + 1) * size <= sequence.cached; ++sequence.published) {
+  const auto committed = static_cast<std::int64_t>(sequence.tokens.size() - sequence.drafts);
+  const std::int64_t end = std::min(sequence.cached, committed);
+  for (; (sequence.published + 1) * size <= end; ++sequence.published) {
     const auto tokens = std::span(sequence.tokens)
                             .subspan(static_cast<std::size_t>(sequence.published * size),
                                      static_cast<std::size_t>(size));

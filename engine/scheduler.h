@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/block_manager.h"
+#include "layers/page_copy.h"
 
 namespace lockstep {
 
@@ -33,7 +34,12 @@ struct NewSequence {
   std::vector<std::int32_t> tokens;
   std::int64_t priority = 0;  // lower ones come earlier, see Scheduler
   LogitRows rows = LogitRows::kLast;
+  // Sequences share cached pages only with those of the same key: an adapter or a salt.
+  std::uint64_t cache_key = 0;
 };
+
+// Drafts may be taken back by Rollback(), and are in no published page until Commit().
+enum class TokenState : std::uint8_t { kCommitted, kDraft };
 
 // A sequence's part in a step: run tokens[start, start + count) and keep them in these pages.
 // The spans are good until the scheduler is changed.
@@ -64,6 +70,9 @@ struct SchedulerCounts {
 // - A step first gives every decoding sequence its token, then prompts what is left of the budget.
 // - Pages are taken when they are needed. When there are none, the running sequence of the latest
 //   turn gives up its own and waits again; it keeps its tokens and computes them anew.
+// - A sequence whose tokens are all in the cache is held: it keeps its place, and its pages unless
+//   nobody could go on otherwise, and is in no step until tokens are appended.
+// - Forks share pages. Who writes to a page that others use gets a copy of it first.
 // None of this may change a token: that is the kernels' promise (docs/numerics.md).
 class Scheduler {
  public:
@@ -76,15 +85,30 @@ class Scheduler {
   // Finished or cancelled: forgets the sequence. False when there is none of this id.
   bool Remove(std::int64_t id);
 
-  // The next step; empty only when idle. Complete() must follow, once it has been computed.
+  // The next step; empty only when idle or when all are held. Complete() must follow, once it has
+  // been computed.
   std::vector<Chunk> Plan();
+  // Pages that are copied before that step, in this order.
+  const std::vector<PageCopy>& page_copies() const { return page_copies_; }
   void Complete();
 
-  // A running sequence goes on with this token.
-  void Append(std::int64_t id, std::int32_t token);
+  // Between Complete() and Plan(), of any sequence that is not finished:
+  // It goes on with these tokens. Committed ones may not follow on drafts.
+  void Append(std::int64_t id, std::span<const std::int32_t> tokens,
+              TokenState state = TokenState::kCommitted);
+  void Append(std::int64_t id, std::int32_t token) { Append(id, std::span(&token, 1)); }
+  // Its drafts are drafts no more.
+  void Commit(std::int64_t id);
+  // Takes back the last `count` tokens, which are drafts.
+  void Rollback(std::int64_t id, std::int64_t count);
+  // A new sequence with the same tokens, directly behind it in turn. It shares the pages; where it
+  // cannot run at once, it waits, and its tokens are computed anew.
+  void Fork(std::int64_t id, std::int64_t child);
 
-  bool idle() const { return waiting_.empty() && running_.empty(); }
-  std::int64_t waiting_count() const { return static_cast<std::int64_t>(waiting_.size()); }
+  bool idle() const { return waiting_.empty() && running_.empty() && held_.empty(); }
+  std::int64_t waiting_count() const {
+    return static_cast<std::int64_t>(waiting_.size() + held_.size());
+  }
   std::int64_t running_count() const { return static_cast<std::int64_t>(running_.size()); }
   std::span<const std::int32_t> Tokens(std::int64_t id) const;
   const BlockManager& blocks() const { return blocks_; }
@@ -98,6 +122,8 @@ class Scheduler {
     std::vector<std::int32_t> tokens;
     std::size_t prompt_size = 0;
     LogitRows rows = LogitRows::kLast;
+    BlockManager::BlockId root = BlockManager::kBeginning;
+    std::size_t drafts = 0;    // tokens at the end
     std::int64_t cached = 0;   // tokens whose keys and values are in the pages
     std::int64_t planned = 0;  // tokens that this step adds
     std::vector<std::int32_t> pages;
@@ -107,9 +133,22 @@ class Scheduler {
     std::int64_t pending() const {
       return static_cast<std::int64_t>(tokens.size()) - cached - planned;
     }
+    bool held() const { return planned == 0 && pending() == 0; }
+    bool decodes() const {
+      return pending() == 1 || cached >= static_cast<std::int64_t>(prompt_size);
+    }
+    void DropPages() {
+      pages.clear();
+      cached = planned = published = 0;
+      last_block = root;
+    }
   };
   using Queue = std::map<Turn, Sequence>;
 
+  const Sequence& Find(std::int64_t id) const;
+  Sequence& Find(std::int64_t id);
+  std::vector<Chunk> Chunks() const;
+  bool SomebodyIsPending() const;
   std::int64_t PagesFor(std::int64_t tokens) const;
   void PlanDecodes();
   void PlanPrompts();
@@ -122,17 +161,22 @@ class Scheduler {
   void Give(Sequence& sequence, std::int64_t count);
   void MakeRoom(const Sequence& sequence, std::int64_t tokens);
   std::int64_t Room(const Sequence& sequence) const;
-  void PreemptLast();
+  bool WritesToSharedPage(const Sequence& sequence) const;
+  void CopySharedPage(Sequence& sequence);
+  void Preempt(Queue::iterator victim);
+  bool PreemptHeld();
   void Publish(Sequence& sequence);
 
   SchedulerOptions options_;
   BlockManager blocks_;
   Queue waiting_;
   Queue running_;
+  Queue held_;  // those that are held and have lost their pages
   std::unordered_map<std::int64_t, Turn> turns_;
   std::int64_t arrivals_ = 0;
   std::int64_t budget_ = 0;        // tokens that the step being planned can still take
   std::int64_t logit_budget_ = 0;  // the same for those that want all their logits
+  std::vector<PageCopy> page_copies_;
   SchedulerCounts counts_;
 };
 

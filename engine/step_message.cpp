@@ -122,6 +122,11 @@ std::vector<std::byte> Flatten(const StepMessage& message) {
   writer.Put(message.batch.hidden_layer);
   writer.PutAll(message.batch.ids);
   writer.PutAll(message.batch.logit_rows);
+  writer.Put(static_cast<std::int64_t>(message.batch.page_copies.size()));
+  for (const PageCopy& copy : message.batch.page_copies) {
+    writer.Put(copy.from);
+    writer.Put(copy.to);
+  }
   writer.Put(static_cast<std::int64_t>(message.batch.sequences.size()));
   for (const SequenceRows& sequence : message.batch.sequences) {
     writer.Put(sequence.first_row);
@@ -142,6 +147,11 @@ StepMessage ParseStepMessage(std::span<const std::byte> bytes) {
   message.batch.hidden_layer = reader.Get();
   message.batch.ids = reader.GetAll<std::int32_t>();
   message.batch.logit_rows = reader.GetAll<std::int64_t>();
+  message.batch.page_copies.resize(reader.GetCount());
+  for (PageCopy& copy : message.batch.page_copies) {
+    copy.from = static_cast<std::int32_t>(reader.Get());
+    copy.to = static_cast<std::int32_t>(reader.Get());
+  }
   message.batch.sequences.resize(reader.GetCount());
   for (SequenceRows& sequence : message.batch.sequences) {
     sequence.first_row = reader.Get();

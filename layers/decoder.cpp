@@ -121,6 +121,7 @@ Decoder::~Decoder() = default;
 
 TensorView Decoder::Forward(const Batch& batch) {
   Workspace& work = *workspace_;
+  cache_.Copy(batch.page_copies, backend_);
   work.step = backend_.BeginStep(
       {.ids = batch.ids, .sequences = batch.sequences, .logit_rows = batch.logit_rows});
   work.Reserve(std::max(work.step.tokens, work.step.logits), spec_.d_model, communicator_);

@@ -17,7 +17,8 @@ namespace lockstep {
 struct Batch {
   std::vector<std::int32_t> ids;  // [tokens]
   std::vector<SequenceRows> sequences;
-  std::vector<std::int64_t> logit_rows;  // the rows whose logits are wanted
+  std::vector<std::int64_t> logit_rows;    // the rows whose logits are wanted
+  std::vector<PageCopy> page_copies = {};  // made before the step, in this order
   // Whose output Decoder::hidden() is to hold: -1 nobody's, 0 the embedding's, else that of so many
   // blocks; of all blocks with the final norm.
   std::int64_t hidden_layer = -1;

@@ -9,6 +9,12 @@ KvCache::KvCache(const Options& options, Backend& backend) : options_(options) {
     layers_.push_back(backend.Allocate(options.dtype, shape));
 }
 
+void KvCache::Copy(std::span<const PageCopy> copies, Backend& backend) {
+  for (const PageCopy& copy : copies)
+    for (const Tensor& layer : layers_)
+      backend.Copy(layer.view().Rows(copy.from, 1), layer.view().Rows(copy.to, 1));
+}
+
 std::size_t KvCache::bytes() const {
   std::size_t sum = 0;
   for (const Tensor& layer : layers_) sum += layer.view().bytes();

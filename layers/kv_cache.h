@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "layers/kernels/backend.h"
+#include "layers/page_copy.h"
 #include "partition/model_spec.h"
 
 namespace lockstep {
@@ -28,6 +30,9 @@ class KvCache {
   KvPages layer(std::size_t index) const {
     return {layers_[index].view(), options_.local_heads, kPageTokens, options_.d_head};
   }
+  // In the order given, before whatever is enqueued later.
+  void Copy(std::span<const PageCopy> copies, Backend& backend);
+
   std::int64_t page_count() const { return options_.page_count; }
   std::size_t bytes() const;
 

@@ -27,17 +27,14 @@ BeamFlight::BeamFlight(const TextRequest& request, std::vector<std::int32_t> pro
   CheckLengthPenalty(request.beams, MostNewTokens(request, prompt_.size(), engine), "request");
 }
 
-std::vector<Request> BeamFlight::Requests() const {
-  std::vector<Request> requests;
-  for (const BeamSearch::Beam& beam : search_.open()) {
-    Request& one = requests.emplace_back();
-    one.prompt = prompt_;
-    one.prompt.insert(one.prompt.end(), beam.tokens.begin(), beam.tokens.end());
-    one.sampling.max_new_tokens = 1;
-    one.priority = priority_;
-    one.logprobs = std::min(search_.continuations(), sampled_vocab_);
-  }
-  return requests;
+Request BeamFlight::FirstRequest() const {
+  Request request;
+  request.prompt = prompt_;
+  request.sampling.max_new_tokens = 1;
+  request.priority = priority_;
+  request.logprobs = std::min(search_.continuations(), sampled_vocab_);
+  request.branches = true;
+  return request;
 }
 
 bool BeamFlight::Take(std::size_t beam, const TokenEvent& event) {

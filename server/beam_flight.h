@@ -13,15 +13,15 @@
 namespace lockstep {
 
 // A beam search on its way through the engine. Every open beam is a request for one token, whose
-// likeliest continuations the engine reports. The pages of what beams have in common are shared as
-// those of any texts with the same beginning are (EngineOptions::prefix_cache): of a beam that goes
-// on, only its last, unfinished page is computed again.
+// likeliest continuations the engine reports; the beams that follow on it are its branches.
 class BeamFlight {
  public:
   BeamFlight(const TextRequest& request, std::vector<std::int32_t> prompt, const Engine& engine);
 
-  // One for each open beam, in their order; without ids.
-  std::vector<Request> Requests() const;
+  // That of the first beam, without an id.
+  Request FirstRequest() const;
+  // How the open beams follow on those before: whose branches they are, in their order.
+  const std::vector<BeamSearch::Beam>& open() const { return search_.open(); }
   // Takes the answer for one of them. Whether it was the last one.
   bool Take(std::size_t beam, const TokenEvent& event);
   bool done() const { return search_.done(); }

@@ -108,17 +108,32 @@ void TextSession::SubmitBeams(std::int64_t id, const TextRequest& request) {
   flight->beams = std::make_unique<BeamFlight>(
       request, request.tokens.empty() ? tokenizer_.Encode(request.prompt) : request.tokens,
       engine_);
-  SubmitOpenBeams(id, *flight);
+  Request first = flight->beams->FirstRequest();
+  first.id = next_sample_;
+  engine_.Submit(std::move(first));
+  samples_[next_sample_] = {id, 0};
+  flight->beam_ids = {next_sample_++};
   flights_[id] = std::move(flight);
 }
 
-void TextSession::SubmitOpenBeams(std::int64_t id, Flight& flight) {
-  flight.beam_ids.clear();
-  for (Request& one : flight.beams->Requests()) {
-    one.id = next_sample_;
-    engine_.Submit(std::move(one));
-    samples_[next_sample_] = {id, flight.beam_ids.size()};
-    flight.beam_ids.push_back(next_sample_++);
+// The open beams take the place of those that they continue; beams without a continuation end.
+void TextSession::BranchBeams(std::int64_t id, Flight& flight) {
+  const std::vector<BeamSearch::Beam>& open = flight.beams->open();
+  std::vector<std::vector<Engine::Branching>> branches(flight.beam_ids.size());
+  std::vector<std::int64_t> ids;
+  for (const BeamSearch::Beam& beam : open) {
+    samples_[next_sample_] = {id, ids.size()};
+    branches[beam.parent].push_back({next_sample_, beam.tokens.back()});
+    ids.push_back(next_sample_++);
+  }
+  for (std::size_t i = 0; i < branches.size(); ++i) engine_.Branch(flight.beam_ids[i], branches[i]);
+  flight.beam_ids = std::move(ids);
+}
+
+void TextSession::CancelBeams(Flight& flight) {
+  for (const std::int64_t beam : flight.beam_ids) {
+    samples_.erase(beam);
+    engine_.Cancel(beam);
   }
 }
 
@@ -129,9 +144,7 @@ void TextSession::Cancel(std::int64_t id) {
     engine_.Cancel(sample->engine_id);
     samples_.erase(sample->engine_id);
   }
-  for (const std::int64_t beam : found->second->beam_ids) {
-    if (samples_.erase(beam) == 1) engine_.Cancel(beam);
-  }
+  CancelBeams(*found->second);
   flights_.erase(found);
 }
 
@@ -164,12 +177,13 @@ void TextSession::Take(const TokenEvent& event) {
   if (ended && flights_.contains(id) && flights_.at(id)->open == 0) FinishFlight(id);
 }
 
-// A beam's request ends with its one token.
+// A beam's request is held after its one token, until it is known which beams follow on it.
 void TextSession::TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& event) {
   Flight& flight = *flights_.at(id);
   samples_.erase(event.request);
   if (!flight.beams->Take(beam, event)) return;
-  if (!flight.beams->done()) return SubmitOpenBeams(id, flight);
+  if (!flight.beams->done()) return BranchBeams(id, flight);
+  CancelBeams(flight);
   TextResult result{.samples = flight.beams->Samples(tokenizer_), .prompt_logprobs = {}};
   flights_.erase(id);
   if (callbacks_.on_text)

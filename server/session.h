@@ -47,7 +47,8 @@ class TextSession {
   struct Flight;
 
   void SubmitBeams(std::int64_t id, const TextRequest& request);
-  void SubmitOpenBeams(std::int64_t id, Flight& flight);
+  void BranchBeams(std::int64_t id, Flight& flight);
+  void CancelBeams(Flight& flight);
   void Take(const TokenEvent& event);
   void TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& event);
   void FinishFlight(std::int64_t id);

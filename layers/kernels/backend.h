@@ -235,6 +235,8 @@ class Backend {
   // Between host tensors and tensors of this backend, of one dtype and size.
   virtual void Upload(const TensorView& host, const TensorView& device) = 0;
   virtual void Download(const TensorView& device, const TensorView& host) = 0;
+  // Between tensors of this backend, of one dtype and size, that do not overlap.
+  virtual void Copy(const TensorView& from, const TensorView& to) = 0;
 
   // Brings a weight into the form it is multiplied in. bf16: inputs are rounded to bf16, sums are
   // fp32; int8 and int4: inputs are rounded to 8 bits, with one scale per token and group.

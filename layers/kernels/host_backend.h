@@ -14,6 +14,11 @@ class HostBackend : public Backend {
   Tensor Allocate(DType dtype, Shape shape) override { return Tensor::OnHost(dtype, shape); }
   void Upload(const TensorView& host, const TensorView& device) override { Copy(host, device); }
   void Download(const TensorView& device, const TensorView& host) override { Copy(device, host); }
+  void Copy(const TensorView& from, const TensorView& to) override {
+    LOCKSTEP_CHECK(from.dtype() == to.dtype() && from.elements() == to.elements(), "{} to {}",
+                   from.shape().ToString(), to.shape().ToString());
+    if (from.bytes() != 0) std::memcpy(to.raw(), from.raw(), from.bytes());
+  }
 
   std::vector<float> TakeLogits(const TensorView& logits,
                                 std::span<const LogitPlace> places) override {
@@ -22,13 +27,6 @@ class HostBackend : public Backend {
       taken.push_back(std::exchange(logits.data<float>()[place.row * logits.dim(1) + place.column],
                                     -std::numeric_limits<float>::infinity()));
     return taken;
-  }
-
- private:
-  static void Copy(const TensorView& from, const TensorView& to) {
-    LOCKSTEP_CHECK(from.dtype() == to.dtype() && from.elements() == to.elements(), "{} to {}",
-                   from.shape().ToString(), to.shape().ToString());
-    if (from.bytes() != 0) std::memcpy(to.raw(), from.raw(), from.bytes());
   }
 };
 

@@ -69,6 +69,7 @@ class CudaBackend final : public Backend {
   Tensor Allocate(DType dtype, Shape shape) override { return DeviceTensor(dtype, shape); }
   void Upload(const TensorView& host, const TensorView& device) override;
   void Download(const TensorView& device, const TensorView& host) override;
+  void Copy(const TensorView& from, const TensorView& to) override;
 
   std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) override {
     if (source.format == WeightFormat::kInt8)
@@ -224,6 +225,14 @@ void CudaBackend::Upload(const TensorView& host, const TensorView& device) {
           "cudaMemcpyAsync");
     upload_.Enqueued();
   }
+}
+
+void CudaBackend::Copy(const TensorView& from, const TensorView& to) {
+  LOCKSTEP_CHECK(from.dtype() == to.dtype() && from.elements() == to.elements(), "{} to {}",
+                 from.shape().ToString(), to.shape().ToString());
+  Check(cudaMemcpyAsync(to.raw(), from.raw(), from.bytes(), cudaMemcpyDeviceToDevice,
+                        stream_.get()),
+        "cudaMemcpyAsync");
 }
 
 void CudaBackend::Download(const TensorView& device, const TensorView& host) {

@@ -82,6 +82,32 @@ TEST(BlockManager, TheSameBlockComputedTwiceHasOneNumber) {
   EXPECT_THAT(blocks.Reuse(Tokens{1, 2}).pages, ElementsAre(one));
 }
 
+TEST(BlockManager, ASharedPageIsFreeWhenItsLastUserHasGone) {
+  BlockManager blocks(2, 2, PrefixCache::kOff);
+  const std::int32_t page = blocks.Take();
+  EXPECT_TRUE(blocks.IsPrivate(page));
+  blocks.Share(Tokens{page});
+  EXPECT_FALSE(blocks.IsPrivate(page));
+  blocks.Release(Tokens{page});
+  EXPECT_EQ(blocks.available(), 1);
+  blocks.Release(Tokens{page});
+  EXPECT_EQ(blocks.available(), 2);
+  EXPECT_THROW(blocks.Share(Tokens{page}), Error) << "nobody's";
+}
+
+TEST(BlockManager, EachKeyHasABeginningOfItsOwn) {
+  BlockManager blocks(4, 2, PrefixCache::kOn);
+  EXPECT_EQ(blocks.Root(0), BlockManager::kBeginning);
+  const auto root = blocks.Root(7);
+  EXPECT_EQ(blocks.Root(7), root);
+  EXPECT_NE(blocks.Root(8), root);
+  const std::int32_t page = blocks.Take();
+  blocks.Publish(page, root, Tokens{1, 2});
+  EXPECT_THAT(blocks.Reuse(Tokens{1, 2}).pages, IsEmpty());
+  EXPECT_THAT(blocks.Reuse(Tokens{1, 2}, blocks.Root(8)).pages, IsEmpty());
+  EXPECT_THAT(blocks.Reuse(Tokens{1, 2}, root).pages, ElementsAre(page));
+}
+
 TEST(BlockManager, WithoutThePrefixCacheNothingIsFound) {
   BlockManager blocks(4, 2, PrefixCache::kOff);
   const Tokens pages = Fill(blocks, {1, 2, 3, 4});

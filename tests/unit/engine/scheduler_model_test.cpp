@@ -35,6 +35,12 @@ class Device {
     return true;
   }
 
+  void Copy(const PageCopy& copy) {
+    for (std::int64_t i = 0; i < kPageTokens; ++i)
+      slots_[static_cast<std::size_t>(copy.to * kPageTokens + i)] =
+          slots_[static_cast<std::size_t>(copy.from * kPageTokens + i)];
+  }
+
   void Run(const Chunk& chunk) {
     std::uint64_t value = 0;
     for (std::int64_t i = 0; i < chunk.start + chunk.count; ++i) {
@@ -52,7 +58,8 @@ class Device {
   std::vector<std::uint64_t> slots_;
 };
 
-// Random sequences through one scheduler, every step checked.
+// Random sequences through one scheduler, every step checked. Now and then one forks, is held for
+// a while, or guesses tokens ahead.
 class RandomRun {
  public:
   RandomRun(const SchedulerOptions& options, unsigned seed)
@@ -62,6 +69,8 @@ class RandomRun {
     for (std::int64_t step = 0; step < count && !testing::Test::HasFatalFailure(); ++step) {
       if (live_.size() < 24 && Below(3) == 0) Submit();
       if (!live_.empty() && Below(40) == 0) Forget(Any());
+      if (!live_.empty() && live_.size() < 24 && Below(8) == 0) Fork(Any());
+      if (!live_.empty() && Below(2) == 0) GoOn(Any());
       Step();
       if (step % 256 == 0) scheduler_.blocks().CheckConsistency();
     }
@@ -69,7 +78,12 @@ class RandomRun {
 
   // No more come: all end, and every page is there again.
   void Drain() {
-    while (!scheduler_.idle() && !testing::Test::HasFatalFailure()) Step();
+    while (!scheduler_.idle() && !testing::Test::HasFatalFailure()) {
+      std::vector<std::int64_t> ids;
+      for (const auto& [id, live] : live_) ids.push_back(id);
+      for (const std::int64_t id : ids) GoOn(id);
+      Step();
+    }
     ASSERT_TRUE(live_.empty());
     scheduler_.blocks().CheckConsistency();
     ASSERT_EQ(scheduler_.blocks().available(), options_.page_count);
@@ -77,6 +91,7 @@ class RandomRun {
 
   const SchedulerCounts& counts() const { return scheduler_.counts(); }
   std::int64_t longest_wait() const { return longest_wait_; }
+  std::int64_t copies() const { return copies_; }
 
  private:
   struct Live {
@@ -86,6 +101,9 @@ class RandomRun {
     bool started = false;
     std::int64_t overtaken = 0;  // by later ones, before it started
     std::int64_t since = 0;      // the step of its last progress
+    bool forked = false;         // so it has its parent's place, and came later
+    bool held = false;
+    std::int64_t drafts = 0;
   };
 
   std::int64_t Below(std::int64_t limit) {
@@ -115,6 +133,42 @@ class RandomRun {
     scheduler_.Submit(std::move(added));
   }
 
+  void Fork(std::int64_t id) {
+    const std::int64_t child = next_id_++;
+    scheduler_.Fork(id, child);
+    live_[child] = live_.at(id);
+    live_[child].turn.second = child;
+    live_[child].forked = true;
+  }
+
+  // One that was held: what it guessed is in part right.
+  void GoOn(std::int64_t id) {
+    Live& live = live_.at(id);
+    if (!std::exchange(live.held, false)) return;
+    const std::int64_t wrong = Below(live.drafts + 1);
+    scheduler_.Rollback(id, wrong);
+    scheduler_.Commit(id);
+    live.drafts = 0;
+    live.since = step_;
+    Continue(id);
+  }
+
+  // After its last token: ends, or has another one, or guesses some.
+  void Continue(std::int64_t id) {
+    Live& live = live_.at(id);
+    const std::size_t size = scheduler_.Tokens(id).size();
+    if (size + 1 >= live.longest) return Forget(id);
+    const auto room = static_cast<std::int64_t>(live.longest - size) - 1;
+    if (Below(8) == 0 && room > 1) {
+      live.drafts = 1 + Below(std::min<std::int64_t>(room, 6));
+      std::vector<std::int32_t> drafts(static_cast<std::size_t>(live.drafts));
+      for (std::int32_t& token : drafts) token = static_cast<std::int32_t>(Below(3));
+      scheduler_.Append(id, drafts, TokenState::kDraft);
+    } else {
+      scheduler_.Append(id, static_cast<std::int32_t>(Below(3)));
+    }
+  }
+
   void Forget(std::int64_t id) {
     ASSERT_TRUE(scheduler_.Remove(id));
     live_.erase(id);
@@ -123,24 +177,28 @@ class RandomRun {
   void Step() {
     ++step_;
     const std::vector<Chunk> chunks = scheduler_.Plan();
-    ASSERT_EQ(chunks.empty(), live_.empty());
+    const bool none =
+        std::all_of(live_.begin(), live_.end(), [](const auto& one) { return one.second.held; });
+    ASSERT_EQ(chunks.empty(), none);
     CheckPlan(chunks);
+    for (const PageCopy& copy : scheduler_.page_copies()) device_.Copy(copy);
+    copies_ += static_cast<std::int64_t>(scheduler_.page_copies().size());
     for (const Chunk& chunk : chunks) ASSERT_TRUE(device_.Holds(chunk)) << "sequence " << chunk.id;
     for (const Chunk& chunk : chunks) device_.Run(chunk);
-    std::map<std::int64_t, std::size_t> ended;
+    std::vector<std::int64_t> ended;
     for (const Chunk& chunk : chunks) {
       Live& live = live_.at(chunk.id);
       longest_wait_ = std::max(longest_wait_, step_ - live.since);
       live.since = step_;
-      if (chunk.reaches_end()) ended[chunk.id] = chunk.tokens.size();
+      if (chunk.reaches_end()) ended.push_back(chunk.id);
     }
     scheduler_.Complete();
-    for (const auto& [id, size] : ended) {
-      if (size + 1 >= live_.at(id).longest) {
-        Forget(id);
-      } else {
-        scheduler_.Append(id, static_cast<std::int32_t>(Below(3)));
-      }
+    for (const std::int64_t id : ended) {
+      Live& live = live_.at(id);
+      if (live.drafts > 0 || Below(6) == 0)
+        live.held = true;
+      else
+        Continue(id);
     }
   }
 
@@ -161,7 +219,7 @@ class RandomRun {
       if (std::exchange(live.started, true)) continue;
       latest = std::max(latest, live.turn);
       for (auto& [id, other] : live_)
-        if (!other.started && id < chunk.id) ++other.overtaken;
+        if (!other.started && !live.forked && id < chunk.id) ++other.overtaken;
     }
     for (const auto& [id, live] : live_) {
       ASSERT_TRUE(live.started || live.turn > latest) << id;
@@ -177,10 +235,12 @@ class RandomRun {
   std::int64_t next_id_ = 0;
   std::int64_t step_ = 0;
   std::int64_t longest_wait_ = 0;
+  std::int64_t copies_ = 0;
 };
 
 TEST(SchedulerModel, AMillionRandomStepsLoseNoPageMixNoTextsAndStarveNobody) {
   SchedulerCounts all;
+  std::int64_t copies = 0;
   for (unsigned seed = 0; seed < 20; ++seed) {
     SchedulerOptions options{.max_sequences = 1 + seed % 7,
                              .max_step_tokens = 1 + 5 * (seed % 4),
@@ -194,9 +254,11 @@ TEST(SchedulerModel, AMillionRandomStepsLoseNoPageMixNoTextsAndStarveNobody) {
     run.Drain();
     if (HasFatalFailure()) return;
     EXPECT_LT(run.longest_wait(), 20'000);
+    copies += run.copies();
     all.preemptions += run.counts().preemptions;
     all.prefix_hits += run.counts().prefix_hits;
   }
+  EXPECT_GT(copies, 500) << "or no fork wrote to a shared page";
   EXPECT_GT(all.preemptions, 1'000) << "or the pages were not scarce";
   EXPECT_GT(all.prefix_hits, 100'000) << "or nothing was shared";
 }

@@ -182,7 +182,9 @@ TEST(Scheduler, RefusesWhatItsOwnerGotWrong) {
   scheduler.Submit(Make(1, 1));
   EXPECT_THROW(scheduler.Submit(Make(1, 1)), Error);
   EXPECT_THROW(scheduler.Submit(Make(2, 0)), Error);
-  EXPECT_THROW(scheduler.Append(1, 5), Error) << "it does not run yet";
+  scheduler.Plan();
+  EXPECT_THROW(scheduler.Append(1, 5), Error) << "it is in a step";
+  scheduler.Complete();
   scheduler.Remove(1);
   scheduler.Submit(Make(3, 9));  // can never fit
   EXPECT_THROW(scheduler.Plan(), Error);

@@ -14,6 +14,7 @@ StepMessage Example() {
   message.batch.sequences = {{.first_row = 0, .token_count = 2, .start = 14, .page_table = {3, 9}},
                              {.first_row = 2, .token_count = 1, .start = 0, .page_table = {1}}};
   message.batch.logit_rows = {1, 2};
+  message.batch.page_copies = {{3, 5}, {5, 8}};
   message.questions = {{.row = 0, .target = 8, .taken = {4, 50000}, .likeliest = 40},
                        {.row = 1,
                         .leaders = 8,
@@ -35,6 +36,7 @@ TEST(StepMessage, SurvivesTheWay) {
   EXPECT_EQ(back.batch.sequences[0].page_table, (std::vector<std::int32_t>{3, 9}));
   EXPECT_EQ(back.batch.sequences[1].first_row, 2);
   EXPECT_EQ(back.batch.logit_rows, (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(back.batch.page_copies, (std::vector<PageCopy>{{3, 5}, {5, 8}}));
   EXPECT_EQ(back.questions, Example().questions);
   EXPECT_FALSE(back.is_empty());
   EXPECT_TRUE(ParseStepMessage(Flatten(StepMessage{})).is_empty());
