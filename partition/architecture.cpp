@@ -24,6 +24,7 @@ constexpr Architecture kGptJ{
     .mlp_out = "mlp.fc_out",
     .attention_bias = false,
     .head_bias = true,
+    .default_end_token = 50256,
 };
 
 constexpr Architecture kGptNeoX{
@@ -45,6 +46,7 @@ constexpr Architecture kGptNeoX{
     .mlp_out = "mlp.dense_4h_to_h",
     .attention_bias = true,
     .head_bias = false,
+    .default_end_token = 2,
 };
 
 }  // namespace

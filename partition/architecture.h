@@ -45,6 +45,8 @@ struct Architecture {
 
   bool attention_bias;  // whether attention linears can have biases (ModelSpec may switch it off)
   bool head_bias;
+
+  std::int32_t default_end_token;  // of a config.json that does not name one
 };
 
 const Architecture& ArchitectureOf(Family family);

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "partition/architecture.h"
 
 namespace lockstep {
 namespace {
@@ -34,9 +35,15 @@ JsonFile ReadObject(const std::filesystem::path& path) {
   return file;
 }
 
-JsonFile ReadFileOf(const std::filesystem::path& folder) {
+// A config.json without the key has the end token of its class, as in transformers; a
+// generation_config.json without it has none.
+JsonFile ReadFileOf(const std::filesystem::path& folder, Family family) {
   const auto path = folder / "generation_config.json";
-  return ReadObject(FileExists(path) ? path : folder / "config.json");
+  if (FileExists(path)) return ReadObject(path);
+  JsonFile file = ReadObject(folder / "config.json");
+  if (!file.values.contains(kEndTokens))
+    file.values[kEndTokens] = ArchitectureOf(family).default_end_token;
+  return file;
 }
 
 JsonFile ReadChosen(const std::filesystem::path& choice) {
@@ -54,16 +61,16 @@ JsonFile ReadChosen(const std::filesystem::path& choice) {
 }  // namespace
 
 GenerationConfig ReadGenerationConfig(const std::filesystem::path& folder, std::string_view choice,
-                                      std::int64_t vocab_rows) {
-  JsonFile file = ReadFileOf(folder);
+                                      const ModelSpec& spec) {
+  JsonFile file = ReadFileOf(folder, spec.family);
   GenerationConfig config{file.where, Json::object(),
-                          EndTokens(file.values, file.where, vocab_rows)};
+                          EndTokens(file.values, file.where, spec.vocab_rows)};
   if (choice == "none") return config;
   if (choice != "auto") {
     file = ReadChosen(choice);
     config.where = file.where;
     if (file.values.contains(kEndTokens))
-      config.end_tokens = EndTokens(file.values, file.where, vocab_rows);
+      config.end_tokens = EndTokens(file.values, file.where, spec.vocab_rows);
   }
   config.values = std::move(file.values);
   return config;

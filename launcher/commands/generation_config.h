@@ -8,6 +8,7 @@
 
 #include "core/json.h"
 #include "launcher/config/options.h"
+#include "partition/model_spec.h"
 
 namespace lockstep {
 
@@ -22,7 +23,7 @@ struct GenerationConfig {
 // choice: model.generation_config. "none" leaves the end tokens as they are; so does a file that
 // names none. Throws BadInput for a file that is no JSON object.
 GenerationConfig ReadGenerationConfig(const std::filesystem::path& folder, std::string_view choice,
-                                      std::int64_t vocab_rows);
+                                      const ModelSpec& spec);
 
 // The tokens that end a text, "eos_token_id": an id or a list of them, each once, in their order.
 // Ids that the vocabulary does not have cannot come, and are passed over (transformers' defaults

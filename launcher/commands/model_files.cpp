@@ -37,7 +37,7 @@ ModelFiles OpenModel(const Options& options) {
   model.folder = ResolveModel(options.model.path);
   model.spec = SpecOf(model.folder, options);
   model.generation =
-      ReadGenerationConfig(model.folder, options.model.generation_config, model.spec.vocab_rows);
+      ReadGenerationConfig(model.folder, options.model.generation_config, model.spec);
   return model;
 }
 

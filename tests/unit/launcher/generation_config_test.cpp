@@ -175,8 +175,11 @@ class AChoice : public testing::Test {
     WriteText(folder_ / "generation_config.json", R"({"eos_token_id": [5, 6], "top_k": 3})");
     WriteText(folder_ / "other.json", R"({"top_k": 4})");
   }
-  GenerationConfig Read(const std::string& choice) const {
-    return ReadGenerationConfig(folder_.path(), choice, kVocabulary);
+  GenerationConfig Read(const std::string& choice, Family family = Family::kGptNeoX) const {
+    ModelSpec spec;
+    spec.family = family;
+    spec.vocab_rows = kVocabulary;
+    return ReadGenerationConfig(folder_.path(), choice, spec);
   }
   TemporaryFolder folder_;
 };
@@ -194,6 +197,19 @@ TEST_F(AChoice, LeavesTheEndTokensUnlessItNamesOthers) {
     EXPECT_THAT(Read(choice).end_tokens, ElementsAre(5, 6)) << choice;
   WriteText(folder_ / "other.json", R"({"eos_token_id": 9})");
   EXPECT_THAT(Read(folder_ / "other.json").end_tokens, ElementsAre(9));
+}
+
+// As transformers 5.24 has it, for each class.
+TEST_F(AChoice, HasTheEndTokenOfTheClassWhereOnlyConfigJsonCouldNameOne) {
+  WriteText(folder_ / "config.json", "{}");
+  EXPECT_THAT(Read("auto").end_tokens, ElementsAre(5, 6));
+  WriteText(folder_ / "generation_config.json", "{}");
+  EXPECT_THAT(Read("auto").end_tokens, IsEmpty());
+  std::filesystem::remove(folder_ / "generation_config.json");
+  EXPECT_THAT(Read("auto").end_tokens, ElementsAre(2));
+  EXPECT_THAT(Read("auto", Family::kGptJ).end_tokens, IsEmpty());  // 50256 of 50 tokens
+  WriteText(folder_ / "config.json", R"({"eos_token_id": null})");
+  EXPECT_THAT(Read("auto").end_tokens, IsEmpty());
 }
 
 TEST_F(AChoice, MustExist) {
