@@ -7,8 +7,8 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "launcher/commands/commands.h"
-#include "launcher/commands/streams.h"
-#include "launcher/config/arguments.h"
+#include "launcher/commands/standard_streams.h"
+#include "launcher/config/command_line.h"
 #include "launcher/world/spawn.h"
 #include "launcher/world/world.h"
 

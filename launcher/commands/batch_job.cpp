@@ -8,6 +8,7 @@
 #include "launcher/commands/job_identity.h"
 #include "launcher/commands/remote_desk.h"
 #include "launcher/commands/stderr_progress.h"
+#include "launcher/commands/standard_streams.h"
 #include "launcher/commands/streams.h"
 
 namespace lockstep {

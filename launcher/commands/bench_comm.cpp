@@ -8,7 +8,7 @@
 #include "core/activity.h"
 #include "launcher/commands/bench_report.h"
 #include "launcher/commands/bringup.h"
-#include "launcher/commands/streams.h"
+#include "launcher/commands/standard_streams.h"
 #include "launcher/world/world.h"
 
 namespace lockstep {

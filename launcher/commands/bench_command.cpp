@@ -9,7 +9,7 @@
 #include "launcher/commands/ceilings.h"
 #include "launcher/commands/commands.h"
 #include "launcher/commands/rank_alike.h"
-#include "launcher/commands/streams.h"
+#include "launcher/commands/standard_streams.h"
 #include "launcher/world/world.h"
 #include "layers/kv_cache.h"
 

@@ -7,7 +7,7 @@
 #include "launcher/commands/commands.h"
 #include "launcher/commands/requests.h"
 #include "launcher/commands/runtime.h"
-#include "launcher/commands/streams.h"
+#include "launcher/commands/standard_streams.h"
 #include "launcher/world/interrupt.h"
 #include "layers/kv_cache.h"
 #include "server/session.h"

@@ -13,7 +13,7 @@
 
 #include "core/error.h"
 #include "core/heartbeat.h"
-#include "launcher/commands/streams.h"
+#include "launcher/commands/standard_streams.h"
 
 namespace lockstep {
 namespace {

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/fnv.h"
+#include "core/version.h"
 #include "launcher/commands/bringup.h"
 #include "launcher/config/option_table.h"
 
@@ -89,7 +90,7 @@ std::string Text(const Json& value) {
 JobIdentity IdentityOf(const JobParts& parts) {
   const auto& [command, options, input, model, group_size] = parts;
   JobIdentity identity;
-  identity.emplace_back("program", "lockstep " LOCKSTEP_VERSION);
+  identity.emplace_back("program", fmt::format("lockstep {}", Version()));
   identity.emplace_back("command", NameOf(command));
   identity.emplace_back(
       "input", fmt::format("{} lines, {} bytes, {:016x}", input.lines, input.bytes, input.hash));

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/hash.h"
+#include "core/version.h"
 #include "launcher/config/option_table.h"
 #include "launcher/world/world.h"
 #include "partition/checkpoint.h"
@@ -122,7 +123,7 @@ void AddTextFiles(const Options& options, const ModelFiles& model, const RankGro
 }  // namespace
 
 RankFacts SettingsOf(const Arguments& arguments) {
-  RankFacts facts{{"the program's version", LOCKSTEP_VERSION},
+  RankFacts facts{{"the program's version", std::string(Version())},
                   {"the command", std::string(CommandName(arguments))},
                   {"what bench measures", BenchText(arguments.bench)}};
   for (const OptionKey& key : OptionTable())

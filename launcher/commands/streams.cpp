@@ -1,10 +1,8 @@
 #include "launcher/commands/streams.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
@@ -15,6 +13,7 @@
 #include "core/error.h"
 #include "core/heartbeat.h"
 #include "launcher/commands/journal.h"
+#include "launcher/commands/standard_streams.h"
 #include "launcher/world/interrupt.h"
 
 namespace lockstep {
@@ -52,31 +51,7 @@ int OpenDevice(const std::string& output) {
   }
 }
 
-// Waits until a pipe or a terminal takes more: whoever reads it may be slow, and the other ranks
-// must not take that for our death.
-void AwaitRoom(int file) {
-  pollfd target{file, POLLOUT, 0};
-  while (::poll(&target, 1, 100) == 0) {
-    if (InterruptRequested()) throw Error(ExitCode::kInterrupted, "interrupted");
-    Heartbeat();
-  }
-}
-
-void WriteAll(int file, std::string_view text, std::string_view failure) {
-  // A pipe that has room takes this much at once.
-  constexpr std::size_t kPieceBytes = 4096;
-  while (!text.empty()) {
-    AwaitRoom(file);
-    const ssize_t count = ::write(file, text.data(), std::min(text.size(), kPieceBytes));
-    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (count < 0) throw EnvironmentError("{}: {}", failure, LastError());
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-}
-
 }  // namespace
-
-std::string InputName(const std::string& input) { return input == "-" ? "standard input" : input; }
 
 bool AppearsWhole(const std::string& output) { return output != "-" && !IsDevice(output); }
 
@@ -114,7 +89,7 @@ Output::~Output() {
 }
 
 void Output::Write(std::string_view text) {
-  if (device_ >= 0) return WriteAll(device_, text, fmt::format("{}: writing failed", name_));
+  if (device_ >= 0) return WriteDescriptor(device_, text, fmt::format("{}: writing failed", name_));
   if (file_ == nullptr) return WriteStandardOutput(text);
   finished_.Add(text);
   ++finished_.lines;
@@ -134,19 +109,6 @@ void OrderedOutput::Put(std::size_t index, std::string line) {
     output_.Write(waiting_.begin()->second);
     waiting_.erase(waiting_.begin());
   }
-}
-
-void OccupyStandardStreams() {
-  // The lowest free number is taken first. Opened the wrong way round: every use fails.
-  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    if (::fcntl(stream, F_GETFD) >= 0) continue;
-    const int file = ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
-    if (file >= 0 && file != stream) ::close(file);
-  }
-}
-
-void WriteStandardOutput(std::string_view text) {
-  WriteAll(STDOUT_FILENO, text, "standard output: cannot be written");
 }
 
 }  // namespace lockstep

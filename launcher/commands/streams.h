@@ -12,9 +12,6 @@
 
 namespace lockstep {
 
-// "in.jsonl", or "standard input": what messages call it.
-std::string InputName(const std::string& input);
-
 // Whether an output is a file, which can appear whole; not standard output, a pipe or a device such
 // as /dev/null. Throws EnvironmentError for what no text can be written to.
 bool AppearsWhole(const std::string& output);
@@ -61,13 +58,5 @@ class OrderedOutput {
   std::map<std::size_t, std::string> waiting_;
   std::size_t next_ = 0;
 };
-
-// Call first of all. Gives the numbers of standard streams that are closed to files that fail like
-// closed ones, so that nothing else gets them.
-void OccupyStandardStreams();
-
-// Writes to standard output at once; while its reader lets it wait, it beats (core/heartbeat.h).
-// Throws EnvironmentError when it is closed or full.
-void WriteStandardOutput(std::string_view text);
 
 }  // namespace lockstep

@@ -7,6 +7,7 @@
 #include "launcher/commands/input_lines.h"
 #include "launcher/commands/runtime.h"
 #include "launcher/commands/stderr_progress.h"
+#include "launcher/commands/standard_streams.h"
 #include "launcher/commands/streams.h"
 
 namespace lockstep {

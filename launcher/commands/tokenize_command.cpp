@@ -9,7 +9,7 @@
 #include "launcher/commands/commands.h"
 #include "launcher/commands/input_lines.h"
 #include "launcher/commands/json_lines.h"
-#include "launcher/commands/streams.h"
+#include "launcher/commands/standard_streams.h"
 #include "tokenizer/tokenizer.h"
 
 namespace lockstep {

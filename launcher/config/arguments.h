@@ -1,7 +1,6 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string>
 
 #include "launcher/config/bench_options.h"
@@ -18,7 +17,7 @@ enum class Restart { kGoOn, kFromTheBeginning };
 enum class ModelSource { kConfig, kFlag };  // who named options.model.path
 enum class WeightChoice { kCheckpoint, kRandom, kRandomIfMissing };
 
-// The command line, with the configuration it names read in.
+// What the program was asked to do: the command line, with the configuration it names read in.
 struct Arguments {
   Command command = Command::kGenerate;
   Options options;
@@ -35,14 +34,5 @@ struct Arguments {
   WeightChoice weights = WeightChoice::kCheckpoint;
   BenchOptions bench;
 };
-
-struct CommandLine {
-  std::optional<Arguments> run;  // empty: print `text` and end well
-  std::string text;              // of --help, --version and --print-config
-};
-
-// arguments[0] is the program's name. Throws BadInput in one line: for an unknown flag or command
-// with the nearest known one, for values of the wrong type, and for flags that contradict.
-CommandLine ParseCommandLine(std::span<const std::string> arguments);
 
 }  // namespace lockstep

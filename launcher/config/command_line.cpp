@@ -1,9 +1,10 @@
-#include "launcher/config/arguments.h"
+#include "launcher/config/command_line.h"
 
 #include <algorithm>
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/version.h"
 #include "launcher/config/bench_flags.h"
 #include "launcher/config/config_yaml.h"
 #include "launcher/config/flag_words.h"
@@ -357,7 +358,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   app.footer(kMainFooter);
   app.formatter(std::make_shared<HelpFormatter>());
   app.set_help_flag("--help,-h", "shows this");
-  app.set_version_flag("--version", "lockstep " LOCKSTEP_VERSION, "shows the version");
+  app.set_version_flag("--version", fmt::format("lockstep {}", Version()), "shows the version");
   app.allow_extras();
   AllBindings all;
   AddGenerate(app, all);

@@ -1,4 +1,4 @@
-#include "launcher/config/arguments.h"
+#include "launcher/config/command_line.h"
 
 #include <vector>
 
