@@ -9,7 +9,7 @@ set(LOCKSTEP_CUDA_ARCHITECTURES "80-real;90" CACHE STRING "GPU architectures of 
 
 # lockstep_cuda_sources(<variable> NCCL|NO_NCCL): the module's files, for nvcc and for the emulation.
 function(lockstep_cuda_sources variable nccl)
-  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/layers/kernels/cuda/*.cu"
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/layers/kernels/cuda/*.cu"
        "${CMAKE_SOURCE_DIR}/layers/kernels/cuda/*.cpp" "${CMAKE_SOURCE_DIR}/comm/nccl/*.cpp")
   if(nccl STREQUAL "NCCL")
     list(FILTER sources EXCLUDE REGEX "/no_nccl\\.cpp$")

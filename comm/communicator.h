@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/tensor.h"
+#include "core/numbers/tensor.h"
 
 namespace lockstep {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
-#include "comm/shared_communicator.h"
+#include "comm/shared/shared_communicator.h"
 
 namespace lockstep {
 

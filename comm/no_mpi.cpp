@@ -1,6 +1,6 @@
 // Stands in for MPI in builds without it.
 #include "comm/mailbox.h"
-#include "comm/mpi_probe.h"
+#include "comm/mpi/mpi_probe.h"
 #include "comm/world.h"
 
 namespace lockstep {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "engine/ending.h"
+#include "engine/sampling/ending.h"
 
 namespace lockstep {
 namespace {

@@ -9,10 +9,10 @@
 
 #include "core/error.h"
 #include "engine/check_request.h"
-#include "engine/ending.h"
+#include "engine/sampling/ending.h"
 #include "engine/pooled.h"
 #include "engine/step.h"
-#include "engine/token_choice.h"
+#include "engine/sampling/token_choice.h"
 
 namespace lockstep {
 namespace {

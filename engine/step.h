@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
-#include "engine/answer_rows.h"
+#include "engine/sampling/answer_rows.h"
 #include "engine/step_message.h"
 #include "layers/decoder.h"
 

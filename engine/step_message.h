@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/row_question.h"
+#include "engine/sampling/row_question.h"
 #include "layers/decoder.h"
 
 namespace lockstep {

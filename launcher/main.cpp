@@ -7,10 +7,10 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "launcher/commands/commands.h"
-#include "launcher/commands/standard_streams.h"
-#include "launcher/config/command_line.h"
-#include "launcher/world/spawn.h"
-#include "launcher/world/world.h"
+#include "runtime/standard_streams.h"
+#include "launcher/flags/command_line.h"
+#include "runtime/spawn/spawn.h"
+#include "runtime/world/world.h"
 
 namespace lockstep {
 namespace {

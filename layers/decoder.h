@@ -9,7 +9,7 @@
 #include "layers/kv_cache.h"
 #include "layers/rotary_table.h"
 #include "layers/weights.h"
-#include "partition/shard_plan.h"
+#include "partition/plan/shard_plan.h"
 
 namespace lockstep {
 

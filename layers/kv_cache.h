@@ -6,7 +6,7 @@
 
 #include "layers/kernels/backend.h"
 #include "layers/page_copy.h"
-#include "partition/model_spec.h"
+#include "partition/model/model_spec.h"
 
 namespace lockstep {
 

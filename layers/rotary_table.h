@@ -1,7 +1,7 @@
 #pragma once
 
 #include "layers/kernels/backend.h"
-#include "partition/model_spec.h"
+#include "partition/model/model_spec.h"
 
 namespace lockstep {
 

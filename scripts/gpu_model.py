@@ -74,7 +74,7 @@ PUBLISHED = [("TensorRT-LLM 0.5, fp16", 0, MODELS[0], 64, 128, 128, "3,679 token
 
 
 def part(total, ranks):
-    """The largest rank's share, as partition/shard_plan.h divides."""
+    """The largest rank's share, as partition/plan/shard_plan.h divides."""
     return -(-total // ranks)
 
 

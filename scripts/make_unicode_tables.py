@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes tokenizer/unicode_tables.inc: what the reference tokenizer knows of Unicode.
+"""Writes tokenizer/unicode/unicode_tables.inc: what the reference tokenizer knows of Unicode.
 
 The `tokenizers` package mixes three Unicode versions: one in its regular-expression engine (\\p{L},
 \\p{N}, \\s), another in its word boundaries (\\w), a much older one in its normaliser. A library of
 any single version therefore disagrees with it somewhere. So the tables are not taken from Unicode
 data: every code point is put to the package itself, and its answers are written down.
 
-    python3 scripts/make_unicode_tables.py > tokenizer/unicode_tables.inc
+    python3 scripts/make_unicode_tables.py > tokenizer/unicode/unicode_tables.inc
 
 Progress and a comparison with Python's own Unicode data go to stderr. Takes about two minutes.
 """

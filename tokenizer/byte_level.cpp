@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "tokenizer/utf8.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace lockstep {
 namespace {

@@ -1,7 +1,7 @@
 #include "tokenizer/pre_tokenizer.h"
 
-#include "tokenizer/unicode.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/unicode/unicode.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace lockstep {
 namespace {

@@ -3,15 +3,15 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "core/files/file.h"
 #include "core/heartbeat.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/byte_level.h"
-#include "tokenizer/nfc.h"
+#include "tokenizer/unicode/nfc.h"
 #include "tokenizer/pre_tokenizer.h"
-#include "tokenizer/tokenizer_folder.h"
-#include "tokenizer/tokenizer_json.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/files/tokenizer_folder.h"
+#include "tokenizer/files/tokenizer_json.h"
+#include "tokenizer/unicode/utf8.h"
 #include "tokenizer/vocabulary.h"
 
 namespace lockstep {

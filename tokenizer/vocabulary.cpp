@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "tokenizer/byte_level.h"
-#include "tokenizer/nfc.h"
+#include "tokenizer/unicode/nfc.h"
 
 namespace lockstep {
 namespace {

@@ -3,14 +3,14 @@
 
 #include "core/activity.h"
 #include "core/log.h"
-#include "launcher/commands/bench_comm.h"
-#include "launcher/commands/bench_report.h"
-#include "launcher/commands/bringup.h"
-#include "launcher/commands/ceilings.h"
+#include "bench/bench_comm.h"
+#include "bench/bench_report.h"
+#include "runtime/bringup.h"
+#include "bench/ceilings.h"
 #include "launcher/commands/commands.h"
-#include "launcher/commands/rank_alike.h"
-#include "launcher/commands/standard_streams.h"
-#include "launcher/world/world.h"
+#include "runtime/rank_alike.h"
+#include "runtime/standard_streams.h"
+#include "runtime/world/world.h"
 #include "layers/kv_cache.h"
 
 namespace lockstep {

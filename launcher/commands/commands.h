@@ -3,7 +3,7 @@
 #include <span>
 #include <string>
 
-#include "launcher/config/arguments.h"
+#include "runtime/options/arguments.h"
 
 namespace lockstep {
 

@@ -1,12 +1,12 @@
 #include <utility>
 
 #include "core/error.h"
-#include "launcher/commands/cache_size.h"
+#include "runtime/cache_size.h"
 #include "launcher/commands/commands.h"
-#include "launcher/commands/runtime.h"
-#include "launcher/commands/text_input.h"
-#include "launcher/commands/vector_output.h"
-#include "launcher/world/interrupt.h"
+#include "batch/model_job.h"
+#include "batch/text_input.h"
+#include "batch/files/vector_output.h"
+#include "runtime/world/interrupt.h"
 
 namespace lockstep {
 namespace {

@@ -3,14 +3,14 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "launcher/commands/batch_job.h"
+#include "batch/batch_job.h"
 #include "launcher/commands/commands.h"
-#include "launcher/commands/requests.h"
-#include "launcher/commands/runtime.h"
-#include "launcher/commands/standard_streams.h"
-#include "launcher/world/interrupt.h"
+#include "api/requests.h"
+#include "batch/model_job.h"
+#include "runtime/standard_streams.h"
+#include "runtime/world/interrupt.h"
 #include "layers/kv_cache.h"
-#include "server/session.h"
+#include "text/session.h"
 
 namespace lockstep {
 namespace {

@@ -1,7 +1,7 @@
 #include "launcher/commands/commands.h"
-#include "launcher/commands/model_files.h"
+#include "runtime/model_files.h"
 #include "launcher/commands/plan_report.h"
-#include "launcher/commands/standard_streams.h"
+#include "runtime/standard_streams.h"
 
 namespace lockstep {
 

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "core/weight_format.h"
-#include "partition/shard_plan.h"
+#include "core/numbers/weight_format.h"
+#include "partition/plan/shard_plan.h"
 
 namespace lockstep {
 

@@ -2,10 +2,10 @@
 #include <utility>
 
 #include "launcher/commands/commands.h"
-#include "launcher/commands/runtime.h"
-#include "launcher/commands/streams.h"
-#include "launcher/commands/text_input.h"
-#include "launcher/world/interrupt.h"
+#include "batch/model_job.h"
+#include "batch/output.h"
+#include "batch/text_input.h"
+#include "runtime/world/interrupt.h"
 #include "layers/kv_cache.h"
 
 namespace lockstep {

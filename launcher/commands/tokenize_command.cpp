@@ -7,9 +7,9 @@
 
 #include "core/error.h"
 #include "launcher/commands/commands.h"
-#include "launcher/commands/input_lines.h"
-#include "launcher/commands/json_lines.h"
-#include "launcher/commands/standard_streams.h"
+#include "batch/files/input_lines.h"
+#include "api/json_lines.h"
+#include "runtime/standard_streams.h"
 #include "tokenizer/tokenizer.h"
 
 namespace lockstep {

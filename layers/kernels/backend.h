@@ -7,11 +7,11 @@
 #include <string_view>
 #include <vector>
 
-#include "core/tensor.h"
-#include "core/weight_format.h"
+#include "core/numbers/tensor.h"
+#include "core/numbers/weight_format.h"
 #include "layers/kernels/row_search.h"
-#include "partition/architecture.h"
-#include "partition/slice.h"
+#include "partition/model/architecture.h"
+#include "partition/plan/slice.h"
 
 namespace lockstep {
 

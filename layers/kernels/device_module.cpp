@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/activity.h"
-#include "core/file.h"
+#include "core/files/file.h"
 
 namespace lockstep {
 namespace {

@@ -5,9 +5,9 @@
 #include <span>
 #include <vector>
 
-#include "core/tensor.h"
+#include "core/numbers/tensor.h"
 #include "layers/kernels/noise.h"
-#include "partition/slice.h"
+#include "partition/plan/slice.h"
 
 namespace lockstep {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "core/files/file.h"
 #include "program.h"
 #include "tests/support/test_data.h"
 

@@ -4,7 +4,7 @@
 
 #include <sstream>
 
-#include "core/file.h"
+#include "core/files/file.h"
 #include "core/json.h"
 #include "program.h"
 #include "tests/support/test_data.h"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <sstream>
 
-#include "core/file.h"
+#include "core/files/file.h"
 #include "core/json.h"
 #include "tests/commands/program.h"
 #include "tests/support/test_data.h"

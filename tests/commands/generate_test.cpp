@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "core/files/file.h"
 #include "core/json.h"
 #include "program.h"
 #include "tests/support/test_data.h"

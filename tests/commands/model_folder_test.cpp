@@ -8,7 +8,7 @@
 
 #include <cmath>
 
-#include "core/file.h"
+#include "core/files/file.h"
 #include "core/json.h"
 #include "program.h"
 #include "tests/support/test_data.h"

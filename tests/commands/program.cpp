@@ -14,7 +14,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "core/file.h"
+#include "core/files/file.h"
 #include "tests/support/byte_tokenizer.h"
 #include "tests/support/test_data.h"
 

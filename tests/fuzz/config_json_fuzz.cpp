@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "partition/config_json.h"
-#include "partition/shard_plan.h"
+#include "partition/model/config_json.h"
+#include "partition/plan/shard_plan.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);

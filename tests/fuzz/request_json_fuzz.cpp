@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
-#include "launcher/commands/requests.h"
+#include "api/requests.h"
 #include "tests/support/byte_tokenizer.h"
 
 namespace {

@@ -1,5 +1,5 @@
 #include "core/error.h"
-#include "partition/safetensors.h"
+#include "partition/checkpoint/formats/safetensors.h"
 
 // Whatever the bytes say, the parser answers with BadInput or with tensors inside the file.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

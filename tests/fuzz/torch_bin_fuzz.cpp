@@ -2,7 +2,7 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "partition/torch_bin.h"
+#include "partition/checkpoint/formats/torch_bin.h"
 #include "tests/support/torch_bin_writer.h"
 
 namespace {

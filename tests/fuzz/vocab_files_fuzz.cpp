@@ -15,7 +15,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/tokenizer_folder.h"
+#include "tokenizer/files/tokenizer_folder.h"
 
 namespace lockstep {
 namespace {

@@ -17,7 +17,8 @@ struct Floor {
 };
 
 constexpr Floor kFloors[] = {{"core", 0},   {"comm", 1},   {"partition", 1}, {"tokenizer", 1},
-                             {"layers", 2}, {"engine", 3}, {"server", 4},    {"launcher", 5}};
+                             {"layers", 2}, {"engine", 3}, {"text", 4},      {"runtime", 5},
+                             {"api", 6},    {"batch", 7},  {"bench", 7},     {"launcher", 8}};
 
 // A library that one folder hides from the others.
 struct Private {
@@ -27,8 +28,8 @@ struct Private {
 
 constexpr Private kPrivate[] = {{"mpi", "comm"},
                                 {"nccl", "comm"},
-                                {"yaml-cpp/", "launcher"},
-                                {"CLI/", "launcher"},
+                                {"yaml-cpp/", "runtime/options"},
+                                {"CLI/", "launcher/flags"},
                                 {"cuda", "layers/kernels/cuda"},
                                 {"cublas", "layers/kernels/cuda"}};
 
@@ -89,7 +90,7 @@ constexpr std::string_view kPromptMpi[] = {
 
 // A call of MPI that may wait for a rank that does not come, or "". Comments may name them.
 std::string BlockingMpiCall(std::string_view path, std::string_view line) {
-  if (path == "comm/mpi_blocking.cpp") return "";
+  if (path == "comm/mpi/mpi_blocking.cpp") return "";
   line = line.substr(0, line.find("//"));
   constexpr std::string_view kName =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
@@ -98,7 +99,7 @@ std::string BlockingMpiCall(std::string_view path, std::string_view line) {
     const std::string_view name = line.substr(at, end - at);
     const bool called = end < line.size() && line[end] == '(';
     if (called && std::ranges::count(kPromptMpi, name) == 0)
-      return fmt::format("{} may wait without a deadline; only comm/mpi_blocking.cpp calls it",
+      return fmt::format("{} may wait without a deadline; only comm/mpi/mpi_blocking.cpp calls it",
                          name);
   }
   return "";
@@ -141,7 +142,7 @@ std::string WrongFileCall(std::string_view line) {
       if (at == line.npos || line.find("ignored", at) != line.npos ||
           line.find("code", at) != line.npos)
         continue;
-      return "give it an error code (`code` or `ignored`), or use core/file.h";
+      return "give it an error code (`code` or `ignored`), or use core/files/file.h";
     }
   return "";
 }

@@ -5,7 +5,7 @@
 
 #include "core/activity.h"
 #include "core/heartbeat.h"
-#include "launcher/world/world.h"
+#include "runtime/world/world.h"
 #include "tests/multi_rank/multi_rank.h"
 
 namespace lockstep::testing {

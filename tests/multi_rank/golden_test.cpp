@@ -1,7 +1,7 @@
 // The whole model over the ranks of this world against transformers, every golden case.
 #include "tests/support/golden/golden_model.h"
 
-#include "partition/config_json.h"
+#include "partition/model/config_json.h"
 #include "tests/multi_rank/multi_rank.h"
 #include "tests/support/seeded_weights.h"
 

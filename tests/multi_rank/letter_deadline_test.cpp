@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "comm/mailbox.h"
-#include "launcher/world/world.h"
+#include "runtime/world/world.h"
 #include "tests/multi_rank/multi_rank.h"
 
 namespace lockstep::testing {

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "core/log.h"
-#include "launcher/world/interrupt.h"
-#include "launcher/world/world.h"
+#include "runtime/world/interrupt.h"
+#include "runtime/world/world.h"
 #include "tests/multi_rank/multi_rank.h"
 
 namespace lockstep::testing {

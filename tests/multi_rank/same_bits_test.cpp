@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "comm/self_communicator.h"
-#include "partition/config_json.h"
+#include "partition/model/config_json.h"
 #include "tests/multi_rank/multi_rank.h"
 #include "tests/support/golden/golden_model.h"
 #include "tests/support/seeded_weights.h"

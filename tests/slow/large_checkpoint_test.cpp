@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <regex>
 
-#include "core/file.h"
-#include "partition/config_json.h"
-#include "partition/shard_plan.h"
+#include "core/files/file.h"
+#include "partition/model/config_json.h"
+#include "partition/plan/shard_plan.h"
 #include "tests/support/checkpoint_writer.h"
 #include "tests/support/test_data.h"
 

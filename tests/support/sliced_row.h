@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "engine/answer_rows.h"
-#include "engine/token_choice.h"
+#include "engine/sampling/answer_rows.h"
+#include "engine/sampling/token_choice.h"
 
 namespace lockstep {
 

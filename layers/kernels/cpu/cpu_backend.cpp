@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "core/thread_pool.h"
+#include "core/threads/thread_pool.h"
 #include "layers/kernels/cpu/cpu_attention.h"
 #include "layers/kernels/cpu/cpu_cache.h"
 #include "layers/kernels/cpu/cpu_linear.h"

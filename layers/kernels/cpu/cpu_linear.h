@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/thread_pool.h"
+#include "core/threads/thread_pool.h"
 #include "layers/kernels/backend.h"
 #include "layers/kernels/cpu/packed_rows.h"
 #include "layers/kernels/cpu/packed_weight.h"

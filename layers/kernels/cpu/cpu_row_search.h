@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "core/thread_pool.h"
+#include "core/threads/thread_pool.h"
 #include "layers/kernels/cpu/kernels.h"
 #include "layers/kernels/row_search.h"
 

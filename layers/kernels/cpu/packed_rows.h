@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include "core/thread_pool.h"
+#include "core/threads/thread_pool.h"
 #include "layers/kernels/cpu/packed_weight.h"
 
 namespace lockstep::cpu {

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "core/thread_pool.h"
+#include "core/threads/thread_pool.h"
 #include "layers/kernels/backend.h"
 #include "layers/kernels/cpu/kernels.h"
 

@@ -11,7 +11,7 @@
 #include "layers/kernels/cuda/cuda_row_search.h"
 #include "layers/kernels/cuda/cuda_step.h"
 #include "layers/kernels/cuda/cuda_stream.h"
-#include "layers/kernels/cuda/kernels.h"
+#include "layers/kernels/cuda/kernels/kernels.h"
 #include "layers/kernels/cuda/side_stream.h"
 
 namespace lockstep::cuda {

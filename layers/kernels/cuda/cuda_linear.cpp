@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "layers/kernels/cuda/cuda_check.h"
-#include "layers/kernels/cuda/kernels.h"
+#include "layers/kernels/cuda/kernels/kernels.h"
 
 namespace lockstep::cuda {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "layers/kernels/cuda/cuda_check.h"
-#include "layers/kernels/cuda/kernels.h"
+#include "layers/kernels/cuda/kernels/kernels.h"
 
 namespace lockstep::cuda {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "layers/kernels/cuda/cuda_backend.h"
 #include "layers/kernels/cuda/cuda_check.h"
-#include "layers/kernels/cuda/module_communicator.h"
+#include "layers/kernels/cuda/peers/module_communicator.h"
 
 namespace lockstep::cuda {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "core/float8.h"
+#include "core/numbers/float8.h"
 #include "layers/kernels/attention_geometry.h"
 #include "layers/kernels/host_backend.h"
 

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "engine/likeliest.h"
+#include "engine/sampling/likeliest.h"
 #include "engine/step.h"
 #include "layers/kernels/device_module.h"
-#include "partition/config_json.h"
+#include "partition/model/config_json.h"
 #include "tests/multi_rank/multi_rank.h"
 #include "tests/support/golden/golden_model.h"
 #include "tests/support/seeded_weights.h"

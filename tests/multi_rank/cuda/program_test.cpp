@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "core/file.h"
+#include "core/files/file.h"
 #include "program.h"
 #include "tests/support/test_data.h"
 

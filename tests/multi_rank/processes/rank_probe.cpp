@@ -17,9 +17,9 @@
 #include "core/activity.h"
 #include "core/error.h"
 #include "core/log.h"
-#include "launcher/world/interrupt.h"
-#include "launcher/world/spawn.h"
-#include "launcher/world/world.h"
+#include "runtime/world/interrupt.h"
+#include "runtime/spawn/spawn.h"
+#include "runtime/world/world.h"
 
 namespace lockstep {
 namespace {

@@ -6,11 +6,11 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/file.h"
+#include "core/files/file.h"
 #include "core/json.h"
 #include "engine/engine.h"
-#include "partition/config_json.h"
-#include "partition/safetensors.h"
+#include "partition/model/config_json.h"
+#include "partition/checkpoint/formats/safetensors.h"
 #include "tests/support/seeded_weights.h"
 
 namespace lockstep {

@@ -9,7 +9,7 @@
 #include "comm/communicator.h"
 #include "layers/decoder.h"
 #include "layers/kernels/device_module.h"
-#include "partition/checkpoint.h"
+#include "partition/checkpoint/checkpoint.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {

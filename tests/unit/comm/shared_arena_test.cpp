@@ -1,4 +1,4 @@
-#include "comm/shared_arena.h"
+#include "comm/shared/shared_arena.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // The collectives over shared memory, with threads as ranks. tests/multi_rank runs them between
 // processes.
-#include "comm/shared_communicator.h"
+#include "comm/shared/shared_communicator.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
-#include "comm/shared_communicator.h"
-#include "comm/shared_segment.h"
+#include "comm/shared/shared_communicator.h"
+#include "comm/shared/shared_segment.h"
 
 namespace lockstep::testing {
 

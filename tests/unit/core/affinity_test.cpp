@@ -1,4 +1,4 @@
-#include "core/affinity.h"
+#include "core/threads/affinity.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

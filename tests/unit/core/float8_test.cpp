@@ -1,4 +1,4 @@
-#include "core/float8.h"
+#include "core/numbers/float8.h"
 
 #include <gtest/gtest.h>
 

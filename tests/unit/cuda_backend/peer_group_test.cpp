@@ -1,4 +1,4 @@
-#include "layers/kernels/cuda/peer_group.h"
+#include "layers/kernels/cuda/peers/peer_group.h"
 
 #include <gtest/gtest.h>
 

@@ -11,7 +11,7 @@
 #include "layers/decoder.h"
 #include "layers/kernels/cuda/cuda_backend.h"
 #include "lockstep_emulation/control.h"
-#include "partition/random_weights.h"
+#include "partition/checkpoint/random_weights.h"
 
 namespace lockstep::cuda {
 namespace {

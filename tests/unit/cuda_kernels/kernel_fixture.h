@@ -13,10 +13,10 @@
 #include <tuple>
 #include <vector>
 
-#include "core/dtype.h"
+#include "core/numbers/dtype.h"
 #include "kernel_run.h"
-#include "layers/kernels/cuda/kernels.h"
-#include "layers/kernels/cuda/launch.h"
+#include "layers/kernels/cuda/kernels/kernels.h"
+#include "layers/kernels/cuda/kernels/launch.h"
 
 namespace lockstep::cuda {
 

@@ -1,4 +1,4 @@
-#include "engine/beam_search.h"
+#include "engine/decoding/beam_search.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

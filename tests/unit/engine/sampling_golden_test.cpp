@@ -5,11 +5,11 @@
 #include <cmath>
 #include <map>
 
-#include "core/file.h"
+#include "core/files/file.h"
 #include "core/json.h"
-#include "engine/logit_controls.h"
-#include "engine/random.h"
-#include "engine/sampler.h"
+#include "engine/sampling/logit_controls.h"
+#include "engine/sampling/random.h"
+#include "engine/sampling/sampler.h"
 #include "tests/support/sliced_row.h"
 #include "tests/support/test_data.h"
 

@@ -1,14 +1,14 @@
 // The dialogue between rank 0 and the ranks that hold a row of logits: whatever the controls, the
 // number of ranks and the shape of the distribution, the choice is that with the whole row in hand.
-#include "engine/token_choice.h"
+#include "engine/sampling/token_choice.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <random>
 
-#include "engine/random.h"
-#include "engine/sampler.h"
+#include "engine/sampling/random.h"
+#include "engine/sampling/sampler.h"
 #include "tests/support/sliced_row.h"
 
 namespace lockstep {

@@ -1,8 +1,8 @@
-#include "launcher/config/command_line.h"
+#include "launcher/flags/command_line.h"
 
 #include <vector>
 
-#include "expect_error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {

@@ -1,7 +1,7 @@
 #include "launcher/commands/plan_report.h"
 
 #include "core/json.h"
-#include "expect_error.h"
+#include "tests/support/message_of.h"
 
 namespace lockstep {
 namespace {

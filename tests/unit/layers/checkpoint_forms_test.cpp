@@ -6,10 +6,10 @@
 #include <numeric>
 
 #include "comm/self_communicator.h"
-#include "core/file.h"
+#include "core/files/file.h"
 #include "core/json.h"
 #include "layers/decoder.h"
-#include "partition/config_json.h"
+#include "partition/model/config_json.h"
 #include "tests/support/checkpoint_writer.h"
 #include "tests/support/message_of.h"
 #include "tests/support/test_data.h"

@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "core/file.h"
+#include "core/files/file.h"
 #include "core/json.h"
-#include "partition/config_json.h"
+#include "partition/model/config_json.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {

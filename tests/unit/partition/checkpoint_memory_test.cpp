@@ -6,7 +6,7 @@
 #include <fstream>
 #include <string>
 
-#include "partition/checkpoint.h"
+#include "partition/checkpoint/checkpoint.h"
 #include "tests/support/checkpoint_writer.h"
 #include "tests/support/test_data.h"
 

@@ -1,4 +1,4 @@
-#include "partition/checkpoint.h"
+#include "partition/checkpoint/checkpoint.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

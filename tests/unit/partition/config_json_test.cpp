@@ -1,4 +1,4 @@
-#include "partition/config_json.h"
+#include "partition/model/config_json.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

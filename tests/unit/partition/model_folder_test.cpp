@@ -1,4 +1,4 @@
-#include "partition/model_folder.h"
+#include "partition/model/model_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,11 +1,11 @@
-#include "partition/pickle.h"
+#include "partition/checkpoint/formats/pickle.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
 
-#include "partition/state_dict.h"
+#include "partition/checkpoint/formats/state_dict.h"
 #include "tests/support/message_of.h"
 #include "tests/support/torch_bin_writer.h"
 

@@ -1,4 +1,4 @@
-#include "partition/random_weights.h"
+#include "partition/checkpoint/random_weights.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "partition/safetensors.h"
+#include "partition/checkpoint/formats/safetensors.h"
 
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>

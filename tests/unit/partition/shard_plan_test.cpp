@@ -1,4 +1,4 @@
-#include "partition/shard_plan.h"
+#include "partition/plan/shard_plan.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "partition/slice_copy.h"
+#include "partition/checkpoint/slice_copy.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "partition/step_cost.h"
+#include "partition/plan/step_cost.h"
 
 #include <gtest/gtest.h>
 

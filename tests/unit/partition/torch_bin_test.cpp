@@ -1,11 +1,11 @@
-#include "partition/torch_bin.h"
+#include "partition/checkpoint/formats/torch_bin.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
 
-#include "partition/checkpoint.h"
+#include "partition/checkpoint/checkpoint.h"
 #include "tests/support/message_of.h"
 #include "tests/support/test_data.h"
 #include "tests/support/torch_bin_writer.h"

@@ -1,4 +1,4 @@
-#include "partition/zip.h"
+#include "partition/checkpoint/formats/zip.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

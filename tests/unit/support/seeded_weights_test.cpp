@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "core/dtype.h"
+#include "core/numbers/dtype.h"
 #include "core/error.h"
-#include "core/file.h"
+#include "core/files/file.h"
 #include "core/json.h"
 #include "tests/support/test_data.h"
 

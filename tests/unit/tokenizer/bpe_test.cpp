@@ -7,7 +7,7 @@
 #include <map>
 #include <random>
 
-#include "core/file.h"
+#include "core/files/file.h"
 #include "core/json.h"
 #include "tests/support/test_data.h"
 

@@ -5,7 +5,7 @@
 #include <random>
 
 #include "tests/unit/tokenizer/tiny_tokenizer.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace lockstep {
 namespace {

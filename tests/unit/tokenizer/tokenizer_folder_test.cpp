@@ -1,10 +1,10 @@
-#include "tokenizer/tokenizer_folder.h"
+#include "tokenizer/files/tokenizer_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "core/file.h"
+#include "core/files/file.h"
 #include "tests/support/message_of.h"
 #include "tests/support/test_data.h"
 #include "tests/unit/tokenizer/tiny_tokenizer.h"

@@ -7,7 +7,7 @@
 #include <sstream>
 #include <thread>
 
-#include "core/file.h"
+#include "core/files/file.h"
 #include "tests/support/test_data.h"
 #include "tests/unit/tokenizer/tiny_tokenizer.h"
 

@@ -1,11 +1,11 @@
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "tokenizer/nfc.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/unicode/nfc.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace lockstep {
 namespace {

@@ -1,4 +1,4 @@
-#include "tokenizer/vocab_files.h"
+#include "tokenizer/files/vocab_files.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 #pragma once
-// What layers/kernels/cuda/tensor_core.h says in assembly: matrix products of a warp, loads of
+// What layers/kernels/cuda/kernels/tensor_core.h says in assembly: matrix products of a warp, loads of
 // matrices, and copies that are waited for. Included by <cuda_runtime.h>; a kernel that uses it
 // includes <cuda_bf16.h> and <cuda_fp16.h> before.
 

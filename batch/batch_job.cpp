@@ -1,0 +1,138 @@
+#include "batch/batch_job.h"
+
+#include "core/error.h"
+#include "core/heartbeat.h"
+#include "core/log.h"
+#include "batch/batch_worker.h"
+#include "runtime/cache_size.h"
+#include "batch/job_identity.h"
+#include "batch/queue/remote_desk.h"
+#include "batch/stderr_progress.h"
+#include "runtime/standard_streams.h"
+#include "batch/output.h"
+
+namespace lockstep {
+bool BatchJob::KeepsJournal() const { return AppearsWhole(arguments_.output); }
+
+void BatchJob::Prepare(const ModelFiles& model) {
+  RefuseSameFile(arguments_.input, arguments_.output);
+  KeepInput(arguments_.input);
+  input_ = SummarizeInput(arguments_.input);
+  if (input_.lines == 0)
+    throw BadInput("{}: holds no lines; expected at least one request",
+                   InputName(arguments_.input));
+  PrepareHelper(model);
+  if (!KeepsJournal()) return CheckWritable(arguments_.output);
+  identity_ = IdentityOf({arguments_.command, options_, input_, model, group_size()});
+  if (arguments_.restart == Restart::kGoOn) return LookForEarlierRuns();
+  CheckWritable(arguments_.output);  // beginning again is left to the one that works
+}
+
+// Now, not after hours of work.
+void BatchJob::LookForEarlierRuns() {
+  const std::string& output = arguments_.output;
+  // What this job has begun anew with --restart stands beside what another one has finished.
+  const OtherJob other =
+      Journal::IsBegun(output, identity_) ? OtherJob::kIgnore : OtherJob::kRefuse;
+  set_finished(FindFinished(output, identity_, other));
+  if (finished()) return;
+  { const Journal can_go_on(output, identity_, Restart::kGoOn, input_.lines); }
+  set_finished(FindFinished(output, identity_, other));  // by another process that it waited for
+}
+
+void BatchJob::PrepareHelper(const ModelFiles& model) {
+  tokenizer_ = OpenTokenizer(arguments_.options, model);
+  spec_ = model.spec;
+  options_ = arguments_.options;
+  generation_ = model.generation;
+  defaults_ = ApplyDefaults(generation_, sampled_vocab(), options_);
+}
+
+std::optional<std::int64_t> BatchJob::cache_pages() const {
+  return AskedPages(arguments_.options.engine);
+}
+
+LineHub BatchJob::OpenHub(const Workplace& place) const {
+  // Twice what runs together: so the scheduler always has someone to admit.
+  LineHub::Parts parts{
+      .input = arguments_.input,
+      .total = input_.lines,
+      .capacity = 2 * arguments_.options.engine.max_sequences,
+      .sink = OpenSink(arguments_.output, identity_, arguments_.restart, input_.lines),
+      .progress = ProgressOnStderr(arguments_.verbosity),
+      .keep_alive = [&engine = place.engine] { engine.KeepAlive(); },
+      .counted = &input_};
+  LineHub::Groups groups;
+  if (place.mailbox != nullptr) {
+    groups = {.leaders = {}, .world = &place.group.world(), .mailbox = place.mailbox};
+    for (int group = 0; group < place.group.count(); ++group)
+      groups.leaders.push_back(place.group.leader(group));
+  }
+  return LineHub(std::move(parts), std::move(groups));
+}
+
+// As long as there is no hub: what earlier runs have left may take long to read.
+void BatchJob::ShowLife(const Workplace& place) {
+  place.engine.KeepAlive();
+  for (int group = 1; group < place.group.count(); ++group)
+    place.mailbox->Send(place.group.leader(group), Pack(Handout{}));
+}
+
+void BatchJob::Work(Engine& engine, LineDesk& desk) const {
+  BatchWorker({engine, *tokenizer_, spec_, options_, desk}).Run();
+}
+
+ExitCode BatchJob::Help(const Workplace& place) const {
+  RemoteDesk desk(place.group.world(), *place.mailbox);
+  const HeartbeatScope beat(HeartbeatPeriod(place.group.world().deadline_seconds()), [&] {
+    place.engine.KeepAlive();
+    desk.ShowLife();
+  });
+  Work(place.engine, desk);
+  desk.Leave();
+  return ExitCode::kOk;
+}
+
+ExitCode BatchJob::Run(const Workplace& place) {
+  if (place.group.index() > 0) return Help(place);
+  const auto period = HeartbeatPeriod(place.group.world().deadline_seconds());
+  const HeartbeatScope beat_before(period, [&] { ShowLife(place); });
+  LineHub hub = OpenHub(place);
+  const HeartbeatScope beat(period, [&hub] { hub.ShowLife(); });
+  ReportStart(hub, place.group.world().size());
+  Work(place.engine, hub);
+  hub.Leave();
+  if (hub.all_done()) hub.Commit();
+  return ReportEnd(hub);
+}
+
+void BatchJob::ReportStart(const LineHub& hub, int ranks) const {
+  if (arguments_.verbosity == Verbosity::kQuiet) return;
+  const std::int64_t done = hub.progress().done;
+  SetLogRank(0, 1);  // said for all ranks
+  ReportDefaults(generation_, defaults_);
+  if (done > 0)
+    LogInfo("{}: {} of {} lines are done; going on", arguments_.output, done, input_.lines);
+  SetLogRank(0, ranks);
+}
+
+ExitCode BatchJob::ReportEnd(const LineHub& hub) const {
+  const ProgressState state = hub.progress();
+  SetLogRank(0, 1);  // said for all ranks
+  if (!hub.all_done()) {
+    if (state.done > 0 && KeepsJournal() && arguments_.verbosity != Verbosity::kQuiet)
+      LogInfo("{} of {} lines are done and kept; the same command goes on from there", state.done,
+              state.total);
+    return ExitCode::kInterrupted;
+  }
+  if (hub.logged_progress() || ShowsStatistics(arguments_.verbosity))
+    LogInfo("{}", ProgressText(state));
+  if (hub.errors() == 0) return ExitCode::kOk;
+  const std::string first =
+      hub.first_error().empty() ? "" : fmt::format("; the first: {}", hub.first_error());
+  LogError("{} of {} lines could not be used: see \"error\" in their records{}", hub.errors(),
+           state.total, first);
+  return ExitCode::kBadInput;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "batch/files/input_lines.h"
+#include "batch/queue/line_hub.h"
+#include "api/requests.h"
+#include "batch/model_job.h"
+
+namespace lockstep {
+
+// lockstep generate --input: continues every line of a file that is never in memory as a whole,
+// and keeps the engines of all groups full meanwhile (line_hub.h, batch_worker.h). With a file as
+// its output the job can be killed at any moment and go on later (journal.h).
+class BatchJob : public ModelJob {
+ public:
+  explicit BatchJob(const Arguments& arguments) : arguments_(arguments) {}
+
+  void Prepare(const ModelFiles& model) override;
+  void PrepareHelper(const ModelFiles& model) override;
+  std::optional<std::int64_t> cache_pages() const override;
+  std::int64_t sampled_vocab() const override { return tokenizer_->vocab_size(); }
+  ExitCode Run(const Workplace& place) override;
+
+ private:
+  // Whether the output is a file, so that the job can go on later.
+  bool KeepsJournal() const;
+  void LookForEarlierRuns();
+  static void ShowLife(const Workplace& place);
+  LineHub OpenHub(const Workplace& place) const;
+  void Work(Engine& engine, LineDesk& desk) const;
+  ExitCode Help(const Workplace& place) const;
+  void ReportStart(const LineHub& hub, int ranks) const;
+  ExitCode ReportEnd(const LineHub& hub) const;
+
+  const Arguments& arguments_;
+  Options options_;  // with the model's defaults
+  GenerationConfig generation_;
+  AppliedDefaults defaults_;
+  std::optional<Tokenizer> tokenizer_;
+  ModelSpec spec_;
+  InputSummary input_;
+  JobIdentity identity_;
+};
+
+}  // namespace lockstep

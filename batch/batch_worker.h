@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+
+#include "batch/queue/line_desk.h"
+#include "api/requests.h"
+#include "text/session.h"
+
+namespace lockstep {
+
+// What a group of ranks does in a batch job, on its first rank: keeps its engine full of lines from
+// the desk. A line that cannot be used gives an error record.
+class BatchWorker {
+ public:
+  struct Parts {
+    Engine& engine;
+    const Tokenizer& tokenizer;
+    const ModelSpec& spec;
+    const Options& defaults;
+    LineDesk& desk;
+  };
+  explicit BatchWorker(const Parts& parts);
+
+  // Until the desk says that nothing more is wanted.
+  void Run();
+
+ private:
+  void Finish(std::int64_t index, const TextResult& result);
+  void Start(const WorkLine& line);
+  void Submit(const WorkLine& line, const GenerateRequest& request);
+  void Refuse(const WorkLine& line, const std::string& error);
+  void Wait();
+
+  Parts parts_;
+  std::unordered_map<std::int64_t, GenerateRequest> requests_;  // in flight
+  TextSession session_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,127 @@
+#include "batch/model_job.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <optional>
+
+#include "core/activity.h"
+#include "core/heartbeat.h"
+#include "core/log.h"
+#include "runtime/bringup.h"
+#include "runtime/rank_alike.h"
+#include "runtime/world/interrupt.h"
+#include "runtime/world/world.h"
+#include "partition/plan/shard_plan.h"
+
+namespace lockstep {
+namespace {
+
+// What someone who measures scaling wants of each rank.
+void ReportMemory(const ModelRank& rank) {
+  WriteLog(LogLevel::kDebug,
+           fmt::format("read {:.1f} MB of the checkpoint for {:.1f} MB of weights; peak memory "
+                       "{:.1f} MB",
+                       1e-6 * rank.read_bytes, 1e-6 * rank.weight_bytes, 1e-6 * PeakMemoryBytes()));
+}
+
+// Rank 0 checks the job as well, the first ranks of other groups their part of it; the others only
+// need the model.
+ModelFiles Check(const Arguments& arguments, ModelJob& job, const RankGroup& group) {
+  ModelFiles model;
+  Agree(group.world(), "reading the model's configuration and the input", [&] {
+    model = OpenModel(arguments);
+    ShardPlan(model.spec, group.size());
+    job.set_group_size(group.size());
+    if (group.world().rank() == 0)
+      job.Prepare(model);
+    else if (group.comm().rank() == 0)
+      job.PrepareHelper(model);
+  });
+  CompareModels(arguments, model, group);
+  return model;
+}
+
+// For a job that an earlier run has done: what that run's exit code was.
+ExitCode ReportFinished(const Arguments& arguments, const FinishedOutput& finished) {
+  SetLogRank(0, 1);  // said for all ranks
+  LogInfo("{}: complete, nothing to do", arguments.output);
+  if (finished.errors == 0) return ExitCode::kOk;
+  LogError("{} of {} lines could not be used: see \"error\" in their records", finished.errors,
+           finished.lines);
+  return ExitCode::kBadInput;
+}
+
+// Rank 0's number on every rank.
+std::int64_t Share(Communicator& comm, std::int64_t number) {
+  Communicator::Bytes bytes(sizeof(number));
+  std::memcpy(bytes.data(), &number, sizeof(number));
+  comm.Broadcast(bytes);
+  LOCKSTEP_CHECK(bytes.size() == sizeof(number), "{} bytes", bytes.size());
+  std::memcpy(&number, bytes.data(), sizeof(number));
+  return number;
+}
+
+ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& world) {
+  const RankGroup group(world, static_cast<int>(arguments.options.parallel.dp),
+                        OptionsOfWorld(arguments.options));
+  const ModelFiles model = Check(arguments, job, group);
+  if (Share(world, job.finished() ? 1 : 0) != 0)
+    return job.finished() ? ReportFinished(arguments, *job.finished()) : ExitCode::kOk;
+  constexpr std::int64_t kUnknown = -1;
+  const std::int64_t asked =
+      Share(world, world.rank() == 0 ? job.cache_pages().value_or(kUnknown) : 0);
+  const auto pages = asked == kUnknown ? std::nullopt : std::optional(asked);
+  const ModelRank rank = LoadModel(arguments, model, pages, group);
+  // The mailbox is opened together with the ranks that do not need it.
+  const auto mailbox = group.count() > 1 ? OpenMailbox(world) : nullptr;
+  const Activity doing("generating");
+  FinishStepsOnInterrupt();
+  if (group.comm().rank() != 0) {
+    RunWorker(*rank.decoder, group.comm());
+    ReportMemory(rank);
+    return ExitCode::kOk;
+  }
+  const EngineLimits& limits = arguments.options.engine;
+  Engine engine(*rank.decoder, group.comm(),
+                {.max_sequences = limits.max_sequences,
+                 .max_step_tokens = limits.max_step_tokens,
+                 .prefix_cache = limits.prefix_cache ? PrefixCache::kOn : PrefixCache::kOff,
+                 .sampled_vocab = job.sampled_vocab(),
+                 .end_tokens = model.generation.end_tokens,
+                 .hidden_layer = job.hidden_layer()});
+  const HeartbeatScope beat(HeartbeatPeriod(world.deadline_seconds()),
+                            [&engine] { engine.KeepAlive(); });
+  const ExitCode code = job.Run({engine, group, mailbox.get()});
+  engine.Shutdown();
+  ReportMemory(rank);
+  return code;
+}
+
+}  // namespace
+
+bool ShowsStatistics(Verbosity verbosity) {
+  if (verbosity == Verbosity::kVerbose) return true;
+  // Not for the ranks we start: their two outputs come by different ways, and the one that reports
+  // would land in the middle of the text.
+  return verbosity == Verbosity::kNormal && ::isatty(STDERR_FILENO) != 0;
+}
+
+int RunModelJob(const Arguments& arguments, std::span<const std::string> arguments_given,
+                ModelJob& job) {
+  RankProgram program;
+  program.check = [&](int ranks) {
+    const ModelFiles model = OpenModel(arguments);
+    const ShardPlan plan(model.spec, ranks);
+    job.set_group_size(ranks);
+    job.Prepare(model);
+  };
+  program.done = [&]() -> std::optional<ExitCode> {
+    if (!job.finished()) return std::nullopt;
+    return ReportFinished(arguments, *job.finished());
+  };
+  program.run = [&](Communicator& comm) { return RunOnRank(arguments, job, comm); };
+  return RunOnRanks(arguments, arguments_given, program);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/engine.h"
+#include "runtime/options/bench_options.h"
+#include "partition/plan/step_cost.h"
+
+namespace lockstep {
+
+struct BenchCase {
+  std::int64_t sequences = 1;
+  std::int64_t prompt_tokens = 0;
+  std::int64_t new_tokens = 0;  // 0: prompts are what is timed
+};
+
+std::vector<BenchCase> CasesOf(const BenchOptions& bench);
+
+// Pages of the KV cache that a case needs at most, when a step takes max_step_tokens.
+std::int64_t CachePagesOf(const BenchCase& one, std::int64_t max_step_tokens);
+
+// Throws BadInput when a case does not fit the model's context.
+void CheckCases(const std::vector<BenchCase>& cases, std::int64_t max_step_tokens,
+                const ModelSpec& spec);
+
+// One run of a case.
+struct CaseSample {
+  double seconds = 0.0;
+  std::int64_t tokens = 0;  // that were timed
+  std::int64_t steps = 0;
+  // The engine's steps, sequence by sequence, in the order they were done: for CostOfStep().
+  std::vector<std::vector<StepTokens>> work;
+};
+
+struct CaseRun {
+  BenchCase what;
+  std::int64_t vocab_rows = 0;
+  std::int64_t max_step_tokens = 0;  // the engine's
+  SamplingParams sampling = {};      // how tokens are chosen
+  std::uint64_t seed = 0;            // of the prompts; no two runs share one, so no cache can help
+};
+
+// Drives the engine through a case. The engine is idle before and after.
+CaseSample RunCase(Engine& engine, const CaseRun& run);
+
+}  // namespace lockstep

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "bench/bench_cases.h"
+#include "runtime/options/bench_options.h"
+
+namespace lockstep {
+
+// What `lockstep bench` says: numbers in, text out.
+
+// Something that bounds the speed, as measured between the rounds; all ranks together.
+struct Ceiling {
+  std::string name;  // "read bandwidth", "bf16 (AVX-512)"
+  std::string unit;  // "GB/s", "Gop/s"; an operation is a multiplication or an addition
+  std::vector<double> samples;
+};
+
+struct CeilingShare {
+  std::string ceiling;          // its name
+  std::vector<double> samples;  // 0.93 is 93 %, one for each round
+};
+
+struct CaseReport {
+  BenchCase what;
+  std::vector<double> tokens_per_second;  // one for each round
+  StepCost cost;                          // of one round, all ranks
+  std::int64_t tokens = 0;                // of one round
+  std::vector<CeilingShare> shares;
+};
+
+struct BenchReport {
+  BenchKind kind = BenchKind::kDecode;
+  std::string model;
+  std::string weights;  // "checkpoint" or "random"
+  std::string dtype;
+  int ranks = 1;
+  int threads = 1;  // of each rank
+  std::vector<Ceiling> ceilings;
+  std::vector<CaseReport> cases;
+  std::vector<double> weight_bytes;       // per rank
+  std::vector<double> peak_memory_bytes;  // per rank
+};
+
+// All-reduces of one size: ours, and MPI's own in the same rounds.
+struct CommCase {
+  std::int64_t bytes = 0;
+  std::vector<double> lockstep_us;  // one for each round
+  std::vector<double> mpi_us;
+};
+
+struct CommReport {
+  int ranks = 1;
+  std::vector<CommCase> cases;
+};
+
+std::string CommJson(const CommReport& report);
+std::string CommText(const CommReport& report);
+
+// The middle of the values and their range. Of an even number the mean of the middle two.
+struct Spread {
+  double median = 0.0;
+  double least = 0.0;
+  double most = 0.0;
+};
+Spread SpreadOf(std::vector<double> values);
+
+// One JSON object with a line end. Scripts rely on its fields: they may become more, never fewer.
+std::string BenchJson(const BenchReport& report);
+
+// The same for people.
+std::string BenchText(const BenchReport& report);
+
+}  // namespace lockstep

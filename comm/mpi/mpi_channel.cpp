@@ -1,0 +1,245 @@
+#include "comm/mpi/mpi_channel.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "comm/communicator.h"
+#include "core/activity.h"
+
+namespace lockstep {
+namespace {
+
+constexpr double kRollCallAfterSeconds = 0.25;  // from here on a waiting rank answers roll calls
+constexpr double kRollCallSeconds = 2;          // how long the caller waits for answers
+
+template <typename... Args>
+CollectiveError Absence(fmt::format_string<Args...> format, Args&&... args) {
+  return CollectiveError(ExitCode::kRankFailure, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// Whether this host's ranks have fewer processors than they are.
+bool ShareProcessors(const MpiRanks& ranks, int self) {
+  const auto& machine = ranks.machines[static_cast<std::size_t>(self)];
+  cpu_set_t mine;
+  CPU_ZERO(&mine);
+  return ::sched_getaffinity(0, sizeof(mine), &mine) != 0 ||
+         CPU_COUNT(&mine) < std::ranges::count(ranks.machines, machine);
+}
+
+}  // namespace
+
+MpiChannel::MpiChannel(MpiRanks ranks, std::size_t max_message_bytes)
+    : ranks_(std::move(ranks)),
+      max_message_bytes_(max_message_bytes),
+      rank_(ranks_.Self()),
+      roll_call_(TagOf(ranks_.lane, Collective::kRollCall, 0),
+                 [](int number) { return fmt::format("rank {}", number); }) {
+  if (!ShareProcessors(ranks_, rank_)) cores_ = Patience::Cores::kEnough;
+  roll_.resize(ranks_.numbers.size());
+  answered_.resize(ranks_.numbers.size());
+}
+
+const std::string& MpiChannel::host(int rank) const {
+  LOCKSTEP_CHECK(rank >= 0 && rank < size(), "rank {} of {}", rank, size());
+  return ranks_.hosts[static_cast<std::size_t>(rank)];
+}
+
+void MpiChannel::set_hosts(std::vector<std::string> names, std::vector<std::string> machines) {
+  ranks_.hosts = std::move(names);
+  ranks_.machines = std::move(machines);
+  cores_ = ShareProcessors(ranks_, rank_) ? Patience::Cores::kShared : Patience::Cores::kEnough;
+}
+
+void MpiChannel::Begin(Collective collective, std::size_t bytes, double deadline_seconds) {
+  collective_ = collective;
+  bytes_ = bytes;
+  ++number_;
+  patience_ = Patience(deadline_seconds, cores_);
+}
+
+void MpiChannel::PostSend(int to, std::span<const std::byte> message) {
+  // MPI only reads a send buffer.
+  auto* data = const_cast<std::byte*>(message.data());
+  for (std::size_t at = 0; at < message.size() || at == 0; at += max_message_bytes_) {
+    const std::size_t bytes = std::min(max_message_bytes_, message.size() - at);
+    Post({to, bytes, Pending::Kind::kSend}, data + at);
+  }
+}
+
+void MpiChannel::PostReceive(int from, std::span<std::byte> message) {
+  for (std::size_t at = 0; at < message.size() || at == 0; at += max_message_bytes_) {
+    const std::size_t bytes = std::min(max_message_bytes_, message.size() - at);
+    Post({from, bytes, Pending::Kind::kReceive}, message.data() + at);
+  }
+}
+
+void MpiChannel::PostReceiveUpTo(int from, std::span<std::byte> buffer) {
+  LOCKSTEP_CHECK(buffer.size() <= max_message_bytes_, "{} bytes in one message", buffer.size());
+  Post({from, buffer.size(), Pending::Kind::kReceiveUpTo}, buffer.data());
+}
+
+void MpiChannel::Post(const Pending& what, std::byte* data) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  const int count = static_cast<int>(what.bytes);
+  const int peer = WorldRank(what.peer);
+  const int code = what.kind == Pending::Kind::kSend
+                       ? MPI_Isend(data, count, MPI_BYTE, peer, Tag(), MPI_COMM_WORLD, &request)
+                       : MPI_Irecv(data, count, MPI_BYTE, peer, Tag(), MPI_COMM_WORLD, &request);
+  Check(code, what.peer);
+  requests_.push_back(request);
+  pending_.push_back(what);
+  ++open_;
+}
+
+void MpiChannel::Wait() {
+  patience_.Restart();
+  try {
+    while (!Poll()) {
+      patience_.Pause();
+      if (patience_.waited_seconds() > kRollCallAfterSeconds) AnswerRollCalls();
+      if (patience_.expired()) FailAtDeadline();
+    }
+  } catch (...) {
+    CancelReceives();
+    throw;
+  }
+  requests_.clear();
+  pending_.clear();
+}
+
+// A late message must not land in a buffer that its owner has given up.
+void MpiChannel::CancelReceives() {
+  for (std::size_t i = 0; i < requests_.size(); ++i) {
+    const bool receives = pending_[i].kind != Pending::Kind::kSend;
+    if (receives && requests_[i] != MPI_REQUEST_NULL) MPI_Cancel(&requests_[i]);
+  }
+}
+
+bool MpiChannel::Poll() {
+  if (open_ == 0) return true;
+  const int count = static_cast<int>(requests_.size());
+  done_.resize(requests_.size());
+  statuses_.resize(requests_.size());
+  int completed = 0;
+  const int code =
+      MPI_Testsome(count, requests_.data(), &completed, done_.data(), statuses_.data());
+  if (code != MPI_SUCCESS && code != MPI_ERR_IN_STATUS) Check(code, rank_);
+  for (int i = 0; i < completed; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    // Only MPI_ERR_IN_STATUS says that the statuses' error fields mean anything.
+    if (code == MPI_SUCCESS) statuses_[at].MPI_ERROR = MPI_SUCCESS;
+    CheckCompletion(pending_[static_cast<std::size_t>(done_[at])], statuses_[at]);
+  }
+  open_ -= static_cast<std::size_t>(std::max(completed, 0));
+  return open_ == 0;
+}
+
+void MpiChannel::CheckCompletion(const Pending& what, MPI_Status& status) const {
+  int error_class = MPI_SUCCESS;
+  MPI_Error_class(status.MPI_ERROR, &error_class);
+  if (error_class != MPI_ERR_TRUNCATE) Check(status.MPI_ERROR, what.peer);
+  int received = 0;
+  if (what.kind != Pending::Kind::kSend) MPI_Get_count(&status, MPI_BYTE, &received);
+  const bool too_short = what.kind == Pending::Kind::kReceive && error_class == MPI_SUCCESS &&
+                         static_cast<std::size_t>(received) != what.bytes;
+  if (error_class != MPI_ERR_TRUNCATE && !too_short) return;
+  throw CollectiveError(
+      ExitCode::kInternal,
+      fmt::format("{}: {} sent {} than the {} bytes expected here, so the ranks have "
+                  "drifted apart{}; please report this",
+                  What(), Name(what.peer), too_short ? "fewer" : "more", what.bytes, Doing()));
+}
+
+void MpiChannel::Check(int code, int peer) const {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING] = {};
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  throw Absence("{}: MPI failed towards {}: {}{}", What(), Name(peer), text, Doing());
+}
+
+void MpiChannel::SendPresence(int to) {
+  const auto index = static_cast<std::size_t>(to);
+  if (to == rank_ || answered_[index] != 0) return;
+  answered_[index] = 1;
+  mine_ = {number_, static_cast<int>(collective_), 1};
+  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Isend(&mine_, sizeof(mine_), MPI_BYTE, WorldRank(to),
+            TagOf(ranks_.lane, Collective::kRollCall, 0), MPI_COMM_WORLD, &request);
+  // Small enough to leave at once; nobody waits for it, because the world is about to end.
+  MPI_Request_free(&request);
+}
+
+void MpiChannel::AnswerRollCalls() {
+  while (const auto message = roll_call_.Take(patience_.deadline_seconds())) {
+    const auto from = std::ranges::find(ranks_.numbers, message->from);
+    if (from == ranks_.numbers.end() || message->bytes.size() != sizeof(Presence)) continue;
+    const auto peer = from - ranks_.numbers.begin();
+    std::memcpy(&roll_[static_cast<std::size_t>(peer)], message->bytes.data(), sizeof(Presence));
+    SendPresence(static_cast<int>(peer));
+  }
+}
+
+void MpiChannel::CallTheRoll() {
+  for (int peer = 0; peer < size(); ++peer) SendPresence(peer);
+  Patience patience(kRollCallSeconds, Patience::Cores::kShared);
+  const auto present = [this] {
+    return 1 + std::count_if(roll_.begin(), roll_.end(), [](auto& p) { return p.here != 0; });
+  };
+  while (!patience.expired() && present() < size()) {
+    AnswerRollCalls();
+    patience.Pause();
+  }
+}
+
+void MpiChannel::FailAtDeadline() {
+  CallTheRoll();
+  std::vector<std::string> absent;
+  std::vector<std::string> elsewhere;
+  for (int peer = 0; peer < size(); ++peer) {
+    const Presence& presence = roll_[static_cast<std::size_t>(peer)];
+    if (peer == rank_) continue;
+    if (presence.here == 0) absent.push_back(Name(peer));
+    const bool with_us =
+        presence.number == number_ && presence.collective == static_cast<int>(collective_);
+    if (presence.here != 0 && !with_us) {
+      elsewhere.push_back(Name(peer) + " is in " + Name(presence));
+    }
+  }
+  const double seconds = patience_.deadline_seconds();
+  if (!absent.empty()) {
+    throw Absence("{}: {} did not arrive within {:g} s{}", What(), fmt::join(absent, ", "), seconds,
+                  Doing());
+  }
+  if (elsewhere.empty()) {
+    throw Absence(
+        "{}: not finished within {:g} s although every rank takes part, so the "
+        "network between them is stalled or too slow{}",
+        What(), seconds, Doing());
+  }
+  throw CollectiveError(ExitCode::kInternal,
+                        fmt::format("{}: the ranks have drifted apart, {}{}; please report this",
+                                    What(), fmt::join(elsewhere, ", "), Doing()));
+}
+
+std::string MpiChannel::What() const {
+  return fmt::format("{} of {} bytes (collective {})", NameOf(collective_), bytes_, number_);
+}
+
+std::string MpiChannel::Name(int rank) const {
+  return fmt::format("rank {} on {}", WorldRank(rank), host(rank));
+}
+
+std::string MpiChannel::Name(const Presence& presence) const {
+  return fmt::format("{} (collective {})", NameOf(static_cast<Collective>(presence.collective)),
+                     presence.number);
+}
+
+std::string MpiChannel::Doing() const {
+  return fmt::format(" ({}, while {})", Name(rank_), CurrentActivity());
+}
+
+}  // namespace lockstep

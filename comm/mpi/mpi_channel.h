@@ -1,0 +1,104 @@
+#pragma once
+
+#include <mpi.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "comm/collective.h"
+#include "comm/mpi/mpi_inbox.h"
+#include "comm/mpi/mpi_ranks.h"
+#include "comm/patience.h"
+#include "core/error.h"
+
+namespace lockstep {
+
+// Point-to-point messages for the collectives, all with the deadline of the collective they
+// belong to. Sends and receives are posted, then Wait() completes them together:
+//   channel.Begin(Collective::kGather, bytes, deadline);
+//   channel.PostReceive(peer, buffer); channel.PostSend(peer, data); channel.Wait();
+// Buffers belong to the caller and stay untouched until Wait() returns. Every method throws what
+// Communicator documents; after that the channel is unusable.
+//
+// When a deadline passes the channel calls the roll: every rank that is itself waiting in a
+// collective answers, so the message names the ranks that are really absent, not the neighbour
+// that waits for them.
+class MpiChannel {
+ public:
+  // This process is one of the ranks. Messages name ranks as the world knows them.
+  MpiChannel(MpiRanks ranks, std::size_t max_message_bytes);
+
+  int rank() const { return rank_; }
+  int size() const { return ranks_.size(); }
+  const MpiRanks& ranks() const { return ranks_; }
+  const std::string& host(int rank) const;
+  // Learnt after the first messages.
+  void set_hosts(std::vector<std::string> names, std::vector<std::string> machines);
+  // Whether a waiting rank may keep its core busy for a while.
+  void set_cores(Patience::Cores cores) { cores_ = cores; }
+
+  void Begin(Collective collective, std::size_t bytes, double deadline_seconds);
+  void PostSend(int to, std::span<const std::byte> message);
+  void PostReceive(int from, std::span<std::byte> message);
+  // The message may be shorter than the buffer. At most max_message_bytes.
+  void PostReceiveUpTo(int from, std::span<std::byte> buffer);
+  void Wait();
+
+ private:
+  struct Pending {
+    int peer;
+    std::size_t bytes;
+    enum class Kind { kSend, kReceive, kReceiveUpTo } kind;
+  };
+  // One rank's answer to the roll call: which collective it is waiting in.
+  struct Presence {
+    std::uint64_t number = 0;
+    int collective = 0;
+    int here = 0;
+  };
+
+  void Post(const Pending& what, std::byte* data);
+  bool Poll();
+  void CancelReceives();
+  void CheckCompletion(const Pending& what, MPI_Status& status) const;
+  void Check(int code, int peer) const;
+
+  int Tag() const { return TagOf(ranks_.lane, collective_, number_); }
+  int WorldRank(int rank) const { return ranks_.numbers[static_cast<std::size_t>(rank)]; }
+  void AnswerRollCalls();
+  void SendPresence(int to);
+  void CallTheRoll();
+  [[noreturn]] void FailAtDeadline();
+
+  std::string What() const;                          // "all-reduce of 4096 bytes (collective 17)"
+  std::string Name(int rank) const;                  // "rank 1 on node7"
+  std::string Name(const Presence& presence) const;  // "broadcast (collective 18)"
+  std::string Doing() const;                         // " (rank 0 on node6, while decoding)"
+
+  MpiRanks ranks_;
+  std::size_t max_message_bytes_;
+  int rank_;
+  Patience::Cores cores_ = Patience::Cores::kShared;
+
+  Collective collective_ = Collective::kBarrier;
+  std::uint64_t number_ = 0;
+  std::size_t bytes_ = 0;
+  Patience patience_;
+
+  std::vector<MPI_Request> requests_;
+  std::vector<Pending> pending_;  // beside requests_
+  std::vector<int> done_;
+  std::vector<MPI_Status> statuses_;
+  std::size_t open_ = 0;
+
+  Presence mine_;
+  MpiInbox roll_call_;
+  std::vector<Presence> roll_;
+  std::vector<char> answered_;
+};
+
+}  // namespace lockstep

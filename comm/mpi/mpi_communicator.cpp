@@ -1,0 +1,289 @@
+#include "comm/mpi/mpi_communicator.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+
+#include "comm/mpi/mpi_blocking.h"
+
+namespace lockstep {
+namespace {
+
+// Up to here a message's latency should outweigh its bytes. Not tuned: the shared-memory
+// communicator takes these sizes over on one host.
+constexpr std::size_t kWholeBytes = 16 * 1024;
+
+// A message of any length: its first packet carries the length and as much as fits, so short
+// ones cost one transfer.
+constexpr std::size_t kPacketBytes = 4096;
+constexpr std::size_t kInlineBytes = kPacketBytes - sizeof(std::uint64_t);
+
+Communicator::Bytes MakePacket(std::span<const std::byte> message) {
+  const auto length = static_cast<std::uint64_t>(message.size());
+  const std::size_t inlined = std::min(message.size(), kInlineBytes);
+  Communicator::Bytes packet(sizeof(length) + inlined);
+  std::memcpy(packet.data(), &length, sizeof(length));
+  std::copy_n(message.begin(), inlined, packet.begin() + sizeof(length));
+  return packet;
+}
+
+// What the packet says: the whole length, with the inlined part filled in.
+Communicator::Bytes OpenPacket(std::span<const std::byte> packet) {
+  std::uint64_t length = 0;
+  std::memcpy(&length, packet.data(), sizeof(length));
+  Communicator::Bytes message(length);
+  const std::size_t inlined = std::min<std::size_t>(length, kInlineBytes);
+  std::copy_n(packet.begin() + sizeof(length), inlined, message.begin());
+  return message;
+}
+
+template <typename Container>
+auto Rest(Container& message) {
+  return std::span(message).subspan(std::min(message.size(), kInlineBytes));
+}
+
+void Add(std::span<float> x, std::span<const float> other) {
+  // a + b and b + a have the same bits, so it does not matter which of the two ranks adds.
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] += other[i];
+}
+
+}  // namespace
+
+MpiCommunicator::MpiCommunicator(MpiRanks ranks, const WorldOptions& options)
+    : channel_(std::move(ranks), options.max_message_bytes) {
+  set_deadline_seconds(options.deadline_seconds);
+}
+
+MpiCommunicator::~MpiCommunicator() {
+  // After a failure MPI_Finalize would wait for ranks that do not come.
+  if (broken_ || ranks().lane != MpiLane::kWorld) return;
+  // Lower ranks first: one message is enough.
+  const double turn = 1.5 * std::min(rank(), 8);
+  LeaveMpi({deadline_seconds() + turn, [this] {
+              return fmt::format(
+                  "leaving the world: the peers of rank {} on {} did not arrive within {:g} s",
+                  rank(), host(rank()), deadline_seconds());
+            }});
+}
+
+void MpiCommunicator::LearnHosts() {
+  const std::string mine = fmt::format("{}\n{}", HostName(), MachineId());
+  std::vector<std::string> names;
+  std::vector<std::string> machines;
+  for (const Bytes& bytes : AllGather(std::as_bytes(std::span(mine)))) {
+    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const auto end = std::min(text.find('\n'), text.size());
+    names.push_back(text.substr(0, end));
+    machines.push_back(text);
+  }
+  channel_.set_hosts(std::move(names), std::move(machines));
+}
+
+void MpiCommunicator::set_waiting(Waiting waiting) {
+  channel_.set_cores(waiting == Waiting::kSpins ? Patience::Cores::kEnough
+                                                : Patience::Cores::kShared);
+}
+
+void MpiCommunicator::Begin(Collective collective, std::size_t bytes) {
+  LOCKSTEP_CHECK(!broken_, "a collective after one that failed");
+  broken_ = true;
+  channel_.Begin(collective, bytes, deadline_seconds());
+}
+
+void MpiCommunicator::Abort(int exit_code) { AbortMpi(exit_code); }
+
+void MpiCommunicator::AllReduceSum(const TensorView& x, Stream stream) {
+  LOCKSTEP_CHECK(stream.handle == nullptr, "MPI adds in host memory");
+  const std::span<float> values(x.data<float>(), static_cast<std::size_t>(x.elements()));
+  Begin(Collective::kAllReduce, values.size_bytes());
+  ++all_reduce_count_;
+  if (!values.empty()) SumOverRanks(values);
+  Finish();
+}
+
+// Even ranks of the leading pairs add up for both; what is left is a power of two.
+void MpiCommunicator::SumOverRanks(std::span<float> x) {
+  const auto participants = static_cast<int>(std::bit_floor(static_cast<unsigned>(size())));
+  const int pairs = size() - participants;
+  const bool paired = rank() < 2 * pairs;
+  const bool yields = paired && rank() % 2 == 1;
+  if (yields) {
+    channel_.PostSend(rank() - 1, std::as_bytes(x));
+    channel_.Wait();
+    channel_.PostReceive(rank() - 1, std::as_writable_bytes(x));
+    channel_.Wait();
+    return;
+  }
+  if (paired) ReceiveAndAdd(rank() + 1, x);
+  const int index = paired ? rank() / 2 : rank() - pairs;
+  if (x.size_bytes() <= kWholeBytes) {
+    SumWhole(x, index, participants);
+  } else {
+    SumHalves(x, index, participants);
+  }
+  if (paired) {
+    channel_.PostSend(rank() + 1, std::as_bytes(x));
+    channel_.Wait();
+  }
+}
+
+// The rank that takes part under this index.
+int MpiCommunicator::RankOf(int index) const {
+  const int pairs = size() - static_cast<int>(std::bit_floor(static_cast<unsigned>(size())));
+  return index < pairs ? 2 * index : index + pairs;
+}
+
+void MpiCommunicator::ReceiveAndAdd(int peer, std::span<float> x) {
+  scratch_.resize(std::max(scratch_.size(), x.size()));
+  const std::span<float> theirs(scratch_.data(), x.size());
+  channel_.PostReceive(peer, std::as_writable_bytes(theirs));
+  channel_.Wait();
+  Add(x, theirs);
+}
+
+void MpiCommunicator::Exchange(int peer, std::span<const float> out, std::span<float> in) {
+  channel_.PostReceive(peer, std::as_writable_bytes(in));
+  channel_.PostSend(peer, std::as_bytes(out));
+  channel_.Wait();
+}
+
+void MpiCommunicator::SumWhole(std::span<float> x, int index, int ranks) {
+  scratch_.resize(std::max(scratch_.size(), x.size()));
+  const std::span<float> theirs(scratch_.data(), x.size());
+  for (int distance = 1; distance < ranks; distance *= 2) {
+    Exchange(RankOf(index ^ distance), x, theirs);
+    Add(x, theirs);
+  }
+}
+
+void MpiCommunicator::SumHalves(std::span<float> x, int index, int ranks) {
+  scratch_.resize(std::max(scratch_.size(), x.size() / 2 + 1));
+  struct Split {
+    std::span<float> mine;
+    std::span<float> theirs;
+  };
+  std::vector<Split> splits;
+  std::span<float> part = x;
+  // Partners share the part they split, because all lower bits of their indices agree.
+  for (int distance = 1; distance < ranks; distance *= 2) {
+    const auto low = part.first(part.size() / 2);
+    const auto high = part.subspan(part.size() / 2);
+    const bool lower = (index & distance) == 0;
+    const Split split = lower ? Split{low, high} : Split{high, low};
+    const std::span<float> received(scratch_.data(), split.mine.size());
+    Exchange(RankOf(index ^ distance), split.theirs, received);
+    Add(split.mine, received);
+    splits.push_back(split);
+    part = split.mine;
+  }
+  for (int distance = ranks / 2; distance >= 1; distance /= 2) {
+    const Split split = splits.back();
+    splits.pop_back();
+    Exchange(RankOf(index ^ distance), split.mine, split.theirs);
+  }
+}
+
+std::vector<Communicator::Bytes> MpiCommunicator::Gather(std::span<const std::byte> mine) {
+  Begin(Collective::kGather, mine.size());
+  auto all = GatherToFirst(mine);
+  Finish();
+  return all;
+}
+
+std::vector<Communicator::Bytes> MpiCommunicator::GatherToFirst(std::span<const std::byte> mine) {
+  if (rank() != 0) {
+    const Bytes packet = MakePacket(mine);
+    channel_.PostSend(0, packet);
+    if (mine.size() > kInlineBytes) channel_.PostSend(0, Rest(mine));
+    channel_.Wait();
+    return {};
+  }
+  const auto ranks = static_cast<std::size_t>(size());
+  std::vector<Bytes> packets(ranks, Bytes(kPacketBytes));
+  for (int peer = 1; peer < size(); ++peer) {
+    channel_.PostReceiveUpTo(peer, packets[static_cast<std::size_t>(peer)]);
+  }
+  channel_.Wait();
+  std::vector<Bytes> all(ranks);
+  all[0].assign(mine.begin(), mine.end());
+  for (std::size_t peer = 1; peer < ranks; ++peer) {
+    all[peer] = OpenPacket(packets[peer]);
+    const auto rest = Rest(all[peer]);
+    if (!rest.empty()) channel_.PostReceive(static_cast<int>(peer), rest);
+  }
+  channel_.Wait();
+  return all;
+}
+
+std::vector<Communicator::Bytes> MpiCommunicator::AllGather(std::span<const std::byte> mine) {
+  Begin(Collective::kAllGather, mine.size());
+  std::vector<Bytes> all = GatherToFirst(mine);
+  all.resize(static_cast<std::size_t>(size()));
+  Bytes lengths(all.size() * sizeof(std::uint64_t));
+  Bytes joined;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto length = static_cast<std::uint64_t>(all[i].size());
+    std::memcpy(lengths.data() + i * sizeof(length), &length, sizeof(length));
+    joined.insert(joined.end(), all[i].begin(), all[i].end());
+  }
+  lengths.insert(lengths.end(), joined.begin(), joined.end());
+  BroadcastFromFirst(lengths);
+  std::size_t at = all.size() * sizeof(std::uint64_t);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    std::uint64_t length = 0;
+    std::memcpy(&length, lengths.data() + i * sizeof(length), sizeof(length));
+    const auto begin = lengths.begin() + static_cast<std::ptrdiff_t>(at);
+    all[i].assign(begin, begin + static_cast<std::ptrdiff_t>(length));
+    at += length;
+  }
+  Finish();
+  return all;
+}
+
+void MpiCommunicator::Broadcast(Bytes& message) {
+  Begin(Collective::kBroadcast, message.size());
+  BroadcastFromFirst(message);
+  Finish();
+}
+
+// A binomial tree: every rank hears it from the rank without its lowest bit.
+void MpiCommunicator::BroadcastFromFirst(Bytes& message) {
+  const int lowest_bit = rank() & -rank();
+  if (rank() != 0) message = ReceiveMessage(rank() - lowest_bit);
+  const Bytes packet = MakePacket(message);
+  const auto farthest = static_cast<int>(std::bit_floor(static_cast<unsigned>(size())));
+  for (int distance = farthest; distance >= 1; distance /= 2) {
+    const bool mine = rank() == 0 || distance < lowest_bit;
+    if (!mine || rank() + distance >= size()) continue;
+    channel_.PostSend(rank() + distance, packet);
+    if (message.size() > kInlineBytes) channel_.PostSend(rank() + distance, Rest(message));
+  }
+  channel_.Wait();
+}
+
+Communicator::Bytes MpiCommunicator::ReceiveMessage(int from) {
+  Bytes packet(kPacketBytes);
+  channel_.PostReceiveUpTo(from, packet);
+  channel_.Wait();
+  Bytes message = OpenPacket(packet);
+  const auto rest = Rest(message);
+  if (!rest.empty()) {
+    channel_.PostReceive(from, rest);
+    channel_.Wait();
+  }
+  return message;
+}
+
+// Dissemination: after log2(N) rounds everybody has heard, through others, from everybody.
+void MpiCommunicator::Barrier() {
+  Begin(Collective::kBarrier, 0);
+  for (int distance = 1; distance < size(); distance *= 2) {
+    channel_.PostReceive((rank() - distance + size()) % size(), {});
+    channel_.PostSend((rank() + distance) % size(), {});
+    channel_.Wait();
+  }
+  Finish();
+}
+
+}  // namespace lockstep

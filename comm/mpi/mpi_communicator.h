@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "comm/mpi/mpi_channel.h"
+#include "comm/world.h"
+
+namespace lockstep {
+
+// The ranks of MPI's world, or of a part of it. Only point-to-point messages of MPI are used,
+// because its own collectives promise neither an order of additions nor the same bits on every
+// rank.
+//
+// All-reduce: ranks exchange with partners at distance 1, 2, 4, … which adds in the order of
+// SumTree() on every rank. Short messages go whole, log2(N) exchanges in all; long ones are
+// halved at each exchange and collected again on the way back, which moves 2 (N-1)/N of the
+// bytes. When N is no power of two, the first N - P pairs add up before and share after.
+class MpiCommunicator final : public Communicator {
+ public:
+  // MPI has been started, and this process is one of the ranks. That of the world leaves MPI when
+  // destroyed, unless a collective has failed.
+  MpiCommunicator(MpiRanks ranks, const WorldOptions& options);
+  ~MpiCommunicator() override;
+
+  int rank() const override { return channel_.rank(); }
+  int size() const override { return channel_.size(); }
+  std::string host(int rank) const override { return channel_.host(rank); }
+  std::string_view transport() const override { return "MPI"; }
+  const MpiRanks& ranks() const { return channel_.ranks(); }
+  // Asks all ranks where they live. Collective.
+  void LearnHosts();
+  void set_waiting(Waiting waiting) override;
+
+  void AllReduceSum(const TensorView& x, Stream stream) override;
+  std::vector<Bytes> AllGather(std::span<const std::byte> mine) override;
+  std::vector<Bytes> Gather(std::span<const std::byte> mine) override;
+  void Broadcast(Bytes& message) override;
+  void Barrier() override;
+  [[noreturn]] void Abort(int exit_code) override;
+
+ private:
+  void Begin(Collective collective, std::size_t bytes);
+  void Finish() { broken_ = false; }
+
+  void SumOverRanks(std::span<float> x);
+  void SumWhole(std::span<float> x, int index, int ranks);
+  void SumHalves(std::span<float> x, int index, int ranks);
+  int RankOf(int index) const;
+  void Exchange(int peer, std::span<const float> out, std::span<float> in);
+  void ReceiveAndAdd(int peer, std::span<float> x);
+
+  std::vector<Bytes> GatherToFirst(std::span<const std::byte> mine);
+  void BroadcastFromFirst(Bytes& message);
+  Bytes ReceiveMessage(int from);
+
+  MpiChannel channel_;
+  std::vector<float> scratch_;
+  bool broken_ = false;  // a collective has begun and not ended
+};
+
+}  // namespace lockstep

@@ -1,0 +1,136 @@
+#include "comm/mpi/mpi_share_memory.h"
+
+#include <cstring>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "comm/hosts.h"
+#include "comm/hosts_communicator.h"
+#include "comm/shared/shared_communicator.h"
+#include "core/log.h"
+
+namespace lockstep {
+namespace {
+
+// This rank's place among those of its host.
+struct Host {
+  HostPlace place;
+  int rank;
+};
+
+// Why memory is not shared, in the words of an error; nothing when it can be.
+std::optional<std::string> Obstacle(const std::vector<HostPlace>& places) {
+  if (places[0].ranks == 1 && SumsNest(places)) return "there is one rank on each host";
+  if (SumsNest(places)) return std::nullopt;
+  return "sums keep their order only where each host has as many ranks, a power of two, and they "
+         "are numbered host by host (mpirun --map-by slot)";
+}
+
+// The segment of this rank's host, which its lowest rank makes. Collective over the world; throws
+// on single ranks, after everybody has what it needs from them.
+std::shared_ptr<SharedSegment> MeetInSegment(Communicator& world, const Host& host) {
+  std::shared_ptr<SharedSegment> segment;
+  SharedSegment::Address address{};
+  std::optional<Error> failure;
+  try {
+    if (host.rank == 0) segment = SharedSegment::Create(host.place.ranks);
+    if (host.rank == 0) address = segment->address();
+  } catch (const Error& error) {
+    failure = error;  // the others find nothing at the address of nobody
+  }
+  const auto all = world.AllGather(std::as_bytes(std::span(&address, 1)));
+  if (failure) throw *failure;
+  if (host.rank == 0) return segment;
+  std::memcpy(&address, all[static_cast<std::size_t>(host.place.first_rank)].data(),
+              sizeof(address));
+  return SharedSegment::Open(address);
+}
+
+std::unique_ptr<SharedCommunicator> OpenSegment(MpiCommunicator& world, const Host& host,
+                                                Communicator* across) {
+  std::shared_ptr<SharedSegment> segment = MeetInSegment(world, host);
+  // Messages name ranks as the whole world knows them; these may be a part of it, in a row.
+  SharedRanks ranks{
+      host.rank, world.ranks().numbers[static_cast<std::size_t>(host.place.first_rank)], {}};
+  for (int peer = 0; peer < host.place.ranks; ++peer) {
+    ranks.hosts.push_back(world.host(host.place.first_rank + peer));
+  }
+  auto shared = std::make_unique<SharedCommunicator>(
+      SharedCommunicator::Parts{std::move(segment), std::move(ranks), across});
+  shared->set_deadline_seconds(world.deadline_seconds());
+  return shared;
+}
+
+// The ranks that have this one's place on their hosts.
+std::unique_ptr<MpiCommunicator> AcrossHosts(const MpiCommunicator& world, const Host& host,
+                                             const WorldOptions& options) {
+  std::vector<int> peers;
+  for (int rank = host.rank; rank < world.size(); rank += host.place.ranks) peers.push_back(rank);
+  const bool whole = world.ranks().lane == MpiLane::kWorld;
+  return std::make_unique<MpiCommunicator>(
+      world.ranks().Select(peers, whole ? MpiLane::kAcrossHosts : MpiLane::kGroupAcrossHosts),
+      options);
+}
+
+// The lowest failing rank's message, on every rank.
+std::optional<std::string> FirstFailure(Communicator& world, const std::string& mine) {
+  const auto all = world.AllGather(std::as_bytes(std::span(mine)));
+  for (int rank = 0; rank < world.size(); ++rank) {
+    const auto& bytes = all[static_cast<std::size_t>(rank)];
+    if (bytes.empty()) continue;
+    return fmt::format("{} (rank {} on {})",
+                       std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
+                       rank, world.host(rank));
+  }
+  return std::nullopt;
+}
+
+std::unique_ptr<Communicator> DoWithout(std::unique_ptr<MpiCommunicator> world,
+                                        const WorldOptions& options, const std::string& why) {
+  if (options.shared_memory == SharedMemory::kOn) {
+    throw JoinError(
+        ExitCode::kEnvironment,
+        fmt::format("comm.shared_memory is on, but {}; use auto to do without where it must be",
+                    why),
+        std::move(world));
+  }
+  if (world->rank() == 0) {
+    WriteLog(LogLevel::kDebug, fmt::format("ranks share no memory: {}", why));
+  }
+  return world;
+}
+
+}  // namespace
+
+std::unique_ptr<Communicator> ShareMemory(std::unique_ptr<MpiCommunicator> world,
+                                          const WorldOptions& options) {
+  if (options.shared_memory == SharedMemory::kOff || world->size() == 1) return world;
+  const std::vector<HostPlace> places = PlacesOf(world->ranks(), options.ranks_per_host);
+  const HostPlace& place = places[static_cast<std::size_t>(world->rank())];
+  const Host host{place, world->rank() - place.first_rank};
+  const auto obstacle = Obstacle(places);
+  if (obstacle) return DoWithout(std::move(world), options, *obstacle);
+
+  std::unique_ptr<MpiCommunicator> across;
+  if (place.ranks < world->size()) across = AcrossHosts(*world, host, options);
+  std::unique_ptr<SharedCommunicator> local;
+  std::string failure;
+  try {
+    local = OpenSegment(*world, host, across.get());
+  } catch (const Error& error) {
+    failure = error.what();
+  }
+  // From here on all have left their mark in the segment, so that none is taken for gone.
+  const auto first = FirstFailure(*world, failure);
+  if (first) return DoWithout(std::move(world), options, *first);
+  if (across != nullptr) {
+    return std::make_unique<HostsCommunicator>(
+        HostsCommunicator::Parts{std::move(world), std::move(across), std::move(local)});
+  }
+  local->set_world(std::move(world));
+  return local;
+}
+
+}  // namespace lockstep

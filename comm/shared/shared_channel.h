@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "comm/collective.h"
+#include "comm/communicator.h"
+#include "comm/patience.h"
+#include "comm/shared/shared_segment.h"
+
+namespace lockstep {
+
+// Who this process is among the ranks of its host.
+struct SharedRanks {
+  int rank = 0;  // in the segment
+  int first_world_rank = 0;
+  std::vector<std::string> hosts;  // one name for each rank of the segment
+};
+
+// What the ranks of one host tell each other through their letterboxes, with the deadline of the
+// collective it belongs to:
+//   channel.Begin(Collective::kGather, bytes, deadline);
+//   copy to channel.inlined(), or somewhere else in the segment; channel.Post(place);
+//   channel.Await(peer).bytes; channel.Message(peer); …
+// Every rank posts in every collective, whether its peers wait for that or not. What a rank has
+// posted, and where, stays untouched until its peers have posted their next collective: Begin()
+// waits for that, so collectives need no barrier at their end.
+//
+// Every method throws what Communicator documents; after that the channel is unusable. When a
+// deadline passes, a peer that waits itself answers the roll call; one that is gone is noticed
+// within seconds.
+class SharedChannel {
+ public:
+  SharedChannel(std::shared_ptr<SharedSegment> segment, SharedRanks ranks);
+
+  int rank() const { return ranks_.rank; }
+  int size() const { return size_; }
+  const std::string& host(int rank) const;
+
+  // Whether a waiting rank may keep its core busy for a while.
+  void set_cores(Patience::Cores cores) { cores_ = cores; }
+
+  void Begin(Collective collective, std::size_t bytes, double deadline_seconds);
+  std::uint64_t number() const { return number_; }
+
+  // Where this collective's short message of this rank goes.
+  std::span<std::byte> inlined() { return Inlined(rank()); }
+  // Tells the peers about this rank's message: the inlined one, or that at the place.
+  void Post() { Post(SharedPlace{}); }
+  void Post(const SharedPlace& place);
+
+  // Waits until the peer has posted this collective. All agree on the number of bytes, or not.
+  const SharedPost& Await(int peer);
+  const SharedPost& AwaitSameSize(int peer);
+  // After Await(): the peer's inlined message, or the memory at its place.
+  std::span<std::byte> Inlined(int peer);
+  std::byte* Placed(int peer);
+
+  // The end of a collective in which ranks work on each other's memory.
+  void RaiseDone();
+  void AwaitDone(int peer);
+
+ private:
+  void AwaitCounter(const SharedCounter& counter, std::uint64_t value, int peer);
+  void AwaitLong(const SharedCounter& counter, std::uint64_t value, int peer);
+  void AwaitPost(std::uint64_t number, Collective collective, int peer);
+  const SharedPost& PostOf(int peer, std::uint64_t number) const;
+  bool HasPosted(int peer, std::uint64_t number) const;
+
+  void AnswerRollCall();
+  void CallTheRoll();
+  bool IsPresent(int peer) const;
+  [[noreturn]] void FailAtDeadline();
+  void CheckForTheGone(int awaited);
+  [[noreturn]] void FailDrifted(const std::string& how) const;
+
+  std::string What() const;
+  std::string Name(int rank) const;
+  std::string Doing() const;
+
+  std::shared_ptr<SharedSegment> segment_;
+  SharedRanks ranks_;
+  int size_;
+  SharedSegment::Presence presence_;
+  Patience::Cores cores_;
+
+  Collective collective_ = Collective::kBarrier;
+  Collective previous_ = Collective::kBarrier;
+  std::uint64_t number_ = 0;
+  std::size_t bytes_ = 0;
+  double deadline_seconds_ = 0;
+  bool waited_long_ = false;  // in this collective, so that patience_ counts for it
+  double look_again_seconds_ = 0;
+  Patience patience_;
+
+  std::vector<Letterbox*> letterboxes_;
+  std::vector<std::uint64_t> posted_;  // what each rank is known to have posted
+  struct Mapped {
+    std::uint64_t piece = 0;
+    std::byte* memory = nullptr;
+  };
+  std::vector<Mapped> mapped_;  // each rank's last piece
+};
+
+}  // namespace lockstep

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/numbers/dtype.h"
+
+namespace lockstep {
+
+// What a model's matrices are kept in and multiplied as. int8 and int4 are made while loading:
+// a scale for each output and group of inputs, rows rounded to 8 bits per token and group. fp16 is
+// for GPUs alone.
+enum class WeightFormat : std::uint8_t { kF32, kBF16, kInt8, kInt4, kF16 };
+
+// "fp32", "bf16", "int8", "int4", "fp16": the spelling of flags and messages.
+std::string_view Name(WeightFormat format);
+
+// What is read from the checkpoint to make it: fp32 for the quantised ones, which are rounded once.
+constexpr DType SourceDType(WeightFormat format) {
+  return format == WeightFormat::kBF16  ? DType::kBF16
+         : format == WeightFormat::kF16 ? DType::kF16
+                                        : DType::kF32;
+}
+
+// The tables that are not multiplied (embeddings), and the KV cache unless told otherwise.
+constexpr DType TableDType(WeightFormat format) {
+  return format == WeightFormat::kF32   ? DType::kF32
+         : format == WeightFormat::kF16 ? DType::kF16
+                                        : DType::kBF16;
+}
+
+// Inputs that share one scale.
+constexpr std::int64_t kInt8GroupInputs = 256;
+constexpr std::int64_t kInt4GroupInputs = 64;
+
+// Memory of a matrix of so many elements, scales included.
+std::int64_t MatrixBytes(WeightFormat format, std::int64_t elements);
+
+}  // namespace lockstep

@@ -1,0 +1,130 @@
+#include "launcher/flags/bench_flags.h"
+
+#include "core/error.h"
+#include "runtime/options/nearest.h"
+#include "runtime/options/option_types.h"
+
+namespace lockstep {
+namespace {
+
+constexpr BenchKind kKinds[] = {BenchKind::kDecode, BenchKind::kPrefill, BenchKind::kBatch,
+                                BenchKind::kComm};
+constexpr IntegerType kCount{1, 1 << 20};
+constexpr IntegerType kBytes{4, 1 << 30};
+
+BenchKind KindOf(const std::string& name) {
+  constexpr std::string_view kAll = "decode, prefill, batch or comm";
+  if (name.empty()) throw BadInput("bench: nothing to measure; expected {}", kAll);
+  std::vector<std::string> names;
+  for (const BenchKind kind : kKinds) {
+    if (name == Name(kind)) return kind;
+    names.emplace_back(Name(kind));
+  }
+  throw BadInput("bench: unknown benchmark {}; the nearest is {}, all are {}", QuotedText(name),
+                 NearestName(name, names), kAll);
+}
+
+std::int64_t Number(const std::string& text, const std::string& flag,
+                    const IntegerType& type = kCount) {
+  return type.Parse({ConfigValue::Kind::kPlain, text, {}, flag});
+}
+
+// A flag that this benchmark has no use for.
+void Refuse(BenchKind kind, const std::string& text, std::string_view flag) {
+  if (!text.empty())
+    throw BadInput("bench {}: {} is given, but does not belong to what it measures", Name(kind),
+                   flag);
+}
+
+// "1,8,32"
+std::vector<std::int64_t> Numbers(const std::string& text, const std::string& flag,
+                                  const IntegerType& type = kCount) {
+  std::vector<std::int64_t> numbers;
+  std::size_t begin = 0;
+  for (std::size_t comma = 0; comma != std::string::npos; begin = comma + 1) {
+    comma = text.find(',', begin);
+    numbers.push_back(Number(text.substr(begin, comma - begin), flag, type));
+  }
+  return numbers;
+}
+
+}  // namespace
+
+std::string_view Name(BenchKind kind) {
+  switch (kind) {
+    case BenchKind::kDecode: return "decode";
+    case BenchKind::kPrefill: return "prefill";
+    case BenchKind::kBatch: return "batch";
+    case BenchKind::kComm: return "comm";
+  }
+  return "?";
+}
+
+BenchOptions DefaultBench(BenchKind kind) {
+  if (kind == BenchKind::kComm)
+    return {.kind = kind,
+            .batch_sizes = {},
+            .prompt_tokens = {},
+            .message_bytes = {4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10, 256 << 10, 1 << 20,
+                              8 << 20},
+            .rounds = 11};
+  BenchOptions bench{.kind = kind,
+                     .batch_sizes = {1},
+                     .prompt_tokens = {16},
+                     .new_tokens = 32,
+                     .message_bytes = {},
+                     .rounds = 5};
+  if (kind == BenchKind::kPrefill) {
+    bench.prompt_tokens = {512};
+    bench.new_tokens = 0;
+  } else if (kind == BenchKind::kBatch) {
+    bench.batch_sizes = {1, 8, 32};
+    bench.new_tokens = 16;
+  }
+  return bench;
+}
+
+void BenchFlags::Add(CLI::App& command, std::string_view heading) {
+  const std::string group(heading);
+  command.add_option("KIND", kind_, "decode, prefill, batch or comm");
+  command.add_option("--batch", batch_, "sequences decoded together; a case for each number")
+      ->type_name("N,N,...")
+      ->take_last()
+      ->group(group);
+  command.add_option("--prompt-tokens", prompt_tokens_, "tokens of each prompt; a case for each")
+      ->type_name("N,N,...")
+      ->take_last()
+      ->group(group);
+  command.add_option("--new-tokens", new_tokens_, "tokens of each sequence that a round times")
+      ->type_name("N")
+      ->take_last()
+      ->group(group);
+  command.add_option("--bytes", message_bytes_, "of each all-reduce; a case for each number")
+      ->type_name("N,N,...")
+      ->take_last()
+      ->group(group);
+  command.add_option("--rounds", rounds_, "rounds that count, after one to warm up [5; comm 11]")
+      ->type_name("N")
+      ->take_last()
+      ->group(group);
+}
+
+BenchOptions BenchFlags::Read() const {
+  BenchOptions bench = DefaultBench(KindOf(kind_));
+  const bool comm = bench.kind == BenchKind::kComm;
+  if (comm) {
+    Refuse(bench.kind, batch_, "--batch");
+    Refuse(bench.kind, prompt_tokens_, "--prompt-tokens");
+  } else {
+    Refuse(bench.kind, message_bytes_, "--bytes");
+  }
+  if (comm || bench.kind == BenchKind::kPrefill) Refuse(bench.kind, new_tokens_, "--new-tokens");
+  if (!batch_.empty()) bench.batch_sizes = Numbers(batch_, "--batch");
+  if (!prompt_tokens_.empty()) bench.prompt_tokens = Numbers(prompt_tokens_, "--prompt-tokens");
+  if (!new_tokens_.empty()) bench.new_tokens = Number(new_tokens_, "--new-tokens");
+  if (!message_bytes_.empty()) bench.message_bytes = Numbers(message_bytes_, "--bytes", kBytes);
+  if (!rounds_.empty()) bench.rounds = Number(rounds_, "--rounds");
+  return bench;
+}
+
+}  // namespace lockstep

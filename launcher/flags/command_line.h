@@ -1,0 +1,20 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "runtime/options/arguments.h"
+
+namespace lockstep {
+
+struct CommandLine {
+  std::optional<Arguments> run;  // empty: print `text` and end well
+  std::string text;              // of --help, --version and --print-config
+};
+
+// arguments[0] is the program's name. Throws BadInput in one line: for an unknown flag or command
+// with the nearest known one, for values of the wrong type, and for flags that contradict.
+CommandLine ParseCommandLine(std::span<const std::string> arguments);
+
+}  // namespace lockstep

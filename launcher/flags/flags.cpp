@@ -1,0 +1,137 @@
+#include "launcher/flags/flags.h"
+
+#include "core/error.h"
+#include "runtime/options/nearest.h"
+#include "runtime/options/option_table.h"
+#include "runtime/options/option_types.h"
+#include "runtime/options/synonyms.h"
+
+namespace lockstep {
+namespace {
+
+// The key's explanation, with its default where that says something.
+std::string HelpOf(const OptionKey& key) {
+  const std::string value = key.value(Options{});
+  if (value == "null" || value == "\"\"" || value == "[]") return key.help;
+  return fmt::format("{} [{}{}]", key.help, key.left_to_model ? "the model's, or " : "", value);
+}
+
+std::vector<std::string> FlagNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+std::vector<std::string> CommandNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  return names;
+}
+
+// What other programs call a command, or else the one that is written most like it.
+std::string NearestCommand(const std::string& name, const std::vector<std::string>& known) {
+  for (const char* word : {"serve", "run", "complete", "completion", "chat", "infer", "predict"})
+    if (name == word) return "generate";
+  return NearestName(name, known);
+}
+
+std::string Joined(const std::vector<std::string>& names) {
+  std::string joined;
+  for (const std::string& name : names) joined += (joined.empty() ? "" : ", ") + name;
+  return joined;
+}
+
+// Flags stand behind the command.
+[[noreturn]] void RefuseEarlyFlag(const std::string& name) {
+  throw BadInput("flag {} stands before the command; write lockstep COMMAND {} ...",
+                 QuotedText(name), name);
+}
+
+bool AnyCommandHas(const CLI::App& app, const std::string& name) {
+  for (const CLI::App* command : app.get_subcommands({}))
+    if (command->get_option_no_throw(name) != nullptr) return true;
+  return false;
+}
+
+[[noreturn]] void RefuseFlag(const CLI::App& app, const std::string& argument) {
+  const std::string name = argument.substr(0, argument.find('='));
+  if (AnyCommandHas(app, name)) RefuseEarlyFlag(name);
+  const std::string place = app.get_name() == "lockstep" ? "" : " of " + app.get_name();
+  const std::string nearest =
+      fmt::format("the nearest known one is {}", NearestName(name, FlagNames(app)));
+  throw BadInput("unknown flag {}{}; {}; see lockstep {}--help", QuotedText(name), place,
+                 AdviceOr(AsInFiles(name), nearest), place.empty() ? "" : app.get_name() + " ");
+}
+
+}  // namespace
+
+void OptionFlags::Add(CLI::App& command, std::string_view heading,
+                      std::initializer_list<Flag> flags) {
+  for (const Flag& flag : flags) {
+    const OptionKey& key = FindOption(flag.key, flag.name);
+    Value& value = values_[flag.name];
+    value.key = flag.key;
+    value.option = command.add_option(flag.name, value.text, HelpOf(key))
+                       ->type_name(flag.value)
+                       ->take_last()
+                       ->group(std::string(heading));
+  }
+}
+
+void OptionFlags::AddStop(CLI::App& command, std::string_view heading) {
+  const OptionKey& stop = FindOption("sampling.stop", "--stop");
+  stop_option_ = command.add_option("--stop", stop_, stop.help + "; may be repeated")
+                     ->type_name("TEXT")
+                     ->allow_extra_args(false)
+                     ->group(std::string(heading));
+}
+
+void OptionFlags::AddSwitch(CLI::App& command, std::string_view heading, const Switch& flag) {
+  const OptionKey& key = FindOption(flag.key, flag.name);
+  Value& value = values_[flag.name];
+  value = {flag.key, flag.value, nullptr};
+  const std::string help = flag.help.empty() ? key.help : flag.help;
+  value.option = command.add_flag(flag.name, help)->group(std::string(heading));
+}
+
+void OptionFlags::Apply(Options& options) const {
+  for (const auto& [name, value] : values_) {
+    if (value.option->count() == 0) continue;
+    const OptionKey& key = FindOption(value.key, name);
+    key.set(options, WrittenValue(key, value.text, name));
+  }
+  if (stop_option_ != nullptr && stop_option_->count() > 0)
+    FindOption("sampling.stop", "--stop")
+        .set(options, {ConfigValue::Kind::kList, "", stop_, "--stop"});
+}
+
+std::string OptionFlags::Given(const std::string& name) const {
+  const auto found = values_.find(name);
+  return found == values_.end() ? "" : found->second.text;
+}
+
+void RefuseRepeated(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options())
+    if (option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeLast &&
+        option->get_items_expected_max() > 0 && option->count() > 1)
+      throw BadInput("--{} is given {} times; give it once", option->get_lnames().front(),
+                     option->count());
+}
+
+void RefuseLeftovers(const CLI::App& app) {
+  const std::vector<std::string> leftovers = app.remaining();
+  if (!leftovers.empty()) {
+    const std::string& first = leftovers.front();
+    if (first.starts_with("-") && first.size() > 1) RefuseFlag(app, first);
+    const std::vector<std::string> commands = CommandNames(app);
+    if (commands.empty())
+      throw BadInput("{} does not belong to any flag of {}; see lockstep {} --help",
+                     QuotedText(first), app.get_name(), app.get_name());
+    throw BadInput("unknown command {}; the nearest is {}, all are {}", QuotedText(first),
+                   NearestCommand(first, commands), Joined(commands));
+  }
+  for (const CLI::App* command : app.get_subcommands()) RefuseLeftovers(*command);
+}
+
+}  // namespace lockstep

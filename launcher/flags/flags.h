@@ -1,0 +1,62 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/options/options.h"
+
+namespace lockstep {
+
+// A flag that is short for `--set key=value`. Its help and its default come from the key.
+struct Flag {
+  const char* name;   // "--tp"
+  const char* key;    // "parallel.tp"
+  const char* value;  // what help calls its value: "N"
+};
+
+// A flag without a value, that is short for `--set key=value`.
+struct Switch {
+  const char* name;       // "--ignore-eos"
+  const char* key;        // "sampling.ignore_eos"
+  const char* value;      // "true"
+  std::string help = {};  // empty: the key's
+};
+
+// The flags of a command that set options, and what the command line gave for them.
+class OptionFlags {
+ public:
+  // Adds flags to a command, under a heading of its help.
+  void Add(CLI::App& command, std::string_view heading, std::initializer_list<Flag> flags);
+  // --stop TEXT, any number of times.
+  void AddStop(CLI::App& command, std::string_view heading);
+  void AddSwitch(CLI::App& command, std::string_view heading, const Switch& flag);
+
+  // Sets what was given. Throws BadInput naming the flag.
+  void Apply(Options& options) const;
+
+  // What the last `name` on the command line said; empty when it was not there.
+  std::string Given(const std::string& name) const;
+
+ private:
+  struct Value {
+    std::string key;
+    std::string text;
+    CLI::Option* option = nullptr;
+  };
+
+  std::map<std::string, Value> values_;  // by flag; nodes stay where they are, as CLI11 needs
+  std::vector<std::string> stop_;
+  CLI::Option* stop_option_ = nullptr;
+};
+
+// Throws BadInput for a flag with one value that was given more than once.
+void RefuseRepeated(const CLI::App& command);
+
+// Throws BadInput when arguments were left over that no flag took: the first of them, and the
+// nearest flag or command.
+void RefuseLeftovers(const CLI::App& app);
+
+}  // namespace lockstep

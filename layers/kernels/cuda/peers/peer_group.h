@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "layers/kernels/cuda/kernels/kernels.h"
+
+namespace lockstep::cuda {
+
+// Values that a rank lets its peers read at a time: $LOCKSTEP_PEER_REDUCE.
+//   not set, or auto   kPeerElements
+//   off                0: no sums through peers' memory
+//   a number           of bytes of fp32
+inline constexpr std::int64_t kPeerElements = std::int64_t{512} << 10;
+// Throws BadInput for anything else.
+std::int64_t PeerElementsAsked();
+
+// Whether ranks may be on the same GPU: $LOCKSTEP_SHARED_GPU=1. For tests on a machine with one:
+// ranks that wait for each other on it take turns of milliseconds.
+bool SharedGpuAsked();
+
+// The ranks of one host that read each other's device memory, for sums by PeerReduce(). Each has a
+// device of its own, the current one of the calling thread, unless SharedGpuAsked().
+class PeerGroup {
+ public:
+  // Collective. Where it cannot be, on any rank, none has it and `why` says so, on every rank.
+  // elements: at most so many are added at a time; 0: not wanted. Throws CollectiveError.
+  static std::unique_ptr<PeerGroup> Join(Communicator& world, std::int64_t elements,
+                                         std::string& why);
+  // Waits until no peer reads this rank's memory any more, for a few seconds; memory that may still
+  // be read is not freed. The device must be done with this rank's sums, or have been told to
+  // GiveUp().
+  ~PeerGroup();
+  PeerGroup(const PeerGroup&) = delete;
+  PeerGroup& operator=(const PeerGroup&) = delete;
+
+  std::int64_t elements() const { return elements_; }
+  // Whether two of the ranks are on one device, which NCCL refuses.
+  bool shares_device() const { return shares_device_; }
+
+  // Enqueues x = sum over ranks of x. count: at most elements(). A kernel waits for a peer at least
+  // this long, and at most a few times as long. A sum that is recorded keeps its deadline in every
+  // replay: a run has one (comm.deadline_seconds), and the host, which may have another by then,
+  // ends the wait with GiveUp().
+  void Sum(float* x, std::int64_t count, double deadline_seconds, cudaStream_t stream);
+
+  // Ends the sums that wait on the device, and those behind them; their results are undefined.
+  void GiveUp();
+
+  // Why a sum has been given up on the device.
+  struct Report {
+    PeerFault fault = PeerFault::kNone;
+    int peer = 0;
+    std::int64_t count = 0;  // of the peer, with kOtherSize
+  };
+  Report report() const;
+
+ private:
+  PeerGroup(int rank, int rank_count, std::int64_t elements);
+
+  void Allocate();
+  void Open(int peer, const cudaIpcMemHandle_t& handle);
+  PeerMemory MemoryAt(void* base) const;
+  bool SayGoodbye();
+
+  int rank_;
+  int rank_count_;
+  std::int64_t elements_;
+  void* own_ = nullptr;  // device memory: header, then the messages
+  std::array<void*, kMaxPeers> bases_ = {};
+  PeerStatus* status_ = nullptr;  // pinned
+  bool given_up_ = false;
+  bool shares_device_ = false;
+};
+
+// One shot while its longer transfers take less time than the second exchange of flags would.
+PeerShots ShotsFor(int rank_count, std::int64_t elements);
+
+}  // namespace lockstep::cuda

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "runtime/generation_config.h"
+#include "runtime/options/arguments.h"
+#include "partition/model/model_spec.h"
+#include "tokenizer/tokenizer.h"
+
+namespace lockstep {
+
+// What is known of a model before any weight is read.
+struct ModelFiles {
+  std::filesystem::path folder;
+  ModelSpec spec;
+  GenerationConfig generation;
+  // Set where the weights are made up of this seed: then there may be no folder.
+  std::optional<std::uint64_t> random_seed;
+};
+
+// Finds the model, reads its configuration and compares it with options.model.shape.
+// Throws BadInput.
+ModelFiles OpenModel(const Options& options);
+
+// The same where arguments.weights asks for the checkpoint's weights. Where it allows random ones
+// the shape of a configuration does, as for ReadSpec().
+ModelFiles OpenModel(const Arguments& arguments);
+
+// For plan: the checkpoint's config.json; where a configuration states a shape and its checkpoint
+// is not on this machine, that shape.
+ModelSpec ReadSpec(const Arguments& arguments);
+
+// Throws BadInput when it is missing, or has ids that the model has no rows for.
+Tokenizer OpenTokenizer(const Options& options, const ModelFiles& model);
+
+}  // namespace lockstep

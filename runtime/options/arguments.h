@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "runtime/options/bench_options.h"
+#include "runtime/options/options.h"
+
+namespace lockstep {
+
+enum class Command { kGenerate, kScore, kEmbed, kTokenize, kPlan, kBench };
+enum class Verbosity { kQuiet, kNormal, kVerbose };
+enum class ReportFormat { kTable, kJson };
+enum class TokenizeDirection { kEncode, kDecode };
+// Whether a batch job takes up what an earlier run of it has left.
+enum class Restart { kGoOn, kFromTheBeginning };
+enum class ModelSource { kConfig, kFlag };  // who named options.model.path
+enum class WeightChoice { kCheckpoint, kRandom, kRandomIfMissing };
+
+// What the program was asked to do: the command line, with the configuration it names read in.
+struct Arguments {
+  Command command = Command::kGenerate;
+  Options options;
+  std::string config_file;  // of --config; empty: none
+  ModelSource model_source = ModelSource::kConfig;
+  Verbosity verbosity = Verbosity::kNormal;
+
+  std::optional<std::string> prompt;  // generate
+  std::string input;                  // generate, score, embed: a file, or "-" for standard input
+  std::string output = "-";           // a file, or "-" for standard output
+  Restart restart = Restart::kGoOn;   // generate --input
+  TokenizeDirection direction = TokenizeDirection::kEncode;
+  ReportFormat report_format = ReportFormat::kTable;  // plan, bench
+  WeightChoice weights = WeightChoice::kCheckpoint;
+  BenchOptions bench;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,318 @@
+#include "runtime/options/option_table.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "core/error.h"
+#include "runtime/options/config_yaml.h"
+#include "runtime/options/nearest.h"
+#include "runtime/options/option_keys.h"
+#include "runtime/options/option_types.h"
+#include "runtime/options/synonyms.h"
+
+namespace lockstep {
+namespace {
+
+const IntegerType kCount{1, std::int64_t{1} << 24};
+const NumberType kPositive{1e-30, 1e30};
+
+void AddModelKeys(std::vector<OptionKey>& table) {
+  const ChoiceType<WeightFormat> formats{{{"fp32", WeightFormat::kF32},
+                                          {"bf16", WeightFormat::kBF16},
+                                          {"fp16", WeightFormat::kF16},
+                                          {"int8", WeightFormat::kInt8},
+                                          {"int4", WeightFormat::kInt4}},
+                                         {{"float32", WeightFormat::kF32},
+                                          {"bfloat16", WeightFormat::kBF16},
+                                          {"float16", WeightFormat::kF16},
+                                          {"half", WeightFormat::kF16}}};
+  const ChoiceType<DType> cache_dtypes{{{"fp32", DType::kF32},
+                                        {"bf16", DType::kBF16},
+                                        {"fp16", DType::kF16},
+                                        {"int8", DType::kI8},
+                                        {"fp8", DType::kF8}},
+                                       {{"float32", DType::kF32},
+                                        {"bfloat16", DType::kBF16},
+                                        {"float16", DType::kF16},
+                                        {"half", DType::kF16}}};
+  table.push_back(Key(
+      "model.path", "a folder, or org/name[@revision] in the Hugging Face cache", TextType{},
+      [](auto& o) -> auto& { return o.model.path; }));
+  table.push_back(Key(
+      "model.tokenizer", "a folder or a tokenizer.json; empty: the model's own", TextType{},
+      [](auto& o) -> auto& { return o.model.tokenizer; }));
+  table.push_back(Key(
+      "model.generation_config",
+      "whose sampling defaults: auto (the model's generation_config.json), none, or a path",
+      TextType{}, [](auto& o) -> auto& { return o.model.generation_config; }));
+  table.push_back(Key(
+      "model.dtype", "what weights are kept in and multiplied as", formats,
+      [](auto& o) -> auto& { return o.model.dtype; }));
+  table.push_back(Key(
+      "model.cache_dtype",
+      "what keys and values are kept in (fp8: on GPUs, int8: on processors); null: fp32 for fp32, "
+      "fp16 for fp16, else bf16",
+      cache_dtypes, [](auto& o) -> auto& { return o.model.cache_dtype; }));
+}
+
+void AddShapeSizes(std::vector<OptionKey>& table) {
+  const ChoiceType<Family> families{{{"gptj", Family::kGptJ}, {"gpt_neox", Family::kGptNeoX}}};
+  table.push_back(Key(
+      "model.shape.family", "the architecture", families,
+      [](auto& o) -> auto& { return o.model.shape.family; }));
+  table.push_back(Key(
+      "model.shape.layers", "blocks", kCount,
+      [](auto& o) -> auto& { return o.model.shape.layers; }));
+  table.push_back(Key(
+      "model.shape.d_model", "width of the hidden state", kCount,
+      [](auto& o) -> auto& { return o.model.shape.d_model; }));
+  table.push_back(Key(
+      "model.shape.heads", "attention heads of a block; the most ranks possible", kCount,
+      [](auto& o) -> auto& { return o.model.shape.heads; }));
+  table.push_back(Key(
+      "model.shape.d_ff", "width of the feed-forward layer; null: 4 x d_model", kCount,
+      [](auto& o) -> auto& { return o.model.shape.d_ff; }));
+  table.push_back(Key(
+      "model.shape.rotary_dims", "dims of a head that carry the position", IntegerType{0, 1 << 20},
+      [](auto& o) -> auto& { return o.model.shape.rotary_dims; }));
+  table.push_back(Key(
+      "model.shape.vocab_rows", "rows of the embedding, padding included", kCount,
+      [](auto& o) -> auto& { return o.model.shape.vocab_rows; }));
+  table.push_back(Key(
+      "model.shape.context", "most tokens of a sequence", kCount,
+      [](auto& o) -> auto& { return o.model.shape.context; }));
+}
+
+void AddShapeChoices(std::vector<OptionKey>& table) {
+  const ChoiceType<GeluKind> gelus{{{"exact", GeluKind::kExact}, {"tanh", GeluKind::kTanh}}};
+  table.push_back(Key(
+      "model.shape.rotary_base", "base of the rotary frequencies", kPositive,
+      [](auto& o) -> auto& { return o.model.shape.rotary_base; }));
+  table.push_back(Key(
+      "model.shape.norm_epsilon", "epsilon of the layer norms", NumberType{1e-30, 1.0},
+      [](auto& o) -> auto& { return o.model.shape.norm_epsilon; }));
+  table.push_back(Key(
+      "model.shape.gelu", "the form of GELU", gelus,
+      [](auto& o) -> auto& { return o.model.shape.gelu; }));
+  table.push_back(Key(
+      "model.shape.parallel_residual",
+      "attention and MLP read the same input: one all-reduce per block", FlagType{},
+      [](auto& o) -> auto& { return o.model.shape.parallel_residual; }));
+  table.push_back(Key(
+      "model.shape.attention_bias", "attention projections have biases", FlagType{},
+      [](auto& o) -> auto& { return o.model.shape.attention_bias; }));
+  table.push_back(Key(
+      "model.shape.tied_embeddings", "the LM head is the embedding", FlagType{},
+      [](auto& o) -> auto& { return o.model.shape.tied_embeddings; }));
+}
+
+void AddRunKeys(std::vector<OptionKey>& table) {
+  const ChoiceType<BackendKind> backends{
+      {{"cpu", BackendKind::kCpu}, {"reference", BackendKind::kReference}}};
+  table.push_back(Key(
+      "parallel.tp", "ranks to divide the model over; null: one, or those of mpirun",
+      IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.tp; }));
+  table.push_back(Key(
+      "parallel.dp", "groups of ranks, a whole model each, that share the lines of --input",
+      IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.dp; }));
+  const ChoiceType<DeviceChoice> devices{
+      {{"cpu", DeviceChoice::kCpu}, {"cuda", DeviceChoice::kCuda}, {"auto", DeviceChoice::kAuto}}};
+  table.push_back(Key(
+      "parallel.device", "what ranks compute with; auto: GPUs where there are, and says if not",
+      devices, [](auto& o) -> auto& { return o.parallel.device; }));
+  const ChoiceType<StepGraphs> graphs{{{"auto", StepGraphs::kAuto}, {"off", StepGraphs::kOff}}};
+  table.push_back(Key(
+      "parallel.cuda_graphs", "auto: GPUs record steps of single tokens and replay them", graphs,
+      [](auto& o) -> auto& { return o.parallel.cuda_graphs; }));
+  table.push_back(Key(
+      "parallel.threads", "threads of each rank; 0: the cores over the ranks", IntegerType{0, 4096},
+      [](auto& o) -> auto& { return o.parallel.threads; }));
+  const ChoiceType<Binding> bindings{{{"auto", Binding::kAuto}, {"none", Binding::kNone}}};
+  table.push_back(Key(
+      "parallel.bind", "keep each rank's threads on cores of its own; auto: where there are enough",
+      bindings, [](auto& o) -> auto& { return o.parallel.bind; }));
+  table.push_back(Key(
+      "comm.deadline_seconds", "how long a rank waits for another in a collective",
+      NumberType{0.1, 86400.0}, [](auto& o) -> auto& { return o.comm.deadline_seconds; }));
+  table.push_back(Key(
+      "comm.init_deadline_seconds", "how long ranks wait for all to have started",
+      NumberType{0.1, 86400.0}, [](auto& o) -> auto& { return o.comm.init_deadline_seconds; }));
+  const ChoiceType<SharedMemory> sharing{
+      {{"auto", SharedMemory::kAuto}, {"on", SharedMemory::kOn}, {"off", SharedMemory::kOff}}};
+  table.push_back(Key(
+      "comm.shared_memory",
+      "whether ranks of one host talk through shared memory; auto: where they can", sharing,
+      [](auto& o) -> auto& { return o.comm.shared_memory; }));
+  table.push_back(Key(
+      "engine.max_sequences", "most sequences generated at the same time", IntegerType{1, 1 << 16},
+      [](auto& o) -> auto& { return o.engine.max_sequences; }));
+  table.push_back(Key(
+      "engine.max_step_tokens", "most tokens of one pass over the model", IntegerType{1, 1 << 20},
+      [](auto& o) -> auto& { return o.engine.max_step_tokens; }));
+  table.push_back(Key(
+      "engine.cache_tokens", "tokens that the KV cache holds; null: by the memory that is left",
+      IntegerType{1, std::int64_t{1} << 40},
+      [](auto& o) -> auto& { return o.engine.cache_tokens; }));
+  table.push_back(Key(
+      "engine.memory_fraction",
+      "the part of the memory left beside the weights that the KV cache may take; null: 0.9 of a "
+      "GPU's, 0.5 of a host's",
+      NumberType{0.01, 1.0}, [](auto& o) -> auto& { return o.engine.memory_fraction; }));
+  const ChoiceType<MemoryCheck> checks{{{"auto", MemoryCheck::kAuto}, {"off", MemoryCheck::kOff}}};
+  table.push_back(Key(
+      "engine.memory_check", "auto: what does not fit into memory is refused before it is loaded",
+      checks, [](auto& o) -> auto& { return o.engine.memory_check; }));
+  table.push_back(Key(
+      "engine.prefix_cache", "texts with the same beginning compute it once", FlagType{},
+      [](auto& o) -> auto& { return o.engine.prefix_cache; }));
+  table.push_back(Key(
+      "engine.backend", "fast kernels, or the slow and plain ones", backends,
+      [](auto& o) -> auto& { return o.engine.backend; }));
+}
+
+void AddInputKeys(std::vector<OptionKey>& table) {
+  const ChoiceType<UnknownFields> choices{
+      {{"refuse", UnknownFields::kRefuse}, {"pass_through", UnknownFields::kPassThrough}}};
+  table.push_back(Key(
+      "input.unknown_fields", "of a line: refuse, or pass_through to its answer", choices,
+      [](auto& o) -> auto& { return o.input.unknown_fields; }));
+}
+
+void AddEmbedKeys(std::vector<OptionKey>& table) {
+  const ChoiceType<Pooling> poolings{{{"mean", Pooling::kMean}, {"last", Pooling::kLast}}};
+  table.push_back(Key(
+      "embed.layer", "whose hidden states: 0 the embedding's; null: the last, with the final norm",
+      IntegerType{0, 1 << 20}, [](auto& o) -> auto& { return o.embed.layer; }));
+  table.push_back(Key(
+      "embed.pooling", "the mean over a text's tokens, or its last token", poolings,
+      [](auto& o) -> auto& { return o.embed.pooling; }));
+}
+
+std::vector<OptionKey> MakeTable() {
+  std::vector<OptionKey> table;
+  AddModelKeys(table);
+  AddShapeSizes(table);
+  AddShapeChoices(table);
+  AddRunKeys(table);
+  AddSamplingKeys(table);
+  AddEmbedKeys(table);
+  AddInputKeys(table);
+  return table;
+}
+
+// Opens the sections of `path` that the key before it has not opened.
+void PrintSections(std::string_view path, std::string_view before, std::string& text) {
+  std::size_t begin = 0;
+  std::string indent;
+  for (std::size_t dot = path.find('.'); dot != std::string_view::npos;
+       dot = path.find('.', begin)) {
+    if (before.substr(0, dot + 1) != path.substr(0, dot + 1))
+      text += fmt::format("{}{}:\n", indent, path.substr(begin, dot - begin));
+    indent += "  ";
+    begin = dot + 1;
+  }
+}
+
+// The section of a key and its name in it.
+std::pair<std::string_view, std::string_view> Split(std::string_view path) {
+  const auto dot = path.rfind('.');
+  if (dot == std::string_view::npos) return {"", path};
+  return {path.substr(0, dot), path.substr(dot + 1)};
+}
+
+std::vector<std::string> NamesIn(std::string_view section) {
+  std::vector<std::string> names;
+  for (const OptionKey& key : OptionTable())
+    if (Split(key.path).first == section) names.emplace_back(Split(key.path).second);
+  return names;
+}
+
+std::string HelpIn(const OptionKey& key) {
+  if (!key.left_to_model) return key.help;
+  return fmt::format("{}; null: the model's, else {}", key.help, key.value(Options{}));
+}
+
+std::string KeysOf(std::string_view section) {
+  std::string names;
+  for (const OptionKey& key : OptionTable())
+    if (key.path.starts_with(std::string(section) + "."))
+      names += (names.empty() ? "" : ", ") + key.path;
+  return names;
+}
+
+}  // namespace
+
+const std::vector<OptionKey>& OptionTable() {
+  static const std::vector<OptionKey> table = MakeTable();
+  return table;
+}
+
+const OptionKey& FindOption(std::string_view path, std::string_view where) {
+  for (const OptionKey& key : OptionTable())
+    if (key.path == path) return key;
+  const auto [section, name] = Split(path);
+  const std::string same(SameAs(name, NamesIn(section)));
+  if (same.empty()) ThrowUnknownKey(path, where);
+  return FindOption(fmt::format("{}.{}", section, same), where);
+}
+
+bool IsSection(std::string_view section) { return !KeysOf(section).empty(); }
+
+void ThrowUnknownKey(std::string_view path, std::string_view where) {
+  std::vector<std::string> names;
+  for (const OptionKey& key : OptionTable()) {
+    names.push_back(key.path);
+    for (auto dot = key.path.find('.'); dot != std::string::npos; dot = key.path.find('.', dot + 1))
+      names.push_back(key.path.substr(0, dot));
+  }
+  const std::string_view name = Split(path).second;
+  std::string nearest = NearestName(path, names);
+  for (const OptionKey& key : OptionTable())
+    if (Split(key.path).second == SameAs(name, {std::string(Split(key.path).second)}))
+      nearest = key.path;
+  throw BadInput("{}: unknown key {}; {}", where, QuotedText(path.substr(0, 100)),
+                 AdviceOr(name, fmt::format("the nearest known key is \"{}\"", nearest)));
+}
+
+void ApplySetting(Options& options, std::string_view setting) {
+  const auto equals = setting.find('=');
+  const std::string where = fmt::format("--set {}", setting.substr(0, 100));
+  if (equals == std::string_view::npos)
+    throw BadInput("{}: expected key.path=value, for example --set sampling.top_k=40", where);
+  const std::string_view path = setting.substr(0, equals);
+  if (IsSection(path))
+    throw BadInput("{}: \"{}\" is a section; name one of its keys: {}", where, path, KeysOf(path));
+  const OptionKey& key = FindOption(path, where);
+  const std::string text(setting.substr(equals + 1));
+  const std::string name = fmt::format("--set {}", path);
+  key.set(options,
+          text.starts_with('[') ? ParseYamlList(text, name) : WrittenValue(key, text, name));
+}
+
+void ApplySettings(Options& options, std::span<const std::string> settings) {
+  std::map<std::string, std::string> seen;  // by key
+  for (const std::string& setting : settings) {
+    ApplySetting(options, setting);
+    const std::string path = setting.substr(0, setting.find('='));
+    const auto [first, is_first] = seen.emplace(FindOption(path, "--set").path, path);
+    if (!is_first)
+      throw BadInput("--set {} and --set {} set the same key; give one", first->second, path);
+  }
+}
+
+std::string PrintOptions(const Options& options) {
+  std::string text;
+  std::string_view before;
+  for (const OptionKey& key : OptionTable()) {
+    PrintSections(key.path, before, text);
+    before = key.path;
+    const auto dot = key.path.rfind('.');
+    const auto depth = static_cast<std::size_t>(std::count(key.path.begin(), key.path.end(), '.'));
+    text += fmt::format("{:{}}{}: {}  # {}\n", "", 2 * depth, key.path.substr(dot + 1),
+                        key.print(options), HelpIn(key));
+  }
+  return text;
+}
+
+}  // namespace lockstep

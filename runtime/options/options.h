@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "comm/world.h"
+#include "core/numbers/dtype.h"
+#include "core/numbers/weight_format.h"
+#include "engine/decoding/beam_search.h"
+#include "engine/request.h"
+#include "runtime/options/device_choice.h"
+#include "runtime/placement/placement.h"
+#include "layers/kernels/backend.h"
+#include "partition/model/model_spec.h"
+
+namespace lockstep {
+
+// The numbers of an architecture as a configuration states them: only what it states is set.
+// With them `plan` needs no checkpoint; where there is one, both must agree (model_shape.h).
+struct ModelShape {
+  std::optional<Family> family;
+  std::optional<std::int64_t> layers;
+  std::optional<std::int64_t> d_model;
+  std::optional<std::int64_t> heads;
+  std::optional<std::int64_t> d_ff;
+  std::optional<std::int64_t> rotary_dims;
+  std::optional<std::int64_t> vocab_rows;
+  std::optional<std::int64_t> context;
+  std::optional<double> rotary_base;
+  std::optional<double> norm_epsilon;
+  std::optional<GeluKind> gelu;
+  std::optional<bool> parallel_residual;
+  std::optional<bool> attention_bias;
+  std::optional<bool> tied_embeddings;
+
+  bool operator==(const ModelShape&) const = default;
+};
+
+struct ModelOptions {
+  std::string path;       // a folder, or org/name[@revision] in the local Hugging Face cache
+  std::string tokenizer;  // a folder or a tokenizer.json; empty: the model's folder
+  // Whose sampling defaults: "auto" (the model's), "none", or a folder or file.
+  std::string generation_config = "auto";
+  WeightFormat dtype = WeightFormat::kF32;
+  std::optional<DType> cache_dtype;  // unset: TableDType(dtype)
+  ModelShape shape;
+
+  DType kv_dtype() const { return cache_dtype.value_or(TableDType(dtype)); }
+};
+
+struct ParallelOptions {
+  std::optional<std::int64_t> tp;  // ranks; unset: those of the world it is in, else one
+  std::int64_t dp = 1;             // groups of so many ranks that share the work
+  DeviceChoice device = DeviceChoice::kCpu;
+  StepGraphs cuda_graphs = StepGraphs::kAuto;
+  std::int64_t threads = 0;       // per rank; 0: the machine's cores divided by its ranks
+  Binding bind = Binding::kAuto;  // of threads to cores
+};
+
+struct CommOptions {
+  double deadline_seconds = 60.0;       // of every collective
+  double init_deadline_seconds = 60.0;  // of joining the world
+  SharedMemory shared_memory = SharedMemory::kAuto;
+};
+
+// Whether what a rank needs is compared with the memory that is there, before weights are read.
+enum class MemoryCheck { kAuto, kOff };
+
+struct EngineLimits {
+  std::int64_t max_sequences = 256;
+  std::int64_t max_step_tokens = 512;
+  std::optional<std::int64_t> cache_tokens;  // unset: by the memory that is left
+  std::optional<double> memory_fraction;     // of that; unset: 0.9 of a device's, half of a host's
+  MemoryCheck memory_check = MemoryCheck::kAuto;
+  bool prefix_cache = true;
+  BackendKind backend = BackendKind::kCpu;
+};
+
+struct SamplingOptions {
+  SamplingParams params;
+  std::vector<std::string> stop;
+  std::int64_t n = 1;                    // as in TextRequest
+  std::int64_t best_of = 0;              // the same
+  BeamOptions beams;                     // the same
+  std::optional<std::int64_t> logprobs;  // the same
+  // Prompt and new tokens together, of a model that says that instead of max_new_tokens.
+  std::optional<std::int64_t> max_length;
+};
+
+struct EmbedOptions {
+  std::optional<std::int64_t> layer;  // of hidden_states, as transformers counts; unset: the last
+  Pooling pooling = Pooling::kMean;
+};
+
+// What generate, score and embed do with fields of a line that they do not know.
+enum class UnknownFields : std::uint8_t { kRefuse, kPassThrough };
+
+struct InputOptions {
+  UnknownFields unknown_fields = UnknownFields::kRefuse;
+};
+
+// Everything that can be configured. Filled from YAML, then --set, then flags: the later wins.
+// option_table.h binds every member to its key.
+struct Options {
+  ModelOptions model;
+  ParallelOptions parallel;
+  CommOptions comm;
+  EngineLimits engine;
+  SamplingOptions sampling;
+  EmbedOptions embed;
+  InputOptions input;
+
+  // Who has set a key, by its path, as messages name it: "run.yaml:3:7: parallel.tp", "--tp".
+  std::map<std::string, std::string, std::less<>> stated;
+};
+
+}  // namespace lockstep

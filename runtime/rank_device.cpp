@@ -1,0 +1,140 @@
+#include "runtime/rank_device.h"
+
+#include <functional>
+#include <string_view>
+
+#include "core/log.h"
+#include "runtime/world/world.h"
+#include "layers/kernels/device_module.h"
+
+namespace lockstep {
+namespace {
+
+// Why a GPU is not what this request wants; empty: it is.
+std::string WhyNotCuda(const DeviceRequest& request) {
+  if (request.cpu_backend == BackendKind::kReference)
+    return "engine.backend: reference computes on the processor";
+  if (request.format == WeightFormat::kF32 || request.format == WeightFormat::kInt4)
+    return fmt::format("--dtype {}: GPUs compute in bf16, fp16 or int8", Name(request.format));
+  const DType kept = TableDType(request.format);
+  if (request.cache_dtype != kept && request.cache_dtype != DType::kF8)
+    return fmt::format(
+        "model.cache_dtype {}: with --dtype {} GPUs keep keys and values in {} or fp8",
+        Name(request.cache_dtype), Name(request.format), Name(kept));
+  return "";
+}
+
+// Throws where a processor cannot compute this.
+void CheckCpu(const DeviceRequest& request) {
+  if (request.cache_dtype == DType::kF8 && request.cpu_backend == BackendKind::kCpu)
+    throw BadInput(
+        "model.cache_dtype fp8: only GPUs keep keys and values in fp8; use model.cache_dtype int8, "
+        "or --device cuda on a host that has one");
+  if (request.format == WeightFormat::kF16 || request.cache_dtype == DType::kF16)
+    throw BadInput(
+        "{} fp16: only GPUs compute in fp16; use --dtype bf16, or --device cuda on a host that has "
+        "one",
+        request.format == WeightFormat::kF16 ? "--dtype" : "model.cache_dtype");
+}
+
+// How many ranks of lower numbers are on this one's host.
+int LocalRank(const Communicator& world) {
+  int local = 0;
+  for (int rank = 0; rank < world.rank(); ++rank)
+    local += world.host(rank) == world.host(world.rank()) ? 1 : 0;
+  return local;
+}
+
+// This rank's GPU. Where a process sees only one, whatever started it has shared them out.
+int DeviceOf(const Communicator& world) {
+  const int count = CudaModule().DeviceCount();
+  const int local = LocalRank(world);
+  if (count == 1) return 0;
+  if (local >= count)
+    throw EnvironmentError(
+        "rank {} is number {} on {}, which has {} GPUs; start at most {} ranks there, or use "
+        "--device cpu",
+        world.rank(), local + 1, world.host(world.rank()), count, count);
+  return local;
+}
+
+// For kAuto: whether all ranks have a GPU, and if not the first reason.
+std::string WhyNotEverywhere(Communicator& world, std::string mine) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(mine.data());
+  std::string first;
+  for (const auto& theirs : world.AllGather({bytes, mine.size()}))
+    if (first.empty()) first.assign(reinterpret_cast<const char*>(theirs.data()), theirs.size());
+  return first;
+}
+
+DeviceChoice Decide(const DeviceRequest& request, Communicator& world) {
+  if (request.choice != DeviceChoice::kAuto) return request.choice;
+  std::string why = WhyNotCuda(request);
+  try {
+    if (why.empty()) DeviceOf(world);
+  } catch (const Error& error) {
+    why = error.what();
+  }
+  why = WhyNotEverywhere(world, why);
+  if (why.empty()) return DeviceChoice::kCuda;
+  if (world.rank() == 0) WriteLog(LogLevel::kInfo, fmt::format("computing on the CPU: {}", why));
+  return DeviceChoice::kCpu;
+}
+
+}  // namespace
+
+void CheckDevice(const DeviceRequest& request) {
+  if (request.choice == DeviceChoice::kCpu) CheckCpu(request);
+  if (request.choice != DeviceChoice::kCuda) return;
+  const std::string why = WhyNotCuda(request);
+  if (!why.empty())
+    throw BadInput(
+        "{}; change it, for example to --dtype bf16 with model.cache_dtype null, or use --device "
+        "cpu",
+        why);
+}
+
+std::string DeviceHere(const DeviceRequest& request) {
+  const std::string cpu = fmt::format("cpu, {}", InstructionSet(request.cpu_backend));
+  if (request.choice == DeviceChoice::kCpu || !WhyNotCuda(request).empty()) return cpu;
+  try {
+    return fmt::format("cuda, {}", CudaModule().Describe(0).name);
+  } catch (const Error&) {
+    return request.choice == DeviceChoice::kAuto ? cpu : "cuda";
+  }
+}
+
+RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group) {
+  RankDevice device;
+  const bool cuda = Decide(request, group.world()) == DeviceChoice::kCuda;
+  Agree(group.world(), "opening the device", [&] {
+    CheckDevice(request);
+    if (!cuda) {
+      CheckCpu(request);
+      device.backend = MakeBackend(request.cpu_backend, request.threads);
+      return;
+    }
+    const int index = DeviceOf(group.world());
+    const DeviceInfo info = CudaModule().Describe(index);
+    device.backend = CudaModule().MakeBackend(index);
+    device.backend->set_step_graphs(request.graphs);
+    device.index = index;
+    device.name = fmt::format("cuda device {} ({})", index, info.name);
+  });
+  if (!cuda) return device;
+  Agree(group.world(), "joining the devices",
+        [&] { device.sums = CudaModule().MakeCommunicator(group.comm(), *device.backend); });
+  WriteLog(LogLevel::kDebug,
+           fmt::format("{}; sums through {}", device.name, device.sums->transport()));
+  return device;
+}
+
+std::vector<MemoryPool> PoolsOf(const RankDevice& device) {
+  if (device.index < 0) return MemoryPools();
+  const DeviceInfo info = CudaModule().Describe(device.index);
+  // No number of the host's pools.
+  const std::uint64_t id = std::hash<std::string>()(info.id) | 2;
+  return {{.id = id, .name = device.name, .free_bytes = static_cast<double>(info.free_bytes)}};
+}
+
+}  // namespace lockstep

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "core/memory_pools.h"
+#include "core/numbers/weight_format.h"
+#include "runtime/options/device_choice.h"
+#include "runtime/world/rank_group.h"
+#include "layers/kernels/backend.h"
+
+namespace lockstep {
+
+struct DeviceRequest {
+  DeviceChoice choice = DeviceChoice::kCpu;
+  BackendKind cpu_backend = BackendKind::kCpu;
+  int threads = 1;
+  WeightFormat format = WeightFormat::kF32;
+  DType cache_dtype = DType::kF32;
+  StepGraphs graphs = StepGraphs::kAuto;
+};
+
+// What a rank computes with. Destroyed last first.
+struct RankDevice {
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Communicator> sums;  // over the group, in the device's memory; null: the group's
+  int index = -1;                      // of a device with memory of its own
+  std::string name = "cpu";
+
+  Communicator& communicator(Communicator& group) const { return sums != nullptr ? *sums : group; }
+};
+
+// Throws BadInput when kCuda is asked for what only the processor can do: before any rank starts.
+void CheckDevice(const DeviceRequest& request);
+
+// What results have their last bits from: "cpu, avx512" or "cuda, NVIDIA H100". As this process
+// sees it, without opening a device.
+std::string DeviceHere(const DeviceRequest& request);
+
+// Opens this rank's device; several ranks of a host take its GPUs in their order. Collective over
+// the world: throws the same on every rank, EnvironmentError where kCuda cannot be had.
+RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group);
+
+// Where this rank's weights and cache come from, as it is now: its device's memory, or the host's.
+std::vector<MemoryPool> PoolsOf(const RankDevice& device);
+
+}  // namespace lockstep

@@ -1,0 +1,93 @@
+#include "runtime/spawn/mpirun_words.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace lockstep {
+namespace {
+
+constexpr std::size_t kFrameLength = 60;  // 74 dashes in Open MPI
+
+bool MayBeFrame(std::string_view line) { return line.find_first_not_of("- \r\n") == line.npos; }
+
+bool IsFrame(std::string_view line) {
+  return MayBeFrame(line) && std::ranges::count(line, '-') >= static_cast<int>(kFrameLength);
+}
+
+// Remarks of mpirun's about its explanations, about signals and about itself.
+bool IsRemark(std::string_view line) {
+  constexpr std::string_view kMarks[] = {"sent help message", "help_aggregate", "FORCE-TERMINATE",
+                                         "ERROR_LOG",         "PMIX ERROR",     "PRTE ERROR"};
+  if (line.starts_with("mpirun") || line.starts_with("prterun")) return true;
+  return line.starts_with("[") && std::ranges::any_of(kMarks, [&](std::string_view mark) {
+           return line.find(mark) != line.npos;
+         });
+}
+
+bool TellsThatRanksEnded(std::string_view block) {
+  constexpr std::string_view kMarks[] = {"noticed that process rank",
+                                         "normally, but 1 process returned",
+                                         "MPI_ABORT was invoked",
+                                         "one or more processes exited with non-zero status",
+                                         "exited on signal",
+                                         "process has exited",
+                                         "returned\na non-zero exit code"};
+  return std::ranges::any_of(kMarks,
+                             [&](std::string_view mark) { return block.find(mark) != block.npos; });
+}
+
+}  // namespace
+
+std::string MpirunWords::Pass(std::string_view piece) {
+  std::string out;
+  while (!piece.empty()) {
+    const auto end = piece.find('\n');
+    const bool whole = end != piece.npos;
+    line_ += piece.substr(0, whole ? end + 1 : piece.size());
+    piece.remove_prefix(whole ? end + 1 : piece.size());
+    if (whole) {
+      out += PassLine(line_);
+    } else if (in_line_ || (!in_block_ && !MayBeFrame(line_) && line_[0] != '[')) {
+      // A line that is written over, such as one that counts: nobody waits for its end.
+      out += line_;
+      in_line_ = true;
+    } else {
+      break;
+    }
+    if (whole) in_line_ = false;
+    line_.clear();
+  }
+  return out;
+}
+
+std::string MpirunWords::PassLine(std::string_view line) {
+  if (in_line_) return std::string(line);
+  if (IsFrame(line)) {
+    if (in_block_) Keep(std::exchange(block_, {}));
+    in_block_ = !in_block_;
+    return "";
+  }
+  if (line.starts_with("lockstep")) return std::string(line);
+  if (in_block_) {
+    block_ += line;
+    return "";
+  }
+  if (!IsRemark(line)) return std::string(line);
+  remarks_ += line;
+  return "";
+}
+
+void MpirunWords::Keep(std::string_view text) {
+  if (TellsThatRanksEnded(text))
+    ranks_ended_ = true;
+  else
+    explanation_ += text;
+}
+
+std::string MpirunWords::Finish() {
+  std::string rest = line_.empty() ? "" : PassLine(std::exchange(line_, {}));
+  Keep(std::exchange(block_, {}));
+  return rest;
+}
+
+}  // namespace lockstep

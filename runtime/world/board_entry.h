@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/world/rank_board.h"
+
+namespace lockstep {
+
+// A rank's own slot of the board as long as it lives; nothing where there is no board.
+class BoardEntry {
+ public:
+  // rank < 0: this process is none. Ends the process where the ranks have been asked to stop
+  // already.
+  explicit BoardEntry(int rank);
+  ~BoardEntry();
+  BoardEntry(const BoardEntry&) = delete;
+  BoardEntry& operator=(const BoardEntry&) = delete;
+
+  // Whether a parent of ours has started this rank and sees its slot.
+  bool spawned() const;
+  bool SomebodyHasReported() const;
+  // "rank 1 has not started", where all ranks are on this host; "" when there is none to name.
+  std::string Absent() const;
+
+  void SetReported() const;
+  // The exit code for mpirun, which takes any other than 0 for a crash.
+  int Leave(int code) const;
+
+ private:
+  std::unique_ptr<RankBoard> board_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,104 @@
+#include "runtime/world/interrupt.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <string_view>
+
+#include "core/error.h"
+#include "core/log.h"
+
+namespace lockstep {
+namespace {
+
+std::atomic<bool> g_requested{false};
+std::atomic<bool> g_terminated{false};
+std::atomic<bool> g_finishes_steps{false};
+std::atomic<bool> g_announces{false};
+std::atomic<int> g_urgent{0};
+std::atomic<std::atomic<std::uint32_t>*> g_stop{nullptr};
+std::atomic<std::atomic<std::uint32_t>*> g_told_to_end{nullptr};
+std::atomic<std::atomic<std::int32_t>*> g_signal{nullptr};
+static_assert(std::atomic<int>::is_always_lock_free, "handlers may not take locks");
+
+[[noreturn]] void EndAtOnce() { ::_exit(static_cast<int>(ExitCode::kInterrupted)); }
+
+void Announce() {
+  if (!g_announces.exchange(false)) return;
+  constexpr std::string_view kFinishing =
+      "lockstep: interrupted; finishing the step (a second time ends at once)\n";
+  constexpr std::string_view kEnding = "lockstep: interrupted\n";
+  const std::string_view words = g_finishes_steps ? kFinishing : kEnding;
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, words.data(), words.size());
+}
+
+// mpirun ends the world. What it kills after a moment may use that to leave in good order.
+void OnTermination(std::atomic<std::uint32_t>& told_to_end) {
+  g_terminated = true;
+  told_to_end = 1;
+  if (!InterruptRequested() || !g_finishes_steps) EndAtOnce();
+}
+
+// Asked by the user, or by whoever manages this machine.
+void OnRequest(int signal_number) {
+  g_requested = true;
+  if (signal_number != SIGUSR1) {
+    if (auto* signal = g_signal.load()) *signal = signal_number;
+    if (auto* stop = g_stop.load()) *stop = 1;
+  }
+  Announce();
+  if (!g_finishes_steps) EndAtOnce();
+  const bool urgent = signal_number == SIGINT || signal_number == SIGTERM;
+  if (urgent && g_urgent.fetch_add(1) > 0) EndAtOnce();
+}
+
+void OnSignal(int signal_number, siginfo_t* info, void* /*context*/) {
+  auto* told_to_end = g_told_to_end.load();
+  const bool from_parent = info != nullptr && info->si_pid == ::getppid();
+  if (told_to_end != nullptr && signal_number == SIGTERM && from_parent)
+    OnTermination(*told_to_end);
+  else
+    OnRequest(signal_number);
+}
+
+void Install(int signal_number) {
+  struct sigaction action {};
+  action.sa_sigaction = OnSignal;
+  sigemptyset(&action.sa_mask);
+  // System calls go on: the flag is looked at between steps, not in the middle of a read.
+  action.sa_flags = SA_RESTART | SA_SIGINFO;
+  ::sigaction(signal_number, &action, nullptr);
+}
+
+}  // namespace
+
+void InstallInterruptHandlers() {
+  Install(SIGINT);
+  Install(SIGTERM);
+  Install(SIGUSR1);
+  struct sigaction hangup {};
+  ::sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) Install(SIGHUP);
+}
+
+void AnnounceInterrupts() { g_announces = IsLogged(LogLevel::kInfo); }
+
+void AnnounceNoInterrupts() { g_announces = false; }
+
+void FinishStepsOnInterrupt() { g_finishes_steps = true; }
+
+bool InterruptRequested() {
+  if (g_requested.load(std::memory_order_relaxed)) return true;
+  const auto* stop = g_stop.load(std::memory_order_relaxed);
+  return stop != nullptr && *stop != 0;
+}
+
+bool TerminationRequested() { return g_terminated.load(std::memory_order_relaxed); }
+
+void ShareInterrupts(const InterruptMarks& marks) {
+  g_stop = marks.stop;
+  g_signal = marks.signal;
+  g_told_to_end = marks.told_to_end;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,219 @@
+#include "runtime/world/world.h"
+
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "comm/self_communicator.h"
+#include "comm/world.h"
+#include "core/activity.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "runtime/world/board_entry.h"
+#include "runtime/world/interrupt.h"
+#include "runtime/world/launch_environment.h"
+
+namespace lockstep {
+namespace {
+
+std::unique_ptr<Communicator> Join(const WorldConfig& config, const BoardEntry& entry) {
+  if (!InsideWorld()) return std::make_unique<SelfCommunicator>();
+  if (!HasProcessManager()) {
+    throw EnvironmentError(
+        "srun has started {} tasks but offers them no way to find each other; use srun "
+        "--mpi=pmix, or leave srun out and let --tp start mpirun",
+        AnnouncedSize().value_or(0));
+  }
+  WorldOptions options;
+  options.deadline_seconds = config.deadline_seconds;
+  options.init_deadline_seconds = config.init_deadline_seconds;
+  options.max_message_bytes = config.max_message_bytes;
+  options.shared_memory = config.shared_memory;
+  options.ranks_per_host = config.ranks_per_host;
+  options.check = [&config](Communicator& world) {
+    CompareFacts(world, config.facts, "start all ranks with the same program and settings");
+  };
+  options.absent = [&entry] { return entry.Absent(); };
+  return JoinWorld(options);
+}
+
+void LogWorld(const Communicator& comm) {
+  struct statvfs shared {};
+  const bool known = ::statvfs("/dev/shm", &shared) == 0;
+  const std::uint64_t mib = known ? shared.f_bavail * shared.f_frsize >> 20 : 0;
+  cpu_set_t processors;
+  CPU_ZERO(&processors);
+  ::sched_getaffinity(0, sizeof(processors), &processors);
+  WriteLog(LogLevel::kDebug,
+           fmt::format("rank {} of {} on {}, pid {}, {} processors, /dev/shm has {} MiB free; "
+                       "collectives through {}",
+                       comm.rank(), comm.size(), comm.host(comm.rank()), ::getpid(),
+                       CPU_COUNT(&processors), mib, comm.transport()));
+}
+
+std::string WithoutSize(const WorldConfig& config) {
+  return config.asked_by == "--tp" ? "leave --tp out" : "set it to null";
+}
+
+// The same for --dp.
+void CheckGroups(int size, const WorldConfig& config) {
+  if (config.expected_ranks != 0 && config.expected_ranks != size)
+    throw BadInput(
+        "--dp {0} {4} {1} ask for {2} ranks, but this is a world of {3}; start it with mpirun -n "
+        "{2}, or {5} to use all ranks",
+        config.groups, config.expected_ranks / config.groups, config.expected_ranks, size,
+        config.asked_by, WithoutSize(config));
+  if (size % config.groups != 0)
+    throw BadInput(
+        "--dp {0} was asked for, but a world of {1} cannot be divided into {0} groups of as many "
+        "ranks; start it with mpirun -n {2}",
+        config.groups, size, (size / config.groups + 1) * config.groups);
+}
+
+void CheckSize(const Communicator& comm, const WorldConfig& config) {
+  const int announced = AnnouncedSize().value_or(comm.size());
+  if (InsideWorld() && announced != comm.size()) {
+    throw EnvironmentError(
+        "{} ranks were started but MPI sees a world of {}: this program and the launcher belong "
+        "to different MPI installations; start it with Open MPI's mpirun or srun --mpi=pmix",
+        announced, comm.size());
+  }
+  if (config.groups > 1) return CheckGroups(comm.size(), config);
+  if (config.expected_ranks == 0 || config.expected_ranks == comm.size()) return;
+  throw BadInput(
+      "{2} {0} was asked for, but this is a world of {1}; start it with mpirun -n {0}, or {3} to "
+      "use all ranks",
+      config.expected_ranks, comm.size(), config.asked_by, WithoutSize(config));
+}
+
+enum class Turn { kSpeak, kStaySilent };
+
+// A peer that failed by itself says so and ends the world; only when nobody does is it this
+// rank's turn. Lower ranks first, so that one message is printed and not one per rank.
+Turn LetTheCauseSpeakFirst(int rank, const BoardEntry& entry) {
+  const int tenths = 10 + 5 * std::min(rank, 8);
+  for (int i = 0; i < tenths; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (TerminationRequested() || entry.SomebodyHasReported()) return Turn::kStaySilent;
+  }
+  return Turn::kSpeak;
+}
+
+void FlushOutput() {
+  std::cout.flush();
+  std::fflush(nullptr);
+}
+
+struct Failure {
+  ExitCode code;
+  std::string message;
+  enum class About { kThisRank, kPeers } about = About::kThisRank;
+};
+
+// What the exception in flight means to the user.
+Failure Describe() {
+  try {
+    throw;
+  } catch (const CollectiveError& error) {
+    return {error.code(), error.what(), Failure::About::kPeers};
+  } catch (...) {
+    const Error error = CurrentError();
+    return {error.code(), error.what()};
+  }
+}
+
+// In the handler of an exception that only this rank is known to have.
+int FailAlone(Communicator& comm, const BoardEntry& entry) {
+  const Failure failure = Describe();
+  FlushOutput();
+  std::string who;  // a collective's error says that itself, and one process needs no name
+  Turn turn = Turn::kSpeak;
+  if (failure.about == Failure::About::kPeers) {
+    turn = LetTheCauseSpeakFirst(comm.rank(), entry);
+  } else if (comm.size() > 1) {
+    who = fmt::format(" (rank {} on {}, while {})", comm.rank(), comm.host(comm.rank()),
+                      FailedActivity());
+  }
+  if (turn == Turn::kSpeak) {
+    entry.SetReported();
+    LogError("{}{}", failure.message, who);
+  }
+  const int code = static_cast<int>(failure.code);
+  if (comm.size() > 1) comm.Abort(code);
+  return code;
+}
+
+int FailTogether(const Communicator& comm, const AgreedError& error) {
+  AnnounceNoInterrupts();
+  // Said for all ranks: the line carries no rank of its own.
+  SetLogRank(0, 1);
+  if (comm.rank() == 0 && error.code() != ExitCode::kInterrupted) LogError("{}", error.what());
+  FlushOutput();
+  return static_cast<int>(error.code());
+}
+
+int RunRank(Communicator& comm, const WorldConfig& config, const BoardEntry& entry,
+            const RankBody& body) {
+  try {
+    Agree(comm, "starting", [&] { CheckSize(comm, config); });
+    const int code = body(comm);
+    FlushOutput();
+    return code;
+  } catch (const AgreedError& error) {
+    return FailTogether(comm, error);
+  } catch (...) {
+    return FailAlone(comm, entry);
+  }
+}
+
+}  // namespace
+
+int RunWorld(const WorldConfig& config, const RankBody& body) {
+  InstallInterruptHandlers();
+  const int rank = AnnouncedRank();
+  const BoardEntry entry(InsideWorld() ? rank : -1);
+  if (!entry.spawned() && rank == 0) AnnounceInterrupts();
+  // Whatever ends mpirun ends its ranks, even stopped ones.
+  if (entry.spawned()) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  SetLogRank(rank, AnnouncedSize().value_or(1));
+  std::unique_ptr<Communicator> comm;
+  try {
+    comm = Join(config, entry);
+  } catch (const JoinError& error) {
+    AnnounceNoInterrupts();
+    SetLogRank(0, 1);  // said for all ranks
+    if (rank == 0) LogError("{}", error.what());
+    return entry.Leave(static_cast<int>(error.code()));
+  } catch (...) {
+    const Failure failure = Describe();
+    const bool peers = failure.about == Failure::About::kPeers;
+    const Turn turn = peers ? LetTheCauseSpeakFirst(rank, entry) : Turn::kSpeak;
+    if (turn == Turn::kSpeak) {
+      entry.SetReported();
+      LogError("{}", failure.message);
+    }
+    return static_cast<int>(failure.code);
+  }
+  SetLogRank(comm->rank(), comm->size());
+  LogWorld(*comm);
+  const int code = RunRank(*comm, config, entry, body);
+  comm.reset();  // leaves the world
+  return entry.Leave(code);
+}
+
+}  // namespace lockstep

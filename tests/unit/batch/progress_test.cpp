@@ -1,0 +1,53 @@
+#include "batch/progress.h"
+
+#include <gtest/gtest.h>
+
+namespace lockstep {
+namespace {
+
+TEST(Progress, SaysHowFarHowFastAndHowLongYet) {
+  EXPECT_EQ(
+      ProgressText({.done = 412, .total = 2000, .taken_up = 12, .tokens = 50000, .seconds = 40.0}),
+      "412 of 2000 lines, 1250 tokens/s, 3 min left");
+  EXPECT_EQ(ProgressText({.done = 2000, .total = 2000, .taken_up = 0, .tokens = 9, .seconds = 3.0}),
+            "2000 of 2000 lines, 3 tokens/s");
+  EXPECT_EQ(ProgressText({.done = 5, .total = 10, .taken_up = 5, .tokens = 0, .seconds = 1.0}),
+            "5 of 10 lines");
+  EXPECT_EQ(
+      ProgressText(
+          {.done = 9, .total = 10, .taken_up = 0, .tokens = 90, .seconds = 9.0, .groups = {5, 4}}),
+      "9 of 10 lines (2 groups: 5 + 4), 10 tokens/s, 1 s left");
+  EXPECT_EQ(ProgressText({.done = 45, .total = 45, .groups = {5, 4, 6, 5, 5, 5, 5, 5, 5}}),
+            "45 of 45 lines (9 groups: 4 to 6 each)");
+}
+
+TEST(Progress, IsOneLineThatIsClearedAtTheEnd) {
+  std::string shown;
+  {
+    ProgressLine line({.sink = [&](std::string_view text) { shown += text; }});
+    line.Show({.done = 1, .total = 2});
+    line.Show({.done = 2, .total = 2});  // too soon to be shown
+  }
+  EXPECT_EQ(shown, "\r\x1b[Klockstep: 1 of 2 lines\r\x1b[K");
+  ProgressLine({}).Show({});
+}
+
+TEST(Progress, IsALineNowAndThenInAFile) {
+  std::string shown;
+  const auto sink = [&](std::string_view text) { shown += text; };
+  {
+    ProgressLine line({.sink = sink, .style = ProgressStyle::kLog});
+    line.Show({.done = 1, .total = 2});  // there is no need for lines of a job of seconds
+    EXPECT_FALSE(line.logged());
+  }
+  EXPECT_EQ(shown, "");
+  ProgressLine line({.sink = sink, .style = ProgressStyle::kLog, .log_period = {}});
+  line.Show({.done = 1, .total = 2});
+  line.Show({.done = 2, .total = 2});
+  line.Clear();
+  EXPECT_EQ(shown, "lockstep: 1 of 2 lines\nlockstep: 2 of 2 lines\n");
+  EXPECT_TRUE(line.logged());
+}
+
+}  // namespace
+}  // namespace lockstep

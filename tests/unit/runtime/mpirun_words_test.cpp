@@ -1,0 +1,67 @@
+#include "runtime/spawn/mpirun_words.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace lockstep {
+namespace {
+
+using ::testing::IsEmpty;
+
+const std::string kFrame = std::string(74, '-') + "\n";
+
+TEST(MpirunWords, PassOnWhatRanksSay) {
+  MpirunWords words;
+  EXPECT_EQ(words.Pass("lockstep: error: no\nplain"), "lockstep: error: no\nplain");
+  EXPECT_EQ(words.Pass(" text\n--\n- a list\n"), " text\n--\n- a list\n");
+  EXPECT_THAT(words.explanation(), IsEmpty());
+}
+
+TEST(MpirunWords, PassOnALineThatIsWrittenOverAtOnce) {
+  MpirunWords words;
+  EXPECT_EQ(words.Pass("\rlockstep: loading weights 1/12"), "\rlockstep: loading weights 1/12");
+  EXPECT_EQ(words.Pass("\rlockstep: loading weights 2/12"), "\rlockstep: loading weights 2/12");
+  EXPECT_EQ(words.Pass("\n"), "\n");
+}
+
+TEST(MpirunWords, KeepWhatMpirunExplainsHoweverItIsCut) {
+  const std::string all =
+      "before\n" + kFrame + "There are not enough slots.\n\nGive it more.\n" + kFrame + "after\n";
+  for (std::size_t cut = 0; cut <= all.size(); ++cut) {
+    MpirunWords words;
+    std::string passed = words.Pass(all.substr(0, cut));
+    passed += words.Pass(all.substr(cut));
+    passed += words.Finish();
+    EXPECT_EQ(passed, "before\nafter\n") << cut;
+    EXPECT_EQ(words.explanation(), "There are not enough slots.\n\nGive it more.\n") << cut;
+  }
+}
+
+TEST(MpirunWords, DropTheNewsThatRanksEnded) {
+  MpirunWords words;
+  words.Pass(kFrame + "mpirun noticed that process rank 1 with PID 7 exited on signal 9.\n" +
+             kFrame);
+  EXPECT_TRUE(words.ranks_ended());
+  EXPECT_EQ(words.Pass("mpirun.openmpi: Forwarding signal 10 to job\n"), "");
+  words.Pass("[host:12] 1 more process has sent help message help-mpi.txt / mpi_abort\n");
+  EXPECT_THAT(words.explanation(), IsEmpty());
+}
+
+TEST(MpirunWords, PassOnARankThatSpeaksInTheMiddleOfAnExplanation) {
+  MpirunWords words;
+  EXPECT_EQ(words.Pass(kFrame + "No room.\nlockstep: error: why\n" + kFrame),
+            "lockstep: error: why\n");
+  EXPECT_EQ(words.explanation(), "No room.\n");
+}
+
+TEST(MpirunWords, KeepAnExplanationThatBreaksOff) {
+  MpirunWords words;
+  words.Pass(kFrame + "No room");
+  EXPECT_EQ(words.Finish(), "");
+  EXPECT_EQ(words.explanation(), "No room");
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,214 @@
+#include "text/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/error.h"
+#include "text/beam_flight.h"
+#include "text/stop_matcher.h"
+#include "tokenizer/stream_decoder.h"
+
+namespace lockstep {
+namespace {
+
+// Streams of a prompt's samples are so far apart that no input has as many lines.
+constexpr std::uint64_t kSampleStream = std::uint64_t{1} << 40;
+
+double MeanLogprob(const TextSample& sample) {
+  double sum = 0.0;
+  for (const TokenLogprob& one : sample.logprobs) sum += one.logprob;
+  return sample.logprobs.empty() ? 0.0 : sum / static_cast<double>(sample.logprobs.size());
+}
+
+void KeepLikeliest(std::vector<TextSample>& samples, std::size_t count) {
+  std::stable_sort(samples.begin(), samples.end(), [](const TextSample& a, const TextSample& b) {
+    return MeanLogprob(a) > MeanLogprob(b);
+  });
+  samples.resize(count);
+}
+
+}  // namespace
+
+// One sample on its way through the engine.
+struct TextSession::Sample {
+  StreamDecoder decoder;
+  StopMatcher matcher;
+  TextSample result;
+  std::int64_t engine_id = 0;
+
+  Sample(const Tokenizer& tokenizer, const TextRequest& request)
+      : decoder(tokenizer), matcher(request.stop) {}
+
+  // Takes one token in; returns the new text to show. Sets result.finish when this ends the text.
+  std::string Take(const TokenEvent& event, std::int64_t min_tokens) {
+    result.tokens.push_back(event.token);
+    if (event.logprob) result.logprobs.push_back(*event.logprob);
+    const bool ended = event.finish != FinishReason::kNone;
+    const bool has_text = !ended || event.finish == FinishReason::kLength;
+    std::string text = has_text ? decoder.Push(event.token) : "";
+    if (ended) text += decoder.Flush();
+    const bool looks = static_cast<std::int64_t>(result.tokens.size()) > min_tokens;
+    std::string shown = looks ? matcher.Push(text) : text;
+    if (matcher.stopped()) {
+      result.finish = FinishReason::kStop;
+    } else if (ended) {
+      shown += matcher.Flush();
+      result.finish = event.finish;
+    }
+    result.text += shown;
+    return shown;
+  }
+};
+
+// A request and its samples.
+struct TextSession::Flight {
+  std::int64_t n = 1;
+  std::int64_t min_tokens = 0;
+  bool wants_logprobs = false;
+  std::vector<std::unique_ptr<Sample>> samples;
+  std::size_t open = 0;
+  std::vector<TokenLogprob> prompt_logprobs;
+  std::unique_ptr<BeamFlight> beams;   // instead of samples, in beam search
+  std::vector<std::int64_t> beam_ids;  // the engine's, of the open beams
+};
+
+TextSession::TextSession(Engine& engine, const Tokenizer& tokenizer, Callbacks callbacks)
+    : engine_(engine), tokenizer_(tokenizer), callbacks_(std::move(callbacks)) {}
+
+TextSession::~TextSession() = default;
+
+void TextSession::Submit(std::int64_t id, const TextRequest& request) {
+  ValidateSamples(request, "request");
+  if (request.beams.num_beams > 1) return SubmitBeams(id, request);
+  Request one{.prompt = request.tokens.empty() ? tokenizer_.Encode(request.prompt) : request.tokens,
+              .sampling = request.sampling,
+              .priority = request.priority,
+              .logprobs = request.logprobs,
+              .prompt_logprobs = request.prompt_logprobs};
+  if (request.best_of > request.n && !one.logprobs) one.logprobs = 0;
+  auto flight = std::make_unique<Flight>();
+  flight->n = request.n;
+  flight->min_tokens = request.sampling.min_tokens;
+  flight->wants_logprobs = request.logprobs.has_value();
+  for (std::int64_t i = 0; i < SamplesMade(request); ++i) {
+    one.id = next_sample_;
+    engine_.Submit(one);  // refuses the first one or none
+    samples_[next_sample_] = {id, flight->samples.size()};
+    flight->samples.push_back(std::make_unique<Sample>(tokenizer_, request));
+    flight->samples.back()->engine_id = next_sample_++;
+    one.sampling.stream += kSampleStream;
+    one.prompt_logprobs.reset();  // the same for all
+  }
+  flight->open = flight->samples.size();
+  flights_[id] = std::move(flight);
+}
+
+void TextSession::SubmitBeams(std::int64_t id, const TextRequest& request) {
+  auto flight = std::make_unique<Flight>();
+  flight->beams = std::make_unique<BeamFlight>(
+      request, request.tokens.empty() ? tokenizer_.Encode(request.prompt) : request.tokens,
+      engine_);
+  Request first = flight->beams->FirstRequest();
+  first.id = next_sample_;
+  engine_.Submit(std::move(first));
+  samples_[next_sample_] = {id, 0};
+  flight->beam_ids = {next_sample_++};
+  flights_[id] = std::move(flight);
+}
+
+// The open beams take the place of those that they continue; beams without a continuation end.
+void TextSession::BranchBeams(std::int64_t id, Flight& flight) {
+  const std::vector<BeamSearch::Beam>& open = flight.beams->open();
+  std::vector<std::vector<Engine::Branching>> branches(flight.beam_ids.size());
+  std::vector<std::int64_t> ids;
+  for (const BeamSearch::Beam& beam : open) {
+    samples_[next_sample_] = {id, ids.size()};
+    branches[beam.parent].push_back({next_sample_, beam.tokens.back()});
+    ids.push_back(next_sample_++);
+  }
+  for (std::size_t i = 0; i < branches.size(); ++i) engine_.Branch(flight.beam_ids[i], branches[i]);
+  flight.beam_ids = std::move(ids);
+}
+
+void TextSession::CancelBeams(Flight& flight) {
+  for (const std::int64_t beam : flight.beam_ids) {
+    samples_.erase(beam);
+    engine_.Cancel(beam);
+  }
+}
+
+void TextSession::Cancel(std::int64_t id) {
+  const auto found = flights_.find(id);
+  if (found == flights_.end()) return;
+  for (const auto& sample : found->second->samples) {
+    engine_.Cancel(sample->engine_id);
+    samples_.erase(sample->engine_id);
+  }
+  CancelBeams(*found->second);
+  flights_.erase(found);
+}
+
+void TextSession::Step() {
+  for (const TokenEvent& event : engine_.Step()) Take(event);
+}
+
+void TextSession::Take(const TokenEvent& event) {
+  const auto found = samples_.find(event.request);
+  if (found == samples_.end()) return;  // cancelled by a callback of this very step
+  const auto [id, index] = found->second;
+  if (event.finish == FinishReason::kError) return Fail(id, event.error);
+  Flight& flight = *flights_.at(id);
+  if (flight.beams != nullptr) return TakeBeam(id, index, event);
+  Sample& sample = *flight.samples[index];
+  if (!event.prompt_logprobs.empty()) flight.prompt_logprobs = event.prompt_logprobs;
+  std::string text;
+  if (event.token >= 0) {
+    text = sample.Take(event, flight.min_tokens);
+  } else {
+    sample.result.finish = event.finish;
+  }
+  const bool ended = sample.result.finish != FinishReason::kNone;
+  if (ended) {
+    if (event.finish == FinishReason::kNone) engine_.Cancel(event.request);
+    samples_.erase(event.request);
+    --flight.open;
+  }
+  if (callbacks_.on_text && !text.empty()) callbacks_.on_text(id, index, text);
+  if (ended && flights_.contains(id) && flights_.at(id)->open == 0) FinishFlight(id);
+}
+
+// A beam's request is held after its one token, until it is known which beams follow on it.
+void TextSession::TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& event) {
+  Flight& flight = *flights_.at(id);
+  samples_.erase(event.request);
+  if (!flight.beams->Take(beam, event)) return;
+  if (!flight.beams->done()) return BranchBeams(id, flight);
+  CancelBeams(flight);
+  TextResult result{.samples = flight.beams->Samples(tokenizer_), .prompt_logprobs = {}};
+  flights_.erase(id);
+  if (callbacks_.on_text)
+    for (std::size_t i = 0; i < result.samples.size(); ++i)
+      callbacks_.on_text(id, i, result.samples[i].text);
+  if (callbacks_.on_result) callbacks_.on_result(id, std::move(result));
+}
+
+// What the other samples have is of no use without this one.
+void TextSession::Fail(std::int64_t id, const std::string& error) {
+  Cancel(id);
+  if (callbacks_.on_result)
+    callbacks_.on_result(id, {.samples = {}, .prompt_logprobs = {}, .error = error});
+}
+
+void TextSession::FinishFlight(std::int64_t id) {
+  const std::unique_ptr<Flight> flight = std::move(flights_.extract(id).mapped());
+  TextResult result;
+  for (const auto& sample : flight->samples) result.samples.push_back(std::move(sample->result));
+  if (static_cast<std::int64_t>(result.samples.size()) > flight->n)
+    KeepLikeliest(result.samples, static_cast<std::size_t>(flight->n));
+  if (!flight->wants_logprobs)
+    for (TextSample& sample : result.samples) sample.logprobs.clear();
+  result.prompt_logprobs = std::move(flight->prompt_logprobs);
+  if (callbacks_.on_result) callbacks_.on_result(id, std::move(result));
+}
+
+}  // namespace lockstep

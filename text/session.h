@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/engine.h"
+#include "text/text_request.h"
+#include "tokenizer/tokenizer.h"
+
+namespace lockstep {
+
+// Text on top of the engine (rank 0 only): tokenizes, streams characters, finds stop strings,
+// makes several samples of one prompt, searches with beams.
+class TextSession {
+ public:
+  struct Callbacks {
+    // New text of a sample: whole characters, never a part of a stop string.
+    std::function<void(std::int64_t id, std::size_t sample, std::string_view text)> on_text = {};
+    // A request has ended. Requests end in any order.
+    std::function<void(std::int64_t id, TextResult result)> on_result = {};
+  };
+
+  // Engine and tokenizer stay the caller's and outlive the session.
+  TextSession(Engine& engine, const Tokenizer& tokenizer, Callbacks callbacks);
+  ~TextSession();
+  TextSession(const TextSession&) = delete;
+  TextSession& operator=(const TextSession&) = delete;
+
+  // Queues a request under an id of the caller's. Throws BadInput; then nothing is queued.
+  void Submit(std::int64_t id, const TextRequest& request);
+  // Ends a request; there will be no callback for it.
+  void Cancel(std::int64_t id);
+
+  // One step of the engine, with the callbacks for what it gave.
+  void Step();
+
+  std::size_t in_flight() const { return flights_.size(); }
+
+ private:
+  struct Sample;
+  struct Flight;
+
+  void SubmitBeams(std::int64_t id, const TextRequest& request);
+  void BranchBeams(std::int64_t id, Flight& flight);
+  void CancelBeams(Flight& flight);
+  void Take(const TokenEvent& event);
+  void TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& event);
+  void FinishFlight(std::int64_t id);
+  void Fail(std::int64_t id, const std::string& error);
+
+  Engine& engine_;
+  const Tokenizer& tokenizer_;
+  Callbacks callbacks_;
+  std::unordered_map<std::int64_t, std::unique_ptr<Flight>> flights_;
+  // The engine's requests are samples: which sample of which flight each one is.
+  std::unordered_map<std::int64_t, std::pair<std::int64_t, std::size_t>> samples_;
+  std::int64_t next_sample_ = 0;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,65 @@
+#include "text/text_request.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+// The first control of sampling that is on, or null.
+const char* ControlOf(const SamplingParams& params) {
+  const SamplingParams off;
+  if (params.temperature != 0.0) return "temperature";
+  if (params.repetition_penalty != off.repetition_penalty) return "repetition_penalty";
+  if (params.presence_penalty != off.presence_penalty) return "presence_penalty";
+  if (params.frequency_penalty != off.frequency_penalty) return "frequency_penalty";
+  if (!params.logit_bias.empty()) return "logit_bias";
+  if (!params.allowed_tokens.empty()) return "allowed_token_ids";
+  if (!params.banned_tokens.empty()) return "banned_token_ids";
+  if (params.min_tokens != 0) return "min_tokens";
+  return nullptr;
+}
+
+void ValidateBeams(const TextRequest& request, std::string_view where) {
+  const std::int64_t beams = request.beams.num_beams;
+  Validate(request.beams, where);
+  if (beams == 1) return;
+  if (const char* other = BeamConflict(request))
+    throw BadInput(
+        "{}: num_beams is {}, and beam search has no {}; turn that off, or set num_beams to 1",
+        where, beams, other);
+  if (request.n > beams)
+    throw BadInput("{}: n is {}; expected at most num_beams, which is {}", where, request.n, beams);
+}
+
+}  // namespace
+
+std::int64_t SamplesMade(const TextRequest& request) {
+  return std::max(request.n, request.best_of);
+}
+
+const char* BeamConflict(const TextRequest& request) {
+  if (const char* control = ControlOf(request.sampling)) return control;
+  if (request.best_of != 0) return "best_of";
+  if (!request.stop.empty()) return "stop";
+  if (request.logprobs) return "logprobs";
+  return request.prompt_logprobs ? "prompt_logprobs" : nullptr;
+}
+
+void ValidateSamples(const TextRequest& request, std::string_view where) {
+  if (request.n < 1 || request.n > kMostSamples)
+    throw BadInput("{}: n is {}; expected 1 to {}", where, request.n, kMostSamples);
+  if (request.best_of != 0 && (request.best_of < request.n || request.best_of > kMostSamples))
+    throw BadInput("{}: best_of is {}; expected n, which is {}, to {}, or 0", where,
+                   request.best_of, request.n, kMostSamples);
+  ValidateBeams(request, where);
+  const bool searches = request.beams.num_beams > 1;
+  if (!searches && SamplesMade(request) > 1 && request.sampling.temperature == 0.0)
+    throw BadInput(
+        "{}: {} samples at temperature 0 would all be the same; ask for one, or set a "
+        "temperature",
+        where, SamplesMade(request));
+}
+
+}  // namespace lockstep

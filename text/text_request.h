@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/decoding/beam_search.h"
+#include "engine/request.h"
+
+namespace lockstep {
+
+// One text to continue. `tokens` is used when it is not empty, else `prompt` is tokenized.
+struct TextRequest {
+  std::string prompt;
+  std::vector<std::int32_t> tokens;
+  SamplingParams sampling;
+  // Ends the text before the first of these; may span tokens. Not looked for in the first
+  // sampling.min_tokens tokens.
+  std::vector<std::string> stop;
+  std::int64_t n = 1;        // samples that are wanted
+  std::int64_t best_of = 0;  // samples that are made, at least n; the likeliest n are kept. 0: n
+  BeamOptions beams = {};    // num_beams above 1: beam search, which gives its n best
+  std::int64_t priority = 0;
+  std::optional<std::int64_t> logprobs = {};  // as in Request
+  std::optional<std::int64_t> prompt_logprobs = {};
+};
+
+constexpr std::int64_t kMostSamples = 1024;
+
+// The samples that are made of a request's prompt.
+std::int64_t SamplesMade(const TextRequest& request);
+
+// Throws BadInput naming `where` when the numbers of samples make no sense together, or beams are
+// asked for together with what beam search does not have.
+void ValidateSamples(const TextRequest& request, std::string_view where);
+
+// The first setting of a request that beam search has no use for; null where there is none.
+const char* BeamConflict(const TextRequest& request);
+
+struct TextSample {
+  std::string text;                  // the continuation, without the stop string and the end token
+  std::vector<std::int32_t> tokens;  // all that were generated
+  FinishReason finish = FinishReason::kNone;
+  std::vector<TokenLogprob> logprobs;  // of the tokens, when asked for
+  std::optional<float> score;          // of beam search
+};
+
+struct TextResult {
+  // n of them (beam search: at most). With best_of the likeliest first (mean log-probability of a
+  // token), else in the order of their random streams: the first is what n = 1 gives.
+  std::vector<TextSample> samples;
+  std::vector<TokenLogprob> prompt_logprobs;  // from the prompt's second token on, when asked for
+  std::string error = {};  // why there is no text, and no sample; empty where there is one
+};
+
+}  // namespace lockstep
