@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <iterator>
 
+#include "api/json_lines.h"
 #include "core/error.h"
 #include "core/heartbeat.h"
-#include "api/json_lines.h"
 #include "runtime/options/option_table.h"
 
 namespace lockstep {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/json.h"
-#include "runtime/options/options.h"
 #include "partition/model/model_spec.h"
+#include "runtime/options/options.h"
 #include "text/text_request.h"
 #include "tokenizer/tokenizer.h"
 

@@ -1,18 +1,18 @@
 #include "batch/batch_job.h"
 
+#include "batch/batch_worker.h"
+#include "batch/job_identity.h"
+#include "batch/output.h"
+#include "batch/queue/remote_work_queue.h"
+#include "batch/stderr_progress.h"
 #include "core/error.h"
 #include "core/heartbeat.h"
 #include "core/log.h"
-#include "batch/batch_worker.h"
 #include "runtime/cache_size.h"
-#include "batch/job_identity.h"
-#include "batch/queue/remote_desk.h"
-#include "batch/stderr_progress.h"
 #include "runtime/standard_streams.h"
-#include "batch/output.h"
 
 namespace lockstep {
-bool BatchJob::KeepsJournal() const { return AppearsWhole(arguments_.output); }
+bool BatchJob::KeepsJournal() const { return IsAtomicTarget(arguments_.output); }
 
 void BatchJob::Prepare(const ModelFiles& model) {
   RefuseSameFile(arguments_.input, arguments_.output);
@@ -52,9 +52,9 @@ std::optional<std::int64_t> BatchJob::cache_pages() const {
   return AskedPages(arguments_.options.engine);
 }
 
-LineHub BatchJob::OpenHub(const Workplace& place) const {
+BatchCoordinator BatchJob::OpenHub(const JobContext& place) const {
   // Twice what runs together: so the scheduler always has someone to admit.
-  LineHub::Parts parts{
+  BatchCoordinator::Parts parts{
       .input = arguments_.input,
       .total = input_.lines,
       .capacity = 2 * arguments_.options.engine.max_sequences,
@@ -62,43 +62,43 @@ LineHub BatchJob::OpenHub(const Workplace& place) const {
       .progress = ProgressOnStderr(arguments_.verbosity),
       .keep_alive = [&engine = place.engine] { engine.KeepAlive(); },
       .counted = &input_};
-  LineHub::Groups groups;
-  if (place.mailbox != nullptr) {
-    groups = {.leaders = {}, .world = &place.group.world(), .mailbox = place.mailbox};
+  BatchCoordinator::Groups groups;
+  if (place.messenger != nullptr) {
+    groups = {.leaders = {}, .world = &place.group.world(), .messenger = place.messenger};
     for (int group = 0; group < place.group.count(); ++group)
       groups.leaders.push_back(place.group.leader(group));
   }
-  return LineHub(std::move(parts), std::move(groups));
+  return BatchCoordinator(std::move(parts), std::move(groups));
 }
 
 // As long as there is no hub: what earlier runs have left may take long to read.
-void BatchJob::ShowLife(const Workplace& place) {
+void BatchJob::SendHeartbeat(const JobContext& place) {
   place.engine.KeepAlive();
   for (int group = 1; group < place.group.count(); ++group)
-    place.mailbox->Send(place.group.leader(group), Pack(Handout{}));
+    place.messenger->Send(place.group.leader(group), Pack(Assignment{}));
 }
 
-void BatchJob::Work(Engine& engine, LineDesk& desk) const {
-  BatchWorker({engine, *tokenizer_, spec_, options_, desk}).Run();
+void BatchJob::Work(Engine& engine, WorkQueue& queue) const {
+  BatchWorker({engine, *tokenizer_, spec_, options_, queue}).Run();
 }
 
-ExitCode BatchJob::Help(const Workplace& place) const {
-  RemoteDesk desk(place.group.world(), *place.mailbox);
+ExitCode BatchJob::Help(const JobContext& place) const {
+  RemoteWorkQueue queue(place.group.world(), *place.messenger);
   const HeartbeatScope beat(HeartbeatPeriod(place.group.world().deadline_seconds()), [&] {
     place.engine.KeepAlive();
-    desk.ShowLife();
+    queue.SendHeartbeat();
   });
-  Work(place.engine, desk);
-  desk.Leave();
+  Work(place.engine, queue);
+  queue.Leave();
   return ExitCode::kOk;
 }
 
-ExitCode BatchJob::Run(const Workplace& place) {
+ExitCode BatchJob::Run(const JobContext& place) {
   if (place.group.index() > 0) return Help(place);
   const auto period = HeartbeatPeriod(place.group.world().deadline_seconds());
-  const HeartbeatScope beat_before(period, [&] { ShowLife(place); });
-  LineHub hub = OpenHub(place);
-  const HeartbeatScope beat(period, [&hub] { hub.ShowLife(); });
+  const HeartbeatScope beat_before(period, [&] { SendHeartbeat(place); });
+  BatchCoordinator hub = OpenHub(place);
+  const HeartbeatScope beat(period, [&hub] { hub.SendHeartbeat(); });
   ReportStart(hub, place.group.world().size());
   Work(place.engine, hub);
   hub.Leave();
@@ -106,7 +106,7 @@ ExitCode BatchJob::Run(const Workplace& place) {
   return ReportEnd(hub);
 }
 
-void BatchJob::ReportStart(const LineHub& hub, int ranks) const {
+void BatchJob::ReportStart(const BatchCoordinator& hub, int ranks) const {
   if (arguments_.verbosity == Verbosity::kQuiet) return;
   const std::int64_t done = hub.progress().done;
   SetLogRank(0, 1);  // said for all ranks
@@ -116,7 +116,7 @@ void BatchJob::ReportStart(const LineHub& hub, int ranks) const {
   SetLogRank(0, ranks);
 }
 
-ExitCode BatchJob::ReportEnd(const LineHub& hub) const {
+ExitCode BatchJob::ReportEnd(const BatchCoordinator& hub) const {
   const ProgressState state = hub.progress();
   SetLogRank(0, 1);  // said for all ranks
   if (!hub.all_done()) {

@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "batch/files/input_lines.h"
-#include "batch/queue/line_hub.h"
 #include "api/requests.h"
+#include "batch/files/input_lines.h"
 #include "batch/model_job.h"
+#include "batch/queue/batch_coordinator.h"
 
 namespace lockstep {
 
@@ -21,18 +21,18 @@ class BatchJob : public ModelJob {
   void PrepareHelper(const ModelFiles& model) override;
   std::optional<std::int64_t> cache_pages() const override;
   std::int64_t sampled_vocab() const override { return tokenizer_->vocab_size(); }
-  ExitCode Run(const Workplace& place) override;
+  ExitCode Run(const JobContext& place) override;
 
  private:
   // Whether the output is a file, so that the job can go on later.
   bool KeepsJournal() const;
   void LookForEarlierRuns();
-  static void ShowLife(const Workplace& place);
-  LineHub OpenHub(const Workplace& place) const;
-  void Work(Engine& engine, LineDesk& desk) const;
-  ExitCode Help(const Workplace& place) const;
-  void ReportStart(const LineHub& hub, int ranks) const;
-  ExitCode ReportEnd(const LineHub& hub) const;
+  static void SendHeartbeat(const JobContext& place);
+  BatchCoordinator OpenHub(const JobContext& place) const;
+  void Work(Engine& engine, WorkQueue& queue) const;
+  ExitCode Help(const JobContext& place) const;
+  void ReportStart(const BatchCoordinator& hub, int ranks) const;
+  ExitCode ReportEnd(const BatchCoordinator& hub) const;
 
   const Arguments& arguments_;
   Options options_;  // with the model's defaults

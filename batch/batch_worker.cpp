@@ -11,7 +11,7 @@
 namespace lockstep {
 namespace {
 
-// A letter between groups holds more, and so does the memory of most machines.
+// A message between groups holds more, and so does the memory of most machines.
 constexpr std::size_t kMostRecordBytes = std::size_t{256} << 20;
 
 // Steps of the JSON library know no loops of ours: long ones are left to another thread.
@@ -31,8 +31,8 @@ BatchWorker::BatchWorker(const Parts& parts)
                }}) {}
 
 void BatchWorker::Run() {
-  while (!parts_.desk.ended()) {
-    const std::vector<WorkLine> lines = parts_.desk.Take();
+  while (!parts_.queue.ended()) {
+    const std::vector<WorkLine> lines = parts_.queue.Take();
     for (const WorkLine& line : lines) Start(line);
     if (session_.in_flight() > 0)
       session_.Step();
@@ -59,9 +59,9 @@ void BatchWorker::Finish(std::int64_t index, const TextResult& result) {
     error = fmt::format(
         "the record has {} bytes; expected at most {}; ask for fewer samples or log-probabilities",
         record.size(), kMostRecordBytes);
-  if (error.empty()) return parts_.desk.Put({index, std::move(record), "", tokens});
+  if (error.empty()) return parts_.queue.Put({index, std::move(record), "", tokens});
   error = fmt::format("{}: {}", request.where, error);
-  parts_.desk.Put({index, FormatError(request.id, error), error, 0});
+  parts_.queue.Put({index, FormatError(request.id, error), error, 0});
 }
 
 void BatchWorker::Start(const WorkLine& line) {
@@ -86,7 +86,7 @@ void BatchWorker::Start(const WorkLine& line) {
 void BatchWorker::Refuse(const WorkLine& line, const std::string& error) {
   std::string record;
   Work(line.text.size(), [&] { record = FormatError(line.text, line.index, error); });
-  parts_.desk.Put({line.index, std::move(record), error, 0});
+  parts_.queue.Put({line.index, std::move(record), error, 0});
 }
 
 void BatchWorker::Submit(const WorkLine& line, const GenerateRequest& request) {

@@ -3,14 +3,14 @@
 #include <cstdint>
 #include <unordered_map>
 
-#include "batch/queue/line_desk.h"
 #include "api/requests.h"
+#include "batch/queue/work_queue.h"
 #include "text/session.h"
 
 namespace lockstep {
 
 // What a group of ranks does in a batch job, on its first rank: keeps its engine full of lines from
-// the desk. A line that cannot be used gives an error record.
+// the queue. A line that cannot be used gives an error record.
 class BatchWorker {
  public:
   struct Parts {
@@ -18,11 +18,11 @@ class BatchWorker {
     const Tokenizer& tokenizer;
     const ModelSpec& spec;
     const Options& defaults;
-    LineDesk& desk;
+    WorkQueue& queue;
   };
   explicit BatchWorker(const Parts& parts);
 
-  // Until the desk says that nothing more is wanted.
+  // Until the queue says that nothing more is wanted.
   void Run();
 
  private:

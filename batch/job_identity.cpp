@@ -8,7 +8,7 @@
 #include "core/files/file.h"
 #include "core/fnv.h"
 #include "core/version.h"
-#include "runtime/bringup.h"
+#include "runtime/load_model.h"
 #include "runtime/options/option_table.h"
 
 namespace lockstep {

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/json.h"
 #include "batch/files/input_lines.h"
+#include "core/json.h"
 #include "runtime/model_files.h"
 #include "runtime/options/arguments.h"
 

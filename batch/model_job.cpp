@@ -8,17 +8,17 @@
 #include "core/activity.h"
 #include "core/heartbeat.h"
 #include "core/log.h"
-#include "runtime/bringup.h"
+#include "partition/plan/shard_plan.h"
+#include "runtime/load_model.h"
 #include "runtime/rank_alike.h"
 #include "runtime/world/interrupt.h"
 #include "runtime/world/world.h"
-#include "partition/plan/shard_plan.h"
 
 namespace lockstep {
 namespace {
 
 // What someone who measures scaling wants of each rank.
-void ReportMemory(const ModelRank& rank) {
+void ReportMemory(const LoadedModel& rank) {
   WriteLog(LogLevel::kDebug,
            fmt::format("read {:.1f} MB of the checkpoint for {:.1f} MB of weights; peak memory "
                        "{:.1f} MB",
@@ -72,9 +72,9 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
   const std::int64_t asked =
       Share(world, world.rank() == 0 ? job.cache_pages().value_or(kUnknown) : 0);
   const auto pages = asked == kUnknown ? std::nullopt : std::optional(asked);
-  const ModelRank rank = LoadModel(arguments, model, pages, group);
-  // The mailbox is opened together with the ranks that do not need it.
-  const auto mailbox = group.count() > 1 ? OpenMailbox(world) : nullptr;
+  const LoadedModel rank = LoadModel(arguments, model, pages, group);
+  // The messenger is opened together with the ranks that do not need it.
+  const auto messenger = group.count() > 1 ? OpenMessenger(world) : nullptr;
   const Activity doing("generating");
   FinishStepsOnInterrupt();
   if (group.comm().rank() != 0) {
@@ -92,7 +92,7 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
                  .hidden_layer = job.hidden_layer()});
   const HeartbeatScope beat(HeartbeatPeriod(world.deadline_seconds()),
                             [&engine] { engine.KeepAlive(); });
-  const ExitCode code = job.Run({engine, group, mailbox.get()});
+  const ExitCode code = job.Run({engine, group, messenger.get()});
   engine.Shutdown();
   ReportMemory(rank);
   return code;

@@ -5,9 +5,9 @@
 #include <span>
 #include <string>
 
-#include "comm/mailbox.h"
-#include "engine/engine.h"
 #include "batch/files/finished_output.h"
+#include "comm/messenger.h"
+#include "engine/engine.h"
 #include "runtime/model_files.h"
 #include "runtime/options/arguments.h"
 #include "runtime/world/rank_group.h"
@@ -15,10 +15,10 @@
 namespace lockstep {
 
 // Where the first rank of a group works.
-struct Workplace {
+struct JobContext {
   Engine& engine;
   const RankGroup& group;
-  Mailbox* mailbox;  // between the first ranks of groups; null where there is one group
+  Messenger* messenger;  // between the first ranks of groups; null where there is one group
 };
 
 // What a command does with a model, without the ranks: those are RunModelJob()'s. All of it
@@ -49,7 +49,7 @@ class ModelJob {
   virtual std::int64_t hidden_layer() const { return 0; }  // see EngineOptions
 
   // The work. Returns the exit code: 0, or that of an interrupt.
-  virtual ExitCode Run(const Workplace& place) = 0;
+  virtual ExitCode Run(const JobContext& place) = 0;
 
  protected:
   int group_size() const { return group_size_; }

@@ -10,9 +10,9 @@
 #include <thread>
 #include <utility>
 
+#include "batch/files/journal.h"
 #include "core/error.h"
 #include "core/heartbeat.h"
-#include "batch/files/journal.h"
 #include "runtime/standard_streams.h"
 #include "runtime/world/interrupt.h"
 
@@ -53,7 +53,7 @@ int OpenDevice(const std::string& output) {
 
 }  // namespace
 
-bool AppearsWhole(const std::string& output) { return output != "-" && !IsDevice(output); }
+bool IsAtomicTarget(const std::string& output) { return output != "-" && !IsDevice(output); }
 
 void CheckWritable(const std::string& output) {
   if (output == "-") return;
@@ -65,7 +65,7 @@ void CheckWritable(const std::string& output) {
 }
 
 void RefuseSameFile(const std::string& input, const std::string& output) {
-  if (input == "-" || !AppearsWhole(output)) return;
+  if (input == "-" || !IsAtomicTarget(output)) return;
   const std::string place = WithoutLinks(output);
   for (const std::string beside :
        {"", ".partial", ".journal", ".writing", ".done", ".done.writing"}) {

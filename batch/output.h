@@ -6,15 +6,15 @@
 #include <string_view>
 #include <vector>
 
-#include "core/files/file.h"
 #include "batch/files/finished_output.h"
 #include "batch/job_identity.h"
+#include "core/files/file.h"
 
 namespace lockstep {
 
 // Whether an output is a file, which can appear whole; not standard output, a pipe or a device such
 // as /dev/null. Throws EnvironmentError for what no text can be written to.
-bool AppearsWhole(const std::string& output);
+bool IsAtomicTarget(const std::string& output);
 
 // Throws EnvironmentError when Output could not be written, before there is anything to write.
 void CheckWritable(const std::string& output);

@@ -33,7 +33,7 @@ std::string ProgressText(const ProgressState& state) {
   std::string text = fmt::format("{} of {} lines{}", state.done, state.total, Groups(state.groups));
   if (state.seconds <= 0.0 || state.tokens == 0) return text;
   text += fmt::format(", {:.0f} tokens/s", static_cast<double>(state.tokens) / state.seconds);
-  const std::int64_t fresh = state.done - state.taken_up;
+  const std::int64_t fresh = state.done - state.resumed;
   if (fresh <= 0 || state.done >= state.total) return text;
   const double each = state.seconds / static_cast<double>(fresh);
   return text +

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "runtime/bringup.h"
+#include "runtime/load_model.h"
 
 namespace lockstep {
 

@@ -2,13 +2,13 @@
 
 #include <optional>
 
-#include "core/error.h"
-#include "core/log.h"
 #include "batch/files/input_lines.h"
 #include "batch/model_job.h"
-#include "batch/stderr_progress.h"
-#include "runtime/standard_streams.h"
 #include "batch/output.h"
+#include "batch/stderr_progress.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "runtime/standard_streams.h"
 
 namespace lockstep {
 
@@ -42,7 +42,7 @@ TextJob ReadTexts(const Arguments& arguments, const ModelFiles& model, int group
   if (HasText(texts.requests)) tokenizer = OpenTokenizer(arguments.options, model);
   Prepare(texts.requests, tokenizer ? &*tokenizer : nullptr, model.spec);
   TextJob job{.texts = std::move(texts.requests), .identity = {}, .finished = {}};
-  if (AppearsWhole(arguments.output)) {
+  if (IsAtomicTarget(arguments.output)) {
     job.identity =
         IdentityOf({arguments.command, arguments.options, texts.summary, model, group_size});
     if (arguments.restart == Restart::kGoOn)

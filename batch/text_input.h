@@ -4,11 +4,11 @@
 #include <optional>
 #include <vector>
 
+#include "api/requests.h"
 #include "batch/files/finished_output.h"
 #include "batch/job_identity.h"
-#include "runtime/model_files.h"
 #include "batch/progress.h"
-#include "api/requests.h"
+#include "runtime/model_files.h"
 #include "runtime/options/arguments.h"
 
 namespace lockstep {

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "runtime/options/bench_options.h"
 #include "partition/plan/step_cost.h"
+#include "runtime/options/bench_options.h"
 
 namespace lockstep {
 

@@ -4,10 +4,10 @@
 #include <chrono>
 #include <functional>
 
+#include "bench/bench_report.h"
 #include "comm/mpi/mpi_probe.h"
 #include "core/activity.h"
-#include "bench/bench_report.h"
-#include "runtime/bringup.h"
+#include "runtime/load_model.h"
 #include "runtime/standard_streams.h"
 #include "runtime/world/world.h"
 

@@ -6,7 +6,7 @@ namespace lockstep {
 
 // Which collective a message belongs to, so that ranks which have drifted apart never take each
 // other's messages for their own.
-enum class Collective : int { kAllReduce, kAllGather, kGather, kBroadcast, kBarrier, kRollCall };
+enum class Collective : int { kAllReduce, kAllGather, kGather, kBroadcast, kBarrier, kPeerProbe };
 
 constexpr std::string_view NameOf(Collective collective) {
   switch (collective) {
@@ -15,7 +15,7 @@ constexpr std::string_view NameOf(Collective collective) {
     case Collective::kGather: return "gather";
     case Collective::kBroadcast: return "broadcast";
     case Collective::kBarrier: return "barrier";
-    case Collective::kRollCall: return "roll call";
+    case Collective::kPeerProbe: return "peer probe";
   }
   return "unknown collective";
 }

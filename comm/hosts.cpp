@@ -5,7 +5,7 @@
 
 namespace lockstep {
 
-bool SumsNest(std::span<const HostPlace> places) {
+bool SumOrderIsHierarchical(std::span<const HostPlace> places) {
   if (places.empty()) return false;
   const int ranks = places[0].ranks;
   for (std::size_t rank = 0; rank < places.size(); ++rank) {

@@ -13,6 +13,6 @@ struct HostPlace {
 // Whether the sums of the hosts, added over the hosts in the order of SumTree(), are the sums of
 // all ranks in that order: there is one host, or each has as many ranks, a power of two, in the
 // order of their ranks. The leading pairs of SumTree() are then those of leading pairs of hosts.
-bool SumsNest(std::span<const HostPlace> places);
+bool SumOrderIsHierarchical(std::span<const HostPlace> places);
 
 }  // namespace lockstep

@@ -1,5 +1,5 @@
 // Stands in for MPI in builds without it.
-#include "comm/mailbox.h"
+#include "comm/messenger.h"
 #include "comm/mpi/mpi_probe.h"
 #include "comm/world.h"
 
@@ -18,7 +18,7 @@ std::unique_ptr<Communicator> JoinGroup(Communicator& /*world*/, int /*groups*/,
   throw EnvironmentError("groups of ranks: this lockstep was built without MPI");
 }
 
-std::unique_ptr<Mailbox> OpenMailbox(Communicator& /*world*/) {
+std::unique_ptr<Messenger> OpenMessenger(Communicator& /*world*/) {
   throw EnvironmentError("groups of ranks: this lockstep was built without MPI");
 }
 

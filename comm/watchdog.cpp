@@ -8,8 +8,8 @@
 
 namespace lockstep {
 
-Watchdog::Watchdog(double seconds, Bite bite)
-    : thread_([this, seconds, bite = std::move(bite)] { Wait(seconds, bite); }) {}
+Watchdog::Watchdog(double seconds, OnExpiry on_expiry)
+    : thread_([this, seconds, on_expiry = std::move(on_expiry)] { Wait(seconds, on_expiry); }) {}
 
 Watchdog::~Watchdog() {
   {
@@ -20,13 +20,13 @@ Watchdog::~Watchdog() {
   thread_.join();
 }
 
-void Watchdog::Wait(double seconds, const Bite& bite) {
+void Watchdog::Wait(double seconds, const OnExpiry& on_expiry) {
   std::unique_lock lock(mutex_);
   const auto limit = std::chrono::duration<double>(seconds);
   if (changed_.wait_for(lock, limit, [this] { return called_off_; })) return;
-  if (bite.message) LogError("{}", bite.message());
+  if (on_expiry.message) LogError("{}", on_expiry.message());
   // Not exit(): destructors would wait for the very call that hangs.
-  std::_Exit(bite.exit_code);
+  std::_Exit(on_expiry.exit_code);
 }
 
 }  // namespace lockstep

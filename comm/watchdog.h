@@ -14,17 +14,17 @@ namespace lockstep {
 // takes too long: says why and exits with the code. Destroy it when the call has returned.
 class Watchdog {
  public:
-  struct Bite {
+  struct OnExpiry {
     int exit_code;
     std::function<std::string()> message;  // asked for at the deadline; null: exits silently
   };
-  Watchdog(double seconds, Bite bite);
+  Watchdog(double seconds, OnExpiry on_expiry);
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
  private:
-  void Wait(double seconds, const Bite& bite);
+  void Wait(double seconds, const OnExpiry& on_expiry);
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -9,10 +9,10 @@
 
 #include "core/error.h"
 #include "engine/check_request.h"
+#include "engine/hidden_state_pooler.h"
 #include "engine/sampling/ending.h"
-#include "engine/pooled.h"
-#include "engine/step.h"
 #include "engine/sampling/token_choice.h"
+#include "engine/step.h"
 
 namespace lockstep {
 namespace {
@@ -24,7 +24,7 @@ struct Live {
   std::int64_t generated = 0;
   std::int64_t scored = 0;  // tokens of the prompt; after a preemption they are not scored again
   std::vector<TokenLogprob> prompt_logprobs;  // of the prompt, from the second token on
-  std::optional<Pooled> pooled;
+  std::optional<HiddenStatePooler> pooler;
   std::unique_ptr<LogitControls> controls;  // of what generates
 
   bool scores_prompt() const { return request.prompt_logprobs.has_value(); }
@@ -128,7 +128,7 @@ void Engine::Impl::Keep(Request request) {
   Live& one = live.try_emplace(id).first->second;
   one.request = std::move(request);
   one.ending = Ending(one.request.sampling, options.end_tokens);
-  if (one.request.embedding) one.pooled.emplace(*one.request.embedding);
+  if (one.request.embedding) one.pooler.emplace(*one.request.embedding);
   // It looks at what is kept here.
   if (one.request.generates())
     one.controls = std::make_unique<LogitControls>(one.request.sampling, one.request.prompt,
@@ -211,7 +211,7 @@ void Engine::Impl::AddRows(const Chunk& chunk, StepMessage& message,
       add(position, QuestionForPrompt(one.request, following));
       uses.push_back({chunk.id, following});
     }
-  if (one.pooled) message.batch.hidden_layer = options.hidden_layer;
+  if (one.pooler) message.batch.hidden_layer = options.hidden_layer;
   if (!chunk.reaches_end() || !one.request.generates()) return;
   RowUse& use = uses.emplace_back(RowUse{.request = chunk.id});
   TokenChoice& choice = use.choice.emplace(one.request, *one.controls, chunk.start + chunk.count);
@@ -246,10 +246,10 @@ void Engine::Impl::TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEv
   for (const Chunk& chunk : chunks) {
     const std::size_t size = static_cast<std::size_t>(chunk.count) * width;
     Live& one = live.at(chunk.id);
-    if (one.pooled) {
-      one.pooled->Add(chunk.start, states.first(size), width);
+    if (one.pooler) {
+      one.pooler->Add(chunk.start, states.first(size), width);
       if (chunk.reaches_end()) {
-        events.push_back(EmbeddingEvent(chunk.id, one.pooled->Vector()));
+        events.push_back(EmbeddingEvent(chunk.id, one.pooler->Vector()));
         ended.push_back(chunk.id);
       }
     }

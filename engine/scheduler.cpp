@@ -7,7 +7,7 @@
 namespace lockstep {
 
 Scheduler::Scheduler(const SchedulerOptions& options)
-    : options_(options), blocks_(options.page_count, options.page_tokens, options.prefix_cache) {
+    : options_(options), pages_(options.page_count, options.page_tokens, options.prefix_cache) {
   LOCKSTEP_CHECK(options.max_sequences > 0 && options.max_step_tokens > 0 &&
                      options.max_logit_tokens > 0 && options.page_tokens > 0,
                  "{} sequences, {} and {} tokens, pages of {}", options.max_sequences,
@@ -21,22 +21,22 @@ std::int64_t Scheduler::PagesFor(std::int64_t tokens) const {
 void Scheduler::Submit(NewSequence added) {
   LOCKSTEP_CHECK(!added.tokens.empty(), "sequence {} has no tokens", added.id);
   const std::int64_t arrival = arrivals_++;
-  const Turn turn{arrival + added.priority * kTurnsPerPriority, arrival};
-  const bool is_new = turns_.emplace(added.id, turn).second;
+  const QueueKey key{arrival + added.priority * kTurnsPerPriority, arrival};
+  const bool is_new = queue_keys_.emplace(added.id, key).second;
   LOCKSTEP_CHECK(is_new, "there is a sequence {} already", added.id);
-  Sequence& sequence = waiting_[turn];
+  Sequence& sequence = waiting_[key];
   sequence.id = added.id;
   sequence.prompt_size = added.tokens.size();
   sequence.tokens = std::move(added.tokens);
   sequence.rows = added.rows;
-  sequence.root = sequence.last_block = blocks_.Root(added.cache_key);
+  sequence.root = sequence.last_block = pages_.Root(added.cache_key);
 }
 
 const Scheduler::Sequence& Scheduler::Find(std::int64_t id) const {
-  const Turn& turn = turns_.at(id);
-  if (const auto found = running_.find(turn); found != running_.end()) return found->second;
-  if (const auto found = waiting_.find(turn); found != waiting_.end()) return found->second;
-  return held_.at(turn);
+  const QueueKey& key = queue_keys_.at(id);
+  if (const auto found = running_.find(key); found != running_.end()) return found->second;
+  if (const auto found = waiting_.find(key); found != waiting_.end()) return found->second;
+  return held_.at(key);
 }
 
 Scheduler::Sequence& Scheduler::Find(std::int64_t id) {
@@ -44,11 +44,11 @@ Scheduler::Sequence& Scheduler::Find(std::int64_t id) {
 }
 
 bool Scheduler::Remove(std::int64_t id) {
-  const auto found = turns_.find(id);
-  if (found == turns_.end()) return false;
-  blocks_.Release(Find(id).pages);
+  const auto found = queue_keys_.find(id);
+  if (found == queue_keys_.end()) return false;
+  pages_.Release(Find(id).pages);
   for (Queue* queue : {&running_, &waiting_, &held_}) queue->erase(found->second);
-  turns_.erase(found);
+  queue_keys_.erase(found);
   return true;
 }
 
@@ -59,7 +59,7 @@ void Scheduler::Append(std::int64_t id, std::span<const std::int32_t> tokens, To
                  id, sequence.drafts);
   sequence.tokens.insert(sequence.tokens.end(), tokens.begin(), tokens.end());
   if (state == TokenState::kDraft) sequence.drafts += tokens.size();
-  if (auto held = held_.extract(turns_.at(id)); !held.empty() && !tokens.empty())
+  if (auto held = held_.extract(queue_keys_.at(id)); !held.empty() && !tokens.empty())
     waiting_.insert(std::move(held));
 }
 
@@ -79,26 +79,27 @@ void Scheduler::Rollback(std::int64_t id, std::int64_t count) {
   sequence.cached = std::min(sequence.cached, static_cast<std::int64_t>(sequence.tokens.size()));
   const auto kept = static_cast<std::size_t>(PagesFor(sequence.cached));
   if (kept >= sequence.pages.size()) return;
-  blocks_.Release(std::span(sequence.pages).subspan(kept));
+  pages_.Release(std::span(sequence.pages).subspan(kept));
   sequence.pages.resize(kept);
 }
 
 void Scheduler::Fork(std::int64_t id, std::int64_t child) {
-  const Turn turn{turns_.at(id).first, arrivals_++};
+  const QueueKey key{queue_keys_.at(id).first, arrivals_++};
   Sequence copy = Find(id);
   LOCKSTEP_CHECK(copy.planned == 0, "sequence {} is in a step", id);
-  const bool is_new = turns_.emplace(child, turn).second;
+  const bool is_new = queue_keys_.emplace(child, key).second;
   LOCKSTEP_CHECK(is_new, "there is a sequence {} already", child);
   copy.id = child;
-  const bool runs = running_.contains(turns_.at(id)) && running_count() < options_.max_sequences;
+  const bool runs =
+      running_.contains(queue_keys_.at(id)) && running_count() < options_.max_sequences;
   if (runs) {
-    blocks_.Share(copy.pages);
-    running_.emplace(turn, std::move(copy));
+    pages_.Share(copy.pages);
+    running_.emplace(key, std::move(copy));
     return;
   }
-  const bool held = copy.pending() == 0 || held_.contains(turns_.at(id));
+  const bool held = copy.pending() == 0 || held_.contains(queue_keys_.at(id));
   copy.DropPages();
-  (held ? held_ : waiting_).emplace(turn, std::move(copy));
+  (held ? held_ : waiting_).emplace(key, std::move(copy));
 }
 
 std::span<const std::int32_t> Scheduler::Tokens(std::int64_t id) const { return Find(id).tokens; }
@@ -127,25 +128,26 @@ std::vector<Chunk> Scheduler::Plan() {
 
 std::vector<Chunk> Scheduler::Chunks() const {
   std::vector<Chunk> chunks;
-  for (const auto& [turn, one] : running_)
+  for (const auto& [key, one] : running_)
     if (one.planned > 0) chunks.push_back({one.id, one.cached, one.planned, one.tokens, one.pages});
   return chunks;
 }
 
-// In these loops Give() may take away sequences behind the current one, never the current one.
+// In these loops GrantTokens() may take away sequences behind the current one, never the current
+// one.
 void Scheduler::PlanDecodes() {
-  for (auto& [turn, one] : running_)
-    if (one.decodes()) Give(one, one.pending());
+  for (auto& [key, one] : running_)
+    if (one.decodes()) GrantTokens(one, one.pending());
 }
 
 void Scheduler::PlanPrompts() {
-  for (auto& [turn, one] : running_)
-    if (one.planned == 0) Give(one, FairShare(one));
+  for (auto& [key, one] : running_)
+    if (one.planned == 0) GrantTokens(one, FairShare(one));
 }
 
 // What those behind a long prompt have left of the step.
 void Scheduler::PlanLeftovers() {
-  for (auto& [turn, one] : running_) Give(one, one.pending());
+  for (auto& [key, one] : running_) GrantTokens(one, one.pending());
 }
 
 // A prompt that takes several steps anyway leaves a quarter of each to those behind it: a short
@@ -160,27 +162,27 @@ void Scheduler::Admit() {
     const bool starts = first->second.rows != LogitRows::kAll || logit_budget_ > 0;
     if (!starts || !TryAdmit(first->second)) return;  // and nobody overtakes it
     const auto added = running_.insert(waiting_.extract(first)).position;
-    Give(added->second, FairShare(added->second));
+    GrantTokens(added->second, FairShare(added->second));
   }
 }
 
 // Takes what the prefix cache has of the sequence, if there is room for the rest of it as well.
 bool Scheduler::TryAdmit(Sequence& sequence) {
   const auto size = static_cast<std::int64_t>(sequence.tokens.size());
-  BlockManager::Prefix prefix;
+  PagePool::Prefix prefix;
   prefix.last = sequence.root;
   if (sequence.rows == LogitRows::kLast && options_.prefix_cache == PrefixCache::kOn) {
     // The last token is always computed: the next one is chosen from its logits.
     prefix =
-        blocks_.Reuse(std::span(sequence.tokens).first(sequence.tokens.size() - 1), sequence.root);
+        pages_.Reuse(std::span(sequence.tokens).first(sequence.tokens.size() - 1), sequence.root);
     if (IsBeingComputed(sequence, prefix)) {
-      blocks_.Release(prefix.pages);
+      pages_.Release(prefix.pages);
       return false;
     }
   }
   const auto found = static_cast<std::int64_t>(prefix.pages.size());
-  if (PagesFor(size) - found > blocks_.available() - PromisedPages()) {
-    blocks_.Release(prefix.pages);
+  if (PagesFor(size) - found > pages_.available() - PromisedPages()) {
+    pages_.Release(prefix.pages);
     return false;
   }
   counts_.prefix_queries += size;
@@ -197,7 +199,7 @@ bool Scheduler::TryAdmit(Sequence& sequence) {
 std::int64_t Scheduler::PromisedPages() const {
   const std::int64_t growth = std::max<std::int64_t>(1, options_.page_tokens / 4);
   std::int64_t pages = 0;
-  for (const auto& [turn, one] : running_) {
+  for (const auto& [key, one] : running_) {
     const auto tokens = static_cast<std::int64_t>(one.tokens.size());
     const auto held = static_cast<std::int64_t>(one.pages.size());
     pages += std::max<std::int64_t>(0, PagesFor(tokens + growth) - held);
@@ -209,10 +211,9 @@ std::int64_t Scheduler::PromisedPages() const {
 // Whether a running sequence is about to compute more of this one's beginning than was found in
 // the cache: worth a step or two of waiting. So samples of one prompt, or questions behind the
 // same examples, compute it once even when they come together.
-bool Scheduler::IsBeingComputed(const Sequence& sequence,
-                                const BlockManager::Prefix& prefix) const {
+bool Scheduler::IsBeingComputed(const Sequence& sequence, const PagePool::Prefix& prefix) const {
   const auto found = static_cast<std::int64_t>(prefix.pages.size()) * options_.page_tokens;
-  for (const auto& [turn, one] : running_) {
+  for (const auto& [key, one] : running_) {
     if (one.root != sequence.root) continue;
     const auto end = std::mismatch(one.tokens.begin(), one.tokens.end(), sequence.tokens.begin(),
                                    sequence.tokens.end() - 1);
@@ -224,7 +225,7 @@ bool Scheduler::IsBeingComputed(const Sequence& sequence,
 }
 
 // Plans up to `count` more tokens for the sequence, as far as budget and pages go.
-void Scheduler::Give(Sequence& sequence, std::int64_t count) {
+void Scheduler::GrantTokens(Sequence& sequence, std::int64_t count) {
   count = std::min(count, budget_);
   const bool wants_all = sequence.rows == LogitRows::kAll &&
                          sequence.cached < static_cast<std::int64_t>(sequence.prompt_size);
@@ -238,14 +239,14 @@ void Scheduler::Give(Sequence& sequence, std::int64_t count) {
   if (wants_all) logit_budget_ -= count;
   while (static_cast<std::int64_t>(sequence.pages.size()) <
          PagesFor(sequence.cached + sequence.planned))
-    sequence.pages.push_back(blocks_.Take());
+    sequence.pages.push_back(pages_.Take());
 }
 
 // Tokens for which the sequence has pages or could get some.
 std::int64_t Scheduler::Room(const Sequence& sequence) const {
-  std::int64_t pages = static_cast<std::int64_t>(sequence.pages.size()) + blocks_.available();
+  std::int64_t pages = static_cast<std::int64_t>(sequence.pages.size()) + pages_.available();
   if (WritesToSharedPage(sequence)) {
-    if (blocks_.available() == 0) return 0;
+    if (pages_.available() == 0) return 0;
     --pages;  // for the copy
   }
   return pages * options_.page_tokens - sequence.cached - sequence.planned;
@@ -255,15 +256,15 @@ std::int64_t Scheduler::Room(const Sequence& sequence) const {
 bool Scheduler::WritesToSharedPage(const Sequence& sequence) const {
   const std::int64_t next = sequence.cached + sequence.planned;
   if (next % options_.page_tokens == 0) return false;
-  return !blocks_.IsPrivate(sequence.pages[static_cast<std::size_t>(next / options_.page_tokens)]);
+  return !pages_.IsPrivate(sequence.pages[static_cast<std::size_t>(next / options_.page_tokens)]);
 }
 
 void Scheduler::CopySharedPage(Sequence& sequence) {
   std::int32_t& page =
       sequence.pages[static_cast<std::size_t>(sequence.cached / options_.page_tokens)];
-  const std::int32_t copy = blocks_.Take();
+  const std::int32_t copy = pages_.Take();
   page_copies_.push_back({page, copy});
-  blocks_.Release(std::span(&page, 1));
+  pages_.Release(std::span(&page, 1));
   page = copy;
 }
 
@@ -285,14 +286,14 @@ void Scheduler::Preempt(Queue::iterator victim) {
   Sequence& sequence = victim->second;
   const bool held = sequence.held();
   budget_ += sequence.planned;
-  blocks_.Release(sequence.pages);
+  pages_.Release(sequence.pages);
   sequence.DropPages();
   (held ? held_ : waiting_).insert(running_.extract(victim));
   ++counts_.preemptions;
 }
 
 void Scheduler::Complete() {
-  for (auto& [turn, one] : running_) {
+  for (auto& [key, one] : running_) {
     one.cached += std::exchange(one.planned, 0);
     Publish(one);
   }
@@ -307,7 +308,7 @@ void Scheduler::Publish(Sequence& sequence) {
                             .subspan(static_cast<std::size_t>(sequence.published * size),
                                      static_cast<std::size_t>(size));
     const std::int32_t page = sequence.pages[static_cast<std::size_t>(sequence.published)];
-    sequence.last_block = blocks_.Publish(page, sequence.last_block, tokens);
+    sequence.last_block = pages_.Publish(page, sequence.last_block, tokens);
   }
 }
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/block_manager.h"
+#include "engine/page_pool.h"
 #include "layers/page_copy.h"
 
 namespace lockstep {
@@ -63,13 +63,13 @@ struct SchedulerCounts {
 // Who computes what in the next step: continuous batching over a paged cache. It counts tokens and
 // pages, touches no device and never looks at a clock, so that a run can be repeated exactly.
 // docs/scheduler.md explains the rules; in short:
-// - Each sequence has a turn: its place in the order of arrival, plus kTurnsPerPriority for each
-//   level of priority. An earlier turn goes first everywhere, and nobody is admitted before
-//   someone with an earlier turn. So a sequence is overtaken by at most kTurnsPerPriority later
+// - Each sequence has a key: its place in the order of arrival, plus kTurnsPerPriority for each
+//   level of priority. An earlier key goes first everywhere, and nobody is admitted before
+//   someone with an earlier key. So a sequence is overtaken by at most kTurnsPerPriority later
 //   ones per level, however long the stream of urgent ones: waiting is bounded.
 // - A step first gives every decoding sequence its token, then prompts what is left of the budget.
 // - Pages are taken when they are needed. When there are none, the running sequence of the latest
-//   turn gives up its own and waits again; it keeps its tokens and computes them anew.
+//   key gives up its own and waits again; it keeps its tokens and computes them anew.
 // - A sequence whose tokens are all in the cache is held: it keeps its place, and its pages unless
 //   nobody could go on otherwise, and is in no step until tokens are appended.
 // - Forks share pages. Who writes to a page that others use gets a copy of it first.
@@ -101,7 +101,7 @@ class Scheduler {
   void Commit(std::int64_t id);
   // Takes back the last `count` tokens, which are drafts.
   void Rollback(std::int64_t id, std::int64_t count);
-  // A new sequence with the same tokens, directly behind it in turn. It shares the pages; where it
+  // A new sequence with the same tokens, directly behind it in key. It shares the pages; where it
   // cannot run at once, it waits, and its tokens are computed anew.
   void Fork(std::int64_t id, std::int64_t child);
 
@@ -111,24 +111,24 @@ class Scheduler {
   }
   std::int64_t running_count() const { return static_cast<std::int64_t>(running_.size()); }
   std::span<const std::int32_t> Tokens(std::int64_t id) const;
-  const BlockManager& blocks() const { return blocks_; }
+  const PagePool& blocks() const { return pages_; }
   const SchedulerCounts& counts() const { return counts_; }
 
  private:
-  using Turn = std::pair<std::int64_t, std::int64_t>;  // equal ones by arrival
+  using QueueKey = std::pair<std::int64_t, std::int64_t>;  // equal ones by arrival
 
   struct Sequence {
     std::int64_t id = 0;
     std::vector<std::int32_t> tokens;
     std::size_t prompt_size = 0;
     LogitRows rows = LogitRows::kLast;
-    BlockManager::BlockId root = BlockManager::kBeginning;
+    PagePool::BlockId root = PagePool::kBeginning;
     std::size_t drafts = 0;    // tokens at the end
     std::int64_t cached = 0;   // tokens whose keys and values are in the pages
     std::int64_t planned = 0;  // tokens that this step adds
     std::vector<std::int32_t> pages;
     std::int64_t published = 0;  // how many of the pages
-    BlockManager::BlockId last_block = BlockManager::kBeginning;
+    PagePool::BlockId last_block = PagePool::kBeginning;
 
     std::int64_t pending() const {
       return static_cast<std::int64_t>(tokens.size()) - cached - planned;
@@ -143,7 +143,7 @@ class Scheduler {
       last_block = root;
     }
   };
-  using Queue = std::map<Turn, Sequence>;
+  using Queue = std::map<QueueKey, Sequence>;
 
   const Sequence& Find(std::int64_t id) const;
   Sequence& Find(std::int64_t id);
@@ -156,9 +156,9 @@ class Scheduler {
   void Admit();
   bool TryAdmit(Sequence& sequence);
   std::int64_t PromisedPages() const;
-  bool IsBeingComputed(const Sequence& sequence, const BlockManager::Prefix& prefix) const;
+  bool IsBeingComputed(const Sequence& sequence, const PagePool::Prefix& prefix) const;
   std::int64_t FairShare(const Sequence& sequence) const;
-  void Give(Sequence& sequence, std::int64_t count);
+  void GrantTokens(Sequence& sequence, std::int64_t count);
   void MakeRoom(const Sequence& sequence, std::int64_t tokens);
   std::int64_t Room(const Sequence& sequence) const;
   bool WritesToSharedPage(const Sequence& sequence) const;
@@ -168,11 +168,11 @@ class Scheduler {
   void Publish(Sequence& sequence);
 
   SchedulerOptions options_;
-  BlockManager blocks_;
+  PagePool pages_;
   Queue waiting_;
   Queue running_;
   Queue held_;  // those that are held and have lost their pages
-  std::unordered_map<std::int64_t, Turn> turns_;
+  std::unordered_map<std::int64_t, QueueKey> queue_keys_;
   std::int64_t arrivals_ = 0;
   std::int64_t budget_ = 0;        // tokens that the step being planned can still take
   std::int64_t logit_budget_ = 0;  // the same for those that want all their logits

@@ -7,9 +7,9 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "launcher/commands/commands.h"
-#include "runtime/standard_streams.h"
 #include "launcher/flags/command_line.h"
 #include "runtime/spawn/spawn.h"
+#include "runtime/standard_streams.h"
 #include "runtime/world/world.h"
 
 namespace lockstep {

@@ -198,8 +198,8 @@ void Decoder::RunBlock(std::size_t index, const Batch& batch, Workspace& work) {
 
   if (spec_.parallel_residual) {
     const TensorView mlp_normed = layer.mlp_norm ? work.mlp_normed.view().Rows(0, tokens) : normed;
-    backend_.RunBeside([&] { RunAttention(index, batch, work); },
-                       [&] { RunMlp(layer, mlp_normed, work); });
+    backend_.RunConcurrently([&] { RunAttention(index, batch, work); },
+                             [&] { RunMlp(layer, mlp_normed, work); });
     backend_.Linear(
         {.x = attended(), .x_second = activated(), .weight = layer.out.get(), .y = partial});
     Reduce(partial);

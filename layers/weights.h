@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "layers/kernels/backend.h"
-#include "partition/plan/shard_plan.h"
 #include "partition/checkpoint/slice_reader.h"
+#include "partition/plan/shard_plan.h"
 
 namespace lockstep {
 

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "runtime/options/options.h"
 #include "partition/model/model_spec.h"
+#include "runtime/options/options.h"
 
 namespace lockstep {
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/json.h"
-#include "runtime/options/options.h"
 #include "partition/model/model_spec.h"
+#include "runtime/options/options.h"
 
 namespace lockstep {
 

@@ -2,9 +2,9 @@
 
 #include "core/error.h"
 #include "core/files/file.h"
-#include "runtime/options/model_shape.h"
 #include "partition/model/config_json.h"
 #include "partition/model/model_folder.h"
+#include "runtime/options/model_shape.h"
 
 namespace lockstep {
 namespace {

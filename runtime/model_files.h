@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <optional>
 
+#include "partition/model/model_spec.h"
 #include "runtime/generation_config.h"
 #include "runtime/options/arguments.h"
-#include "partition/model/model_spec.h"
 #include "tokenizer/tokenizer.h"
 
 namespace lockstep {

@@ -8,9 +8,9 @@
 #include "core/files/file.h"
 #include "core/hash.h"
 #include "core/version.h"
+#include "partition/checkpoint/checkpoint.h"
 #include "runtime/options/option_table.h"
 #include "runtime/world/world.h"
-#include "partition/checkpoint/checkpoint.h"
 
 namespace lockstep {
 namespace {

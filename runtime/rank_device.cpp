@@ -4,8 +4,8 @@
 #include <string_view>
 
 #include "core/log.h"
-#include "runtime/world/world.h"
 #include "layers/kernels/device_module.h"
+#include "runtime/world/world.h"
 
 namespace lockstep {
 namespace {

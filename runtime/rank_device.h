@@ -8,9 +8,9 @@
 #include "comm/communicator.h"
 #include "core/memory_pools.h"
 #include "core/numbers/weight_format.h"
+#include "layers/kernels/backend.h"
 #include "runtime/options/device_choice.h"
 #include "runtime/world/rank_group.h"
-#include "layers/kernels/backend.h"
 
 namespace lockstep {
 

@@ -36,7 +36,8 @@ void WriteDescriptor(int file, std::string_view text, std::string_view failure) 
     AwaitRoom(file);
     const ssize_t count = ::write(file, text.data(), std::min(text.size(), kPieceBytes));
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (count < 0) throw EnvironmentError("{}: {}", failure, std::generic_category().message(errno));
+    if (count < 0)
+      throw EnvironmentError("{}: {}", failure, std::generic_category().message(errno));
     text.remove_prefix(static_cast<std::size_t>(count));
   }
 }

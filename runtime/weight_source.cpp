@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "core/log.h"
-#include "partition/checkpoint/random_weights.h"
 #include "partition/checkpoint/formats/tensor_file.h"
+#include "partition/checkpoint/random_weights.h"
 #include "partition/checkpoint/tensor_names.h"
 
 namespace lockstep {

@@ -2,9 +2,9 @@
 
 #include <memory>
 
-#include "runtime/model_files.h"
 #include "partition/checkpoint/checkpoint.h"
 #include "partition/checkpoint/slice_reader.h"
+#include "runtime/model_files.h"
 
 namespace lockstep {
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "text/beam_flight.h"
+#include "text/beam_request.h"
 #include "text/stop_matcher.h"
 #include "tokenizer/stream_decoder.h"
 
@@ -61,14 +61,14 @@ struct TextSession::Sample {
 };
 
 // A request and its samples.
-struct TextSession::Flight {
+struct TextSession::RequestState {
   std::int64_t n = 1;
   std::int64_t min_tokens = 0;
   bool wants_logprobs = false;
   std::vector<std::unique_ptr<Sample>> samples;
   std::size_t open = 0;
   std::vector<TokenLogprob> prompt_logprobs;
-  std::unique_ptr<BeamFlight> beams;   // instead of samples, in beam search
+  std::unique_ptr<BeamRequest> beams;  // instead of samples, in beam search
   std::vector<std::int64_t> beam_ids;  // the engine's, of the open beams
 };
 
@@ -86,7 +86,7 @@ void TextSession::Submit(std::int64_t id, const TextRequest& request) {
               .logprobs = request.logprobs,
               .prompt_logprobs = request.prompt_logprobs};
   if (request.best_of > request.n && !one.logprobs) one.logprobs = 0;
-  auto flight = std::make_unique<Flight>();
+  auto flight = std::make_unique<RequestState>();
   flight->n = request.n;
   flight->min_tokens = request.sampling.min_tokens;
   flight->wants_logprobs = request.logprobs.has_value();
@@ -100,12 +100,12 @@ void TextSession::Submit(std::int64_t id, const TextRequest& request) {
     one.prompt_logprobs.reset();  // the same for all
   }
   flight->open = flight->samples.size();
-  flights_[id] = std::move(flight);
+  requests_[id] = std::move(flight);
 }
 
 void TextSession::SubmitBeams(std::int64_t id, const TextRequest& request) {
-  auto flight = std::make_unique<Flight>();
-  flight->beams = std::make_unique<BeamFlight>(
+  auto flight = std::make_unique<RequestState>();
+  flight->beams = std::make_unique<BeamRequest>(
       request, request.tokens.empty() ? tokenizer_.Encode(request.prompt) : request.tokens,
       engine_);
   Request first = flight->beams->FirstRequest();
@@ -113,11 +113,11 @@ void TextSession::SubmitBeams(std::int64_t id, const TextRequest& request) {
   engine_.Submit(std::move(first));
   samples_[next_sample_] = {id, 0};
   flight->beam_ids = {next_sample_++};
-  flights_[id] = std::move(flight);
+  requests_[id] = std::move(flight);
 }
 
 // The open beams take the place of those that they continue; beams without a continuation end.
-void TextSession::BranchBeams(std::int64_t id, Flight& flight) {
+void TextSession::BranchBeams(std::int64_t id, RequestState& flight) {
   const std::vector<BeamSearch::Beam>& open = flight.beams->open();
   std::vector<std::vector<Engine::Branching>> branches(flight.beam_ids.size());
   std::vector<std::int64_t> ids;
@@ -130,7 +130,7 @@ void TextSession::BranchBeams(std::int64_t id, Flight& flight) {
   flight.beam_ids = std::move(ids);
 }
 
-void TextSession::CancelBeams(Flight& flight) {
+void TextSession::CancelBeams(RequestState& flight) {
   for (const std::int64_t beam : flight.beam_ids) {
     samples_.erase(beam);
     engine_.Cancel(beam);
@@ -138,14 +138,14 @@ void TextSession::CancelBeams(Flight& flight) {
 }
 
 void TextSession::Cancel(std::int64_t id) {
-  const auto found = flights_.find(id);
-  if (found == flights_.end()) return;
+  const auto found = requests_.find(id);
+  if (found == requests_.end()) return;
   for (const auto& sample : found->second->samples) {
     engine_.Cancel(sample->engine_id);
     samples_.erase(sample->engine_id);
   }
   CancelBeams(*found->second);
-  flights_.erase(found);
+  requests_.erase(found);
 }
 
 void TextSession::Step() {
@@ -157,7 +157,7 @@ void TextSession::Take(const TokenEvent& event) {
   if (found == samples_.end()) return;  // cancelled by a callback of this very step
   const auto [id, index] = found->second;
   if (event.finish == FinishReason::kError) return Fail(id, event.error);
-  Flight& flight = *flights_.at(id);
+  RequestState& flight = *requests_.at(id);
   if (flight.beams != nullptr) return TakeBeam(id, index, event);
   Sample& sample = *flight.samples[index];
   if (!event.prompt_logprobs.empty()) flight.prompt_logprobs = event.prompt_logprobs;
@@ -174,18 +174,18 @@ void TextSession::Take(const TokenEvent& event) {
     --flight.open;
   }
   if (callbacks_.on_text && !text.empty()) callbacks_.on_text(id, index, text);
-  if (ended && flights_.contains(id) && flights_.at(id)->open == 0) FinishFlight(id);
+  if (ended && requests_.contains(id) && requests_.at(id)->open == 0) FinishRequest(id);
 }
 
 // A beam's request is held after its one token, until it is known which beams follow on it.
 void TextSession::TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& event) {
-  Flight& flight = *flights_.at(id);
+  RequestState& flight = *requests_.at(id);
   samples_.erase(event.request);
   if (!flight.beams->Take(beam, event)) return;
   if (!flight.beams->done()) return BranchBeams(id, flight);
   CancelBeams(flight);
   TextResult result{.samples = flight.beams->Samples(tokenizer_), .prompt_logprobs = {}};
-  flights_.erase(id);
+  requests_.erase(id);
   if (callbacks_.on_text)
     for (std::size_t i = 0; i < result.samples.size(); ++i)
       callbacks_.on_text(id, i, result.samples[i].text);
@@ -199,8 +199,8 @@ void TextSession::Fail(std::int64_t id, const std::string& error) {
     callbacks_.on_result(id, {.samples = {}, .prompt_logprobs = {}, .error = error});
 }
 
-void TextSession::FinishFlight(std::int64_t id) {
-  const std::unique_ptr<Flight> flight = std::move(flights_.extract(id).mapped());
+void TextSession::FinishRequest(std::int64_t id) {
+  const std::unique_ptr<RequestState> flight = std::move(requests_.extract(id).mapped());
   TextResult result;
   for (const auto& sample : flight->samples) result.samples.push_back(std::move(sample->result));
   if (static_cast<std::int64_t>(result.samples.size()) > flight->n)

@@ -40,24 +40,24 @@ class TextSession {
   // One step of the engine, with the callbacks for what it gave.
   void Step();
 
-  std::size_t in_flight() const { return flights_.size(); }
+  std::size_t in_flight() const { return requests_.size(); }
 
  private:
   struct Sample;
-  struct Flight;
+  struct RequestState;
 
   void SubmitBeams(std::int64_t id, const TextRequest& request);
-  void BranchBeams(std::int64_t id, Flight& flight);
-  void CancelBeams(Flight& flight);
+  void BranchBeams(std::int64_t id, RequestState& flight);
+  void CancelBeams(RequestState& flight);
   void Take(const TokenEvent& event);
   void TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& event);
-  void FinishFlight(std::int64_t id);
+  void FinishRequest(std::int64_t id);
   void Fail(std::int64_t id, const std::string& error);
 
   Engine& engine_;
   const Tokenizer& tokenizer_;
   Callbacks callbacks_;
-  std::unordered_map<std::int64_t, std::unique_ptr<Flight>> flights_;
+  std::unordered_map<std::int64_t, std::unique_ptr<RequestState>> requests_;
   // The engine's requests are samples: which sample of which flight each one is.
   std::unordered_map<std::int64_t, std::pair<std::int64_t, std::size_t>> samples_;
   std::int64_t next_sample_ = 0;

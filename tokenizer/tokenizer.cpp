@@ -7,10 +7,10 @@
 #include "core/heartbeat.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/byte_level.h"
-#include "tokenizer/unicode/nfc.h"
-#include "tokenizer/pre_tokenizer.h"
 #include "tokenizer/files/tokenizer_folder.h"
 #include "tokenizer/files/tokenizer_json.h"
+#include "tokenizer/pre_tokenizer.h"
+#include "tokenizer/unicode/nfc.h"
 #include "tokenizer/unicode/utf8.h"
 #include "tokenizer/vocabulary.h"
 

@@ -1,9 +1,9 @@
 #include "batch/files/finished_output.h"
 
+#include "batch/files/input_file.h"
 #include "core/error.h"
 #include "core/files/file.h"
 #include "core/heartbeat.h"
-#include "batch/files/input_file.h"
 
 namespace lockstep {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/fnv.h"
 #include "batch/job_identity.h"
+#include "core/fnv.h"
 
 namespace lockstep {
 

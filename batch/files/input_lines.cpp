@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "api/json_lines.h"
 #include "core/error.h"
 #include "core/heartbeat.h"
-#include "api/json_lines.h"
 #include "runtime/standard_streams.h"
 
 namespace lockstep {

@@ -71,32 +71,32 @@ Journal::Journal(const std::string& output, const JobIdentity& identity, Restart
   const std::string partial = output_ + ".partial";
   journal_ = std::make_unique<LockedFile>(JournalPath(output_), JournalPath(output_));
   partial_ = std::make_unique<LockedFile>(partial, partial);
-  TakeUp(restart);
+  Resume(restart);
 }
 
-void Journal::TakeUp(Restart restart) {
+void Journal::Resume(Restart restart) {
   if (restart == Restart::kFromTheBeginning) {
     journal_->Truncate(0);
     partial_->Truncate(0);
   }
   const std::string file = ReadFile(journal_->path());
   const std::string_view text = std::string_view(file).substr(0, file.rfind('\n') + 1);
-  TakeUpIdentity(text);
-  TakeUpPartial();
-  TakeUpEarly(text);
+  ResumeIdentity(text);
+  ResumePartial();
+  ResumeOutOfOrder(text);
   if (text.size() < file.size()) journal_->Truncate(journal_bytes_);  // cut off by a kill
-  taken_up_ = done_ + static_cast<std::int64_t>(early_.size());
+  resumed_ = done_ + static_cast<std::int64_t>(out_of_order_.size());
   ready_ = true;
   Flush();
 }
 
 Journal::~Journal() {
-  if (committed_ || !ready_ || done_ > 0 || !early_.empty()) return;
+  if (committed_ || !ready_ || done_ > 0 || !out_of_order_.empty()) return;
   ::unlink(partial_->path().c_str());  // nothing to keep
   ::unlink(journal_->path().c_str());
 }
 
-void Journal::TakeUpIdentity(std::string_view text) {
+void Journal::ResumeIdentity(std::string_view text) {
   const std::string header = Header(identity_);
   header_bytes_ = static_cast<std::int64_t>(header.size());
   journal_bytes_ = static_cast<std::int64_t>(text.size());
@@ -120,7 +120,7 @@ void Journal::CheckRecord(const LockedFile& file, std::int64_t index,
     ThrowDamaged(file.path(), fmt::format("record {} is no record", index));
 }
 
-void Journal::TakeUpPartial() {
+void Journal::ResumePartial() {
   InputFile file(partial_->path());
   std::string record;
   for (auto block = file.ReadBlock(); !block.empty(); block = file.ReadBlock())
@@ -128,12 +128,12 @@ void Journal::TakeUpPartial() {
       const std::string_view part = block.substr(0, block.find('\n') + 1);
       record += part.empty() ? block : part;
       block.remove_prefix(part.empty() ? block.size() : part.size());
-      if (!part.empty()) TakeUpRecord(std::exchange(record, {}));
+      if (!part.empty()) ResumeRecord(std::exchange(record, {}));
     }
   partial_->Truncate(finished_.bytes);  // a last line without its end was cut off by a kill
 }
 
-void Journal::TakeUpRecord(std::string_view record) {
+void Journal::ResumeRecord(std::string_view record) {
   Heartbeat();
   CheckRecord(*partial_, done_, record);
   if (IsErrorRecord(record)) ++errors_;
@@ -141,7 +141,7 @@ void Journal::TakeUpRecord(std::string_view record) {
   ++done_;
 }
 
-void Journal::TakeUpEarly(std::string_view text) {
+void Journal::ResumeOutOfOrder(std::string_view text) {
   text.remove_prefix(
       static_cast<std::size_t>(std::min(static_cast<std::int64_t>(text.size()), header_bytes_)));
   while (!text.empty()) {
@@ -157,7 +157,7 @@ void Journal::TakeUpEarly(std::string_view text) {
     Heartbeat();
     CheckRecord(*journal_, index, record);
     if (Has(index)) continue;
-    early_[index] = record;
+    out_of_order_[index] = record;
     if (IsErrorRecord(record)) ++errors_;
   }
 }
@@ -172,7 +172,7 @@ void Journal::PutEarly(std::int64_t index, std::string_view record) {
   const std::string line = fmt::format("{}\t{}", index, record);
   journal_->Write(line);
   journal_bytes_ += static_cast<std::int64_t>(line.size());
-  early_[index] = record;
+  out_of_order_[index] = record;
 }
 
 void Journal::Put(std::int64_t index, std::string_view record) {
@@ -194,17 +194,18 @@ void Journal::Put(std::int64_t index, std::string_view record) {
 
 // Early records whose turn has come.
 void Journal::Flush() {
-  while (!early_.empty() && early_.begin()->first == done_) {
-    AppendPartial(early_.begin()->second);
-    early_.erase(early_.begin());
+  while (!out_of_order_.empty() && out_of_order_.begin()->first == done_) {
+    AppendPartial(out_of_order_.begin()->second);
+    out_of_order_.erase(out_of_order_.begin());
   }
-  if (!early_.empty() || journal_bytes_ < kRoomyJournal) return;
+  if (!out_of_order_.empty() || journal_bytes_ < kRoomyJournal) return;
   journal_->Truncate(header_bytes_);
   journal_bytes_ = header_bytes_;
 }
 
 void Journal::Commit() {
-  LOCKSTEP_CHECK(early_.empty(), "{} records wait for record {}", early_.size(), done_);
+  LOCKSTEP_CHECK(out_of_order_.empty(), "{} records wait for record {}", out_of_order_.size(),
+                 done_);
   partial_->Flush();
   finished_.lines = done_;
   finished_.errors = errors_;

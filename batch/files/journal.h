@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
-#include "core/files/locked_file.h"
 #include "batch/files/finished_output.h"
 #include "batch/job_identity.h"
+#include "core/files/locked_file.h"
 #include "runtime/options/arguments.h"
 
 namespace lockstep {
@@ -41,9 +41,9 @@ class Journal {
   // Records in .partial: those of index 0 to done() - 1.
   std::int64_t done() const { return done_; }
   // Whether there is a record already, so that nothing need be computed.
-  bool Has(std::int64_t index) const { return index < done_ || early_.contains(index); }
+  bool Has(std::int64_t index) const { return index < done_ || out_of_order_.contains(index); }
   // Records that were there when it was opened; of all records those that are errors.
-  std::int64_t taken_up() const { return taken_up_; }
+  std::int64_t resumed() const { return resumed_; }
   std::int64_t errors() const { return errors_; }
 
   // A record of one line, with its line end.
@@ -53,11 +53,11 @@ class Journal {
   void Commit();
 
  private:
-  void TakeUp(Restart restart);
-  void TakeUpIdentity(std::string_view text);
-  void TakeUpPartial();
-  void TakeUpRecord(std::string_view record);
-  void TakeUpEarly(std::string_view text);
+  void Resume(Restart restart);
+  void ResumeIdentity(std::string_view text);
+  void ResumePartial();
+  void ResumeRecord(std::string_view record);
+  void ResumeOutOfOrder(std::string_view text);
   void CheckRecord(const LockedFile& file, std::int64_t index, std::string_view record) const;
   void PutEarly(std::int64_t index, std::string_view record);
   void AppendPartial(std::string_view record);
@@ -71,10 +71,10 @@ class Journal {
   std::int64_t header_bytes_ = 0;
   std::int64_t journal_bytes_ = 0;
   std::int64_t done_ = 0;
-  std::int64_t taken_up_ = 0;
+  std::int64_t resumed_ = 0;
   std::int64_t errors_ = 0;
   FinishedOutput finished_;  // of .partial
-  std::map<std::int64_t, std::string> early_;
+  std::map<std::int64_t, std::string> out_of_order_;
   bool ready_ = false;  // what was there has been taken up
   bool committed_ = false;
 };

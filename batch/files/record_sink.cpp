@@ -14,7 +14,7 @@ class JournalSink : public RecordSink {
   bool Has(std::int64_t index) const override { return journal_.Has(index); }
   void Put(std::int64_t index, std::string_view record) override { journal_.Put(index, record); }
   std::int64_t errors() const override { return journal_.errors(); }
-  std::int64_t taken_up() const override { return journal_.taken_up(); }
+  std::int64_t resumed() const override { return journal_.resumed(); }
   void Commit() override { journal_.Commit(); }
 
  private:
@@ -32,7 +32,7 @@ class StreamSink : public RecordSink {
     ordered_.Put(static_cast<std::size_t>(index), std::string(record));
   }
   std::int64_t errors() const override { return errors_; }
-  std::int64_t taken_up() const override { return 0; }
+  std::int64_t resumed() const override { return 0; }
   void Commit() override { output_.Commit(); }
 
  private:
@@ -45,7 +45,7 @@ class StreamSink : public RecordSink {
 
 std::unique_ptr<RecordSink> OpenSink(const std::string& output, const JobIdentity& identity,
                                      Restart restart, std::int64_t records) {
-  if (!AppearsWhole(output)) return std::make_unique<StreamSink>(output);
+  if (!IsAtomicTarget(output)) return std::make_unique<StreamSink>(output);
   return std::make_unique<JournalSink>(output, identity, restart, records);
 }
 

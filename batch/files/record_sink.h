@@ -16,7 +16,7 @@ class RecordSink {
   virtual bool Has(std::int64_t index) const = 0;
   virtual void Put(std::int64_t index, std::string_view record) = 0;
   virtual std::int64_t errors() const = 0;
-  virtual std::int64_t taken_up() const = 0;
+  virtual std::int64_t resumed() const = 0;
   virtual void Commit() = 0;
 };
 

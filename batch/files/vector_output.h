@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "batch/job_identity.h"
 #include "api/requests.h"
+#include "batch/job_identity.h"
 
 namespace lockstep {
 

@@ -35,9 +35,9 @@ MpiChannel::MpiChannel(MpiRanks ranks, std::size_t max_message_bytes)
     : ranks_(std::move(ranks)),
       max_message_bytes_(max_message_bytes),
       rank_(ranks_.Self()),
-      roll_call_(TagOf(ranks_.lane, Collective::kRollCall, 0),
+      roll_call_(TagOf(ranks_.lane, Collective::kPeerProbe, 0),
                  [](int number) { return fmt::format("rank {}", number); }) {
-  if (!ShareProcessors(ranks_, rank_)) cores_ = Patience::Cores::kEnough;
+  if (!ShareProcessors(ranks_, rank_)) cores_ = DeadlineBackoff::Cores::kEnough;
   roll_.resize(ranks_.numbers.size());
   answered_.resize(ranks_.numbers.size());
 }
@@ -50,14 +50,15 @@ const std::string& MpiChannel::host(int rank) const {
 void MpiChannel::set_hosts(std::vector<std::string> names, std::vector<std::string> machines) {
   ranks_.hosts = std::move(names);
   ranks_.machines = std::move(machines);
-  cores_ = ShareProcessors(ranks_, rank_) ? Patience::Cores::kShared : Patience::Cores::kEnough;
+  cores_ = ShareProcessors(ranks_, rank_) ? DeadlineBackoff::Cores::kShared
+                                          : DeadlineBackoff::Cores::kEnough;
 }
 
 void MpiChannel::Begin(Collective collective, std::size_t bytes, double deadline_seconds) {
   collective_ = collective;
   bytes_ = bytes;
   ++number_;
-  patience_ = Patience(deadline_seconds, cores_);
+  patience_ = DeadlineBackoff(deadline_seconds, cores_);
 }
 
 void MpiChannel::PostSend(int to, std::span<const std::byte> message) {
@@ -168,7 +169,7 @@ void MpiChannel::SendPresence(int to) {
   mine_ = {number_, static_cast<int>(collective_), 1};
   MPI_Request request = MPI_REQUEST_NULL;
   MPI_Isend(&mine_, sizeof(mine_), MPI_BYTE, WorldRank(to),
-            TagOf(ranks_.lane, Collective::kRollCall, 0), MPI_COMM_WORLD, &request);
+            TagOf(ranks_.lane, Collective::kPeerProbe, 0), MPI_COMM_WORLD, &request);
   // Small enough to leave at once; nobody waits for it, because the world is about to end.
   MPI_Request_free(&request);
 }
@@ -185,7 +186,7 @@ void MpiChannel::AnswerRollCalls() {
 
 void MpiChannel::CallTheRoll() {
   for (int peer = 0; peer < size(); ++peer) SendPresence(peer);
-  Patience patience(kRollCallSeconds, Patience::Cores::kShared);
+  DeadlineBackoff patience(kRollCallSeconds, DeadlineBackoff::Cores::kShared);
   const auto present = [this] {
     return 1 + std::count_if(roll_.begin(), roll_.end(), [](auto& p) { return p.here != 0; });
   };

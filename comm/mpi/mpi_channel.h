@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "comm/collective.h"
+#include "comm/deadline_backoff.h"
 #include "comm/mpi/mpi_inbox.h"
 #include "comm/mpi/mpi_ranks.h"
-#include "comm/patience.h"
 #include "core/error.h"
 
 namespace lockstep {
@@ -39,7 +39,7 @@ class MpiChannel {
   // Learnt after the first messages.
   void set_hosts(std::vector<std::string> names, std::vector<std::string> machines);
   // Whether a waiting rank may keep its core busy for a while.
-  void set_cores(Patience::Cores cores) { cores_ = cores; }
+  void set_cores(DeadlineBackoff::Cores cores) { cores_ = cores; }
 
   void Begin(Collective collective, std::size_t bytes, double deadline_seconds);
   void PostSend(int to, std::span<const std::byte> message);
@@ -54,7 +54,7 @@ class MpiChannel {
     std::size_t bytes;
     enum class Kind { kSend, kReceive, kReceiveUpTo } kind;
   };
-  // One rank's answer to the roll call: which collective it is waiting in.
+  // One rank's answer to the peer probe: which collective it is waiting in.
   struct Presence {
     std::uint64_t number = 0;
     int collective = 0;
@@ -82,12 +82,12 @@ class MpiChannel {
   MpiRanks ranks_;
   std::size_t max_message_bytes_;
   int rank_;
-  Patience::Cores cores_ = Patience::Cores::kShared;
+  DeadlineBackoff::Cores cores_ = DeadlineBackoff::Cores::kShared;
 
   Collective collective_ = Collective::kBarrier;
   std::uint64_t number_ = 0;
   std::size_t bytes_ = 0;
-  Patience patience_;
+  DeadlineBackoff patience_;
 
   std::vector<MPI_Request> requests_;
   std::vector<Pending> pending_;  // beside requests_

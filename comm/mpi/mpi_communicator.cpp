@@ -81,8 +81,8 @@ void MpiCommunicator::LearnHosts() {
 }
 
 void MpiCommunicator::set_waiting(Waiting waiting) {
-  channel_.set_cores(waiting == Waiting::kSpins ? Patience::Cores::kEnough
-                                                : Patience::Cores::kShared);
+  channel_.set_cores(waiting == Waiting::kSpins ? DeadlineBackoff::Cores::kEnough
+                                                : DeadlineBackoff::Cores::kShared);
 }
 
 void MpiCommunicator::Begin(Collective collective, std::size_t bytes) {

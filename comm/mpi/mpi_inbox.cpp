@@ -49,7 +49,7 @@ void MpiInbox::Begin(double deadline_seconds) {
     Arriving& one = arriving_.emplace_back(
         Arriving{{status.MPI_SOURCE, Communicator::Bytes(static_cast<std::size_t>(bytes))},
                  MPI_REQUEST_NULL,
-                 Patience(deadline_seconds, Patience::Cores::kShared)});
+                 DeadlineBackoff(deadline_seconds, DeadlineBackoff::Cores::kShared)});
     Check(MPI_Imrecv(one.message.bytes.data(), bytes, MPI_BYTE, &handle, &one.request),
           one.message.from);
   }

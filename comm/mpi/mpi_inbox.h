@@ -8,7 +8,7 @@
 #include <string>
 
 #include "comm/communicator.h"
-#include "comm/patience.h"
+#include "comm/deadline_backoff.h"
 
 namespace lockstep {
 
@@ -35,7 +35,7 @@ class MpiInbox {
   struct Arriving {
     Message message;
     MPI_Request request;
-    Patience patience;
+    DeadlineBackoff patience;
   };
   void Begin(double deadline_seconds);
   bool IsFirstOfItsSender(std::list<Arriving>::const_iterator one) const;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kNumberBits = 9;
 constexpr int kCollectiveBits = 3;
-static_assert(static_cast<int>(Collective::kRollCall) < 1 << kCollectiveBits);
+static_assert(static_cast<int>(Collective::kPeerProbe) < 1 << kCollectiveBits);
 static_assert(static_cast<int>(MpiLane::kLetters) < 1 << (15 - kCollectiveBits - kNumberBits));
 
 }  // namespace

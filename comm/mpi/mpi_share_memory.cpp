@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "comm/hierarchical_communicator.h"
 #include "comm/hosts.h"
-#include "comm/hosts_communicator.h"
 #include "comm/shared/shared_communicator.h"
 #include "core/log.h"
 
@@ -22,8 +22,9 @@ struct Host {
 
 // Why memory is not shared, in the words of an error; nothing when it can be.
 std::optional<std::string> Obstacle(const std::vector<HostPlace>& places) {
-  if (places[0].ranks == 1 && SumsNest(places)) return "there is one rank on each host";
-  if (SumsNest(places)) return std::nullopt;
+  if (places[0].ranks == 1 && SumOrderIsHierarchical(places))
+    return "there is one rank on each host";
+  if (SumOrderIsHierarchical(places)) return std::nullopt;
   return "sums keep their order only where each host has as many ranks, a power of two, and they "
          "are numbered host by host (mpirun --map-by slot)";
 }
@@ -126,8 +127,8 @@ std::unique_ptr<Communicator> ShareMemory(std::unique_ptr<MpiCommunicator> world
   const auto first = FirstFailure(*world, failure);
   if (first) return DoWithout(std::move(world), options, *first);
   if (across != nullptr) {
-    return std::make_unique<HostsCommunicator>(
-        HostsCommunicator::Parts{std::move(world), std::move(across), std::move(local)});
+    return std::make_unique<HierarchicalCommunicator>(
+        HierarchicalCommunicator::Parts{std::move(world), std::move(across), std::move(local)});
   }
   local->set_world(std::move(world));
   return local;

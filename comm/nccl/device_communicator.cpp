@@ -28,7 +28,7 @@ void DeviceCommunicator::Abort(int exit_code) {
   std::_Exit(exit_code);
 }
 
-std::string DeviceCommunicator::AskAround(std::int64_t elements) {
+std::string DeviceCommunicator::ProbePeers(std::int64_t elements) {
   const Note mine{all_reduce_count_, elements};
   try {
     const DeadlineScope soon(world_, kAskSeconds);

@@ -15,9 +15,10 @@ namespace lockstep {
 // What the sums of a device need of it.
 struct SummingDevice {
   std::function<Tensor(Shape)> allocate;  // fp32, in the device's memory
-  std::function<void(std::function<void(double waited_seconds)>)> set_watch;  // as Backend's
-  std::function<std::string()> activity;                                      // core/activity.h
-  std::function<void()> forget_steps;  // Backend::ForgetSteps(): they hold on to NCCL
+  std::function<void(std::function<void(double waited_seconds)>)>
+      set_liveness_check;                 // as Backend's
+  std::function<std::string()> activity;  // core/activity.h
+  std::function<void()> forget_steps;     // Backend::ForgetSteps(): they hold on to NCCL
 };
 
 // A world whose sums lie in the memory of devices. Everything else goes through the world, which
@@ -50,7 +51,7 @@ class DeviceCommunicator : public Communicator {
  protected:
   // Who is missing, or which ranks are not at the same all-reduce: when a sum has failed, the world
   // finds out, within a few seconds. elements: of the last sum.
-  std::string AskAround(std::int64_t elements);
+  std::string ProbePeers(std::int64_t elements);
 
   Communicator& world_;
   SummingDevice device_;

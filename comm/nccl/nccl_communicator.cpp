@@ -3,7 +3,7 @@
 #include <cstring>
 #include <exception>
 
-#include "comm/patience.h"
+#include "comm/deadline_backoff.h"
 
 namespace lockstep {
 
@@ -30,11 +30,11 @@ NcclCommunicator::NcclCommunicator(Communicator& world, SummingDevice device)
     if (comm_ != nullptr) ncclCommAbort(comm_);
     throw;
   }
-  device_.set_watch([this](double waited_seconds) { Watch(waited_seconds); });
+  device_.set_liveness_check([this](double waited_seconds) { Watch(waited_seconds); });
 }
 
 NcclCommunicator::~NcclCommunicator() {
-  device_.set_watch(nullptr);
+  device_.set_liveness_check(nullptr);
   // NCCL does not let go of a communicator while there are graphs with its sums.
   device_.forget_steps();
   if (comm_ == nullptr) return;
@@ -44,7 +44,7 @@ NcclCommunicator::~NcclCommunicator() {
     return;
   }
   ncclResult_t state = ncclCommFinalize(comm_);
-  Patience patience(world_.deadline_seconds(), Patience::Cores::kEnough);
+  DeadlineBackoff patience(world_.deadline_seconds(), DeadlineBackoff::Cores::kEnough);
   while (state == ncclInProgress && !patience.expired()) {
     patience.Pause();
     ncclCommGetAsyncError(comm_, &state);
@@ -72,7 +72,7 @@ void NcclCommunicator::Join() {
 
 // Until a call that returns at once has done its work.
 void NcclCommunicator::Settle(ncclResult_t code, const char* call) {
-  Patience patience(world_.deadline_seconds(), Patience::Cores::kEnough);
+  DeadlineBackoff patience(world_.deadline_seconds(), DeadlineBackoff::Cores::kEnough);
   while (code == ncclInProgress && !patience.expired()) {
     patience.Pause();
     const ncclResult_t asked = ncclCommGetAsyncError(comm_, &code);
@@ -122,7 +122,7 @@ void NcclCommunicator::Fail(const std::string& what) {
       ExitCode::kRankFailure,
       fmt::format("NCCL all-reduce {} of {} values, rank {} on {}, while {}: {}; {}",
                   all_reduce_count_, last_elements_, rank(), host(rank()), doing, what,
-                  AskAround(last_elements_)));
+                  ProbePeers(last_elements_)));
 }
 
 }  // namespace lockstep

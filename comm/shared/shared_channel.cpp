@@ -25,13 +25,14 @@ void Relax() {
 #endif
 }
 
-Patience::Cores CoresFor(int ranks) {
+DeadlineBackoff::Cores CoresFor(int ranks) {
   cpu_set_t mine;
   CPU_ZERO(&mine);
   const bool known = ::sched_getaffinity(0, sizeof(mine), &mine) == 0;
   // A rank that may use one core alone has been bound to it; its peers have theirs.
   const int cores = known ? CPU_COUNT(&mine) : 1;
-  return cores == 1 || cores >= ranks ? Patience::Cores::kEnough : Patience::Cores::kShared;
+  return cores == 1 || cores >= ranks ? DeadlineBackoff::Cores::kEnough
+                                      : DeadlineBackoff::Cores::kShared;
 }
 
 }  // namespace
@@ -129,7 +130,7 @@ void SharedChannel::AwaitDone(int peer) {
 }
 
 void SharedChannel::AwaitCounter(const SharedCounter& counter, std::uint64_t value, int peer) {
-  const int polls = cores_ == Patience::Cores::kEnough ? kFirstPolls : 1;
+  const int polls = cores_ == DeadlineBackoff::Cores::kEnough ? kFirstPolls : 1;
   for (int i = 0; i < polls; ++i) {
     if (counter.value() >= value) return;
     Relax();
@@ -139,7 +140,7 @@ void SharedChannel::AwaitCounter(const SharedCounter& counter, std::uint64_t val
 
 void SharedChannel::AwaitLong(const SharedCounter& counter, std::uint64_t value, int peer) {
   if (!std::exchange(waited_long_, true)) {
-    patience_ = Patience(deadline_seconds_, cores_);
+    patience_ = DeadlineBackoff(deadline_seconds_, cores_);
     look_again_seconds_ = kGoneAfterSeconds;
   }
   patience_.Restart();
@@ -186,7 +187,7 @@ void SharedChannel::CallTheRoll() {
     }
     return true;
   };
-  Patience patience(kRollCallSeconds, Patience::Cores::kShared);
+  DeadlineBackoff patience(kRollCallSeconds, DeadlineBackoff::Cores::kShared);
   while (!patience.expired() && !complete()) patience.Pause();
 }
 

@@ -9,7 +9,7 @@
 
 #include "comm/collective.h"
 #include "comm/communicator.h"
-#include "comm/patience.h"
+#include "comm/deadline_backoff.h"
 #include "comm/shared/shared_segment.h"
 
 namespace lockstep {
@@ -31,7 +31,7 @@ struct SharedRanks {
 // waits for that, so collectives need no barrier at their end.
 //
 // Every method throws what Communicator documents; after that the channel is unusable. When a
-// deadline passes, a peer that waits itself answers the roll call; one that is gone is noticed
+// deadline passes, a peer that waits itself answers the peer probe; one that is gone is noticed
 // within seconds.
 class SharedChannel {
  public:
@@ -42,7 +42,7 @@ class SharedChannel {
   const std::string& host(int rank) const;
 
   // Whether a waiting rank may keep its core busy for a while.
-  void set_cores(Patience::Cores cores) { cores_ = cores; }
+  void set_cores(DeadlineBackoff::Cores cores) { cores_ = cores; }
 
   void Begin(Collective collective, std::size_t bytes, double deadline_seconds);
   std::uint64_t number() const { return number_; }
@@ -86,7 +86,7 @@ class SharedChannel {
   SharedRanks ranks_;
   int size_;
   SharedSegment::Presence presence_;
-  Patience::Cores cores_;
+  DeadlineBackoff::Cores cores_;
 
   Collective collective_ = Collective::kBarrier;
   Collective previous_ = Collective::kBarrier;
@@ -95,7 +95,7 @@ class SharedChannel {
   double deadline_seconds_ = 0;
   bool waited_long_ = false;  // in this collective, so that patience_ counts for it
   double look_again_seconds_ = 0;
-  Patience patience_;
+  DeadlineBackoff patience_;
 
   std::vector<Letterbox*> letterboxes_;
   std::vector<std::uint64_t> posted_;  // what each rank is known to have posted

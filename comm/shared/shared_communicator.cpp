@@ -46,8 +46,8 @@ SharedCommunicator::~SharedCommunicator() {
 }
 
 void SharedCommunicator::set_waiting(Waiting waiting) {
-  channel_.set_cores(waiting == Waiting::kSpins ? Patience::Cores::kEnough
-                                                : Patience::Cores::kShared);
+  channel_.set_cores(waiting == Waiting::kSpins ? DeadlineBackoff::Cores::kEnough
+                                                : DeadlineBackoff::Cores::kShared);
 }
 
 void SharedCommunicator::Begin(Collective collective, std::size_t bytes) {

@@ -48,7 +48,7 @@ struct Letterbox {
 
   SharedPost posts[2];              // of collective n: posts[n % 2]
   alignas(128) SharedCounter done;  // the last collective whose share of the work is done
-  alignas(128) std::atomic<std::uint32_t> answered;  // has answered a roll call, with:
+  alignas(128) std::atomic<std::uint32_t> answered;  // has answered a peer probe, with:
   std::atomic<std::uint64_t> answered_number;
   std::atomic<std::uint32_t> answered_collective;
   alignas(128) std::byte inlined[2][kInlinedBytes];  // short messages, beside posts

@@ -7,8 +7,8 @@
 #include <span>
 #include <string>
 
-#include "core/numbers/dtype.h"
 #include "core/error.h"
+#include "core/numbers/dtype.h"
 
 namespace lockstep {
 

@@ -291,7 +291,7 @@ std::vector<RowAnswer> MergeAnswers(std::span<const Communicator::Bytes> answers
     }
   }
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    rows[i].likeliest = MergeLikeliest(std::move(rows[i].likeliest), questions[i].likeliest);
+    rows[i].likeliest = MergeTopLogits(std::move(rows[i].likeliest), questions[i].likeliest);
     rows[i].masses = CombineTree(std::span<const std::vector<double>>(masses[i]), AddMasses);
     if (statistics[i].empty()) continue;
     const RowStatistics all =

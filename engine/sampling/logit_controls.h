@@ -5,8 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "engine/sampling/likeliest.h"
 #include "engine/request.h"
+#include "engine/sampling/top_logits.h"
 
 namespace lockstep {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/sampling/likeliest.h"
+#include "engine/sampling/top_logits.h"
 #include "layers/kernels/row_search.h"
 
 namespace lockstep {

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/sampling/likeliest.h"
 #include "engine/request.h"
+#include "engine/sampling/top_logits.h"
 #include "layers/kernels/noise.h"
 
 namespace lockstep {

@@ -4,8 +4,8 @@
 #include <optional>
 #include <vector>
 
-#include "engine/sampling/logit_controls.h"
 #include "engine/request.h"
+#include "engine/sampling/logit_controls.h"
 #include "engine/sampling/row_question.h"
 
 namespace lockstep {

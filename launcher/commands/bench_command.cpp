@@ -1,17 +1,17 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/activity.h"
-#include "core/log.h"
 #include "bench/bench_comm.h"
 #include "bench/bench_report.h"
-#include "runtime/bringup.h"
-#include "bench/ceilings.h"
+#include "bench/roofline.h"
+#include "core/activity.h"
+#include "core/log.h"
 #include "launcher/commands/commands.h"
+#include "layers/kv_cache.h"
+#include "runtime/load_model.h"
 #include "runtime/rank_alike.h"
 #include "runtime/standard_streams.h"
 #include "runtime/world/world.h"
-#include "layers/kv_cache.h"
 
 namespace lockstep {
 namespace {
@@ -212,7 +212,7 @@ class Bench {
   std::vector<BenchCase> cases_;
   ModelFiles model_;
   std::optional<ShardPlan> plan_;
-  ModelRank rank_;
+  LoadedModel rank_;
   PeakKind kind_ = PeakKind::kFp32;  // what the model's products are made of
   BenchReport report_;
 };

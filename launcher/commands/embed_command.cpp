@@ -1,11 +1,11 @@
 #include <utility>
 
-#include "core/error.h"
-#include "runtime/cache_size.h"
-#include "launcher/commands/commands.h"
+#include "batch/files/vector_output.h"
 #include "batch/model_job.h"
 #include "batch/text_input.h"
-#include "batch/files/vector_output.h"
+#include "core/error.h"
+#include "launcher/commands/commands.h"
+#include "runtime/cache_size.h"
 #include "runtime/world/interrupt.h"
 
 namespace lockstep {
@@ -32,7 +32,7 @@ class EmbedJob : public ModelJob {
   std::int64_t sampled_vocab() const override { return spec_.vocab_rows; }
   std::int64_t hidden_layer() const override { return layer(); }
 
-  ExitCode Run(const Workplace& place) override {
+  ExitCode Run(const JobContext& place) override {
     TextProgress progress(arguments_, requests_);
     const auto output = OpenVectorOutput(
         arguments_.output, identity_, static_cast<std::int64_t>(requests_.size()), spec_.d_model);

@@ -1,15 +1,15 @@
 #include <algorithm>
 #include <chrono>
 
+#include "api/requests.h"
+#include "batch/batch_job.h"
+#include "batch/model_job.h"
 #include "core/error.h"
 #include "core/log.h"
-#include "batch/batch_job.h"
 #include "launcher/commands/commands.h"
-#include "api/requests.h"
-#include "batch/model_job.h"
+#include "layers/kv_cache.h"
 #include "runtime/standard_streams.h"
 #include "runtime/world/interrupt.h"
-#include "layers/kv_cache.h"
 #include "text/session.h"
 
 namespace lockstep {
@@ -54,7 +54,7 @@ class PromptJob : public ModelJob {
 
   std::int64_t sampled_vocab() const override { return tokenizer_->vocab_size(); }
 
-  ExitCode Run(const Workplace& place) override {
+  ExitCode Run(const JobContext& place) override {
     Engine& engine = place.engine;
     const auto start = std::chrono::steady_clock::now();
     std::size_t tokens = 0;
@@ -77,7 +77,7 @@ class PromptJob : public ModelJob {
   }
 
  private:
-  void Report(const Workplace& place) const {
+  void Report(const JobContext& place) const {
     SetLogRank(0, 1);  // said for all ranks
     ReportDefaults(generation_, defaults_);
     SetLogRank(0, place.group.world().size());

@@ -1,6 +1,6 @@
 #include "launcher/commands/commands.h"
-#include "runtime/model_files.h"
 #include "launcher/commands/plan_report.h"
+#include "runtime/model_files.h"
 #include "runtime/standard_streams.h"
 
 namespace lockstep {

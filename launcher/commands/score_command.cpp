@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "launcher/commands/commands.h"
 #include "batch/model_job.h"
 #include "batch/output.h"
 #include "batch/text_input.h"
-#include "runtime/world/interrupt.h"
+#include "launcher/commands/commands.h"
 #include "layers/kv_cache.h"
+#include "runtime/world/interrupt.h"
 
 namespace lockstep {
 namespace {
@@ -34,7 +34,7 @@ class ScoreJob : public ModelJob {
   // All rows count: a probability is one among all that the model gives, padding included.
   std::int64_t sampled_vocab() const override { return vocab_rows_; }
 
-  ExitCode Run(const Workplace& place) override {
+  ExitCode Run(const JobContext& place) override {
     Engine& engine = place.engine;
     Output output(arguments_.output, identity_);
     TextProgress progress(arguments_, requests_);

@@ -5,10 +5,10 @@
 #include <system_error>
 #include <vector>
 
+#include "api/json_lines.h"
+#include "batch/files/input_lines.h"
 #include "core/error.h"
 #include "launcher/commands/commands.h"
-#include "batch/files/input_lines.h"
-#include "api/json_lines.h"
 #include "runtime/standard_streams.h"
 #include "tokenizer/tokenizer.h"
 

@@ -6,10 +6,10 @@
 #include "core/error.h"
 #include "core/version.h"
 #include "launcher/flags/bench_flags.h"
-#include "runtime/options/config_yaml.h"
 #include "launcher/flags/flag_words.h"
 #include "launcher/flags/flags.h"
 #include "launcher/flags/help_texts.h"
+#include "runtime/options/config_yaml.h"
 #include "runtime/options/option_table.h"
 
 namespace lockstep {

@@ -115,7 +115,7 @@ struct StepSizes {
   StepLimits limits;
   std::int64_t local_heads = 0;
   std::int64_t d_head = 0;
-  std::int64_t beside_elements = 0;  // of the weight of RunBeside()'s linear
+  std::int64_t beside_elements = 0;  // of the weight of RunConcurrently()'s linear
   std::int64_t vocab_ranges = 0;     // that Statistics() is asked about
 };
 
@@ -189,7 +189,7 @@ class Backend {
   // has waited, and once when the device has failed. It throws when what is waited for will not
   // come, because a peer is gone.
   using Watch = std::function<void(double waited_seconds)>;
-  virtual void set_watch(Watch /*watch*/) {}
+  virtual void set_liveness_check(Watch /*watch*/) {}
 
   // Sends what a step works on to the device, once for all layers. Until the next call the spans
   // stay as they are: an operation that is given one of them uses what has been sent, and one
@@ -220,7 +220,8 @@ class Backend {
 
   // Runs both, at the same time where the device gains by it. Neither reads or overwrites what the
   // other writes, and the second calls nothing but Linear().
-  virtual void RunBeside(const std::function<void()>& first, const std::function<void()>& linear) {
+  virtual void RunConcurrently(const std::function<void()>& first,
+                               const std::function<void()>& linear) {
     first();
     linear();
   }

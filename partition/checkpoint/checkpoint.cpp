@@ -10,8 +10,8 @@
 #include "core/hash.h"
 #include "partition/checkpoint/checkpoint_index.h"
 #include "partition/checkpoint/formats/safetensors.h"
-#include "partition/checkpoint/slice_copy.h"
 #include "partition/checkpoint/formats/torch_bin.h"
+#include "partition/checkpoint/slice_copy.h"
 
 namespace lockstep {
 namespace {

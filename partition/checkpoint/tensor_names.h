@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "partition/model/architecture.h"
 #include "partition/checkpoint/checkpoint.h"
+#include "partition/model/architecture.h"
 #include "partition/model/model_spec.h"
 
 namespace lockstep {

@@ -4,8 +4,8 @@
 #include "core/files/file.h"
 #include "core/json.h"
 #include "partition/checkpoint/foreign_weights.h"
-#include "partition/model/rope_json.h"
 #include "partition/checkpoint/formats/tensor_file.h"
+#include "partition/model/rope_json.h"
 
 namespace lockstep {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <string_view>
 
-#include "runtime/options/options.h"
 #include "partition/model/model_spec.h"
+#include "runtime/options/options.h"
 
 namespace lockstep {
 

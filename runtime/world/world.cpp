@@ -105,7 +105,7 @@ enum class Turn { kSpeak, kStaySilent };
 
 // A peer that failed by itself says so and ends the world; only when nobody does is it this
 // rank's turn. Lower ranks first, so that one message is printed and not one per rank.
-Turn LetTheCauseSpeakFirst(int rank, const BoardEntry& entry) {
+Turn WaitForRootCause(int rank, const BoardEntry& entry) {
   const int tenths = 10 + 5 * std::min(rank, 8);
   for (int i = 0; i < tenths; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -138,13 +138,13 @@ Failure Describe() {
 }
 
 // In the handler of an exception that only this rank is known to have.
-int FailAlone(Communicator& comm, const BoardEntry& entry) {
+int AbortWorld(Communicator& comm, const BoardEntry& entry) {
   const Failure failure = Describe();
   FlushOutput();
   std::string who;  // a collective's error says that itself, and one process needs no name
   Turn turn = Turn::kSpeak;
   if (failure.about == Failure::About::kPeers) {
-    turn = LetTheCauseSpeakFirst(comm.rank(), entry);
+    turn = WaitForRootCause(comm.rank(), entry);
   } else if (comm.size() > 1) {
     who = fmt::format(" (rank {} on {}, while {})", comm.rank(), comm.host(comm.rank()),
                       FailedActivity());
@@ -177,7 +177,7 @@ int RunRank(Communicator& comm, const WorldConfig& config, const BoardEntry& ent
   } catch (const AgreedError& error) {
     return FailTogether(comm, error);
   } catch (...) {
-    return FailAlone(comm, entry);
+    return AbortWorld(comm, entry);
   }
 }
 
@@ -202,7 +202,7 @@ int RunWorld(const WorldConfig& config, const RankBody& body) {
   } catch (...) {
     const Failure failure = Describe();
     const bool peers = failure.about == Failure::About::kPeers;
-    const Turn turn = peers ? LetTheCauseSpeakFirst(rank, entry) : Turn::kSpeak;
+    const Turn turn = peers ? WaitForRootCause(rank, entry) : Turn::kSpeak;
     if (turn == Turn::kSpeak) {
       entry.SetReported();
       LogError("{}", failure.message);

@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "api/requests.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "api/requests.h"
 #include "tests/support/byte_tokenizer.h"
 
 namespace {

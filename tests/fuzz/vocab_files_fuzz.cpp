@@ -14,8 +14,8 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "tokenizer/tokenizer.h"
 #include "tokenizer/files/tokenizer_folder.h"
+#include "tokenizer/tokenizer.h"
 
 namespace lockstep {
 namespace {

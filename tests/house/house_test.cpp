@@ -94,8 +94,10 @@ TEST(HouseRules, RefuseAKernelThatKnowsTheLayers) {
 TEST(HouseRules, RefuseALibraryOutsideItsFolder) {
   EXPECT_THAT(Planted("layers/a.h", "<mpi.h>"), ElementsAre(HasSubstr("only comm/")));
   EXPECT_THAT(Planted("layers/a.h", "\"mpi.h\""), ElementsAre(HasSubstr("only comm/")));
-  EXPECT_THAT(Planted("text/a.h", "<yaml-cpp/yaml.h>"), ElementsAre(HasSubstr("only runtime/options/")));
-  EXPECT_THAT(Planted("runtime/a.h", "<CLI/CLI.hpp>"), ElementsAre(HasSubstr("only launcher/flags/")));
+  EXPECT_THAT(Planted("text/a.h", "<yaml-cpp/yaml.h>"),
+              ElementsAre(HasSubstr("only runtime/options/")));
+  EXPECT_THAT(Planted("runtime/a.h", "<CLI/CLI.hpp>"),
+              ElementsAre(HasSubstr("only launcher/flags/")));
   EXPECT_THAT(Planted("layers/kernels/cpu/a.h", "<cuda_runtime.h>"),
               ElementsAre(HasSubstr("only layers/kernels/cuda/")));
 }

@@ -6,10 +6,10 @@
 #include <map>
 #include <string>
 
-#include "core/numbers/dtype.h"
 #include "core/error.h"
 #include "core/files/file.h"
 #include "core/json.h"
+#include "core/numbers/dtype.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {

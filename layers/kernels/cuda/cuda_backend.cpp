@@ -55,7 +55,7 @@ class CudaBackend final : public Backend {
   std::string_view name() const override { return "cuda"; }
   Stream stream() const override { return {stream_.get()}; }
   void Synchronize() override { stream_.Wait(); }
-  void set_watch(Watch watch) override { stream_.set_watch(std::move(watch)); }
+  void set_liveness_check(Watch watch) override { stream_.set_liveness_check(std::move(watch)); }
   StepRows BeginStep(const StepInputs& inputs) override { return step_.Begin(inputs); }
   StepRows ReserveSteps(const StepSizes& sizes) override;
   StepRun RunStep(const void* caller, const std::function<void()>& operations) override;
@@ -87,7 +87,8 @@ class CudaBackend final : public Backend {
   void Linear(const LinearArgs& args) override {
     static_cast<const CudaLinear&>(*args.weight).Run(args, *current_lane_);
   }
-  void RunBeside(const std::function<void()>& first, const std::function<void()>& linear) override;
+  void RunConcurrently(const std::function<void()>& first,
+                       const std::function<void()>& linear) override;
   void LayerNorm(const LayerNormArgs& args) override;
   void Attention(const AttentionArgs& args) override;
   void Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
@@ -201,9 +202,9 @@ StepRun CudaBackend::RunStep(const void* caller, const std::function<void()>& op
 
 // Where a few rows meet many weights: products wait for memory, attention for one kernel after the
 // other. In steps of many rows each fills the device by itself.
-void CudaBackend::RunBeside(const std::function<void()>& first,
-                            const std::function<void()>& linear) {
-  if (step_.bucket().rows == 0) return Backend::RunBeside(first, linear);
+void CudaBackend::RunConcurrently(const std::function<void()>& first,
+                                  const std::function<void()>& linear) {
+  if (step_.bucket().rows == 0) return Backend::RunConcurrently(first, linear);
   side_.ForkFrom(stream_);
   {
     const LaneScope elsewhere(current_lane_, side_lane_);
@@ -230,9 +231,9 @@ void CudaBackend::Upload(const TensorView& host, const TensorView& device) {
 void CudaBackend::Copy(const TensorView& from, const TensorView& to) {
   LOCKSTEP_CHECK(from.dtype() == to.dtype() && from.elements() == to.elements(), "{} to {}",
                  from.shape().ToString(), to.shape().ToString());
-  Check(cudaMemcpyAsync(to.raw(), from.raw(), from.bytes(), cudaMemcpyDeviceToDevice,
-                        stream_.get()),
-        "cudaMemcpyAsync");
+  Check(
+      cudaMemcpyAsync(to.raw(), from.raw(), from.bytes(), cudaMemcpyDeviceToDevice, stream_.get()),
+      "cudaMemcpyAsync");
 }
 
 void CudaBackend::Download(const TensorView& device, const TensorView& host) {

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <utility>
 
-#include "comm/patience.h"
+#include "comm/deadline_backoff.h"
 #include "layers/kernels/cuda/cuda_check.h"
 
 namespace lockstep::cuda {
@@ -33,7 +33,7 @@ CudaStream::~CudaStream() { static_cast<void>(cudaStreamDestroy(stream_)); }
 
 template <typename Query>
 void CudaStream::Poll(const Query& query, const char* call) {
-  Patience patience(0, Patience::Cores::kEnough);
+  DeadlineBackoff patience(0, DeadlineBackoff::Cores::kEnough);
   for (;;) {
     const cudaError_t state = query();
     if (state == cudaSuccess) {

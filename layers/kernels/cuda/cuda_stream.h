@@ -24,8 +24,8 @@ class CudaStream {
   int device() const { return device_; }
 
   // Called while a wait lasts, after a failure, and once, with 0 seconds, when a wait has ended
-  // well; see Backend::set_watch().
-  void set_watch(Backend::Watch watch) { watch_ = std::move(watch); }
+  // well; see Backend::set_liveness_check().
+  void set_liveness_check(Backend::Watch watch) { watch_ = std::move(watch); }
 
   // Until all work so far is done. Throws what the watch throws, or Error(kEnvironment).
   void Wait();

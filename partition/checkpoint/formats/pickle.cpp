@@ -7,8 +7,8 @@
 #include <string>
 
 #include "core/error.h"
-#include "partition/checkpoint/formats/byte_reader.h"
 #include "partition/checkpoint/foreign_weights.h"
+#include "partition/checkpoint/formats/byte_reader.h"
 #include "partition/checkpoint/formats/tensor_file.h"
 
 // Written after the opcode list of Python's pickletools module.

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/numbers/dtype.h"
 #include "core/files/file.h"
+#include "core/numbers/dtype.h"
 
 namespace lockstep {
 

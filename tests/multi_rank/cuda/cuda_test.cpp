@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/sampling/likeliest.h"
+#include "engine/sampling/top_logits.h"
 #include "engine/step.h"
 #include "layers/kernels/device_module.h"
 #include "partition/model/config_json.h"

@@ -17,8 +17,8 @@
 #include "core/activity.h"
 #include "core/error.h"
 #include "core/log.h"
-#include "runtime/world/interrupt.h"
 #include "runtime/spawn/spawn.h"
+#include "runtime/world/interrupt.h"
 #include "runtime/world/world.h"
 
 namespace lockstep {

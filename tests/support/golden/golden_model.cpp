@@ -9,8 +9,8 @@
 #include "core/files/file.h"
 #include "core/json.h"
 #include "engine/engine.h"
-#include "partition/model/config_json.h"
 #include "partition/checkpoint/formats/safetensors.h"
+#include "partition/model/config_json.h"
 #include "tests/support/seeded_weights.h"
 
 namespace lockstep {

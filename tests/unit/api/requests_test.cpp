@@ -3,10 +3,10 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/support/message_of.h"
 #include "api/json_lines.h"
 #include "runtime/options/option_table.h"
 #include "tests/support/byte_tokenizer.h"
+#include "tests/support/message_of.h"
 
 namespace lockstep {
 namespace {

@@ -10,9 +10,9 @@
 #include "core/heartbeat.h"
 #include "core/json.h"
 #include "partition/model/config_json.h"
-#include "tests/support/ranks_alike.h"
 #include "tests/support/byte_tokenizer.h"
 #include "tests/support/golden/golden_model.h"
+#include "tests/support/ranks_alike.h"
 
 namespace lockstep {
 namespace {
@@ -22,7 +22,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 // Gives its lines a few at a time and ends when all have been answered.
-class FakeDesk : public LineDesk {
+class FakeDesk : public WorkQueue {
  public:
   std::vector<WorkLine> Take() override {
     std::vector<WorkLine> lines;
@@ -57,9 +57,9 @@ class CountedBroadcasts : public RankAlike {
 };
 
 // Gives nothing, for so long.
-class IdleDesk : public LineDesk {
+class IdleQueue : public WorkQueue {
  public:
-  explicit IdleDesk(std::chrono::milliseconds time)
+  explicit IdleQueue(std::chrono::milliseconds time)
       : end_(std::chrono::steady_clock::now() + time) {}
   std::vector<WorkLine> Take() override { return {}; }
   void Put(LineResult) override {}
@@ -149,9 +149,9 @@ TEST_F(BatchWorkerTest, DrawsEachLineFromTheStreamOfItsIndex) {
 
 // The group's other ranks would take it for lost.
 TEST_F(BatchWorkerTest, ShowsItsWorkersThatItLivesWhileItHasNothingToDo) {
-  IdleDesk desk(std::chrono::milliseconds(200));
+  IdleQueue queue(std::chrono::milliseconds(200));
   const HeartbeatScope beat(std::chrono::milliseconds(20), [&] { engine_.KeepAlive(); });
-  BatchWorker({engine_, tokenizer_, spec_, defaults_, desk}).Run();
+  BatchWorker({engine_, tokenizer_, spec_, defaults_, queue}).Run();
   EXPECT_GE(self_.count, 1);
 }
 

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "core/files/file.h"
-#include "tests/support/message_of.h"
 #include "system_calls.h"
+#include "tests/support/message_of.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {
@@ -79,7 +79,7 @@ TEST_F(JournalTest, GoesOnFromWhateverAKillLeaves) {
         std::vector<std::int64_t> missing;
         for (std::int64_t i = 0; i < kRecords; ++i)
           if (!one.Has(i)) missing.push_back(i);
-        EXPECT_EQ(one.taken_up() + static_cast<std::int64_t>(missing.size()), kRecords);
+        EXPECT_EQ(one.resumed() + static_cast<std::int64_t>(missing.size()), kRecords);
         std::shuffle(missing.begin(), missing.end(), random);
         const bool all = random() % 3 == 0;
         if (!all) missing.resize(random() % (missing.size() + 1));
@@ -109,7 +109,7 @@ TEST_F(JournalTest, IsEmptiedWhenItIsLargeButNeverOfWhatItAloneHolds) {
     EXPECT_GT(std::filesystem::file_size(journal()), 1'500'000u) << "record 6 is nowhere else";
   }
   Journal again(output(), kJob, Restart::kGoOn);
-  EXPECT_EQ(again.taken_up(), 6);
+  EXPECT_EQ(again.resumed(), 6);
   EXPECT_TRUE(again.Has(6));
   EXPECT_FALSE(again.Has(5));
   again.Put(5, large(5));
@@ -165,7 +165,7 @@ TEST_F(JournalTest, CountsTheErrorsOfEarlierRuns) {
   }
   Journal again(output(), kJob, Restart::kGoOn);
   EXPECT_EQ(again.errors(), 2);
-  EXPECT_EQ(again.taken_up(), 3);
+  EXPECT_EQ(again.resumed(), 3);
 }
 
 TEST_F(JournalTest, RefusesAnotherJobAndSaysHowToBeginAgain) {
@@ -178,7 +178,7 @@ TEST_F(JournalTest, RefusesAnotherJobAndSaysHowToBeginAgain) {
                 "what it was, or give --restart to begin again");
   EXPECT_EQ(ReadFile(partial()), Record(0)) << "nothing is lost by the refusal";
   Journal again(output(), other, Restart::kFromTheBeginning);
-  EXPECT_EQ(again.taken_up(), 0);
+  EXPECT_EQ(again.resumed(), 0);
   EXPECT_EQ(ReadFile(partial()), "");
 }
 

@@ -1,14 +1,14 @@
 // Work that others wait for beats from inside, so that it is never taken for death.
 #include <gtest/gtest.h>
 
-#include "core/files/file.h"
-#include "core/heartbeat.h"
+#include "api/requests.h"
 #include "batch/files/finished_output.h"
 #include "batch/files/journal.h"
-#include "api/requests.h"
-#include "text/stop_matcher.h"
+#include "core/files/file.h"
+#include "core/heartbeat.h"
 #include "tests/support/byte_tokenizer.h"
 #include "tests/support/test_data.h"
+#include "text/stop_matcher.h"
 
 namespace lockstep {
 namespace {

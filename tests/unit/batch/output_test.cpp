@@ -55,7 +55,7 @@ TEST(CheckWritable, DoesNotOpenAPipe) {
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
   CheckWritable(pipe);
   EXPECT_TRUE(std::filesystem::is_fifo(pipe));
-  EXPECT_FALSE(AppearsWhole(pipe));
+  EXPECT_FALSE(IsAtomicTarget(pipe));
 }
 
 // What root may not do cannot be seen as root.

@@ -7,15 +7,15 @@ namespace {
 
 TEST(Progress, SaysHowFarHowFastAndHowLongYet) {
   EXPECT_EQ(
-      ProgressText({.done = 412, .total = 2000, .taken_up = 12, .tokens = 50000, .seconds = 40.0}),
+      ProgressText({.done = 412, .total = 2000, .resumed = 12, .tokens = 50000, .seconds = 40.0}),
       "412 of 2000 lines, 1250 tokens/s, 3 min left");
-  EXPECT_EQ(ProgressText({.done = 2000, .total = 2000, .taken_up = 0, .tokens = 9, .seconds = 3.0}),
+  EXPECT_EQ(ProgressText({.done = 2000, .total = 2000, .resumed = 0, .tokens = 9, .seconds = 3.0}),
             "2000 of 2000 lines, 3 tokens/s");
-  EXPECT_EQ(ProgressText({.done = 5, .total = 10, .taken_up = 5, .tokens = 0, .seconds = 1.0}),
+  EXPECT_EQ(ProgressText({.done = 5, .total = 10, .resumed = 5, .tokens = 0, .seconds = 1.0}),
             "5 of 10 lines");
   EXPECT_EQ(
       ProgressText(
-          {.done = 9, .total = 10, .taken_up = 0, .tokens = 90, .seconds = 9.0, .groups = {5, 4}}),
+          {.done = 9, .total = 10, .resumed = 0, .tokens = 90, .seconds = 9.0, .groups = {5, 4}}),
       "9 of 10 lines (2 groups: 5 + 4), 10 tokens/s, 1 s left");
   EXPECT_EQ(ProgressText({.done = 45, .total = 45, .groups = {5, 4, 6, 5, 5, 5, 5, 5, 5}}),
             "45 of 45 lines (9 groups: 4 to 6 each)");

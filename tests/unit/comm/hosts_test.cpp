@@ -19,38 +19,40 @@ std::vector<HostPlace> Hosts(const std::vector<int>& ranks) {
   return places;
 }
 
-TEST(SumsNest, OnOneHostOfAnySize) {
-  for (const int ranks : {1, 2, 3, 5, 7, 8}) EXPECT_TRUE(SumsNest(Hosts({ranks}))) << ranks;
+TEST(SumOrderIsHierarchical, OnOneHostOfAnySize) {
+  for (const int ranks : {1, 2, 3, 5, 7, 8})
+    EXPECT_TRUE(SumOrderIsHierarchical(Hosts({ranks}))) << ranks;
 }
 
-TEST(SumsNest, OnAnyNumberOfHostsWithAPowerOfTwo) {
-  EXPECT_TRUE(SumsNest(Hosts({1, 1, 1})));
-  EXPECT_TRUE(SumsNest(Hosts({2, 2, 2})));
-  EXPECT_TRUE(SumsNest(Hosts({4, 4, 4, 4, 4})));
+TEST(SumOrderIsHierarchical, OnAnyNumberOfHostsWithAPowerOfTwo) {
+  EXPECT_TRUE(SumOrderIsHierarchical(Hosts({1, 1, 1})));
+  EXPECT_TRUE(SumOrderIsHierarchical(Hosts({2, 2, 2})));
+  EXPECT_TRUE(SumOrderIsHierarchical(Hosts({4, 4, 4, 4, 4})));
 }
 
-TEST(SumsNest, NotOnHostsThatDiffer) {
-  EXPECT_FALSE(SumsNest(Hosts({2, 1})));
-  EXPECT_FALSE(SumsNest(Hosts({1, 2})));
-  EXPECT_FALSE(SumsNest(Hosts({2, 4, 2})));
+TEST(SumOrderIsHierarchical, NotOnHostsThatDiffer) {
+  EXPECT_FALSE(SumOrderIsHierarchical(Hosts({2, 1})));
+  EXPECT_FALSE(SumOrderIsHierarchical(Hosts({1, 2})));
+  EXPECT_FALSE(SumOrderIsHierarchical(Hosts({2, 4, 2})));
 }
 
-TEST(SumsNest, NotOnSeveralHostsWithAnotherNumber) {
-  EXPECT_FALSE(SumsNest(Hosts({3, 3})));
-  EXPECT_FALSE(SumsNest(Hosts({6, 6, 6})));
+TEST(SumOrderIsHierarchical, NotOnSeveralHostsWithAnotherNumber) {
+  EXPECT_FALSE(SumOrderIsHierarchical(Hosts({3, 3})));
+  EXPECT_FALSE(SumOrderIsHierarchical(Hosts({6, 6, 6})));
 }
 
-TEST(SumsNest, NotWhereRanksAreDealtOutByTurns) {
+TEST(SumOrderIsHierarchical, NotWhereRanksAreDealtOutByTurns) {
   const std::vector<HostPlace> dealt = {{0, 2}, {1, 2}, {0, 2}, {1, 2}};
-  EXPECT_FALSE(SumsNest(dealt));
-  EXPECT_FALSE(SumsNest({}));
+  EXPECT_FALSE(SumOrderIsHierarchical(dealt));
+  EXPECT_FALSE(SumOrderIsHierarchical({}));
 }
 
-// The claim itself: where SumsNest() says so, a tree of trees is the tree.
-TEST(SumsNest, MeansThatTheSumOfSumsHasTheSameBits) {
+// The claim itself: where SumOrderIsHierarchical() says so, a tree of trees is the tree.
+TEST(SumOrderIsHierarchical, MeansThatTheSumOfSumsHasTheSameBits) {
   for (int hosts = 1; hosts <= 9; ++hosts) {
     for (const int here : {1, 2, 4, 8}) {
-      ASSERT_TRUE(SumsNest(Hosts(std::vector<int>(static_cast<std::size_t>(hosts), here))));
+      ASSERT_TRUE(
+          SumOrderIsHierarchical(Hosts(std::vector<int>(static_cast<std::size_t>(hosts), here))));
       std::vector<float> all;
       for (int i = 0; i < hosts * here; ++i) {
         all.push_back((i % 3 == 0 ? 1e6f : 0.1f) + 0.37f * static_cast<float>(i));

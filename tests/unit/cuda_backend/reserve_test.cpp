@@ -46,7 +46,7 @@ class ReservedDecoder {
         backend_(MakeBackend(0)),
         sums_(world_,
               {.allocate = [this](Shape shape) { return backend_->Allocate(DType::kF32, shape); },
-               .set_watch = [](auto) {},
+               .set_liveness_check = [](auto) {},
                .activity = [] { return ""; },
                .forget_steps = [] {}}),
         decoder_(plan_,

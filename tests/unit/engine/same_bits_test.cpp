@@ -62,31 +62,32 @@ class Fairness {
   // In the order in which the scheduler is to take them.
   void Submitted(const Request& request) {
     if (request.only_scores() && request.prompt.size() == 1) return;  // there is nothing to compute
-    const auto place = static_cast<std::int64_t>(turns_.size());
-    const Turn turn{place + request.priority * Scheduler::kTurnsPerPriority, place};
-    turns_[request.id] = turn;
-    waiting_[turn] = 0;
+    const auto place = static_cast<std::int64_t>(queue_keys_.size());
+    const QueueKey key{place + request.priority * Scheduler::kTurnsPerPriority, place};
+    queue_keys_[request.id] = key;
+    waiting_[key] = 0;
   }
   void Reported(const TokenEvent& event) {
-    const auto found = turns_.find(event.request);
-    if (found == turns_.end()) return;
-    const Turn turn = found->second;
-    waiting_.erase(turn);
+    const auto found = queue_keys_.find(event.request);
+    if (found == queue_keys_.end()) return;
+    const QueueKey key = found->second;
+    waiting_.erase(key);
     if (event.finish == FinishReason::kNone) return;
-    for (auto one = waiting_.begin(); one != waiting_.end() && one->first < turn; ++one)
+    for (auto one = waiting_.begin(); one != waiting_.end() && one->first < key; ++one)
       most_ = std::max(most_, ++one->second);
   }
   void Cancelled(std::int64_t id) {
-    if (const auto found = turns_.find(id); found != turns_.end()) waiting_.erase(found->second);
+    if (const auto found = queue_keys_.find(id); found != queue_keys_.end())
+      waiting_.erase(found->second);
   }
 
-  // The most that were served to their end before the first token of someone of an earlier turn.
+  // The most that were served to their end before the first token of someone of an earlier key.
   std::int64_t most_overtaken() const { return most_; }
 
  private:
-  using Turn = std::pair<std::int64_t, std::int64_t>;
-  std::map<std::int64_t, Turn> turns_;
-  std::map<Turn, std::int64_t> waiting_;
+  using QueueKey = std::pair<std::int64_t, std::int64_t>;
+  std::map<std::int64_t, QueueKey> queue_keys_;
+  std::map<QueueKey, std::int64_t> waiting_;
   std::int64_t most_ = 0;
 };
 

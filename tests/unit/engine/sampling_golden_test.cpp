@@ -212,7 +212,7 @@ TEST(Likeliest, GivesTiesOfTheLastAndTakesNanForImpossible) {
   EXPECT_EQ(Likeliest(logits, 2, 10), (std::vector<Candidate>{{12, 3.0f}, {10, 1.0f}, {13, 1.0f}}));
   EXPECT_EQ(Likeliest(logits, 9, 0).size(), 5u);
   EXPECT_TRUE(Likeliest({}, 3, 0).empty());
-  EXPECT_EQ(MergeLikeliest({{4, 1.0f}, {9, 2.0f}, {1, 1.0f}, {7, 0.0f}}, 2),
+  EXPECT_EQ(MergeTopLogits({{4, 1.0f}, {9, 2.0f}, {1, 1.0f}, {7, 0.0f}}, 2),
             (std::vector<Candidate>{{9, 2.0f}, {1, 1.0f}, {4, 1.0f}}));
 }
 

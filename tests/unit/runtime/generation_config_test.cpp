@@ -1,8 +1,8 @@
 #include "runtime/generation_config.h"
 
 #include "core/files/file.h"
-#include "tests/support/message_of.h"
 #include "runtime/options/option_table.h"
+#include "tests/support/message_of.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {

@@ -1,8 +1,8 @@
 #include "runtime/model_files.h"
 
 #include "core/files/file.h"
-#include "tests/support/message_of.h"
 #include "tests/support/byte_tokenizer.h"
+#include "tests/support/message_of.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {

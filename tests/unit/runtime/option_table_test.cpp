@@ -2,8 +2,8 @@
 
 #include <set>
 
-#include "tests/support/message_of.h"
 #include "runtime/options/config_yaml.h"
+#include "tests/support/message_of.h"
 
 namespace lockstep {
 namespace {

@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "core/numbers/dtype.h"
 #include "core/error.h"
 #include "core/files/file.h"
 #include "core/json.h"
+#include "core/numbers/dtype.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {

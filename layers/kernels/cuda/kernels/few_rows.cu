@@ -28,7 +28,7 @@ constexpr int kChunks = 2;    // of a lane at a time, from each of its two rows 
 
 // Inputs of a warp at a time.
 template <typename W>
-constexpr int kStep = kChunks * kRowLanes * kChunk<W>;
+constexpr int kStep = kChunks* kRowLanes* kChunk<W>;
 
 // A step's weights of a lane: of two outputs, eight apart.
 struct Weights {

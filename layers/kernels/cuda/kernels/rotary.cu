@@ -3,8 +3,8 @@
 #include <cuda_runtime.h>
 
 #include "layers/kernels/cuda/attention/cache.h"
-#include "layers/kernels/cuda/kernels/dispatch.h"
 #include "layers/kernels/cuda/attention/head_width.h"
+#include "layers/kernels/cuda/kernels/dispatch.h"
 
 namespace lockstep::cuda {
 namespace {

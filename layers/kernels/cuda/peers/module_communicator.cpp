@@ -11,7 +11,8 @@ std::unique_ptr<Communicator> MakeCommunicator(Communicator& world, Backend& bac
                                                const ModuleHost& host) {
   SummingDevice device{
       .allocate = [&backend](Shape shape) { return backend.Allocate(DType::kF32, shape); },
-      .set_watch = [&backend](Backend::Watch watch) { backend.set_watch(std::move(watch)); },
+      .set_liveness_check =
+          [&backend](Backend::Watch watch) { backend.set_liveness_check(std::move(watch)); },
       .activity = host.current_activity,
       .forget_steps = [&backend] { backend.ForgetSteps(); }};
   if (world.size() == 1) return std::make_unique<DeviceCommunicator>(world, std::move(device));

@@ -12,16 +12,16 @@ PeerCommunicator::PeerCommunicator(Communicator& world, SummingDevice device,
   transport_ = "peer memory";
   if (HasNccl() && !group_->shares_device()) {
     SummingDevice for_nccl = device_;
-    for_nccl.set_watch = [this](auto watch) { nccl_watch_ = std::move(watch); };
+    for_nccl.set_liveness_check = [this](auto watch) { nccl_watch_ = std::move(watch); };
     nccl_ = MakeNcclCommunicator(world, std::move(for_nccl));
     transport_ = fmt::format("peer memory up to {} KiB, else {}",
                              group_->elements() * sizeof(float) / 1024, nccl_->transport());
   }
-  device_.set_watch([this](double waited_seconds) { Watch(waited_seconds); });
+  device_.set_liveness_check([this](double waited_seconds) { Watch(waited_seconds); });
 }
 
 PeerCommunicator::~PeerCommunicator() {
-  device_.set_watch(nullptr);
+  device_.set_liveness_check(nullptr);
   // Sums that are left on the device will not be completed.
   if (std::uncaught_exceptions() > 0) group_->GiveUp();
   nccl_.reset();  // first: a sum of NCCL that hangs would keep the device busy
@@ -94,7 +94,7 @@ void PeerCommunicator::Fail(const std::string& what) {
       fmt::format("all-reduce {} of {} values through peers' memory, rank {} on {}, while {}: {}; "
                   "{}",
                   all_reduce_count_, last_elements_, rank(), host(rank()), doing, what,
-                  AskAround(last_elements_)));
+                  ProbePeers(last_elements_)));
 }
 
 }  // namespace lockstep::cuda

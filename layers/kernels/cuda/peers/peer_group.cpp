@@ -7,7 +7,7 @@
 #include <span>
 #include <string_view>
 
-#include "comm/patience.h"
+#include "comm/deadline_backoff.h"
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/kernels/peer_pace.h"
 
@@ -223,7 +223,7 @@ bool PeerGroup::SayGoodbye() {
     cudaMemcpy(words + rank_, &goodbye, sizeof(goodbye), cudaMemcpyHostToDevice);
   }
   if (given_up_ || std::uncaught_exceptions() > 0) return false;
-  Patience patience(kGoodbyeSeconds, Patience::Cores::kShared);
+  DeadlineBackoff patience(kGoodbyeSeconds, DeadlineBackoff::Cores::kShared);
   std::array<std::uint32_t, kMaxPeers> heard = {};
   for (;; patience.Pause()) {
     const cudaError_t code =

@@ -1,6 +1,6 @@
 #pragma once
-// What layers/kernels/cuda/kernels/tensor_core.h says in assembly: matrix products of a warp, loads of
-// matrices, and copies that are waited for. Included by <cuda_runtime.h>; a kernel that uses it
+// What layers/kernels/cuda/kernels/tensor_core.h says in assembly: matrix products of a warp, loads
+// of matrices, and copies that are waited for. Included by <cuda_runtime.h>; a kernel that uses it
 // includes <cuda_bf16.h> and <cuda_fp16.h> before.
 
 #include <cstdint>

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "batch/queue/work_queue.h"
+#include "comm/communicator.h"
+
+namespace lockstep {
+
+// What the first ranks of groups write to each other.
+
+// To the one that has the input: results, or nothing but a sign of life.
+struct WorkerReport {
+  bool interrupted = false;  // this process has been asked to stop
+  bool last = false;         // the answer to Assignment::end: no message follows
+  std::vector<LineResult> results = {};
+
+  bool operator==(const WorkerReport&) const = default;
+};
+
+// From it: lines, or nothing but a sign of life.
+struct Assignment {
+  bool end = false;
+  std::vector<WorkLine> lines = {};
+
+  bool operator==(const Assignment&) const = default;
+};
+
+Communicator::Bytes Pack(const WorkerReport& report);
+Communicator::Bytes Pack(const Assignment& assignment);
+// Throw Error(kInternal) when the lengths do not add up: the sender is our own.
+WorkerReport UnpackReport(std::span<const std::byte> bytes);
+Assignment UnpackAssignment(std::span<const std::byte> bytes);
+
+}  // namespace lockstep

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "comm/communicator.h"
+
+namespace lockstep {
+
+// Letters between ranks of the world that do not move in lockstep: the first ranks of groups that
+// share work. Neither call waits for the other side. Letters from one rank arrive in the order in
+// which they were sent.
+class Messenger {
+ public:
+  struct Message {
+    int from = 0;
+    Communicator::Bytes text;
+  };
+
+  virtual ~Messenger() = default;
+
+  virtual void Send(int to, Communicator::Bytes text) = 0;
+
+  // A message that has arrived, if there is one.
+  virtual std::optional<Message> Receive() = 0;
+
+  // Whether all messages sent so far have been taken off our hands.
+  virtual bool empty() = 0;
+};
+
+// Collective over the world, which the messenger is not to outlive. Whoever has sent messages waits
+// until empty() before it leaves the world.
+std::unique_ptr<Messenger> OpenMessenger(Communicator& world);
+
+}  // namespace lockstep

@@ -1,0 +1,89 @@
+#include <mpi.h>
+
+#include <list>
+#include <utility>
+
+#include "comm/messenger.h"
+#include "comm/mpi/mpi_inbox.h"
+#include "comm/mpi/mpi_ranks.h"
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::size_t kMostBytes = std::size_t{1} << 30;  // MPI counts in int
+
+class MpiMessenger final : public Messenger {
+ public:
+  explicit MpiMessenger(Communicator& world)
+      : world_(world),
+        tag_(TagOf(MpiLane::kLetters, Collective::kBroadcast, 0)),
+        inbox_(tag_, [this](int rank) { return Name(rank); }) {}
+
+  // MPI may read what is on its way until the process ends.
+  ~MpiMessenger() override {
+    static std::list<Sent> abandoned;
+    abandoned.splice(abandoned.end(), sent_);
+  }
+  MpiMessenger(const MpiMessenger&) = delete;
+  MpiMessenger& operator=(const MpiMessenger&) = delete;
+
+  void Send(int to, Communicator::Bytes text) override {
+    LOCKSTEP_CHECK(text.size() <= kMostBytes, "a message of {} bytes", text.size());
+    Sent& sent = sent_.emplace_back(Sent{to, std::move(text), MPI_REQUEST_NULL});
+    Check(MPI_Isend(sent.text.data(), static_cast<int>(sent.text.size()), MPI_BYTE, to, tag_,
+                    MPI_COMM_WORLD, &sent.request),
+          to);
+  }
+
+  std::optional<Message> Receive() override {
+    Clear();
+    auto message = inbox_.Take(world_.deadline_seconds());
+    if (!message) return std::nullopt;
+    return Message{message->from, std::move(message->bytes)};
+  }
+
+  bool empty() override {
+    Clear();
+    return sent_.empty();
+  }
+
+ private:
+  struct Sent {
+    int to;
+    Communicator::Bytes text;
+    MPI_Request request;
+  };
+
+  std::string Name(int rank) const {
+    return fmt::format("a message between groups: rank {} on {}", rank, world_.host(rank));
+  }
+
+  void Check(int code, int to) const {
+    if (code != MPI_SUCCESS)
+      throw CollectiveError(ExitCode::kRankFailure,
+                            fmt::format("{} cannot be reached (MPI error {})", Name(to), code));
+  }
+
+  // Forgets what has been sent.
+  void Clear() {
+    for (auto sent = sent_.begin(); sent != sent_.end();) {
+      int done = 0;
+      Check(MPI_Test(&sent->request, &done, MPI_STATUS_IGNORE), sent->to);
+      sent = done != 0 ? sent_.erase(sent) : std::next(sent);
+    }
+  }
+
+  Communicator& world_;
+  int tag_;
+  std::list<Sent> sent_;
+  MpiInbox inbox_;
+};
+
+}  // namespace
+
+std::unique_ptr<Messenger> OpenMessenger(Communicator& world) {
+  return std::make_unique<MpiMessenger>(world);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,257 @@
+#include "runtime/load_model.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+
+#include "core/log.h"
+#include "core/threads/affinity.h"
+#include "layers/weights.h"
+#include "partition/plan/shard_plan.h"
+#include "runtime/cache_size.h"
+#include "runtime/memory_check.h"
+#include "runtime/memory_need.h"
+#include "runtime/placement/placement.h"
+#include "runtime/rank_alike.h"
+#include "runtime/spawn/spawn.h"
+#include "runtime/weight_source.h"
+#include "runtime/world/interrupt.h"
+#include "runtime/world/world.h"
+
+namespace lockstep {
+namespace {
+
+// Set for the ranks we start when our own standard error is a terminal: theirs is a pipe.
+constexpr const char* kTerminalVariable = "LOCKSTEP_STDERR_IS_TERMINAL";
+
+// A line on the terminal that counts the layers; nothing when nobody watches.
+LoadProgress ProgressLine(const Communicator& comm, Verbosity verbosity) {
+  if (comm.rank() != 0 || verbosity == Verbosity::kQuiet || !StderrIsTerminal()) return nullptr;
+  return [](std::int64_t done, std::int64_t all) {
+    const std::string line =
+        fmt::format("\rlockstep: loading weights {}/{}{}", done, all, done == all ? "\n" : "");
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+  };
+}
+
+struct LoadJob {
+  const Arguments& arguments;
+  const ModelFiles& model;
+  std::optional<std::int64_t> cache_pages;
+  const RankGroup& group;
+
+  const EngineLimits& limits() const { return arguments.options.engine; }
+  Communicator& comm() const { return group.comm(); }
+  ShardPlan Plan() const { return ShardPlan(model.spec, comm().size()); }
+};
+
+std::int64_t LeastOfAll(Communicator& world, std::int64_t number) {
+  for (const auto& theirs : world.AllGather(std::as_bytes(std::span(&number, 1)))) {
+    std::int64_t other = number;
+    std::memcpy(&other, theirs.data(), std::min(theirs.size(), sizeof(other)));
+    number = std::min(number, other);
+  }
+  return number;
+}
+
+StepLimits LimitsOfSteps(const LoadJob& job) {
+  return StepLimitsOf({.max_sequences = job.limits().max_sequences,
+                       .max_step_tokens = job.limits().max_step_tokens,
+                       .context_tokens = job.model.spec.context_tokens});
+}
+
+void LoadHere(const LoadJob& job, LoadedModel& rank) {
+  const Options& options = job.arguments.options;
+  const ShardPlan plan = job.Plan();
+  RankSlices slices = plan.Slices(job.comm().rank());
+  const WeightSource source(job.model);
+  // Vectors need no logits: models without an LM head have them too.
+  if (job.arguments.command == Command::kEmbed) slices.head = {};
+  if (job.group.world().rank() == 0) source.WarnOfTwoTables(job.model);
+  Backend& backend = *rank.device.backend;
+  ModelWeights weights =
+      LoadWeights(job.model.spec, slices, options.model.dtype, source.reader(), backend,
+                  ProgressLine(job.group.world(), job.arguments.verbosity));
+  rank.read_bytes = source.bytes_read();
+  rank.weight_bytes =
+      static_cast<double>(WeightBytes(CountParameters(slices), options.model.dtype));
+  rank.decoder = std::make_unique<Decoder>(
+      plan, std::move(weights), backend, rank.device.communicator(job.comm()),
+      DecoderOptions{.cache_pages = 0, .cache_dtype = options.model.kv_dtype()});
+}
+
+// A device's memory is taken now. A host's is taken when it is used: steps are mostly small.
+void ReserveSteps(const LoadJob& job, LoadedModel& rank) {
+  if (rank.device.index < 0) return;
+  Agree(job.group.world(), "making room for steps",
+        [&] { rank.decoder->Reserve(LimitsOfSteps(job)); });
+  rank.decoder->Connect();
+}
+
+// Fewer pages than a context has are of use only where that was asked for.
+std::int64_t LeastPages(const LoadJob& job) {
+  return job.cache_pages.value_or(KvCache::PagesFor(job.model.spec.context_tokens));
+}
+
+std::vector<WeightFormat> FormatsOf(const RankDevice& device) {
+  if (device.index < 0) return {WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4};
+  return {WeightFormat::kInt8};
+}
+
+struct LoadPlace {
+  const LoadJob& job;
+  const ShardPlan& plan;
+  const RankDevice& device;
+};
+
+RankLoad LoadWith(const LoadPlace& place, WeightFormat format) {
+  const auto& [job, plan, device] = place;
+  const ModelOptions& options = job.arguments.options.model;
+  return {.plan = plan,
+          .format = format,
+          .cache_dtype = options.cache_dtype.value_or(TableDType(format)),
+          .activations = device.index < 0 ? DType::kF32 : DType::kBF16,
+          .cache_pages = LeastPages(job),
+          .step = LimitsOfSteps(job)};
+}
+
+// What this rank will take, of each pool.
+std::vector<MemoryClaim> ClaimsOf(const LoadJob& job, const RankDevice& device) {
+  const ShardPlan plan = job.Plan();
+  const int rank = job.comm().rank();
+  const auto need_with = [&](WeightFormat format) {
+    MemoryNeed need = NeedOf(LoadWith({job, plan, device}, format), rank);
+    if (device.index >= 0) need.staging = 0.0;  // on the host
+    return need;
+  };
+  const double mapped = job.model.random_seed ? 0.0 : MappedBytes(job.model.folder);
+  std::vector<MemoryClaim> claims;
+  for (const MemoryPool& pool : PoolsOf(device)) {
+    const double beside = pool.counts == MemoryPool::Counts::kMapped ? mapped : 0.0;
+    MemoryClaim claim{.pool = pool,
+                      .need = need_with(job.arguments.options.model.dtype),
+                      .otherwise = {},
+                      .rank = rank,
+                      .host = ""};
+    claim.need.staging += beside;
+    for (const WeightFormat format : FormatsOf(device))
+      claim.otherwise.emplace_back(Name(format), need_with(format).total() + beside);
+    claims.push_back(std::move(claim));
+  }
+  return claims;
+}
+
+// The pages of the cache: as many as every rank has room for, now that all else is there.
+std::int64_t PagesOf(const LoadJob& job, const LoadedModel& rank) {
+  if (job.cache_pages) return *job.cache_pages;
+  const ModelSpec& spec = job.model.spec;
+  const DType dtype = job.arguments.options.model.kv_dtype();
+  const std::int64_t heads = job.Plan().Slices(job.comm().rank()).local_heads();
+  const std::int64_t elements = 2 * spec.layer_count * heads * KvCache::kPageTokens *
+                                rank.device.backend->CacheWidth(spec.d_head(), dtype);
+  const CachePlace place = rank.device.index < 0 ? CachePlace::kHost : CachePlace::kDevice;
+  const std::int64_t least = LeastPages(job);
+  return LeastOfAll(
+      job.group.world(),
+      FittingPages(
+          {.free_bytes = ShareOfMemory(job.group.world(), PoolsOf(rank.device)),
+           .fraction = MemoryFraction(place, job.limits()),
+           .page_bytes = static_cast<double>(elements) * static_cast<double>(SizeOf(dtype)),
+           .least = least,
+           .most = std::max(least, MostPages(place, job.limits(), spec))}));
+}
+
+// Nobody has asked for it by name: a container that forbids it only makes the rank slower.
+void BindWhereAllowed(std::span<const int> cores) {
+  try {
+    BindThisThread(cores);
+  } catch (const Error& error) {
+    WriteLog(LogLevel::kDebug, fmt::format("threads are not bound to cores: {}", error.what()));
+  }
+}
+
+}  // namespace
+
+DeviceRequest DeviceRequestOf(const Options& options, int threads) {
+  return {.choice = options.parallel.device,
+          .cpu_backend = options.engine.backend,
+          .threads = threads,
+          .format = options.model.dtype,
+          .cache_dtype = options.model.kv_dtype(),
+          .graphs = options.parallel.cuda_graphs};
+}
+
+bool StderrIsTerminal() {
+  return ::isatty(STDERR_FILENO) != 0 || std::getenv(kTerminalVariable) != nullptr;
+}
+
+LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
+                      std::optional<std::int64_t> cache_pages, const RankGroup& group) {
+  const auto start = std::chrono::steady_clock::now();
+  LoadedModel rank;
+  const ParallelOptions& parallel = arguments.options.parallel;
+  const LoadJob job{arguments, model, cache_pages, group};
+  // All groups share the cores, whichever they are in.
+  const Placement placement =
+      PlaceRank(group.world(), {.threads = parallel.threads, .bind = parallel.bind});
+  group.comm().set_waiting(placement.waiting);
+  rank.threads = placement.threads;
+  // Before the backend starts its threads and touches its memory: both stay where this is.
+  BindWhereAllowed(placement.cores);
+  rank.device = OpenDevice(DeviceRequestOf(arguments.options, rank.threads), group);
+  if (job.limits().memory_check == MemoryCheck::kAuto)
+    CheckMemory(group.world(), ClaimsOf(job, rank.device));
+  Agree(group.world(), "loading weights", [&] { LoadHere(job, rank); });
+  ReserveSteps(job, rank);
+  const std::int64_t pages = PagesOf(job, rank);
+  Agree(group.world(), "making room for the KV cache", [&] { rank.decoder->AllocateCache(pages); });
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  WriteLog(LogLevel::kDebug,
+           fmt::format("loaded in {:.2f} s; {:.1f} MB of KV cache, {} threads", took.count(),
+                       1e-6 * static_cast<double>(rank.decoder->cache().bytes()), rank.threads));
+  return rank;
+}
+
+double PeakMemoryBytes() {
+  struct rusage usage {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return 1024.0 * static_cast<double>(usage.ru_maxrss);
+}
+
+WorldOptions OptionsOfWorld(const Options& options) {
+  return {.deadline_seconds = options.comm.deadline_seconds,
+          .init_deadline_seconds = options.comm.init_deadline_seconds,
+          .shared_memory = options.comm.shared_memory};
+}
+
+int RunOnRanks(const Arguments& arguments, std::span<const std::string> arguments_given,
+               const RankProgram& program) {
+  const Options& options = arguments.options;
+  const auto groups = static_cast<int>(options.parallel.dp);
+  const auto ranks = static_cast<int>(options.parallel.tp.value_or(InsideWorld() ? 0 : 1)) * groups;
+  if (ranks > 1 && !InsideWorld()) {
+    InstallInterruptHandlers();
+    AnnounceInterrupts();
+    CheckDevice(DeviceRequestOf(options, 1));
+    program.check(ranks / groups);
+    if (const auto code = program.done()) return static_cast<int>(*code);
+    if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
+    return SpawnWorld({ranks, options.comm.init_deadline_seconds}, arguments_given);
+  }
+  const WorldConfig config{.expected_ranks = ranks,
+                           .groups = groups,
+                           .asked_by = options.stated.contains("parallel.tp")
+                                           ? options.stated.at("parallel.tp")
+                                           : "--tp",
+                           .deadline_seconds = options.comm.deadline_seconds,
+                           .init_deadline_seconds = options.comm.init_deadline_seconds,
+                           .shared_memory = options.comm.shared_memory,
+                           .facts = SettingsOf(arguments)};
+  return RunWorld(config, [&](Communicator& comm) { return static_cast<int>(program.run(comm)); });
+}
+
+}  // namespace lockstep

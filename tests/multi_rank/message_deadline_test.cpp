@@ -1,0 +1,50 @@
+// Letters from a rank that is stopped in the middle of sending them.
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "comm/messenger.h"
+#include "runtime/world/world.h"
+#include "tests/multi_rank/multi_rank.h"
+
+namespace lockstep::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::size_t kLongerThanMpiSendsAtOnce = std::size_t{8} << 20;
+
+std::string WhyNothingComes(Messenger& messenger, double seconds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (std::chrono::steady_clock::now() < end) {
+    try {
+      if (messenger.Receive()) return "a message came";
+    } catch (const CollectiveError& error) {
+      return error.what();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return "no error in time";
+}
+
+class MessageDeadline : public MultiRank {};
+
+TEST_F(MessageDeadline, NamesTheRankWhoseLetterDoesNotEnd) {
+  if (size() == 1) return;
+  const auto messenger = OpenMessenger(comm());
+  comm().Barrier();
+  if (rank() == 1) {
+    messenger->Send(0, Communicator::Bytes(kLongerThanMpiSendsAtOnce));
+    std::this_thread::sleep_for(std::chrono::seconds(2));  // without a call of MPI
+  }
+  if (rank() == 0) {
+    const DeadlineScope short_deadline(comm(), 0.5);
+    EXPECT_THAT(WhyNothingComes(*messenger, 15), HasSubstr("rank 1 on "));
+  }
+  comm().Barrier();
+}
+
+}  // namespace
+}  // namespace lockstep::testing
