@@ -8,7 +8,7 @@ namespace lockstep {
 
 // The calls of MPI that wait for other ranks and cannot be given up. They are made in
 // mpi_blocking.cpp alone, each under a deadline: when it passes, the process says so and ends with
-// kRankFailure. Everywhere else ranks wait by polling (tests/house).
+// kRankFailure. Everywhere else ranks wait by polling (tests/layering).
 struct MpiLimit {
   double seconds;
   std::function<std::string()> message;  // asked for when the deadline has passed

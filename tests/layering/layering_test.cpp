@@ -5,10 +5,10 @@
 #include <initializer_list>
 
 #include "core/files/file.h"
-#include "tests/house/rules.h"
+#include "tests/layering/rules.h"
 #include "tests/support/test_data.h"
 
-namespace lockstep::house {
+namespace lockstep::layering {
 namespace {
 
 using ::testing::ElementsAre;
@@ -19,14 +19,14 @@ std::vector<std::string> Planted(std::string_view path, std::string_view include
   return Violations(path, "#pragma once\n#include " + std::string(include) + "\n");
 }
 
-TEST(House, KeepsItsRules) {
+TEST(Layering, KeepsItsRules) {
   for (const std::string& path : SourceFiles(SourceFolder()))
     for (const std::string& violation : Violations(path, ReadFile(SourceFolder() / path)))
       ADD_FAILURE() << violation;
 }
 
 // So that the test above cannot pass by looking nowhere.
-TEST(House, IsLookedAtInEveryFolder) {
+TEST(Layering, IsLookedAtInEveryFolder) {
   const std::vector<std::string> files = SourceFiles(SourceFolder());
   for (const std::string& folder : Folders())
     EXPECT_TRUE(std::ranges::any_of(
@@ -39,7 +39,7 @@ struct Include {
   const char* include;
 };
 
-TEST(HouseRules, AllowLowerFloorsAndTheFolderItself) {
+TEST(LayeringRules, AllowLowerLevelsAndTheFolderItself) {
   for (const auto& [path, include] : std::initializer_list<Include>{
            {"core/a.h", "\"core/error.h\""},
            {"comm/a.h", "\"core/error.h\""},
@@ -57,7 +57,7 @@ TEST(HouseRules, AllowLowerFloorsAndTheFolderItself) {
     EXPECT_THAT(Planted(path, include), IsEmpty()) << path << " " << include;
 }
 
-TEST(HouseRules, RefuseAnUpwardInclude) {
+TEST(LayeringRules, RefuseAnUpwardInclude) {
   EXPECT_THAT(Planted("core/a.h", "\"comm/communicator.h\""),
               ElementsAre(HasSubstr("core/a.h:2: #include \"comm/communicator.h\"; comm/ lies "
                                     "above core/")));
@@ -69,7 +69,7 @@ TEST(HouseRules, RefuseAnUpwardInclude) {
     EXPECT_THAT(Planted(path, include), ElementsAre(HasSubstr("lies above"))) << path;
 }
 
-TEST(HouseRules, RefuseASibling) {
+TEST(LayeringRules, RefuseASibling) {
   for (const auto& [path, include] :
        std::initializer_list<Include>{{"comm/a.h", "\"partition/plan/slice.h\""},
                                       {"partition/a.h", "\"tokenizer/tokenizer.h\""},
@@ -77,21 +77,21 @@ TEST(HouseRules, RefuseASibling) {
     EXPECT_THAT(Planted(path, include), ElementsAre(HasSubstr("is a sibling of"))) << path;
 }
 
-TEST(HouseRules, RefuseABackendThatKnowsAnother) {
+TEST(LayeringRules, RefuseABackendThatKnowsAnother) {
   EXPECT_THAT(Planted("layers/kernels/cuda/a.h", "\"layers/kernels/cpu/gemm.h\""),
               ElementsAre(HasSubstr("knows the backend cpu")));
   EXPECT_THAT(Planted("layers/decoder.cpp", "\"layers/kernels/cpu/gemm.h\""),
               ElementsAre(HasSubstr("knows the backend cpu")));
 }
 
-TEST(HouseRules, RefuseAKernelThatKnowsTheLayers) {
+TEST(LayeringRules, RefuseAKernelThatKnowsTheLayers) {
   EXPECT_THAT(Planted("layers/kernels/cpu/a.h", "\"layers/decoder.h\""),
               ElementsAre(HasSubstr("nothing of the layers")));
   EXPECT_THAT(Planted("layers/kernels/backend.h", "\"layers/kv_cache.h\""),
               ElementsAre(HasSubstr("nothing of the layers")));
 }
 
-TEST(HouseRules, RefuseALibraryOutsideItsFolder) {
+TEST(LayeringRules, RefuseALibraryOutsideItsFolder) {
   EXPECT_THAT(Planted("layers/a.h", "<mpi.h>"), ElementsAre(HasSubstr("only comm/")));
   EXPECT_THAT(Planted("layers/a.h", "\"mpi.h\""), ElementsAre(HasSubstr("only comm/")));
   EXPECT_THAT(Planted("text/a.h", "<yaml-cpp/yaml.h>"),
@@ -102,7 +102,7 @@ TEST(HouseRules, RefuseALibraryOutsideItsFolder) {
               ElementsAre(HasSubstr("only layers/kernels/cuda/")));
 }
 
-TEST(HouseRules, RefuseACallOfMpiThatMayWaitWithoutADeadline) {
+TEST(LayeringRules, RefuseACallOfMpiThatMayWaitWithoutADeadline) {
   for (const char* call :
        {"MPI_Recv(data, 1, MPI_INT, 0, 0, comm, &status);", "  MPI_Comm_split(comm, 0, 0, &part);",
         "Check(MPI_Wait(&request, MPI_STATUS_IGNORE));", "PMPI_Barrier(comm);"})
@@ -114,26 +114,26 @@ TEST(HouseRules, RefuseACallOfMpiThatMayWaitWithoutADeadline) {
   EXPECT_THAT(Violations("comm/mpi/mpi_blocking.cpp", "MPI_Finalize();"), IsEmpty());
 }
 
-TEST(HouseRules, RefuseTestsAndNeighboursByShortName) {
+TEST(LayeringRules, RefuseTestsAndNeighboursByShortName) {
   EXPECT_THAT(Planted("core/a.h", "\"tests/support/test_data.h\""),
               ElementsAre(HasSubstr("no folder of the product")));
   EXPECT_THAT(Planted("core/a.h", "\"error.h\""), ElementsAre(HasSubstr("from the root")));
 }
 
-TEST(HouseRules, SeeIncludesHoweverTheyAreSpaced) {
+TEST(LayeringRules, SeeIncludesHoweverTheyAreSpaced) {
   EXPECT_EQ(Violations("core/a.cpp", "  #  include   \"comm/communicator.h\"").size(), 1u);
   EXPECT_EQ(Violations("core/a.cpp", "#include\"comm/communicator.h\"").size(), 1u);
   EXPECT_THAT(Violations("core/a.cpp", "// #include \"comm/communicator.h\""), IsEmpty());
 }
 
-TEST(HouseRules, RefuseAFileThatGrewTooLong) {
+TEST(LayeringRules, RefuseAFileThatGrewTooLong) {
   std::string text;
   for (int line = 0; line < 450; ++line) text += "int x;\n";
   EXPECT_THAT(Violations("core/a.cpp", text), IsEmpty());
   EXPECT_THAT(Violations("core/a.cpp", text + "int y;\n"), ElementsAre(HasSubstr("451 lines")));
 }
 
-TEST(HouseRules, RefuseNotesToComeBackAndUnguardedHeaders) {
+TEST(LayeringRules, RefuseNotesToComeBackAndUnguardedHeaders) {
   EXPECT_THAT(Violations("core/a.cpp",
                          "int x;  // TO"
                          "DO later\n"),
@@ -141,7 +141,7 @@ TEST(HouseRules, RefuseNotesToComeBackAndUnguardedHeaders) {
   EXPECT_THAT(Violations("core/a.h", "int x;\n"), ElementsAre(HasSubstr("#pragma once")));
 }
 
-TEST(HouseRules, RefuseAFileCallThatThrowsWhatNobodyUnderstands) {
+TEST(LayeringRules, RefuseAFileCallThatThrowsWhatNobodyUnderstands) {
   EXPECT_THAT(Violations("core/a.cpp", "if (std::filesystem::exists(path)) return;"),
               ElementsAre(HasSubstr("use core/files/file.h")));
   EXPECT_THAT(Violations("core/a.cpp", "for (const auto& one : fs::directory_iterator(folder))"),
@@ -151,4 +151,4 @@ TEST(HouseRules, RefuseAFileCallThatThrowsWhatNobodyUnderstands) {
 }
 
 }  // namespace
-}  // namespace lockstep::house
+}  // namespace lockstep::layering

@@ -1,4 +1,4 @@
-#include "tests/house/rules.h"
+#include "tests/layering/rules.h"
 
 #include <fmt/format.h>
 
@@ -6,17 +6,17 @@
 #include <optional>
 #include <sstream>
 
-namespace lockstep::house {
+namespace lockstep::layering {
 namespace {
 
 constexpr int kMaxLines = 450;
 
-struct Floor {
+struct Layer {
   std::string_view folder;
   int level;
 };
 
-constexpr Floor kFloors[] = {{"core", 0},   {"comm", 1},   {"partition", 1}, {"tokenizer", 1},
+constexpr Layer kLayers[] = {{"core", 0},   {"comm", 1},   {"partition", 1}, {"tokenizer", 1},
                              {"layers", 2}, {"engine", 3}, {"text", 4},      {"runtime", 5},
                              {"api", 6},    {"batch", 7},  {"bench", 7},     {"launcher", 8}};
 
@@ -34,8 +34,8 @@ constexpr Private kPrivate[] = {{"mpi", "comm"},
                                 {"cublas", "layers/kernels/cuda"}};
 
 std::optional<int> Level(std::string_view folder) {
-  for (const Floor& floor : kFloors)
-    if (floor.folder == folder) return floor.level;
+  for (const Layer& layer : kLayers)
+    if (layer.folder == folder) return layer.level;
   return std::nullopt;
 }
 
@@ -151,7 +151,7 @@ std::string WrongFileCall(std::string_view line) {
 
 std::vector<std::string> Folders() {
   std::vector<std::string> folders;
-  for (const Floor& floor : kFloors) folders.emplace_back(floor.folder);
+  for (const Layer& layer : kLayers) folders.emplace_back(layer.folder);
   return folders;
 }
 
@@ -189,4 +189,4 @@ std::vector<std::string> Violations(std::string_view path, std::string_view text
   return found;
 }
 
-}  // namespace lockstep::house
+}  // namespace lockstep::layering
