@@ -5,7 +5,7 @@
 #include "layers/kernels/backend.h"
 #include "layers/kernels/cuda/cuda_step.h"
 #include "layers/kernels/cuda/cuda_stream.h"
-#include "layers/kernels/cuda/kernels.h"
+#include "layers/kernels/cuda/kernels/kernels.h"
 
 namespace lockstep::cuda {
 
