@@ -9,42 +9,42 @@ set(LOCKSTEP_CUDA_ARCHITECTURES "80-real;90" CACHE STRING "GPU architectures of 
 
 # lockstep_cuda_sources(<variable> NCCL|NO_NCCL): the module's files, for nvcc and for the emulation.
 function(lockstep_cuda_sources variable nccl)
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/layers/kernels/cuda/*.cu"
-       "${CMAKE_SOURCE_DIR}/layers/kernels/cuda/*.cpp" "${CMAKE_SOURCE_DIR}/comm/nccl/*.cpp")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/layers/kernels/cuda/*.cu"
+       "${PROJECT_SOURCE_DIR}/layers/kernels/cuda/*.cpp" "${PROJECT_SOURCE_DIR}/comm/nccl/*.cpp")
   if(nccl STREQUAL "NCCL")
     list(FILTER sources EXCLUDE REGEX "/no_nccl\\.cpp$")
   else()
     list(FILTER sources EXCLUDE REGEX "/nccl_communicator\\.cpp$")
   endif()
   # The interface's own few lines: all of lockstep_comm would bring MPI along.
-  set(${variable} ${sources} "${CMAKE_SOURCE_DIR}/comm/communicator.cpp" PARENT_SCOPE)
+  set(${variable} ${sources} "${PROJECT_SOURCE_DIR}/comm/communicator.cpp" PARENT_SCOPE)
 endfunction()
 
 # lockstep_cuda_module(<target>): what both modules have in common. Nothing but the two functions
 # that the program looks for is seen from outside.
 function(lockstep_cuda_module target)
-  target_include_directories(${target} PRIVATE "${CMAKE_SOURCE_DIR}")
-  target_link_libraries(${target} PRIVATE lockstep_core)
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${target} PRIVATE lockstep_core lockstep_options)
   target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden
                         CUDA_VISIBILITY_PRESET hidden)
 endfunction()
 
-# Sets LOCKSTEP_CUDA_FOUND, or says in one line why not.
+# Sets LOCKSTEP_CUDA_FOUND, or LOCKSTEP_CUDA_WHY_NOT.
 macro(lockstep_find_cuda)
   set(LOCKSTEP_CUDA_FOUND OFF)
   find_program(LOCKSTEP_NVCC nvcc HINTS ENV CUDACXX ENV CUDA_HOME PATHS /usr/local/cuda/bin
                DOC "NVIDIA's compiler")
   if(LOCKSTEP_CUDA STREQUAL "OFF")
-    message(STATUS "lockstep: built without CUDA (LOCKSTEP_CUDA=OFF)")
+    set(LOCKSTEP_CUDA_WHY_NOT "off (LOCKSTEP_CUDA)")
   elseif(LOCKSTEP_CUDA STREQUAL "AUTO" AND (LOCKSTEP_SANITIZE OR LOCKSTEP_BUILD_FUZZERS))
-    message(STATUS "lockstep: built without CUDA; sanitizers watch it under the emulation")
+    set(LOCKSTEP_CUDA_WHY_NOT "off: sanitizers watch it under the emulation")
   elseif(LOCKSTEP_NVCC)
     set(LOCKSTEP_CUDA_FOUND ON)
   elseif(LOCKSTEP_CUDA STREQUAL "ON")
     message(FATAL_ERROR "LOCKSTEP_CUDA=ON, but no nvcc was found; put it into PATH or set CUDACXX")
   else()
-    message(STATUS "lockstep: built without CUDA, no nvcc was found")
+    set(LOCKSTEP_CUDA_WHY_NOT "no nvcc was found")
   endif()
 endmacro()
 

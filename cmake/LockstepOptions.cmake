@@ -1,7 +1,9 @@
-# Options, warnings, sanitizers and the two helpers every folder uses.
+# Options, the interface target with what everything is compiled with, and the helpers that every
+# folder uses.
 
-option(LOCKSTEP_BUILD_TESTS "Build the tests" ON)
+option(LOCKSTEP_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(LOCKSTEP_BUILD_FUZZERS "Build the libFuzzer targets (needs Clang)" OFF)
+option(LOCKSTEP_WARNINGS_AS_ERRORS "Stop at compiler warnings, as the presets do" OFF)
 option(LOCKSTEP_MPI "Build the MPI communicator" ON)
 option(LOCKSTEP_HWLOC "Use hwloc to place threads on cores, where it is installed" ON)
 set(LOCKSTEP_SANITIZE "" CACHE STRING "Comma-separated sanitizers, for example address,undefined")
@@ -10,9 +12,11 @@ set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-if(NOT CMAKE_BUILD_TYPE)
-  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+  if(NOT CMAKE_BUILD_TYPE)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+  endif()
 endif()
 
 find_program(CCACHE ccache)
@@ -21,27 +25,37 @@ if(CCACHE)
   # and shares it between clones only where paths are relative.
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
       "CCACHE_SLOPPINESS=pch_defines,time_macros"
-      "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" "CCACHE_NOHASHDIR=1" "${CCACHE}")
+      "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" "CCACHE_NOHASHDIR=1" "${CCACHE}")
 endif()
 
+# What everything here is compiled and linked with; nothing of it reaches those who use the libraries.
+add_library(lockstep_options INTERFACE)
+add_library(lockstep::options ALIAS lockstep_options)
 # nvcc has warnings of its own (layers/kernels/cuda).
-add_compile_options(
-  "$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Werror>")
-# Contracting a*b+c into one rounding would make results depend on the compiler's mood: where a
-# kernel wants FMA it says so.
-add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-ffp-contract=off>)
+target_compile_options(lockstep_options INTERFACE
+  "$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion>"
+  "$<$<AND:$<BOOL:${LOCKSTEP_WARNINGS_AS_ERRORS}>,$<COMPILE_LANGUAGE:C,CXX>>:-Werror>")
+# Contracting a*b+c into one rounding would make results depend on the compiler: where a kernel wants
+# FMA it says so.
+target_compile_options(lockstep_options INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-ffp-contract=off>)
 if(LOCKSTEP_SANITIZE)
-  add_compile_options(-fsanitize=${LOCKSTEP_SANITIZE} -fno-omit-frame-pointer
-                      -fno-sanitize-recover=all)
-  # GCC's checks in between hide from it what has been set: it warns of the standard library's own.
-  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
-  add_link_options(-fsanitize=${LOCKSTEP_SANITIZE})
+  target_compile_options(lockstep_options INTERFACE
+    -fsanitize=${LOCKSTEP_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
+    # GCC's checks in between hide from it what has been set: it warns of the standard library's own.
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
+  target_link_options(lockstep_options INTERFACE -fsanitize=${LOCKSTEP_SANITIZE})
 endif()
-
 if(LOCKSTEP_BUILD_FUZZERS)
   # Coverage counters in every folder: a fuzzer that cannot see where it gets to is blind.
-  add_compile_options(-fsanitize=fuzzer-no-link)
+  target_compile_options(lockstep_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
+
+# A library that others may link: lockstep::NAME here, and where Lockstep is installed.
+function(lockstep_exported target name)
+  add_library(lockstep::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  install(TARGETS ${target} EXPORT LockstepTargets ARCHIVE DESTINATION lib)
+endfunction()
 
 # lockstep_library(core LINK fmt::fmt): the static library lockstep_core from this folder's
 # sources (and, with RECURSE, those below it), but for the files and folders that EXCLUDE names.
@@ -56,14 +70,13 @@ function(lockstep_library folder)
     list(REMOVE_ITEM sources "${CMAKE_CURRENT_SOURCE_DIR}/${name}")
     list(FILTER sources EXCLUDE REGEX "^${CMAKE_CURRENT_SOURCE_DIR}/${name}/")
   endforeach()
-  if(NOT sources)  # a folder that holds only interfaces so far
-    add_library(lockstep_${folder} INTERFACE)
-    target_link_libraries(lockstep_${folder} INTERFACE ${ARG_LINK})
-    return()
-  endif()
   add_library(lockstep_${folder} STATIC ${sources})
-  target_include_directories(lockstep_${folder} PUBLIC "${CMAKE_SOURCE_DIR}")
-  target_link_libraries(lockstep_${folder} PUBLIC ${ARG_LINK})
+  target_compile_features(lockstep_${folder} PUBLIC cxx_std_20)
+  # Includes are written from the root of the source tree.
+  target_include_directories(lockstep_${folder} PUBLIC
+    "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>" "$<INSTALL_INTERFACE:include/lockstep>")
+  target_link_libraries(lockstep_${folder} PUBLIC ${ARG_LINK} PRIVATE $<BUILD_INTERFACE:lockstep_options>)
+  lockstep_exported(lockstep_${folder} ${folder})
 endfunction()
 
 # Parses slow headers once for the target.

@@ -6,12 +6,13 @@
 #include <span>
 #include <vector>
 
-#include "comm/communicator.h"
 #include "engine/request.h"
 #include "engine/scheduler.h"
-#include "layers/decoder.h"
 
 namespace lockstep {
+
+class Communicator;
+class Decoder;
 
 struct EngineOptions {
   std::int64_t max_sequences = 16;     // decoded together

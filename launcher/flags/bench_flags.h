@@ -1,9 +1,12 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "runtime/options/bench_options.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace lockstep {
 

@@ -1,5 +1,6 @@
 #include "launcher/flags/command_line.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 

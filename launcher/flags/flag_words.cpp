@@ -1,5 +1,6 @@
 #include "launcher/flags/flag_words.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <utility>
 

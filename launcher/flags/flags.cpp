@@ -1,5 +1,7 @@
 #include "launcher/flags/flags.h"
 
+#include <CLI/CLI.hpp>
+
 #include "core/error.h"
 #include "runtime/options/nearest.h"
 #include "runtime/options/option_table.h"
