@@ -1,5 +1,6 @@
 #include "runtime/rank_alike.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
 #include <string_view>

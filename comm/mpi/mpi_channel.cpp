@@ -1,5 +1,6 @@
 #include "comm/mpi/mpi_channel.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>

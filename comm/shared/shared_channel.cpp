@@ -1,5 +1,6 @@
 #include "comm/shared/shared_channel.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <utility>

@@ -1,5 +1,6 @@
 #include "core/numbers/tensor.h"
 
+#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <algorithm>

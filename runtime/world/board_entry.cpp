@@ -1,5 +1,6 @@
 #include "runtime/world/board_entry.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdlib>

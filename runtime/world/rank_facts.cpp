@@ -1,5 +1,6 @@
 #include "runtime/world/rank_facts.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
 #include <cstddef>
