@@ -45,10 +45,13 @@ if(LOCKSTEP_SANITIZE)
     $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
   target_link_options(lockstep_options INTERFACE -fsanitize=${LOCKSTEP_SANITIZE})
 endif()
-if(LOCKSTEP_BUILD_FUZZERS)
-  # Coverage counters in every folder: a fuzzer that cannot see where it gets to is blind.
-  target_compile_options(lockstep_options INTERFACE -fsanitize=fuzzer-no-link)
-endif()
+# Coverage counters, where there are fuzz targets: a fuzzer that cannot see where it gets to is blind.
+# Only for folders that read files, because they slow down everything else.
+function(lockstep_fuzzed target)
+  if(LOCKSTEP_BUILD_FUZZERS)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+endfunction()
 
 # A library that others may link: lockstep::NAME here, and where Lockstep is installed.
 function(lockstep_exported target name)
@@ -95,5 +98,7 @@ endfunction()
 # standard library's headers, mistakenly (its bug 105651), when they come precompiled.
 function(lockstep_precompiled_options target)
   target_compile_options(${target} PRIVATE
-    "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess;-Wno-array-bounds;-Wno-restrict;-Wno-stringop-overflow;-Wno-stringop-overread>")
+    "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess;-Wno-array-bounds;-Wno-restrict;-Wno-stringop-overflow;-Wno-stringop-overread>"
+    # Else the header's time of day would be in every object, and none the same as before.
+    "$<$<COMPILE_LANG_AND_ID:CXX,Clang>:SHELL:-Xclang -fno-pch-timestamp>")
 endfunction()
