@@ -20,12 +20,12 @@ struct StepMessage {
   // of the batch before.
   std::vector<RowQuestion> questions;
 
-  // A sign of life, with nothing to do.
+  // A heartbeat, with nothing to do.
   bool is_empty() const { return batch.ids.empty() && questions.empty(); }
 };
 
 // One flat message. ParseStepMessage checks lengths and throws Error(kInternal) when they do not
-// add up: the sender is our own.
+// add up: both ends are this program.
 std::vector<std::byte> Flatten(const StepMessage& message);
 StepMessage ParseStepMessage(std::span<const std::byte> bytes);
 

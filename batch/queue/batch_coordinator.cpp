@@ -159,7 +159,7 @@ void BatchCoordinator::Leave() {
     Heartbeat();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  // A sign of life that came after a group's leave may lie there for ever.
+  // A heartbeat that came after a group's leave may lie there for ever.
   PeerTimeout rest;
   while (others_.messenger != nullptr && !others_.messenger->empty() &&
          !rest.LastsLongerThan(others_.world->deadline_seconds()))

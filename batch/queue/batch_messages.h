@@ -10,7 +10,7 @@ namespace lockstep {
 
 // What the first ranks of groups write to each other.
 
-// To the one that has the input: results, or nothing but a sign of life.
+// To the one that has the input: results, or only a heartbeat.
 struct WorkerReport {
   bool interrupted = false;  // this process has been asked to stop
   bool last = false;         // the answer to Assignment::end: no message follows
@@ -19,7 +19,7 @@ struct WorkerReport {
   bool operator==(const WorkerReport&) const = default;
 };
 
-// From it: lines, or nothing but a sign of life.
+// From it: lines, or only a heartbeat.
 struct Assignment {
   bool end = false;
   std::vector<WorkLine> lines = {};
@@ -29,7 +29,7 @@ struct Assignment {
 
 Communicator::Bytes Pack(const WorkerReport& report);
 Communicator::Bytes Pack(const Assignment& assignment);
-// Throw Error(kInternal) when the lengths do not add up: the sender is our own.
+// Throw Error(kInternal) when the lengths do not add up: both ends are this program.
 WorkerReport UnpackReport(std::span<const std::byte> bytes);
 Assignment UnpackAssignment(std::span<const std::byte> bytes);
 

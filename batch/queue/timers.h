@@ -33,7 +33,7 @@ class PeerTimeout {
 // Whether something that is to be done every so often is due.
 class PeriodicTimer {
  public:
-  // A sign of life to those who wait for it so long.
+  // A heartbeat for those who wait for it so long.
   explicit PeriodicTimer(double deadline_seconds)
       : period_(std::chrono::duration_cast<std::chrono::milliseconds>(
             HeartbeatPeriod(deadline_seconds))) {}

@@ -154,7 +154,7 @@ TEST_F(BatchCoordinatorTest, NamesAGroupThatIsNotHeardOf) {
       HasSubstr("nothing has been heard of group 1 for 0.05 s; its first rank is rank 2 on node"));
 }
 
-// Takes leave for group 1 at once, and for group 2 after some signs of life.
+// Takes leave for group 1 at once, and for group 2 after some heartbeats.
 class SlowLeave : public FakeMessenger {
  public:
   std::optional<Message> Receive() override {

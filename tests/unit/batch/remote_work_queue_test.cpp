@@ -39,7 +39,7 @@ TEST_F(RemoteWorkQueueTest, HandsOnWhatHasArrivedInItsOrder) {
   EXPECT_THAT(desk_.Take(), IsEmpty());
   const WorkLine one{3, "three", "in:4"}, two{5, "five", "in:6"}, three{9, "nine", "in:10"};
   Arrive({.lines = {one, two}});
-  Arrive({});  // a sign of life
+  Arrive({});  // a heartbeat
   Arrive({.lines = {three}});
   EXPECT_THAT(desk_.Take(), ElementsAre(one, two, three));
   EXPECT_THAT(desk_.Take(), IsEmpty());
@@ -74,7 +74,7 @@ TEST_F(RemoteWorkQueueTest, KnowsThatNothingMoreIsWanted) {
   Arrive({.end = true, .lines = {}});
   EXPECT_THAT(desk_.Take(), IsEmpty());
   EXPECT_TRUE(desk_.ended());
-  Arrive({});  // a sign of life that was on its way
+  Arrive({});  // a heartbeat that was on its way
   desk_.Take();
   EXPECT_TRUE(desk_.ended()) << "for good";
 }
