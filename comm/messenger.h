@@ -24,7 +24,7 @@ class Messenger {
   // A message that has arrived, if there is one.
   virtual std::optional<Message> Receive() = 0;
 
-  // Whether all messages sent so far have been sent.
+  // Whether all messages given so far have left.
   virtual bool empty() = 0;
 };
 

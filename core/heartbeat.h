@@ -37,7 +37,7 @@ void Heartbeat();
 // meanwhile. Throws what the call throws.
 void BeatDuring(const std::function<void()>& call);
 
-// How often whoever is waited for until a deadline gives one.
+// The period of heartbeats, for whoever is waited for until a deadline.
 std::chrono::duration<double> HeartbeatPeriod(double deadline_seconds);
 
 }  // namespace lockstep
