@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "core/files/file.h"
-#include "fake_mailbox.h"
+#include "fake_messenger.h"
 #include "tests/support/message_of.h"
 #include "tests/support/ranks_alike.h"
 #include "tests/support/test_data.h"

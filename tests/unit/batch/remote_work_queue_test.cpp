@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "fake_mailbox.h"
+#include "fake_messenger.h"
 #include "tests/support/message_of.h"
 #include "tests/support/ranks_alike.h"
 
