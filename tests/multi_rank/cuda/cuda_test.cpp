@@ -94,7 +94,8 @@ TEST_F(CudaLogits, LikeliestTokensAreThoseOfWholeRows) {
   GoldenModel model(golden.folder, comm(), {.dtype = WeightFormat::kBF16, .module = &CudaModule()});
   const auto& tokens = golden.prompts[2].tokens;
   for (const std::int64_t count : {3, 40, 500, 1030, 5000}) {
-    StepMessage message{.vocab_limit = golden.vocab_used, .batch = {}, .rows = {}};
+    StepMessage message;
+    message.vocab_limit = golden.vocab_used;
     message.batch = {.ids = {tokens.begin(), tokens.begin() + 8},
                      .sequences = {{.token_count = 8, .start = 0, .page_table = {0}}},
                      .logit_rows = {2, 7}};
