@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "layers/kernels/cuda/cuda_attention.h"
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/cuda_graphs.h"
 #include "layers/kernels/cuda/cuda_linear.h"
@@ -19,18 +20,6 @@ namespace {
 
 // Weights are copied in pieces: while one is on its way the next is staged.
 constexpr std::size_t kPieceBytes = std::size_t{8} << 20;
-
-const float* Floats(const TensorView& view) {
-  return view.raw() == nullptr ? nullptr : view.data<float>();
-}
-
-CacheFormat FormatOf(DType cache) {
-  if (cache == DType::kBF16) return CacheFormat::kBF16;
-  if (cache == DType::kF16) return CacheFormat::kF16;
-  if (cache == DType::kF8) return CacheFormat::kFp8E4M3;
-  throw BadInput("model.cache_dtype: {}: --device cuda keeps keys and values in bf16, fp16 or fp8",
-                 Name(cache));
-}
 
 class CudaBackend final : public Backend {
  public:
@@ -79,7 +68,7 @@ class CudaBackend final : public Backend {
         source, [this](const TensorView& host, const TensorView& device) { Upload(host, device); });
   }
   std::int64_t CacheWidth(std::int64_t d_head, DType dtype) const override {
-    return cuda::CacheWidth(d_head, FormatOf(dtype));
+    return cuda::CacheWidth(d_head, CacheFormatOf(dtype));
   }
 
   QkvBias qkv_bias() const override { return QkvBias::kInAttention; }
@@ -89,7 +78,7 @@ class CudaBackend final : public Backend {
   }
   void RunBeside(const std::function<void()>& first, const std::function<void()>& linear) override;
   void LayerNorm(const LayerNormArgs& args) override;
-  void Attention(const AttentionArgs& args) override;
+  void Attention(const AttentionArgs& args) override { attention_.Run(args); }
   void Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
              const TensorView& y) override;
   void AddResidual(const TensorView& x, const TensorView& delta, const TensorView& bias_a,
@@ -115,11 +104,8 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  void ReserveAttention(const StepSizes& sizes, std::int64_t tokens, std::int64_t rows);
   void ReserveAnswers(std::int64_t rows, std::int64_t ranges);
   void ReserveProducts(const StepSizes& sizes, std::int64_t rows);
-  unsigned* ArrivalCounts(std::int64_t count);
-  void* AppendKeys(const AttentionArgs& args, const BatchOnDevice& batch, const Cache& cache);
   SummariseArgs SendQuestions(std::span<const std::int64_t> targets, std::span<const Range> ranges);
 
   CudaStream stream_;
@@ -133,10 +119,7 @@ class CudaBackend final : public Backend {
   CudaStep step_;
   CudaGraphs graphs_;
   StepGraphs step_graphs_ = StepGraphs::kAuto;
-  Scratch queries_;
-  Scratch partial_;
-  Scratch arrivals_;
-  std::size_t arrivals_bytes_ = 0;
+  CudaAttention attention_{stream_, step_};
   Scratch asked_;
   Scratch summaries_;
   std::int64_t widened_elements_ = 0;  // the most of a weight of 8 bits
@@ -150,21 +133,12 @@ StepRows CudaBackend::ReserveSteps(const StepSizes& sizes) {
   const std::int64_t filled = BucketRows(single);
   const StepRows most{std::max(limits.tokens, filled), std::max(limits.logit_rows, filled)};
   step_.Reserve(limits);
-  ReserveAttention(sizes, most.tokens, std::max(filled, std::min(limits.tokens, limits.sequences)));
+  attention_.Reserve(sizes, most.tokens,
+                     std::max(filled, std::min(limits.tokens, limits.sequences)));
   ReserveAnswers(most.logits, sizes.vocab_ranges);
   search_.Reserve(most.logits, sizes.vocab_ranges);
   ReserveProducts(sizes, most.tokens);
   return most;
-}
-
-void CudaBackend::ReserveAttention(const StepSizes& sizes, std::int64_t tokens, std::int64_t rows) {
-  const Cache cache{.local_heads = sizes.local_heads, .d_head = sizes.d_head};
-  const std::int64_t queries = tokens * sizes.local_heads * HeadWidth(sizes.d_head);
-  const std::int64_t partial =
-      DecodePartialElements(cache, rows, BucketPositions(sizes.limits.positions));
-  queries_.Get(static_cast<std::size_t>(queries) * SizeOf(DType::kBF16), stream_);
-  partial_.Get(static_cast<std::size_t>(partial) * sizeof(float), stream_);
-  ArrivalCounts(rows * sizes.local_heads);
 }
 
 // What is asked about rows of logits, and the answers.
@@ -230,9 +204,9 @@ void CudaBackend::Upload(const TensorView& host, const TensorView& device) {
 void CudaBackend::Copy(const TensorView& from, const TensorView& to) {
   LOCKSTEP_CHECK(from.dtype() == to.dtype() && from.elements() == to.elements(), "{} to {}",
                  from.shape().ToString(), to.shape().ToString());
-  Check(cudaMemcpyAsync(to.raw(), from.raw(), from.bytes(), cudaMemcpyDeviceToDevice,
-                        stream_.get()),
-        "cudaMemcpyAsync");
+  Check(
+      cudaMemcpyAsync(to.raw(), from.raw(), from.bytes(), cudaMemcpyDeviceToDevice, stream_.get()),
+      "cudaMemcpyAsync");
 }
 
 void CudaBackend::Download(const TensorView& device, const TensorView& host) {
@@ -312,75 +286,6 @@ void CudaBackend::SelectRows(const TensorView& x, std::span<const std::int64_t> 
                     .count = y.dim(0),
                     .width = x.dim(1)},
                    stream_.get());
-}
-
-void CudaBackend::Attention(const AttentionArgs& args) {
-  if (args.qkv.dim(0) == 0) return;
-  LOCKSTEP_CHECK(args.cache.page_tokens == kPageTokens, "pages of {}", args.cache.page_tokens);
-  const BatchOnDevice& batch = step_.Batch(args.sequences);
-  const Cache cache{.pages = args.cache.pages.raw(),
-                    .format = FormatOf(args.cache.pages.dtype()),
-                    .local_heads = args.cache.local_heads,
-                    .d_head = args.cache.d_head};
-  const void* queries = AppendKeys(args, batch, cache);
-  PrefillAttention({.q = queries,
-                    .type = args.qkv.dtype(),
-                    .tiles = batch.tiles,
-                    .tile_count = batch.tile_count,
-                    .page_tables = batch.rows.page_tables,
-                    .page_table_stride = batch.rows.page_table_stride,
-                    .cache = cache,
-                    .y = args.y.raw()},
-                   stream_.get());
-  if (batch.single_count == 0) return;
-  const std::int64_t partial =
-      DecodePartialElements(cache, batch.single_count, batch.max_positions);
-  DecodeAttention({.q = queries,
-                   .type = args.qkv.dtype(),
-                   .row_index = batch.single_rows,
-                   .row_count = batch.single_count,
-                   .rows = batch.rows,
-                   .cache = cache,
-                   .max_positions = batch.max_positions,
-                   .partial = static_cast<float*>(
-                       partial_.Get(static_cast<std::size_t>(partial) * sizeof(float), stream_)),
-                   .arrived = ArrivalCounts(batch.single_count * cache.local_heads),
-                   .y = args.y.raw()},
-                  stream_.get());
-}
-
-// Zeros, as the kernel leaves them: cleared only when there are more than ever before.
-unsigned* CudaBackend::ArrivalCounts(std::int64_t count) {
-  const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(unsigned);
-  void* counts = arrivals_.Get(bytes, stream_);
-  if (bytes > arrivals_bytes_) {
-    Check(cudaMemsetAsync(counts, 0, bytes, stream_.get()), "cudaMemsetAsync");
-    arrivals_bytes_ = bytes;
-  }
-  return static_cast<unsigned*>(counts);
-}
-
-// Returns the rotated queries.
-void* CudaBackend::AppendKeys(const AttentionArgs& args, const BatchOnDevice& batch,
-                              const Cache& cache) {
-  const std::int64_t tokens = args.qkv.dim(0);
-  const std::int64_t width = cache.local_heads * HeadWidth(cache.d_head);
-  void* queries =
-      queries_.Get(static_cast<std::size_t>(tokens * width) * SizeOf(args.qkv.dtype()), stream_);
-  RotaryAppend({.qkv = args.qkv.raw(),
-                .type = args.qkv.dtype(),
-                .layout = args.layout,
-                .bias = Floats(args.qkv_bias),
-                .rotary = args.rotary.kind,
-                .rotary_dims = args.rotary.dims,
-                .cos = args.rotary.cos.data<float>(),
-                .sin = args.rotary.sin.data<float>(),
-                .rows = batch.rows,
-                .cache = cache,
-                .q = queries,
-                .tokens = tokens},
-               stream_.get());
-  return queries;
 }
 
 // Targets and ranges on the device, as the kernel takes them.

@@ -90,4 +90,9 @@ class PinnedTurns {
   int current_ = 0;
 };
 
+// Values of fp32; null for a view of nothing.
+inline const float* Floats(const TensorView& view) {
+  return view.raw() == nullptr ? nullptr : view.data<float>();
+}
+
 }  // namespace lockstep::cuda
