@@ -16,8 +16,11 @@ function(lockstep_cuda_sources variable nccl)
   else()
     list(FILTER sources EXCLUDE REGEX "/nccl_communicator\\.cpp$")
   endif()
-  # The interface's own few lines: all of lockstep_comm would bring MPI along.
-  set(${variable} ${sources} "${PROJECT_SOURCE_DIR}/comm/communicator.cpp" PARENT_SCOPE)
+  # The interfaces' own few lines: all of lockstep_comm would bring MPI along, all of lockstep_layers
+  # the other backends.
+  set(${variable} ${sources} "${PROJECT_SOURCE_DIR}/comm/communicator.cpp"
+      "${PROJECT_SOURCE_DIR}/layers/kernels/row_fallback.cpp"
+      "${PROJECT_SOURCE_DIR}/layers/kernels/row_search.cpp" PARENT_SCOPE)
 endfunction()
 
 # lockstep_cuda_module(<target>): what both modules have in common. Nothing but the two functions
