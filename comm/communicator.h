@@ -20,14 +20,17 @@ class CollectiveError : public Error {
 };
 
 // The ranks of one tensor-parallel group, and what they do together. Every collective is called
-// by all ranks in the same order, by one thread at a time. A single process is a communicator of
-// size 1 that does nothing, never a special case for its callers.
+// by all ranks in the same order. A single process is a communicator of size 1 that does nothing,
+// never a special case for its callers.
 //
 // Every collective has a deadline: when a peer does not arrive in time, or is gone, it throws
 // CollectiveError(kRankFailure). Ranks that have drifted into different collectives or sizes get
 // a CollectiveError(kInternal) that says so. After either the communicator is unusable: call
 // Abort(). A rank 0 that may idle for longer than the deadline must send its peers something
 // now and then, because they wait in a collective meanwhile.
+//
+// Not thread-safe: one thread at a time makes every call, of all communicators and messengers of
+// the process: they share MPI.
 class Communicator {
  public:
   using Bytes = std::vector<std::byte>;
@@ -92,7 +95,8 @@ class Communicator {
   double deadline_seconds_ = 60;
 };
 
-// Another deadline for a phase in which ranks may take very different times, such as loading.
+// Another deadline for a phase in which ranks may take very different times, such as loading. Not
+// thread-safe, as its communicator.
 class DeadlineScope {
  public:
   DeadlineScope(Communicator& comm, double seconds)

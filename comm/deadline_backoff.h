@@ -9,6 +9,7 @@ namespace lockstep {
 
 // How a rank waits for its peers: it spins while an answer is likely to be on its way, then
 // leaves the processor to others, then sleeps; and how long it has waited.
+// Not thread-safe: the thread that waits.
 class DeadlineBackoff {
  public:
   enum class Cores { kEnough, kShared };

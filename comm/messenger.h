@@ -10,6 +10,7 @@ namespace lockstep {
 // Letters between ranks of the world that do not move in lockstep: the first ranks of groups that
 // share work. Neither call waits for the other side. Letters from one rank arrive in the order in
 // which they were sent.
+// Not thread-safe: the thread that owns MPI.
 class Messenger {
  public:
   struct Message {

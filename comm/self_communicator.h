@@ -9,6 +9,7 @@
 namespace lockstep {
 
 // A world of one process. Its sums and broadcasts leave everything as it is.
+// Not thread-safe, as Communicator.
 class SelfCommunicator final : public Communicator {
  public:
   int rank() const override { return 0; }

@@ -12,6 +12,8 @@ namespace lockstep {
 
 // Ends the process when a call that cannot be interrupted (MPI_Init, MPI_Finalize, MPI_Abort)
 // takes too long: says why and exits with the code. Destroy it when the call has returned.
+// Not thread-safe: made and destroyed by the thread that makes the call; asks for the message on
+// a thread of its own.
 class Watchdog {
  public:
   struct OnExpiry {

@@ -352,7 +352,10 @@ Score Engine::ScoreTokens(std::span<const std::int32_t> tokens) {
   return score;
 }
 
+double Engine::deadline_seconds() const { return impl_->communicator.deadline_seconds(); }
+
 void Engine::KeepAlive() {
+  if (impl_->shut_down) return;
   Communicator::Bytes bytes = Flatten(StepMessage{});
   impl_->communicator.Broadcast(bytes);
 }

@@ -37,6 +37,8 @@ struct EngineStatus {
 
 // The part of the engine that decides, on rank 0. The other ranks run RunWorker() with the same
 // decoder; they learn everything from the one message broadcast per step.
+// Not thread-safe: one thread makes every call, which owns decoder, communicator and device, too;
+// serving/engine_loop.h lets others in.
 class Engine {
  public:
   // The decoder and the communicator stay the caller's and outlive the engine.
@@ -73,8 +75,10 @@ class Engine {
 
   // Tells the workers that rank 0 is busy with something else. They take it for lost when they
   // hear nothing for a deadline of the communicator, so whoever takes long between steps calls
-  // this every few seconds.
+  // this every few seconds. After Shutdown() nobody listens, and nothing happens.
   void KeepAlive();
+  // How long the workers wait for rank 0 to say something.
+  double deadline_seconds() const;
 
   // Scores tokens. Only while idle. Throws BadInput like Submit(); here the whole context may be
   // used. The same as a request with prompt_logprobs and no new tokens. Score::error says why there

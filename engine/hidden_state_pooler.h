@@ -10,6 +10,7 @@ namespace lockstep {
 
 // The hidden states of one text, as they come, made into one vector. They are added token by token,
 // so that the sum does not depend on how the text was cut into chunks.
+// Not thread-safe: the engine's thread.
 class HiddenStatePooler {
  public:
   explicit HiddenStatePooler(Pooling pooling) : pooling_(pooling) {}

@@ -19,6 +19,7 @@ enum class PrefixCache : std::uint8_t { kOff, kOn };
 // page_tokens tokens that follows on another block. Sequences with the same beginning share such
 // pages. When nobody uses a published page any more it stays findable until a new page is needed
 // and it is the one that has not been used for longest.
+// Not thread-safe: the engine's thread.
 class PagePool {
  public:
   // A block of tokens with everything that stands before it. Numbers are never used again, so two

@@ -74,6 +74,7 @@ struct SchedulerCounts {
 //   nobody could go on otherwise, and is in no step until tokens are appended.
 // - Forks share pages. Who writes to a page that others use gets a copy of it first.
 // None of this may change a token: that is the kernels' promise (docs/numerics.md).
+// Not thread-safe: the engine's thread.
 class Scheduler {
  public:
   static constexpr std::int64_t kTurnsPerPriority = 1000;

@@ -10,6 +10,7 @@
 namespace lockstep {
 
 // What one rank does with step messages. Collective: every rank calls Run() with the same message.
+// Not thread-safe: the thread that owns the decoder and the communicator.
 class StepRunner {
  public:
   // Both stay the caller's and outlive the runner.

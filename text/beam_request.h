@@ -14,6 +14,7 @@ namespace lockstep {
 
 // A beam search on its way through the engine. Every open beam is a request for one token, whose
 // likeliest continuations the engine reports; the beams that follow on it are its branches.
+// Not thread-safe: the session's thread.
 class BeamRequest {
  public:
   BeamRequest(const TextRequest& request, std::vector<std::int32_t> prompt, const Engine& engine);

@@ -17,6 +17,7 @@ namespace lockstep {
 
 // Text on top of the engine (rank 0 only): tokenizes, streams characters, finds stop strings,
 // makes several samples of one prompt, searches with beams.
+// Not thread-safe: the engine's thread makes every call, and gets the callbacks.
 class TextSession {
  public:
   struct Callbacks {

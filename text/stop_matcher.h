@@ -8,6 +8,7 @@ namespace lockstep {
 
 // Finds the first of several stop strings in a text that arrives in pieces. Text that could yet
 // turn out to be the beginning of a stop string is held back.
+// Not thread-safe: one thread per text.
 class StopMatcher {
  public:
   // Empty strings are ignored.

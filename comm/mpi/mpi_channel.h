@@ -27,6 +27,7 @@ namespace lockstep {
 // When a deadline passes the channel calls the roll: every rank that is itself waiting in a
 // collective answers, so the message names the ranks that are really absent, not the neighbour
 // that waits for them.
+// Not thread-safe: the communicator's thread.
 class MpiChannel {
  public:
   // This process is one of the ranks. Messages name ranks as the world knows them.

@@ -19,6 +19,7 @@ namespace lockstep {
 // SumTree() on every rank. Short messages go whole, log2(N) exchanges in all; long ones are
 // halved at each exchange and collected again on the way back, which moves 2 (N-1)/N of the
 // bytes. When N is no power of two, the first N - P pairs add up before and share after.
+// Not thread-safe, as Communicator.
 class MpiCommunicator final : public Communicator {
  public:
   // MPI has been started, and this process is one of the ranks. That of the world leaves MPI when

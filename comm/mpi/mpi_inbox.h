@@ -14,6 +14,7 @@ namespace lockstep {
 
 // Messages of any length with one tag, from any rank of MPI's world. Never waits for a sender: a
 // message that has begun to arrive is received beside whatever the program does.
+// Not thread-safe: the thread that owns MPI.
 class MpiInbox {
  public:
   struct Message {

@@ -23,6 +23,7 @@ struct SummingDevice {
 
 // A world whose sums lie in the memory of devices. Everything else goes through the world, which
 // is borrowed. By itself it is a world of one rank, whose sums are what they were.
+// Not thread-safe, as Communicator.
 class DeviceCommunicator : public Communicator {
  public:
   DeviceCommunicator(Communicator& world, SummingDevice device)

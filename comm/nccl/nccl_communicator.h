@@ -13,6 +13,7 @@ namespace lockstep {
 // Sums over the devices of all ranks, ordered on the device's stream. A call returns when the sum
 // has been enqueued. Whoever waits for the device calls the watch, which sees to it that a peer
 // that is dead, hangs, or has drifted into another collective ends the wait within the deadline.
+// Not thread-safe, as Communicator.
 class NcclCommunicator final : public DeviceCommunicator {
  public:
   NcclCommunicator(Communicator& world, SummingDevice device);

@@ -13,7 +13,7 @@
 namespace lockstep {
 
 // One rank's own memory in the segment, which its peers can read and write: blocks of whole
-// pages. May be used by several threads. Blocks keep the arena alive.
+// pages. Blocks keep the arena alive. Thread safety: every call may come from any thread.
 class SharedArena : public std::enable_shared_from_this<SharedArena> {
  public:
   SharedArena(std::shared_ptr<SharedSegment> segment, int rank);

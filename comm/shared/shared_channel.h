@@ -33,6 +33,7 @@ struct SharedRanks {
 // Every method throws what Communicator documents; after that the channel is unusable. When a
 // deadline passes, a peer that waits itself answers the peer probe; one that is gone is noticed
 // within seconds.
+// Not thread-safe: the communicator's thread.
 class SharedChannel {
  public:
   SharedChannel(std::shared_ptr<SharedSegment> segment, SharedRanks ranks);

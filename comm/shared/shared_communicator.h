@@ -21,6 +21,7 @@ namespace lockstep {
 // copied there and back. Short ones are copied to the letterboxes, and every rank adds all of
 // them: one wait for the peers instead of two. Other messages are copied out of the letterboxes,
 // or, when they are long, out of the sender's arena.
+// Not thread-safe, as Communicator; memory from AllocateReducible() may be freed by any thread.
 class SharedCommunicator final : public Communicator {
  public:
   struct Parts {

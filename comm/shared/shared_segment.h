@@ -12,7 +12,8 @@
 namespace lockstep {
 
 // A counter in shared memory that one rank raises and its peers wait for. Alone on its cache
-// lines with what is published by raising it.
+// lines with what is published by raising it. Thread safety: one thread of one rank raises it, all
+// others may wait.
 class SharedCounter {
  public:
   // Everything written before Raise() is visible to whoever sees the new value.
@@ -57,6 +58,7 @@ struct Letterbox {
 // Memory that the ranks of one host share. It has no name in any file system, so nothing is left
 // behind whoever is killed, and it takes memory only where it is touched: each rank has an
 // arena of kArenaBytes of addresses, of which pieces are mapped when they are first needed.
+// Thread safety: every call may come from any thread; a Presence is made and destroyed by one.
 class SharedSegment {
  public:
   static constexpr std::uint64_t kArenaBytes = std::uint64_t{1} << 40;

@@ -36,6 +36,7 @@ void CheckLengthPenalty(const BeamOptions& options, std::int64_t max_new_tokens,
 // The search itself, without a model: which texts are open, and what they become when somebody has
 // found out how likely their continuations are. Step by step what transformers' _beam_search does,
 // in the same precision (fp32), so that equal log-probabilities give equal texts.
+// Not thread-safe: one thread per search.
 class BeamSearch {
  public:
   using Tokens = std::vector<std::int32_t>;

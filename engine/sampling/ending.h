@@ -10,6 +10,7 @@ namespace lockstep {
 
 // The tokens that end a request's text: the model's end tokens, unless it ignores them, and its
 // stop tokens.
+// Thread safety: never changes once it is made.
 class Ending {
  public:
   Ending() = default;

@@ -17,6 +17,7 @@ namespace lockstep {
 // impossible), logit_bias; repetition_penalty (of CTRL, arXiv:1909.05858: positive logits are
 // divided, others multiplied; tokens of the prompt count), frequency_penalty and presence_penalty
 // (OpenAI's: of the new tokens only).
+// Not thread-safe: the engine's thread.
 class LogitControls {
  public:
   // ending: the tokens that end the text. The parameters outlive the controls.

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "core/error.h"
+#include "core/heartbeat.h"
+#include "engine/engine.h"
+#include "serving/inbox.h"
+#include "serving/request_sink.h"
+#include "text/session.h"
+#include "tokenizer/tokenizer.h"
+
+namespace lockstep {
+
+// The thread boundary of the engine (rank 0 only). The thread that makes the loop, calls Run() and
+// destroys the loop owns the engine, its communicator and its device; all others hand in requests
+// and get events. As long as the loop exists, the other ranks hear of it while it idles, and in
+// long work that beats (core/heartbeat.h).
+//
+// Thread safety: Submit(), Cancel(), Drain(), Abort() and statistics() may be called from any
+// thread, before, in and after Run(), and from a sink. Everything else is for the owning thread.
+class EngineLoop {
+ public:
+  struct Options {
+    // Requests that are accepted and have not ended; one more is refused.
+    std::int64_t max_requests = 4096;
+    // A source of requests that has to be asked: called on the loop's thread before each step and
+    // every `poll_period` of an idle loop. It may call everything but Run(). What it throws leaves
+    // Run().
+    std::function<void()> poll = {};
+    std::chrono::milliseconds poll_period{1};
+  };
+
+  // Engine and tokenizer stay the caller's and outlive the loop. The engine is used by nobody else
+  // meanwhile.
+  EngineLoop(Engine& engine, const Tokenizer& tokenizer, Options options);
+  // What was accepted and has not ended, because Run() was never called, ends by
+  // OnError(kInterrupted).
+  ~EngineLoop();
+  EngineLoop(const EngineLoop&) = delete;
+  EngineLoop& operator=(const EngineLoop&) = delete;
+
+  // Hands a request in, and never waits. A sink whose request is refused is not called; what is
+  // wrong with a request that was accepted comes by OnError().
+  Admission Submit(TextRequest request, std::shared_ptr<RequestSink> sink) {
+    return inbox_.Submit(std::move(request), std::move(sink));
+  }
+
+  // Ends a request before the next step; until then its sink may still be called. Nothing happens
+  // to one that has ended.
+  void Cancel(Ticket ticket) { inbox_.Cancel(ticket); }
+
+  LoopStatistics statistics() const { return inbox_.statistics(); }
+
+  // Accepts no more. Run() returns when all that was accepted has ended.
+  void Drain() { inbox_.Drain(); }
+  // Accepts no more. Run() returns after the step that it is in; what has not ended by then ends by
+  // OnError(kInterrupted).
+  void Abort() { inbox_.Abort(); }
+
+  // Serves until it is drained or aborted; once. An error of the engine leaves it as an exception:
+  // then each request that had not ended was told that error by OnError(), and the engine is of no
+  // more use.
+  void Run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  bool RunOnce();
+  void TakeInbox();
+  void Begin(Inbox::Entry entry);
+  void TakeResult(Ticket ticket, TextResult result);
+  void Wait();
+  void Beat();
+  void Tell(Ticket ticket, const std::function<void(RequestSink&)>& call);
+  void Call(Ticket ticket, RequestSink& sink, const std::function<void(RequestSink&)>& call);
+  std::shared_ptr<RequestSink> End(Ticket ticket, std::int64_t LoopStatistics::*counter);
+  void Fail(Ticket ticket, const Error& error);
+  void FailAll(const Error& error);
+  void CancelInEngine();
+
+  Engine& engine_;
+  const Options options_;
+  const std::thread::id owner_ = std::this_thread::get_id();
+  Inbox inbox_;
+  TextSession session_;
+  std::map<Ticket, std::shared_ptr<RequestSink>> sinks_;  // of what is in flight
+  std::exception_ptr failure_;                            // of the communicator, in a heartbeat
+  bool is_usable_ = true;                                 // the engine
+  const HeartbeatScope heartbeat_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,113 @@
+#include "serving/inbox.h"
+
+#include <utility>
+
+namespace lockstep {
+
+Admission Inbox::Submit(TextRequest request, std::shared_ptr<RequestSink> sink) {
+  LOCKSTEP_CHECK(sink != nullptr, "a request without a sink");
+  const std::lock_guard lock(mutex_);
+  const bool closed = state_ != State::kServing;
+  if (closed || held() >= most_requests_) {
+    ++statistics_.refused;
+    return {.refusal = closed ? Refusal::kClosed : Refusal::kFull};
+  }
+  const Ticket ticket = next_ticket_++;
+  queued_.emplace(ticket, Entry{ticket, std::move(request), std::move(sink)});
+  ++statistics_.accepted;
+  changed_.notify_one();
+  return {.ticket = ticket};
+}
+
+// A request that the loop has not seen costs nothing more: it is not even tokenized.
+void Inbox::Cancel(Ticket ticket) {
+  std::map<Ticket, Entry>::node_type unseen;  // outlives the lock
+  const std::lock_guard lock(mutex_);
+  unseen = queued_.extract(ticket);
+  if (!unseen.empty()) {
+    ++statistics_.cancelled;
+  } else if (in_flight_.contains(ticket)) {
+    cancelled_.insert(ticket);
+  } else {
+    return;
+  }
+  changed_.notify_one();
+}
+
+void Inbox::Drain() {
+  const std::lock_guard lock(mutex_);
+  if (state_ == State::kServing) state_ = State::kDraining;
+  changed_.notify_one();
+}
+
+void Inbox::Abort() {
+  const std::lock_guard lock(mutex_);
+  if (state_ != State::kEnded) state_ = State::kAborting;
+  changed_.notify_one();
+}
+
+LoopStatistics Inbox::statistics() const {
+  const std::lock_guard lock(mutex_);
+  LoopStatistics statistics = statistics_;
+  statistics.queued = std::ssize(queued_);
+  statistics.in_flight = std::ssize(in_flight_);
+  return statistics;
+}
+
+std::optional<Inbox::Entry> Inbox::Take() {
+  const std::lock_guard lock(mutex_);
+  if (queued_.empty()) return std::nullopt;
+  return TakeFirst();
+}
+
+Inbox::Entry Inbox::TakeFirst() {
+  auto node = queued_.extract(queued_.begin());
+  in_flight_.insert(node.key());
+  return std::move(node.mapped());
+}
+
+std::set<Ticket> Inbox::TakeCancelled() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(cancelled_, {});
+}
+
+void Inbox::End(Ticket ticket, std::int64_t LoopStatistics::*counter) {
+  const std::lock_guard lock(mutex_);
+  LOCKSTEP_CHECK(in_flight_.erase(ticket) == 1, "request {} is not in flight", ticket);
+  cancelled_.erase(ticket);
+  ++(statistics_.*counter);
+}
+
+void Inbox::Publish(const EngineStatus& status) {
+  const std::lock_guard lock(mutex_);
+  statistics_.engine = status;
+}
+
+void Inbox::WaitUntil(std::chrono::steady_clock::time_point limit) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, limit, [&] {
+    return !queued_.empty() || !cancelled_.empty() || state_ != State::kServing;
+  });
+}
+
+Inbox::State Inbox::state() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+bool Inbox::is_drained() const {
+  const std::lock_guard lock(mutex_);
+  return state_ == State::kDraining && held() == 0;
+}
+
+std::vector<Inbox::Entry> Inbox::Close() {
+  const std::lock_guard lock(mutex_);
+  state_ = State::kEnded;
+  std::vector<Entry> unseen;
+  while (!queued_.empty()) unseen.push_back(TakeFirst());
+  return unseen;
+}
+
+std::int64_t Inbox::held() const { return std::ssize(queued_) + std::ssize(in_flight_); }
+
+}  // namespace lockstep

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "engine/engine.h"
+#include "serving/request_sink.h"
+#include "text/text_request.h"
+
+namespace lockstep {
+
+struct LoopStatistics {
+  std::int64_t queued = 0;     // accepted, not yet seen by the engine
+  std::int64_t in_flight = 0;  // seen by the engine, not ended
+  // Since the start. Of what was accepted each request is counted by one of the last three.
+  std::int64_t accepted = 0;
+  std::int64_t refused = 0;  // the loop was full or closed
+  std::int64_t completed = 0;
+  std::int64_t failed = 0;  // ended by OnError(), or by a sink that threw
+  std::int64_t cancelled = 0;
+  EngineStatus engine;  // as of the last step
+};
+
+enum class Refusal : std::uint8_t {
+  kNone,
+  kFull,   // it holds as many requests as it may: try again later
+  kClosed  // it drains, was aborted or has ended
+};
+
+// What Submit() says.
+struct Admission {
+  Refusal refusal = Refusal::kNone;
+  Ticket ticket = 0;  // of a request that was accepted
+
+  explicit operator bool() const { return refusal == Refusal::kNone; }
+};
+
+// What other threads say to the engine loop's, and what it has published for them. It holds a
+// bounded number of requests, from Submit() until each has ended: whoever submits more is refused
+// at once, instead of waiting in a queue that grows.
+//
+// Thread safety: every call may come from any thread. No sink is called, or destroyed, under the
+// lock.
+class Inbox {
+ public:
+  enum class State : std::uint8_t { kServing, kDraining, kAborting, kEnded };
+
+  struct Entry {
+    Ticket ticket = 0;
+    TextRequest request;
+    std::shared_ptr<RequestSink> sink;
+  };
+
+  explicit Inbox(std::int64_t most_requests) : most_requests_(most_requests) {}
+
+  // For other threads; EngineLoop says what each one means.
+  Admission Submit(TextRequest request, std::shared_ptr<RequestSink> sink);
+  void Cancel(Ticket ticket);
+  void Drain();
+  void Abort();
+  LoopStatistics statistics() const;
+
+  // For the loop's thread. The oldest request that it has not seen, which counts as in flight from
+  // now on.
+  std::optional<Entry> Take();
+  // Those in flight that were cancelled since the last call. Each has still to be ended.
+  std::set<Ticket> TakeCancelled();
+  // A request in flight has ended; `counter` is the statistic that counts it.
+  void End(Ticket ticket, std::int64_t LoopStatistics::*counter);
+  void Publish(const EngineStatus& status);
+  // Until there is something new to do, but no longer than that.
+  void WaitUntil(std::chrono::steady_clock::time_point limit);
+
+  State state() const;
+  // It drains, and nothing is left that it has accepted.
+  bool is_drained() const;
+  // Accepts nothing from now on. What was not taken comes out, as in flight.
+  std::vector<Entry> Close();
+
+ private:
+  std::int64_t held() const;
+  Entry TakeFirst();
+
+  const std::int64_t most_requests_;
+  mutable std::mutex mutex_;  // of everything below
+  std::condition_variable changed_;
+  std::map<Ticket, Entry> queued_;
+  std::set<Ticket> in_flight_;
+  std::set<Ticket> cancelled_;  // of those in flight
+  State state_ = State::kServing;
+  Ticket next_ticket_ = 0;
+  LoopStatistics statistics_;
+};
+
+}  // namespace lockstep
