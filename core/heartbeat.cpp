@@ -20,7 +20,12 @@ HeartbeatScope::HeartbeatScope(std::chrono::duration<double> period, std::functi
   innermost = this;
 }
 
-HeartbeatScope::~HeartbeatScope() { innermost = outer_; }
+// Scopes that are members need not end in the order in which they began.
+HeartbeatScope::~HeartbeatScope() {
+  HeartbeatScope** scope = &innermost;
+  while (*scope != nullptr && *scope != this) scope = &(*scope)->outer_;
+  if (*scope == this) *scope = outer_;
+}
 
 void HeartbeatScope::Beat() {
   const auto now = std::chrono::steady_clock::now();

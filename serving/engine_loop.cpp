@@ -1,6 +1,5 @@
 #include "serving/engine_loop.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -12,6 +11,9 @@ namespace {
 // How long requests are begun (tokenized, most of all) between two steps: many that come at once
 // must not hold up the texts in flight.
 constexpr std::chrono::milliseconds kBeginTime{5};
+
+// How often a source is asked by a loop that idles.
+constexpr std::chrono::duration<double> kSourcePeriod{1e-3};
 
 // In a handler: what was thrown, of whatever kind.
 std::string WhatWasThrown() {
@@ -26,10 +28,9 @@ std::string WhatWasThrown() {
 
 }  // namespace
 
-EngineLoop::EngineLoop(Engine& engine, const Tokenizer& tokenizer, Options options)
+EngineLoop::EngineLoop(Engine& engine, const Tokenizer& tokenizer, std::int64_t most_requests)
     : engine_(engine),
-      options_(std::move(options)),
-      inbox_(options_.max_requests),
+      inbox_(most_requests),
       session_(engine, tokenizer,
                {.on_text =
                     [this](std::int64_t id, std::size_t sample, std::string_view text) {
@@ -38,18 +39,18 @@ EngineLoop::EngineLoop(Engine& engine, const Tokenizer& tokenizer, Options optio
                 .on_result = [this](std::int64_t id,
                                     TextResult result) { TakeResult(id, std::move(result)); }}),
       heartbeat_(HeartbeatPeriod(engine.deadline_seconds()), [this] { Beat(); }) {
-  LOCKSTEP_CHECK(options_.max_requests > 0, "a loop of {} requests", options_.max_requests);
+  LOCKSTEP_CHECK(most_requests > 0, "a loop of {} requests", most_requests);
 }
 
 EngineLoop::~EngineLoop() {
   FailAll(Error(ExitCode::kInterrupted, "the engine was stopped before it began"));
 }
 
-void EngineLoop::Run() {
+void EngineLoop::Run(const Source& source) {
   LOCKSTEP_CHECK(std::this_thread::get_id() == owner_, "another thread made this loop");
   LOCKSTEP_CHECK(inbox_.state() != Inbox::State::kEnded, "a loop that has ended");
   try {
-    while (RunOnce()) {
+    while (RunOnce(source)) {
     }
     CancelInEngine();
   } catch (...) {
@@ -61,16 +62,16 @@ void EngineLoop::Run() {
 }
 
 // A step, or a wait; whether another one follows.
-bool EngineLoop::RunOnce() {
+bool EngineLoop::RunOnce(const Source& source) {
   if (failure_) std::rethrow_exception(failure_);  // a sink has swallowed it
-  if (options_.poll) options_.poll();
+  if (source) source();
   if (inbox_.state() == Inbox::State::kAborting) return false;
   TakeInbox();
   if (inbox_.is_drained()) return false;
   if (session_.in_flight() > 0)
     session_.Step();
   else
-    Wait();
+    Wait(source ? kSourcePeriod : HeartbeatPeriod(engine_.deadline_seconds()) / 2);
   inbox_.Publish(engine_.status());
   return true;
 }
@@ -105,12 +106,9 @@ void EngineLoop::TakeResult(Ticket ticket, TextResult result) {
     Call(ticket, *sink, [&](RequestSink& one) { one.OnResult(std::move(result)); });
 }
 
-void EngineLoop::Wait() {
+void EngineLoop::Wait(std::chrono::duration<double> longest) {
   Heartbeat();
-  const std::chrono::duration<double> beat = HeartbeatPeriod(engine_.deadline_seconds());
-  auto longest = std::chrono::duration_cast<Clock::duration>(beat) / 2;
-  if (options_.poll) longest = std::min<Clock::duration>(longest, options_.poll_period);
-  inbox_.WaitUntil(Clock::now() + longest);
+  inbox_.WaitUntil(Clock::now() + std::chrono::duration_cast<Clock::duration>(longest));
 }
 
 // Anybody's work may beat, a sink's too: that a peer is gone must not be taken for its fault.

@@ -28,19 +28,16 @@ namespace lockstep {
 // thread, before, in and after Run(), and from a sink. Everything else is for the owning thread.
 class EngineLoop {
  public:
-  struct Options {
-    // Requests that are accepted and have not ended; one more is refused.
-    std::int64_t max_requests = 4096;
-    // A source of requests that has to be asked: called on the loop's thread before each step and
-    // every `poll_period` of an idle loop. It may call everything but Run(). What it throws leaves
-    // Run().
-    std::function<void()> poll = {};
-    std::chrono::milliseconds poll_period{1};
-  };
+  // A source of requests that has to be asked. It may call everything but Run(). What it throws
+  // leaves Run().
+  using Source = std::function<void()>;
+
+  static constexpr std::int64_t kMostRequests = 4096;
 
   // Engine and tokenizer stay the caller's and outlive the loop. The engine is used by nobody else
-  // meanwhile.
-  EngineLoop(Engine& engine, const Tokenizer& tokenizer, Options options);
+  // meanwhile. most_requests: accepted and not ended; one more is refused.
+  EngineLoop(Engine& engine, const Tokenizer& tokenizer,
+             std::int64_t most_requests = kMostRequests);
   // What was accepted and has not ended, because Run() was never called, ends by
   // OnError(kInterrupted).
   ~EngineLoop();
@@ -65,19 +62,20 @@ class EngineLoop {
   // OnError(kInterrupted).
   void Abort() { inbox_.Abort(); }
 
-  // Serves until it is drained or aborted; once. An error of the engine leaves it as an exception:
+  // Serves until it is drained or aborted; once. A source is asked before each step, and every
+  // millisecond while the loop idles. An error of the engine leaves it as an exception:
   // then each request that had not ended was told that error by OnError(), and the engine is of no
   // more use.
-  void Run();
+  void Run(const Source& source = {});
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  bool RunOnce();
+  bool RunOnce(const Source& source);
   void TakeInbox();
   void Begin(Inbox::Entry entry);
   void TakeResult(Ticket ticket, TextResult result);
-  void Wait();
+  void Wait(std::chrono::duration<double> longest);
   void Beat();
   void Tell(Ticket ticket, const std::function<void(RequestSink&)>& call);
   void Call(Ticket ticket, RequestSink& sink, const std::function<void(RequestSink&)>& call);
@@ -87,7 +85,6 @@ class EngineLoop {
   void CancelInEngine();
 
   Engine& engine_;
-  const Options options_;
   const std::thread::id owner_ = std::this_thread::get_id();
   Inbox inbox_;
   TextSession session_;

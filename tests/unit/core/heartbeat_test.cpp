@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <stdexcept>
 #include <thread>
 
@@ -30,6 +31,19 @@ TEST(Heartbeat, IsOfThisThreadAndOfTheInnermostScope) {
   Heartbeat();
   EXPECT_EQ(outer, 2);
   EXPECT_EQ(inner, 1);
+}
+
+TEST(Heartbeat, IsOfTheScopesThatAreLeftInWhateverOrderTheyEnd) {
+  int first = 0, second = 0;
+  auto outer = std::make_unique<HeartbeatScope>(milliseconds(0), [&] { ++first; });
+  auto inner = std::make_unique<HeartbeatScope>(milliseconds(0), [&] { ++second; });
+  outer.reset();
+  Heartbeat();
+  EXPECT_EQ(second, 1);
+  inner.reset();
+  Heartbeat();
+  EXPECT_EQ(first, 0);
+  EXPECT_EQ(second, 1);
 }
 
 TEST(Heartbeat, DoesNotBeatWithinABeat) {

@@ -71,8 +71,9 @@ class Meddler : public RequestOutcome {
 
 class EngineLoopTest : public testing::Test {
  protected:
-  void Open(EngineLoop::Options options = {}) {
-    loop_ = std::make_unique<EngineLoop>(engine_, tokenizer_, std::move(options));
+  void Open(std::int64_t most_requests = EngineLoop::kMostRequests) {
+    loop_.reset();
+    loop_ = std::make_unique<EngineLoop>(engine_, tokenizer_, most_requests);
   }
   // Runs the loop here, which owns the engine, and the clients on a thread of their own.
   void Serve(const std::function<void()>& clients) {
@@ -172,7 +173,7 @@ TEST_F(EngineLoopTest, GivesManyThreadsThatSubmitAndCancelTheTextsThatRequestsHa
 }
 
 TEST_F(EngineLoopTest, RefusesWhatIsMoreThanItMayHold) {
-  Open({.max_requests = 2});
+  Open(2);
   const auto first = Submit(Make(1)), second = Submit(Make(2));
   const auto third = std::make_shared<RequestOutcome>();
   EXPECT_EQ(loop_->Submit(Make(3), third).refusal, Refusal::kFull);
@@ -185,7 +186,7 @@ TEST_F(EngineLoopTest, RefusesWhatIsMoreThanItMayHold) {
 }
 
 TEST_F(EngineLoopTest, HasRoomForTheNextOneWhenASinkHearsOfTheEnd) {
-  Open({.max_requests = 1});
+  Open(1);
   const auto sink = std::make_shared<Meddler>();
   std::shared_ptr<RequestOutcome> next;
   Refusal before_the_end = Refusal::kNone;
@@ -339,19 +340,19 @@ TEST_F(EngineLoopTest, EndsBeforeTheNextStepWhatASinkCancels) {
 TEST_F(EngineLoopTest, AsksASourceBeforeEachStepAndWhileItIdles) {
   Outcomes outcomes;
   int asked = 0;
-  Open({.poll = [&] {
+  Open();
+  loop_->Run([&] {
     if (outcomes.size() < 5 && ++asked % 5 == 1) outcomes.push_back(Submit(Make(outcomes.size())));
     if (outcomes.size() == 5) loop_->Drain();
-  }});
-  loop_->Run();
+  });
   ASSERT_EQ(outcomes.size(), 5u);
   for (const auto& outcome : outcomes) EXPECT_EQ(outcome->error(), "");
 }
 
 TEST_F(EngineLoopTest, EndsWithWhatASourceThrows) {
-  Open({.poll = [] { throw EnvironmentError("the disk is full"); }});
+  Open();
   const auto outcome = Submit(Make(1));
-  EXPECT_THROW(loop_->Run(), Error);
+  EXPECT_THROW(loop_->Run([] { throw EnvironmentError("the disk is full"); }), Error);
   EXPECT_EQ(outcome->error(), "the disk is full");
 }
 
