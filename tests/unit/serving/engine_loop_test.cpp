@@ -151,11 +151,13 @@ void SubmitAndCancel(EngineLoop& loop, const TextRequest& request,
 TEST_F(EngineLoopTest, GivesManyThreadsThatSubmitAndCancelTheTextsThatRequestsHaveAlone) {
   constexpr std::uint64_t kThreads = 8, kRequests = 20;
   std::vector<std::map<std::size_t, std::string>> alone;
+  alone.reserve(kThreads * kRequests);
   for (std::uint64_t seed = 0; seed < kThreads * kRequests; ++seed)
     alone.push_back(Alone(Make(seed)));
   Open();
   Serve([&] {
     std::vector<std::jthread> clients;
+    clients.reserve(kThreads);
     for (std::uint64_t client = 0; client < kThreads; ++client)
       clients.emplace_back([&, client] {
         std::minstd_rand random(static_cast<unsigned>(client + 1));
@@ -264,6 +266,7 @@ TEST_F(EngineLoopTest, GoesOnWhenTheLastCallThrowsWhateverItIs) {
 TEST_F(EngineLoopTest, EndsAllThatItHasAcceptedWhenItDrains) {
   Open();
   Outcomes outcomes;
+  outcomes.reserve(20);
   for (std::uint64_t i = 0; i < 20; ++i) outcomes.push_back(Submit(Make(i)));
   loop_->Drain();
   EXPECT_EQ(loop_->Submit(Make(1), outcomes[0]).refusal, Refusal::kClosed);
@@ -279,6 +282,7 @@ TEST_F(EngineLoopTest, TellsEverybodyWhenItIsAbortedAndLeavesTheEngineIdle) {
   first->on_text = [&] { loop_->Abort(); };
   ASSERT_TRUE(loop_->Submit(Make(0, 50), first));
   Outcomes others;
+  others.reserve(19);
   for (std::uint64_t i = 1; i < 20; ++i) others.push_back(Submit(Make(i, 50)));
   loop_->Run();
   EXPECT_EQ(first->code(), ExitCode::kInterrupted);
