@@ -94,13 +94,14 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Refusal{"/added_tokens", Json::object(), {"added_tokens", "object", "list"}},
                     Refusal{"/added_tokens", {"x"}, {"added_tokens[0]", "string", "object"}},
                     Refusal{"/added_tokens",
-                            {Without(AddedTokenJson("x"), "id")},
+                            Json::array({Without(AddedTokenJson("x"), "id")}),
                             {"added_tokens[0]", "\"id\""}},
+                    Refusal{
+                        "/added_tokens",
+                        Json::array({AddedTokenJson("x"), Without(AddedTokenJson("y"), "content")}),
+                        {"added_tokens[1]", "\"content\""}},
                     Refusal{"/added_tokens",
-                            {AddedTokenJson("x"), Without(AddedTokenJson("y"), "content")},
-                            {"added_tokens[1]", "\"content\""}},
-                    Refusal{"/added_tokens",
-                            {Without(AddedTokenJson("x"), "lstrip")},
+                            Json::array({Without(AddedTokenJson("x"), "lstrip")}),
                             {"added_tokens[0]", "\"lstrip\"", "missing"}}));
 
 TEST(TokenizerJson, RefusesWhatIsNoJson) {
