@@ -124,17 +124,4 @@ bool IsBlank(std::string_view line) {
   return line.find_first_not_of(" \t\r\n") == std::string_view::npos;
 }
 
-void ForEachLine(
-    std::string_view text, std::string_view where,
-    const std::function<void(std::string_view line, const std::string& place)>& visit) {
-  std::int64_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = text.substr(begin, end - begin);
-    ++number;
-    if (!IsBlank(line)) visit(line, fmt::format("{}:{}", where, number));
-    begin = end + 1;
-  }
-}
-
 }  // namespace lockstep

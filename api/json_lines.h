@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,10 +52,6 @@ class LineFields {
   Json object_;
   Json passed_ = Json::object();
 };
-
-// Calls visit(line, "where:number") for each line that is not blank; numbers count from 1.
-void ForEachLine(std::string_view text, std::string_view where,
-                 const std::function<void(std::string_view line, const std::string& place)>& visit);
 
 // Whether a line has nothing but spaces.
 bool IsBlank(std::string_view line);

@@ -5,34 +5,11 @@
 
 #include "api/json_lines.h"
 #include "core/error.h"
-#include "core/heartbeat.h"
 #include "runtime/options/option_table.h"
+#include "text/continuation.h"
 
 namespace lockstep {
 namespace {
-
-// For what is written: members in the contract's order, floats in their shortest form.
-using OutputJson = nlohmann::basic_json<nlohmann::ordered_map, std::vector, std::string, bool,
-                                        std::int64_t, std::uint64_t, float>;
-
-std::string Text(const OutputJson& object) {
-  return object.dump(-1, ' ', false, OutputJson::error_handler_t::replace);
-}
-
-std::string Line(const OutputJson& object) { return Text(object) + "\n"; }
-
-OutputJson ToOutput(const Json& id) {
-  if (id.is_string()) return id.get<std::string>();
-  if (id.is_number_unsigned()) return id.get<std::uint64_t>();
-  return id.get<std::int64_t>();
-}
-
-// The members of an object that was made of JSON, behind what a record has already.
-std::string WithPassed(std::string line, const Json& passed) {
-  if (passed.empty()) return line;
-  line.resize(line.size() - 2);  // without "}\n"
-  return line + "," + DumpJson(passed).substr(1) + "\n";
-}
 
 constexpr std::string_view kSampling = "sampling.";
 constexpr std::int64_t kMostPriority = 1'000'000;
@@ -62,6 +39,18 @@ LineRules RulesOfGenerate(UnknownFields unknown) {
   LineRules wanted = rules;
   wanted.unknown = unknown;
   return wanted;
+}
+
+LineRules RulesOf(Task task, UnknownFields unknown) {
+  if (task == Task::kGenerate) return RulesOfGenerate(unknown);
+  LineRules rules{.known = {"text", "tokens", "id"},
+                  .unknown = unknown,
+                  .answer = {"logprobs", "top", "embedding", "error"}};
+  if (task == Task::kScore) {
+    rules.known.insert(rules.known.end(), {"context", "continuation"});
+    rules.answer.insert(rules.answer.end(), {"sum_logprob", "is_greedy"});
+  }
+  return rules;
 }
 
 // What a line says by the names of the configuration's keys.
@@ -114,6 +103,44 @@ TextOrTokens ReadTextOrTokens(const LineFields& line, std::string_view text_name
   return {text.value_or(""), tokens.value_or(std::vector<std::int32_t>{})};
 }
 
+[[noreturn]] void RefuseContinuation(const LineFields& line, std::string_view found) {
+  throw BadInput(
+      "{}: found {}; expected \"context\" and \"continuation\", both of them texts or both lists "
+      "of "
+      "token ids, and neither \"text\" nor \"tokens\"",
+      line.where(), found);
+}
+
+void CheckContinuation(const LineFields& line, const Json* context, const Json* continuation) {
+  for (const char* other : {"text", "tokens"})
+    if (line.Find(other) != nullptr) RefuseContinuation(line, fmt::format("\"{}\" too", other));
+  if (context == nullptr) RefuseContinuation(line, "no \"context\"");
+  if (continuation == nullptr) RefuseContinuation(line, "no \"continuation\"");
+  if (context->is_array() != continuation->is_array())
+    RefuseContinuation(line, "one of them that is a list and one that is none");
+}
+
+void ReadContinuation(const LineFields& line, LineRequest& request) {
+  const Json* context = line.Find("context");
+  CheckContinuation(line, context, line.Find("continuation"));
+  TextRequest& text = request.request;
+  if (!context->is_array()) {
+    text.prompt = *FindString(line.object(), "context", line.where());
+    request.continuation = *FindString(line.object(), "continuation", line.where());
+    if (request.continuation.empty())
+      throw BadInput("{}: \"continuation\" is empty; expected at least one character",
+                     line.where());
+    return;
+  }
+  text.tokens = *line.Tokens("context");
+  text.context_tokens = std::ssize(text.tokens);
+  const auto behind = *line.Tokens("continuation");
+  if (text.tokens.empty() || behind.empty())
+    throw BadInput("{}: \"{}\" is empty; expected at least one token", line.where(),
+                   text.tokens.empty() ? "context" : "continuation");
+  text.tokens.insert(text.tokens.end(), behind.begin(), behind.end());
+}
+
 void CheckTokens(std::span<const std::int32_t> tokens, const ModelSpec& spec,
                  std::string_view where) {
   for (std::size_t i = 0; i < tokens.size(); ++i)
@@ -123,7 +150,7 @@ void CheckTokens(std::span<const std::int32_t> tokens, const ModelSpec& spec,
 }
 
 // Obeys max_length, which the prompt counts towards.
-void CutToLength(GenerateRequest& one) {
+void CutToLength(LineRequest& one) {
   if (!one.max_length) return;
   SamplingParams& params = one.request.sampling;
   const auto prompt = std::ssize(one.request.tokens);
@@ -143,33 +170,20 @@ struct Limits {
 };
 
 // What cannot fit is not tokenized, which takes long for millions of bytes.
-void CheckBytes(const std::string& text, std::string_view name, const Limits& limits) {
+void CheckBytes(std::size_t bytes, std::string_view name, const Limits& limits) {
   const auto most = limits.tokenizer.MostBytes(limits.spec.context_tokens);
-  if (!most || static_cast<std::int64_t>(text.size()) <= *most) return;
+  if (!most || static_cast<std::int64_t>(bytes) <= *most) return;
   throw BadInput(
       "{}: the {} has {} bytes; the model's context holds {} tokens, which are at most {} bytes; "
       "shorten the {}",
-      limits.where, name, text.size(), limits.spec.context_tokens, *most, name);
+      limits.where, name, bytes, limits.spec.context_tokens, *most, name);
 }
 
-std::vector<std::int32_t> Encode(const Tokenizer& tokenizer, const std::string& text,
-                                 std::string_view where) {
-  try {
-    return tokenizer.Encode(text);
-  } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("{}: {}", where, error.what()));
-  }
-}
-
-}  // namespace
-
-namespace {
-
-GenerateRequest ReadRequest(const LineFields& line, std::int64_t index,
-                            const SamplingOptions& defaults) {
+LineRequest ReadRequest(const LineFields& line, std::int64_t index,
+                        const SamplingOptions& defaults) {
   TextOrTokens given = ReadTextOrTokens(line, "prompt");
   SamplingOptions sampling = ReadSampling(line, defaults);
-  GenerateRequest request{.where = line.where(), .id = line.Id(index), .request = {}};
+  LineRequest request{.where = line.where(), .id = line.Id(index), .request = {}};
   request.max_length = sampling.max_length;
   request.passed = line.passed();
   TextRequest& text = request.request;
@@ -192,13 +206,13 @@ GenerateRequest ReadRequest(const LineFields& line, std::int64_t index,
 
 }  // namespace
 
-GenerateRequest ParseGenerateLine(std::string_view line, const std::string& where,
-                                  std::int64_t index, const Options& defaults) {
+LineRequest ParseGenerateLine(std::string_view line, const std::string& where, std::int64_t index,
+                              const Options& defaults) {
   const LineFields fields(line, where, RulesOfGenerate(defaults.input.unknown_fields));
   return ReadRequest(fields, index, defaults.sampling);
 }
 
-GenerateRequest RequestOfPrompt(const std::string& prompt, const Options& defaults) {
+LineRequest RequestOfPrompt(const std::string& prompt, const Options& defaults) {
   if (prompt.empty()) throw BadInput("--prompt: is empty; expected at least one character");
   Json line = Json::object();
   line["prompt"] = prompt;
@@ -206,156 +220,76 @@ GenerateRequest RequestOfPrompt(const std::string& prompt, const Options& defaul
   return ReadRequest(fields, 0, defaults.sampling);
 }
 
-ScoreRequest ParseScoreLine(std::string_view line, const std::string& where, std::int64_t index,
-                            UnknownFields unknown) {
-  const LineFields fields(line, where,
-                          {.known = {"text", "tokens", "id"},
-                           .unknown = unknown,
-                           .answer = {"logprobs", "top", "embedding"}});
+LineRequest ParseLine(Task task, std::string_view line, const std::string& where,
+                      std::int64_t index, const Options& defaults) {
+  if (task == Task::kGenerate) return ParseGenerateLine(line, where, index, defaults);
+  const LineFields fields(line, where, RulesOf(task, defaults.input.unknown_fields));
+  LineRequest request{.where = where, .id = fields.Id(index), .request = {}};
+  request.request.task = task;
+  request.request.pooling = defaults.embed.pooling;
+  request.passed = fields.passed();
+  if (fields.Find("context") != nullptr || fields.Find("continuation") != nullptr) {
+    ReadContinuation(fields, request);
+    return request;
+  }
   TextOrTokens given = ReadTextOrTokens(fields, "text");
-  return {where, fields.Id(index), std::move(given.text), std::move(given.tokens), fields.passed()};
-}
-
-void RefuseNone(std::size_t count, std::string_view where) {
-  if (count == 0) throw BadInput("{}: holds no lines; expected at least one request", where);
-}
-
-std::vector<ScoreRequest> ParseScoreLines(std::string_view text, std::string_view where,
-                                          UnknownFields unknown) {
-  std::vector<ScoreRequest> requests;
-  ForEachLine(text, where, [&](std::string_view line, const std::string& place) {
-    requests.push_back(
-        ParseScoreLine(line, place, static_cast<std::int64_t>(requests.size()), unknown));
-  });
-  RefuseNone(requests.size(), where);
-  return requests;
-}
-
-void Prepare(GenerateRequest& one, const Tokenizer& tokenizer, const ModelSpec& spec) {
-  TextRequest& request = one.request;
-  if (request.tokens.empty()) {
-    CheckBytes(request.prompt, "prompt", {tokenizer, spec, one.where});
-    request.tokens = Encode(tokenizer, request.prompt, one.where);
-  } else {
-    request.prompt = tokenizer.Decode(request.tokens, SpecialTokens::kKeep);
-  }
-  CheckTokens(request.tokens, spec, one.where);
-  if (static_cast<std::int64_t>(request.tokens.size()) >= spec.context_tokens)
-    throw BadInput(
-        "{}: the prompt has {} tokens; the model's context holds {}, of which at least one is "
-        "for the continuation; shorten the prompt",
-        one.where, request.tokens.size(), spec.context_tokens);
-  CutToLength(one);
-  const auto room = spec.context_tokens - std::ssize(request.tokens);
-  CheckLengthPenalty(request.beams, std::min(request.sampling.max_new_tokens, room), one.where);
-}
-
-void Prepare(std::vector<ScoreRequest>& requests, const Tokenizer* tokenizer,
-             const ModelSpec& spec) {
-  for (ScoreRequest& request : requests) {
-    if (request.tokens.empty()) {
-      LOCKSTEP_CHECK(tokenizer != nullptr, "{} has text", request.where);
-      CheckBytes(request.text, "text", {*tokenizer, spec, request.where});
-      request.tokens = Encode(*tokenizer, request.text, request.where);
-    }
-    CheckTokens(request.tokens, spec, request.where);
-    if (static_cast<std::int64_t>(request.tokens.size()) > spec.context_tokens)
-      throw BadInput("{}: the text has {} tokens; the model's context holds {}; shorten the text",
-                     request.where, request.tokens.size(), spec.context_tokens);
-  }
-}
-
-bool HasText(const std::vector<ScoreRequest>& requests) {
-  return std::any_of(requests.begin(), requests.end(),
-                     [](const ScoreRequest& request) { return request.tokens.empty(); });
+  request.request.prompt = std::move(given.text);
+  request.request.tokens = std::move(given.tokens);
+  return request;
 }
 
 namespace {
 
-// Adds "<prefix>logprobs", one for each token, and "<prefix>top_logprobs", [[id, logprob], ...] for
-// each, where these were asked for.
-void AddLogprobs(const std::vector<TokenLogprob>& tokens, const std::string& prefix,
-                 OutputJson first, OutputJson& record) {
-  OutputJson logprobs = first, tops = std::move(first);
-  bool any = false;
-  for (const TokenLogprob& one : tokens) {
-    Heartbeat();
-    logprobs.push_back(one.logprob);
-    OutputJson top = OutputJson::array();
-    for (const auto& [id, logprob] : one.likeliest) top.push_back(OutputJson::array({id, logprob}));
-    any = any || !one.likeliest.empty();
-    tops.push_back(std::move(top));
-  }
-  record[prefix + "logprobs"] = std::move(logprobs);
-  if (any) record[prefix + "top_logprobs"] = std::move(tops);
+void CheckRoom(const LineRequest& one, const ModelSpec& spec) {
+  const std::int64_t count = std::ssize(one.request.tokens);
+  const bool generates = one.request.task == Task::kGenerate;
+  if (count + (generates ? 1 : 0) <= spec.context_tokens) return;
+  if (generates)
+    throw BadInput(
+        "{}: the prompt has {} tokens; the model's context holds {}, of which at least one is "
+        "for the continuation; shorten the prompt",
+        one.where, count, spec.context_tokens);
+  throw BadInput("{}: the text has {} tokens; the model's context holds {}; shorten the text",
+                 one.where, count, spec.context_tokens);
 }
 
-void AddSample(const TextSample& sample, bool logprobs, OutputJson& record) {
-  record["text"] = sample.text;
-  record["tokens"] = sample.tokens;
-  record["finish_reason"] = std::string(Name(sample.finish));
-  if (sample.score) record["score"] = *sample.score;
-  if (logprobs) AddLogprobs(sample.logprobs, "", OutputJson::array(), record);
+void Tokenize(LineRequest& one, const Limits& limits) {
+  TextRequest& request = one.request;
+  const std::string_view name = request.task == Task::kGenerate ? "prompt" : "text";
+  CheckBytes(request.prompt.size() + one.continuation.size(), name, limits);
+  try {
+    if (one.continuation.empty()) {
+      request.tokens = limits.tokenizer.Encode(request.prompt);
+      return;
+    }
+    ContextAndContinuation encoded =
+        EncodeContinuation(limits.tokenizer, request.prompt, one.continuation);
+    request.tokens = std::move(encoded.tokens);
+    request.context_tokens = encoded.context_tokens;
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{}: {}", one.where, error.what()));
+  }
 }
 
 }  // namespace
 
-std::string FormatResult(const GenerateRequest& request, const TextResult& result) {
-  const TextRequest& asked = request.request;
-  OutputJson record = {{"id", ToOutput(request.id)}, {"prompt", asked.prompt}};
-  if (asked.prompt_logprobs)
-    AddLogprobs(result.prompt_logprobs, "prompt_", OutputJson::array({nullptr}), record);
-  if (asked.n == 1) {
-    AddSample(result.samples.front(), asked.logprobs.has_value(), record);
-    return WithPassed(Line(record), request.passed);
-  }
-  // Text by text: all of them as one object would be many times as large as the record.
-  std::string samples;
-  for (const TextSample& sample : result.samples) {
-    OutputJson one = OutputJson::object();
-    Heartbeat();
-    AddSample(sample, asked.logprobs.has_value(), one);
-    samples += (samples.empty() ? "" : ",") + Text(one);
-  }
-  std::string line = Text(record);
-  line.pop_back();
-  return WithPassed(line + ",\"samples\":[" + samples + "]}\n", request.passed);
-}
-
-std::string FormatError(std::string_view line, std::int64_t index, std::string_view message) {
-  OutputJson id = index;
-  const auto beat = [](int, Json::parse_event_t, Json&) {
-    Heartbeat();
-    return true;
-  };
-  const Json object = Json::parse(line, beat, false);
-  if (object.is_object() && object.contains("id"))
-    if (const Json& given = object["id"]; given.is_string() || given.is_number_integer())
-      id = ToOutput(given);
-  return Line({{"id", std::move(id)}, {"error", std::string(message)}});
-}
-
-std::string FormatError(const Json& id, std::string_view message) {
-  return Line({{"id", ToOutput(id)}, {"error", std::string(message)}});
-}
-
-std::string FormatEmbedding(const ScoreRequest& request, std::span<const float> vector) {
-  OutputJson values = OutputJson::array();
-  for (const float value : vector) values.push_back(value);
-  return WithPassed(Line({{"id", ToOutput(request.id)}, {"embedding", std::move(values)}}),
-                    request.passed);
-}
-
-std::string FormatScore(const ScoreRequest& request, const Score& score) {
-  OutputJson logprobs = OutputJson::array({nullptr});
-  OutputJson top = OutputJson::array({nullptr});
-  for (const float logprob : score.logprobs) logprobs.push_back(logprob);
-  for (const std::int32_t id : score.top) top.push_back(id);
-  return WithPassed(Line({{"id", ToOutput(request.id)},
-                          {"tokens", request.tokens},
-                          {"logprobs", std::move(logprobs)},
-                          {"top", std::move(top)}}),
-                    request.passed);
+void Prepare(LineRequest& one, const Tokenizer* tokenizer, const ModelSpec& spec) {
+  TextRequest& request = one.request;
+  const bool generates = request.task == Task::kGenerate;
+  if (tokenizer == nullptr && (generates || NeedsTokenizer(one)))
+    throw BadInput(
+        "{}: there is no tokenizer for the text; give \"tokens\", or set model.tokenizer",
+        one.where);
+  if (request.tokens.empty())
+    Tokenize(one, {*tokenizer, spec, one.where});
+  else if (generates)
+    request.prompt = tokenizer->Decode(request.tokens, SpecialTokens::kKeep);
+  CheckTokens(request.tokens, spec, one.where);
+  CheckRoom(one, spec);
+  if (!generates) return;
+  CutToLength(one);
+  const auto room = spec.context_tokens - std::ssize(request.tokens);
+  CheckLengthPenalty(request.beams, std::min(request.sampling.max_new_tokens, room), one.where);
 }
 
 }  // namespace lockstep

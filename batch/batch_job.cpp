@@ -12,6 +12,25 @@
 #include "runtime/standard_streams.h"
 
 namespace lockstep {
+
+Task BatchJob::task() const {
+  switch (arguments_.command) {
+    case Command::kScore: return Task::kScore;
+    case Command::kEmbed: return Task::kEmbed;
+    default: return Task::kGenerate;
+  }
+}
+
+// All rows count for a score: a probability is one among all that the model gives, padding
+// included.
+std::int64_t BatchJob::sampled_vocab() const {
+  return task() == Task::kGenerate ? tokenizer_->vocab_size() : spec_.vocab_rows;
+}
+
+std::int64_t BatchJob::hidden_layer() const {
+  return options_.embed.layer.value_or(spec_.layer_count);
+}
+
 bool BatchJob::KeepsJournal() const { return IsAtomicTarget(arguments_.output); }
 
 void BatchJob::Prepare(const ModelFiles& model) {
@@ -22,6 +41,7 @@ void BatchJob::Prepare(const ModelFiles& model) {
     throw BadInput("{}: holds no lines; expected at least one request",
                    InputName(arguments_.input));
   PrepareHelper(model);
+  CheckLines();
   if (!KeepsJournal()) return CheckWritable(arguments_.output);
   identity_ = IdentityOf({arguments_.command, options_, input_, model, group_size()});
   if (arguments_.restart == Restart::kGoOn) return LookForEarlierRuns();
@@ -41,11 +61,50 @@ void BatchJob::LookForEarlierRuns() {
 }
 
 void BatchJob::PrepareHelper(const ModelFiles& model) {
-  tokenizer_ = OpenTokenizer(arguments_.options, model);
   spec_ = model.spec;
   options_ = arguments_.options;
+  if (task() == Task::kEmbed && hidden_layer() > spec_.layer_count)
+    throw BadInput("embed: layer is {}; the model's are 0 to {}", hidden_layer(),
+                   spec_.layer_count);
+  if (task() != Task::kGenerate) return OpenTokenizerIfAny(model);
+  tokenizer_ = OpenTokenizer(arguments_.options, model);
   generation_ = model.generation;
   defaults_ = ApplyDefaults(generation_, sampled_vocab(), options_);
+}
+
+// Lines of tokens need none.
+void BatchJob::OpenTokenizerIfAny(const ModelFiles& model) {
+  try {
+    tokenizer_ = OpenTokenizer(arguments_.options, model);
+  } catch (const Error& error) {
+    no_tokenizer_ = error;
+  }
+}
+
+void BatchJob::CheckLines() const {
+  const bool needs_all = IsNpy(Sink());
+  if (!needs_all && !no_tokenizer_) return;
+  InputLines lines(arguments_.input, &input_);
+  for (std::int64_t index = 0; const auto line = lines.Next(); ++index) {
+    LineRequest request;
+    try {
+      if (!line->fits()) throw BadInput("{}", TooLong(*line));
+      request = ParseLine(task(), line->text, line->where, index, options_);
+    } catch (const Error&) {
+      if (needs_all) throw;
+      continue;  // it gets an error record
+    }
+    if (no_tokenizer_ && NeedsTokenizer(request)) throw Error(*no_tokenizer_);
+    if (needs_all) lockstep::Prepare(request, tokenizer(), spec_);
+  }
+}
+
+SinkParts BatchJob::Sink() const {
+  return {.output = arguments_.output,
+          .identity = identity_,
+          .restart = arguments_.restart,
+          .records = input_.lines,
+          .vector_width = task() == Task::kEmbed ? spec_.d_model : 0};
 }
 
 std::optional<std::int64_t> BatchJob::cache_pages() const {
@@ -54,14 +113,13 @@ std::optional<std::int64_t> BatchJob::cache_pages() const {
 
 BatchCoordinator BatchJob::OpenHub(const JobContext& place) const {
   // Twice what runs together: so the scheduler always has someone to admit.
-  BatchCoordinator::Parts parts{
-      .input = arguments_.input,
-      .total = input_.lines,
-      .capacity = 2 * arguments_.options.engine.max_sequences,
-      .sink = OpenSink(arguments_.output, identity_, arguments_.restart, input_.lines),
-      .progress = ProgressOnStderr(arguments_.verbosity),
-      .keep_alive = [&engine = place.engine] { engine.KeepAlive(); },
-      .counted = &input_};
+  BatchCoordinator::Parts parts{.input = arguments_.input,
+                                .total = input_.lines,
+                                .capacity = 2 * arguments_.options.engine.max_sequences,
+                                .sink = OpenSink(Sink()),
+                                .progress = ProgressOnStderr(arguments_.verbosity),
+                                .keep_alive = [&engine = place.engine] { engine.KeepAlive(); },
+                                .counted = &input_};
   BatchCoordinator::Groups groups;
   if (place.messenger != nullptr) {
     groups = {.leaders = {}, .world = &place.group.world(), .messenger = place.messenger};
@@ -79,7 +137,13 @@ void BatchJob::SendHeartbeat(const JobContext& place) {
 }
 
 void BatchJob::Work(Engine& engine, WorkQueue& queue) const {
-  BatchWorker({engine, *tokenizer_, spec_, options_, queue}).Run();
+  BatchWorker({.engine = engine,
+               .tokenizer = tokenizer(),
+               .spec = spec_,
+               .defaults = options_,
+               .queue = queue,
+               .task = task()})
+      .Run();
 }
 
 ExitCode BatchJob::Help(const JobContext& place) const {
@@ -110,7 +174,7 @@ void BatchJob::ReportStart(const BatchCoordinator& hub, int ranks) const {
   if (arguments_.verbosity == Verbosity::kQuiet) return;
   const std::int64_t done = hub.progress().done;
   SetLogRank(0, 1);  // said for all ranks
-  ReportDefaults(generation_, defaults_);
+  if (task() == Task::kGenerate) ReportDefaults(generation_, defaults_);
   if (done > 0)
     LogInfo("{}: {} of {} lines are done; going on", arguments_.output, done, input_.lines);
   SetLogRank(0, ranks);

@@ -7,12 +7,13 @@
 #include "batch/files/input_lines.h"
 #include "batch/model_job.h"
 #include "batch/queue/batch_coordinator.h"
+#include "core/error.h"
 
 namespace lockstep {
 
-// lockstep generate --input: continues every line of a file that is never in memory as a whole,
-// and keeps the engines of all groups full meanwhile (line_hub.h, batch_worker.h). With a file as
-// its output the job can be killed at any moment and go on later (journal.h).
+// generate --input, score and embed: answers every line of a file that is never in memory as a
+// whole, and keeps the engines of all groups full meanwhile (batch_coordinator.h, batch_worker.h).
+// With a file as its output the job can be killed at any moment and go on later (journal.h).
 class BatchJob : public ModelJob {
  public:
   explicit BatchJob(const Arguments& arguments) : arguments_(arguments) {}
@@ -20,12 +21,19 @@ class BatchJob : public ModelJob {
   void Prepare(const ModelFiles& model) override;
   void PrepareHelper(const ModelFiles& model) override;
   std::optional<std::int64_t> cache_pages() const override;
-  std::int64_t sampled_vocab() const override { return tokenizer_->vocab_size(); }
+  std::int64_t sampled_vocab() const override;
+  std::int64_t hidden_layer() const override;
   ExitCode Run(const JobContext& place) override;
 
  private:
   // Whether the output is a file, so that the job can go on later.
   bool KeepsJournal() const;
+  Task task() const;
+  const Tokenizer* tokenizer() const { return tokenizer_ ? &*tokenizer_ : nullptr; }
+  void OpenTokenizerIfAny(const ModelFiles& model);
+  // Where a line without an answer ends the whole job, that is said before anything is computed.
+  void CheckLines() const;
+  SinkParts Sink() const;
   void LookForEarlierRuns();
   static void SendHeartbeat(const JobContext& place);
   BatchCoordinator OpenHub(const JobContext& place) const;
@@ -39,6 +47,7 @@ class BatchJob : public ModelJob {
   GenerationConfig generation_;
   AppliedDefaults defaults_;
   std::optional<Tokenizer> tokenizer_;
+  std::optional<Error> no_tokenizer_;  // why there is none
   ModelSpec spec_;
   InputSummary input_;
   JobIdentity identity_;

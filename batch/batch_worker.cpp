@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "api/records.h"
 #include "core/error.h"
 #include "core/heartbeat.h"
 
@@ -19,6 +20,15 @@ void Work(std::size_t bytes, const std::function<void()>& work) {
   constexpr std::size_t kLong = 1 << 16;
   if (bytes < kLong) return work();
   BeatDuring(work);
+}
+
+// What a line's work is counted in: tokens that were made, or read where none are.
+std::int64_t TokensDone(const LineRequest& request, const TextResult& result) {
+  if (request.request.task != Task::kGenerate) return std::ssize(request.request.tokens);
+  std::int64_t tokens = 0;
+  for (const TextSample& sample : result.samples)
+    tokens += static_cast<std::int64_t>(sample.tokens.size());
+  return tokens;
 }
 
 }  // namespace
@@ -48,10 +58,8 @@ void BatchWorker::Wait() {
 }
 
 void BatchWorker::Finish(std::int64_t index, const TextResult& result) {
-  std::int64_t tokens = 0;
-  for (const TextSample& sample : result.samples)
-    tokens += static_cast<std::int64_t>(sample.tokens.size());
-  const GenerateRequest request = std::move(requests_.extract(index).mapped());
+  const LineRequest request = std::move(requests_.extract(index).mapped());
+  const std::int64_t tokens = TokensDone(request, result);
   std::string record, error = result.error;
   if (error.empty())
     Work(static_cast<std::size_t>(tokens), [&] { record = FormatResult(request, result); });
@@ -66,9 +74,9 @@ void BatchWorker::Finish(std::int64_t index, const TextResult& result) {
 
 void BatchWorker::Start(const WorkLine& line) {
   try {
-    GenerateRequest request;
+    LineRequest request;
     Work(line.text.size(), [&] {
-      request = ParseGenerateLine(line.text, line.where, line.index, parts_.defaults);
+      request = ParseLine(parts_.task, line.text, line.where, line.index, parts_.defaults);
       Prepare(request, parts_.tokenizer, parts_.spec);
     });
     Submit(line, request);
@@ -89,7 +97,7 @@ void BatchWorker::Refuse(const WorkLine& line, const std::string& error) {
   parts_.queue.Put({line.index, std::move(record), error, 0});
 }
 
-void BatchWorker::Submit(const WorkLine& line, const GenerateRequest& request) {
+void BatchWorker::Submit(const WorkLine& line, const LineRequest& request) {
   try {
     session_.Submit(line.index, request.request);
   } catch (const Error& error) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <unordered_map>
+#include <utility>
 
 #include "api/requests.h"
 #include "batch/queue/work_queue.h"
@@ -15,10 +16,11 @@ class BatchWorker {
  public:
   struct Parts {
     Engine& engine;
-    const Tokenizer& tokenizer;
+    const Tokenizer* tokenizer;  // null: there is none, and lines of text give error records
     const ModelSpec& spec;
     const Options& defaults;
     WorkQueue& queue;
+    Task task = Task::kGenerate;
   };
   explicit BatchWorker(const Parts& parts);
 
@@ -28,12 +30,12 @@ class BatchWorker {
  private:
   void Finish(std::int64_t index, const TextResult& result);
   void Start(const WorkLine& line);
-  void Submit(const WorkLine& line, const GenerateRequest& request);
+  void Submit(const WorkLine& line, const LineRequest& request);
   void Refuse(const WorkLine& line, const std::string& error);
   void Wait();
 
   Parts parts_;
-  std::unordered_map<std::int64_t, GenerateRequest> requests_;  // in flight
+  std::unordered_map<std::int64_t, LineRequest> requests_;  // in flight
   TextSession session_;
 };
 

@@ -17,6 +17,10 @@ void CheckPrompt(const Request& request, const RequestLimits& limits) {
       throw BadInput("token id {} is outside the vocabulary; expected 0 to {}", token,
                      limits.vocab_rows - 1);
   const auto count = static_cast<std::int64_t>(request.prompt.size());
+  if (request.context_tokens < 0 || request.context_tokens >= count)
+    throw BadInput(
+        "the context has {} of the prompt's {} tokens; expected at least one behind it to score",
+        request.context_tokens, count);
   const std::int64_t room_for = request.generates() ? 1 : 0;
   if (count + room_for > limits.context_tokens)
     throw BadInput("{} tokens do not fit the context of {} tokens{}; shorten the text", count,

@@ -22,8 +22,10 @@ struct Live {
   Request request;
   Ending ending;
   std::int64_t generated = 0;
-  std::int64_t scored = 0;  // tokens of the prompt; after a preemption they are not scored again
-  std::vector<TokenLogprob> prompt_logprobs;  // of the prompt, from the second token on
+  // The place in the prompt behind which the next token is scored: after a preemption none is
+  // scored again.
+  std::int64_t scored = 0;
+  std::vector<TokenLogprob> prompt_logprobs;
   std::optional<HiddenStatePooler> pooler;
   std::unique_ptr<LogitControls> controls;  // of what generates
 
@@ -112,7 +114,9 @@ void Engine::Impl::Submit(Request request) {
                        .priority = request.priority,
                        .rows = request.prompt_logprobs ? LogitRows::kAll
                                : request.embedding     ? LogitRows::kNone
-                                                       : LogitRows::kLast};
+                                                       : LogitRows::kLast,
+                       // The last token of the context says what the first one behind it is worth.
+                       .context_tokens = std::max<std::int64_t>(0, request.context_tokens - 1)};
   // Nothing follows on the last token, so that nothing about it has to be computed.
   if (request.only_scores()) sequence.tokens.pop_back();
   if (sequence.tokens.empty()) {
@@ -128,6 +132,7 @@ void Engine::Impl::Keep(Request request) {
   Live& one = live.try_emplace(id).first->second;
   one.request = std::move(request);
   one.ending = Ending(one.request.sampling, options.end_tokens);
+  one.scored = std::max<std::int64_t>(0, one.request.context_tokens - 1);
   if (one.request.embedding) one.pooler.emplace(*one.request.embedding);
   // It looks at what is kept here.
   if (one.request.generates())
@@ -332,25 +337,6 @@ EngineStatus Engine::status() const {
 }
 
 std::vector<TokenEvent> Engine::Step() { return impl_->Step(); }
-
-Score Engine::ScoreTokens(std::span<const std::int32_t> tokens) {
-  LOCKSTEP_CHECK(idle(), "scoring while requests are in flight");
-  Request request;
-  request.prompt.assign(tokens.begin(), tokens.end());
-  request.prompt_logprobs = 0;
-  request.sampling.max_new_tokens = 0;
-  Submit(std::move(request));
-  Score score;
-  while (!idle())
-    for (const TokenEvent& event : Step()) {
-      score.error = event.error;
-      for (const TokenLogprob& one : event.prompt_logprobs) {
-        score.logprobs.push_back(one.logprob);
-        score.top.push_back(one.top);
-      }
-    }
-  return score;
-}
 
 double Engine::deadline_seconds() const { return impl_->communicator.deadline_seconds(); }
 

@@ -80,11 +80,6 @@ class Engine {
   // How long the workers wait for rank 0 to say something.
   double deadline_seconds() const;
 
-  // Scores tokens. Only while idle. Throws BadInput like Submit(); here the whole context may be
-  // used. The same as a request with prompt_logprobs and no new tokens. Score::error says why there
-  // are no numbers.
-  Score ScoreTokens(std::span<const std::int32_t> tokens);
-
   // Lets the workers return: the last call. Not done by the destructor, because after an error
   // there may be nobody left to tell.
   void Shutdown();

@@ -53,6 +53,9 @@ struct Request {
   // tokens, and of the prompt's. With prompt_logprobs max_new_tokens may be 0.
   std::optional<std::int64_t> logprobs = {};
   std::optional<std::int64_t> prompt_logprobs = {};
+  // Of prompt_logprobs: so many tokens at the prompt's beginning are given and not scored, nor is
+  // the first one ever.
+  std::int64_t context_tokens = 0;
 
   // After its last event it is held until Engine::Branch() or Cancel().
   bool branches = false;
@@ -87,18 +90,9 @@ struct TokenEvent {
   std::int32_t token = -1;  // -1: of a request that generates nothing
   FinishReason finish = FinishReason::kNone;
   std::optional<TokenLogprob> logprob = {};        // when asked for
-  std::vector<TokenLogprob> prompt_logprobs = {};  // with the first event, from the second token on
+  std::vector<TokenLogprob> prompt_logprobs = {};  // with the first event, of what is scored
   std::vector<float> embedding = {};               // [d_model] when asked for
   std::string error = {};                          // why it cannot go on, with kError
-};
-
-// The log-probabilities of a given text.
-struct Score {
-  // Natural log of the probability of tokens[i + 1] after tokens[0..i]; size tokens - 1.
-  std::vector<float> logprobs;
-  // The most likely token after tokens[0..i]; size tokens - 1.
-  std::vector<std::int32_t> top;
-  std::string error = {};  // why there are none; empty where there are
 };
 
 }  // namespace lockstep

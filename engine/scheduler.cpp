@@ -29,6 +29,7 @@ void Scheduler::Submit(NewSequence added) {
   sequence.prompt_size = added.tokens.size();
   sequence.tokens = std::move(added.tokens);
   sequence.rows = added.rows;
+  sequence.context_tokens = added.context_tokens;
   sequence.root = sequence.last_block = pages_.Root(added.cache_key);
 }
 
@@ -166,15 +167,22 @@ void Scheduler::Admit() {
   }
 }
 
+// Tokens at the beginning that may come from the prefix cache. The last one is always computed: the
+// next one is chosen from its logits.
+std::int64_t Scheduler::ReusableTokens(const Sequence& sequence) const {
+  if (options_.prefix_cache == PrefixCache::kOff || sequence.rows == LogitRows::kNone) return 0;
+  const std::int64_t most = std::ssize(sequence.tokens) - 1;
+  return sequence.rows == LogitRows::kLast ? most : std::min(most, sequence.context_tokens);
+}
+
 // Takes what the prefix cache has of the sequence, if there is room for the rest of it as well.
 bool Scheduler::TryAdmit(Sequence& sequence) {
   const auto size = static_cast<std::int64_t>(sequence.tokens.size());
   PagePool::Prefix prefix;
   prefix.last = sequence.root;
-  if (sequence.rows == LogitRows::kLast && options_.prefix_cache == PrefixCache::kOn) {
-    // The last token is always computed: the next one is chosen from its logits.
-    prefix =
-        pages_.Reuse(std::span(sequence.tokens).first(sequence.tokens.size() - 1), sequence.root);
+  if (const std::int64_t reusable = ReusableTokens(sequence); reusable > 0) {
+    prefix = pages_.Reuse(std::span(sequence.tokens).first(static_cast<std::size_t>(reusable)),
+                          sequence.root);
     if (IsBeingComputed(sequence, prefix)) {
       pages_.Release(prefix.pages);
       return false;
@@ -213,10 +221,11 @@ std::int64_t Scheduler::PromisedPages() const {
 // same examples, compute it once even when they come together.
 bool Scheduler::IsBeingComputed(const Sequence& sequence, const PagePool::Prefix& prefix) const {
   const auto found = static_cast<std::int64_t>(prefix.pages.size()) * options_.page_tokens;
+  const auto reusable = sequence.tokens.begin() + ReusableTokens(sequence);
   for (const auto& [key, one] : running_) {
     if (one.root != sequence.root) continue;
-    const auto end = std::mismatch(one.tokens.begin(), one.tokens.end(), sequence.tokens.begin(),
-                                   sequence.tokens.end() - 1);
+    const auto end =
+        std::mismatch(one.tokens.begin(), one.tokens.end(), sequence.tokens.begin(), reusable);
     const std::int64_t common = end.first - one.tokens.begin();
     const std::int64_t shared = common / options_.page_tokens * options_.page_tokens;
     if (shared > found && one.cached < shared) return true;
@@ -224,19 +233,26 @@ bool Scheduler::IsBeingComputed(const Sequence& sequence, const PagePool::Prefix
   return false;
 }
 
+// Of its next `count` tokens, those whose logits are limited.
+std::int64_t Scheduler::LogitsWanted(const Sequence& sequence, std::int64_t count) const {
+  const std::int64_t next = sequence.cached + sequence.planned;
+  if (sequence.rows != LogitRows::kAll ||
+      sequence.cached >= static_cast<std::int64_t>(sequence.prompt_size))
+    return 0;
+  return std::max<std::int64_t>(0, next + count - std::max(next, sequence.context_tokens));
+}
+
 // Plans up to `count` more tokens for the sequence, as far as budget and pages go.
 void Scheduler::GrantTokens(Sequence& sequence, std::int64_t count) {
   count = std::min(count, budget_);
-  const bool wants_all = sequence.rows == LogitRows::kAll &&
-                         sequence.cached < static_cast<std::int64_t>(sequence.prompt_size);
-  if (wants_all) count = std::min(count, logit_budget_);
+  count -= std::max<std::int64_t>(0, LogitsWanted(sequence, count) - logit_budget_);
   MakeRoom(sequence, count);
   count = std::min(count, Room(sequence));
   if (count <= 0) return;
   if (WritesToSharedPage(sequence)) CopySharedPage(sequence);
+  logit_budget_ -= LogitsWanted(sequence, count);
   sequence.planned += count;
   budget_ -= count;
-  if (wants_all) logit_budget_ -= count;
   while (static_cast<std::int64_t>(sequence.pages.size()) <
          PagesFor(sequence.cached + sequence.planned))
     sequence.pages.push_back(pages_.Take());

@@ -25,8 +25,8 @@ struct SchedulerOptions {
 
 // Where a sequence wants logits: behind its last token, to choose the next one; or behind every
 // token of its prompt too, to say how likely they are; or nowhere, because it wants the hidden
-// states of its tokens. Then, and for all logits, its prompt takes no pages from the prefix cache,
-// for these have neither.
+// states of its tokens. Pages from the prefix cache have neither, so that a prompt takes none of
+// them then, nor for all logits but for its context.
 enum class LogitRows : std::uint8_t { kLast, kAll, kNone };
 
 struct NewSequence {
@@ -34,6 +34,8 @@ struct NewSequence {
   std::vector<std::int32_t> tokens;
   std::int64_t priority = 0;  // lower ones come earlier, see Scheduler
   LogitRows rows = LogitRows::kLast;
+  // With kAll, tokens at its beginning that want no logits either.
+  std::int64_t context_tokens = 0;
   // Sequences share cached pages only with those of the same key: an adapter or a salt.
   std::uint64_t cache_key = 0;
 };
@@ -123,6 +125,7 @@ class Scheduler {
     std::vector<std::int32_t> tokens;
     std::size_t prompt_size = 0;
     LogitRows rows = LogitRows::kLast;
+    std::int64_t context_tokens = 0;
     PagePool::BlockId root = PagePool::kBeginning;
     std::size_t drafts = 0;    // tokens at the end
     std::int64_t cached = 0;   // tokens whose keys and values are in the pages
@@ -158,7 +161,9 @@ class Scheduler {
   bool TryAdmit(Sequence& sequence);
   std::int64_t PromisedPages() const;
   bool IsBeingComputed(const Sequence& sequence, const PagePool::Prefix& prefix) const;
+  std::int64_t ReusableTokens(const Sequence& sequence) const;
   std::int64_t FairShare(const Sequence& sequence) const;
+  std::int64_t LogitsWanted(const Sequence& sequence, std::int64_t count) const;
   void GrantTokens(Sequence& sequence, std::int64_t count);
   void MakeRoom(const Sequence& sequence, std::int64_t tokens);
   std::int64_t Room(const Sequence& sequence) const;

@@ -1,6 +1,7 @@
 #include "text/session.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "core/error.h"
@@ -31,13 +32,14 @@ void KeepLikeliest(std::vector<TextSample>& samples, std::size_t count) {
 
 // One sample on its way through the engine.
 struct TextSession::Sample {
-  StreamDecoder decoder;
+  std::optional<StreamDecoder> decoder;  // of what generates
   StopMatcher matcher;
   TextSample result;
   std::int64_t engine_id = 0;
 
-  Sample(const Tokenizer& tokenizer, const TextRequest& request)
-      : decoder(tokenizer), matcher(request.stop) {}
+  Sample(const Tokenizer* tokenizer, const TextRequest& request) : matcher(request.stop) {
+    if (request.task == Task::kGenerate) decoder.emplace(*tokenizer);
+  }
 
   // Takes one token in; returns the new text to show. Sets result.finish when this ends the text.
   std::string Take(const TokenEvent& event, std::int64_t min_tokens) {
@@ -45,8 +47,8 @@ struct TextSession::Sample {
     if (event.logprob) result.logprobs.push_back(*event.logprob);
     const bool ended = event.finish != FinishReason::kNone;
     const bool has_text = !ended || event.finish == FinishReason::kLength;
-    std::string text = has_text ? decoder.Push(event.token) : "";
-    if (ended) text += decoder.Flush();
+    std::string text = has_text ? decoder->Push(event.token) : "";
+    if (ended) text += decoder->Flush();
     const bool looks = static_cast<std::int64_t>(result.tokens.size()) > min_tokens;
     std::string shown = looks ? matcher.Push(text) : text;
     if (matcher.stopped()) {
@@ -68,24 +70,26 @@ struct TextSession::RequestState {
   std::vector<std::unique_ptr<Sample>> samples;
   std::size_t open = 0;
   std::vector<TokenLogprob> prompt_logprobs;
+  std::vector<float> embedding;
   std::unique_ptr<BeamRequest> beams;  // instead of samples, in beam search
   std::vector<std::int64_t> beam_ids;  // the engine's, of the open beams
 };
 
-TextSession::TextSession(Engine& engine, const Tokenizer& tokenizer, Callbacks callbacks)
+TextSession::TextSession(Engine& engine, const Tokenizer* tokenizer, Callbacks callbacks)
     : engine_(engine), tokenizer_(tokenizer), callbacks_(std::move(callbacks)) {}
 
 TextSession::~TextSession() = default;
 
+std::vector<std::int32_t> TextSession::TokensOf(const TextRequest& request) const {
+  if (!request.tokens.empty()) return request.tokens;
+  LOCKSTEP_CHECK(tokenizer_ != nullptr, "a text without tokens, and no tokenizer");
+  return tokenizer_->Encode(request.prompt);
+}
+
 void TextSession::Submit(std::int64_t id, const TextRequest& request) {
   ValidateSamples(request, "request");
   if (request.beams.num_beams > 1) return SubmitBeams(id, request);
-  Request one{.prompt = request.tokens.empty() ? tokenizer_.Encode(request.prompt) : request.tokens,
-              .sampling = request.sampling,
-              .priority = request.priority,
-              .logprobs = request.logprobs,
-              .prompt_logprobs = request.prompt_logprobs};
-  if (request.best_of > request.n && !one.logprobs) one.logprobs = 0;
+  Request one = FirstSample(request, TokensOf(request));
   auto flight = std::make_unique<RequestState>();
   flight->n = request.n;
   flight->min_tokens = request.sampling.min_tokens;
@@ -105,9 +109,7 @@ void TextSession::Submit(std::int64_t id, const TextRequest& request) {
 
 void TextSession::SubmitBeams(std::int64_t id, const TextRequest& request) {
   auto flight = std::make_unique<RequestState>();
-  flight->beams = std::make_unique<BeamRequest>(
-      request, request.tokens.empty() ? tokenizer_.Encode(request.prompt) : request.tokens,
-      engine_);
+  flight->beams = std::make_unique<BeamRequest>(request, TokensOf(request), engine_);
   Request first = flight->beams->FirstRequest();
   first.id = next_sample_;
   engine_.Submit(std::move(first));
@@ -161,6 +163,7 @@ void TextSession::Take(const TokenEvent& event) {
   if (flight.beams != nullptr) return TakeBeam(id, index, event);
   Sample& sample = *flight.samples[index];
   if (!event.prompt_logprobs.empty()) flight.prompt_logprobs = event.prompt_logprobs;
+  if (!event.embedding.empty()) flight.embedding = event.embedding;
   std::string text;
   if (event.token >= 0) {
     text = sample.Take(event, flight.min_tokens);
@@ -184,7 +187,7 @@ void TextSession::TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& 
   if (!flight.beams->Take(beam, event)) return;
   if (!flight.beams->done()) return BranchBeams(id, flight);
   CancelBeams(flight);
-  TextResult result{.samples = flight.beams->Samples(tokenizer_), .prompt_logprobs = {}};
+  TextResult result{.samples = flight.beams->Samples(*tokenizer_), .prompt_logprobs = {}};
   requests_.erase(id);
   if (callbacks_.on_text)
     for (std::size_t i = 0; i < result.samples.size(); ++i)
@@ -208,6 +211,7 @@ void TextSession::FinishRequest(std::int64_t id) {
   if (!flight->wants_logprobs)
     for (TextSample& sample : result.samples) sample.logprobs.clear();
   result.prompt_logprobs = std::move(flight->prompt_logprobs);
+  result.embedding = std::move(flight->embedding);
   if (callbacks_.on_result) callbacks_.on_result(id, std::move(result));
 }
 

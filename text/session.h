@@ -16,7 +16,7 @@
 namespace lockstep {
 
 // Text on top of the engine (rank 0 only): tokenizes, streams characters, finds stop strings,
-// makes several samples of one prompt, searches with beams.
+// makes several samples of one prompt, searches with beams. Requests of all tasks may run together.
 // Not thread-safe: the engine's thread makes every call, and gets the callbacks.
 class TextSession {
  public:
@@ -28,7 +28,10 @@ class TextSession {
   };
 
   // Engine and tokenizer stay the caller's and outlive the session.
-  TextSession(Engine& engine, const Tokenizer& tokenizer, Callbacks callbacks);
+  TextSession(Engine& engine, const Tokenizer& tokenizer, Callbacks callbacks)
+      : TextSession(engine, &tokenizer, std::move(callbacks)) {}
+  // Null: no request generates, and all have tokens.
+  TextSession(Engine& engine, const Tokenizer* tokenizer, Callbacks callbacks);
   ~TextSession();
   TextSession(const TextSession&) = delete;
   TextSession& operator=(const TextSession&) = delete;
@@ -47,6 +50,7 @@ class TextSession {
   struct Sample;
   struct RequestState;
 
+  std::vector<std::int32_t> TokensOf(const TextRequest& request) const;
   void SubmitBeams(std::int64_t id, const TextRequest& request);
   void BranchBeams(std::int64_t id, RequestState& flight);
   void CancelBeams(RequestState& flight);
@@ -56,7 +60,7 @@ class TextSession {
   void Fail(std::int64_t id, const std::string& error);
 
   Engine& engine_;
-  const Tokenizer& tokenizer_;
+  const Tokenizer* tokenizer_;
   Callbacks callbacks_;
   std::unordered_map<std::int64_t, std::unique_ptr<RequestState>> requests_;
   // The engine's requests are samples: which sample of which flight each one is.

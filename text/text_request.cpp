@@ -1,6 +1,7 @@
 #include "text/text_request.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 
@@ -37,6 +38,26 @@ void ValidateBeams(const TextRequest& request, std::string_view where) {
 
 std::int64_t SamplesMade(const TextRequest& request) {
   return std::max(request.n, request.best_of);
+}
+
+Request FirstSample(const TextRequest& request, std::vector<std::int32_t> tokens) {
+  Request one{.prompt = std::move(tokens), .priority = request.priority};
+  switch (request.task) {
+    case Task::kGenerate:
+      one.sampling = request.sampling;
+      one.logprobs = request.logprobs;
+      one.prompt_logprobs = request.prompt_logprobs;
+      // The likeliest samples are to be found.
+      if (request.best_of > request.n && !one.logprobs) one.logprobs = 0;
+      break;
+    case Task::kScore:
+      one.sampling.max_new_tokens = 0;
+      one.prompt_logprobs = request.prompt_logprobs.value_or(0);
+      one.context_tokens = request.context_tokens;
+      break;
+    case Task::kEmbed: one.embedding = request.pooling; break;
+  }
+  return one;
 }
 
 const char* BeamConflict(const TextRequest& request) {

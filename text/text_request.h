@@ -11,8 +11,13 @@
 
 namespace lockstep {
 
-// One text to continue. `tokens` is used when it is not empty, else `prompt` is tokenized.
+// What is wanted of a text: a continuation, its log-probabilities, or a vector.
+enum class Task : std::uint8_t { kGenerate, kScore, kEmbed };
+
+// One text. `tokens` is used when it is not empty, else `prompt` is tokenized. Of the other fields
+// scores and vectors take only those that name them, and `priority`.
 struct TextRequest {
+  Task task = Task::kGenerate;
   std::string prompt;
   std::vector<std::int32_t> tokens;
   SamplingParams sampling;
@@ -25,6 +30,8 @@ struct TextRequest {
   std::int64_t priority = 0;
   std::optional<std::int64_t> logprobs = {};  // as in Request
   std::optional<std::int64_t> prompt_logprobs = {};
+  std::int64_t context_tokens = 0;   // kScore: so many at the beginning are given and not scored
+  Pooling pooling = Pooling::kMean;  // kEmbed
 };
 
 constexpr std::int64_t kMostSamples = 1024;
@@ -35,6 +42,9 @@ std::int64_t SamplesMade(const TextRequest& request);
 // Throws BadInput naming `where` when the numbers of samples make no sense together, or beams are
 // asked for together with what beam search does not have.
 void ValidateSamples(const TextRequest& request, std::string_view where);
+
+// The engine's request for the first sample, without an id.
+Request FirstSample(const TextRequest& request, std::vector<std::int32_t> tokens);
 
 // The first setting of a request that beam search has no use for; null where there is none.
 const char* BeamConflict(const TextRequest& request);
@@ -51,7 +61,9 @@ struct TextResult {
   // n of them (beam search: at most). With best_of the likeliest first (mean log-probability of a
   // token), else in the order of their random streams: the first is what n = 1 gives.
   std::vector<TextSample> samples;
-  std::vector<TokenLogprob> prompt_logprobs;  // from the prompt's second token on, when asked for
+  std::vector<TokenLogprob> prompt_logprobs;  // from the prompt's second token on, when asked for;
+                                              // of kScore: of what is behind the context
+  std::vector<float> embedding = {};          // of kEmbed: [d_model]
   std::string error = {};  // why there is no text, and no sample; empty where there is one
 };
 

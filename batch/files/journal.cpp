@@ -91,8 +91,12 @@ void Journal::Resume(Restart restart) {
 }
 
 Journal::~Journal() {
-  if (committed_ || !ready_ || done_ > 0 || !out_of_order_.empty()) return;
-  ::unlink(partial_->path().c_str());  // nothing to keep
+  if (!committed_ && ready_ && done_ == 0 && out_of_order_.empty()) Discard();  // nothing to keep
+}
+
+void Journal::Discard() {
+  committed_ = true;
+  ::unlink(partial_->path().c_str());
   ::unlink(journal_->path().c_str());
 }
 

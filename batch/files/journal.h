@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <map>
 #include <memory>
@@ -51,6 +52,11 @@ class Journal {
 
   // All records are there: the output appears whole.
   void Commit();
+
+  // The file of the records up to done().
+  const std::filesystem::path& partial() const { return partial_->path(); }
+  // Removes both files: something else has become of the records.
+  void Discard();
 
  private:
   void Resume(Restart restart);

@@ -1,5 +1,6 @@
 #include "batch/files/record_sink.h"
 
+#include "batch/files/npy_sink.h"
 #include "batch/output.h"
 
 namespace lockstep {
@@ -7,9 +8,8 @@ namespace {
 
 class JournalSink : public RecordSink {
  public:
-  JournalSink(const std::string& output, const JobIdentity& identity, Restart restart,
-              std::int64_t records)
-      : journal_(output, identity, restart, records) {}
+  explicit JournalSink(const SinkParts& parts)
+      : journal_(parts.output, parts.identity, parts.restart, parts.records) {}
 
   bool Has(std::int64_t index) const override { return journal_.Has(index); }
   void Put(std::int64_t index, std::string_view record) override { journal_.Put(index, record); }
@@ -43,10 +43,14 @@ class StreamSink : public RecordSink {
 
 }  // namespace
 
-std::unique_ptr<RecordSink> OpenSink(const std::string& output, const JobIdentity& identity,
-                                     Restart restart, std::int64_t records) {
-  if (!IsAtomicTarget(output)) return std::make_unique<StreamSink>(output);
-  return std::make_unique<JournalSink>(output, identity, restart, records);
+std::unique_ptr<RecordSink> OpenSink(const SinkParts& parts) {
+  if (IsNpy(parts)) return OpenNpySink(parts);
+  if (!IsAtomicTarget(parts.output)) return std::make_unique<StreamSink>(parts.output);
+  return std::make_unique<JournalSink>(parts);
+}
+
+bool IsNpy(const SinkParts& parts) {
+  return parts.vector_width > 0 && parts.output.ends_with(".npy");
 }
 
 }  // namespace lockstep

@@ -20,9 +20,18 @@ class RecordSink {
   virtual void Commit() = 0;
 };
 
-// A journal for a file; standard output, pipes and devices take what comes. records: how many there
-// will be.
-std::unique_ptr<RecordSink> OpenSink(const std::string& output, const JobIdentity& identity,
-                                     Restart restart, std::int64_t records = Journal::kAnyNumber);
+struct SinkParts {
+  std::string output;
+  JobIdentity identity = {};
+  Restart restart = Restart::kGoOn;
+  std::int64_t records = Journal::kAnyNumber;  // how many there will be
+  std::int64_t vector_width = 0;               // of records that are vectors
+};
+
+// A journal for a file; standard output, pipes and devices take what comes. Lines of JSON, or of
+// vectors an array where the output ends in .npy (npy_sink.h).
+std::unique_ptr<RecordSink> OpenSink(const SinkParts& parts);
+
+bool IsNpy(const SinkParts& parts);
 
 }  // namespace lockstep

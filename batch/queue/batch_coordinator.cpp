@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "api/requests.h"
+#include "api/records.h"
 #include "core/error.h"
 #include "core/heartbeat.h"
 #include "runtime/world/interrupt.h"

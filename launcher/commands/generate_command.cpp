@@ -39,7 +39,7 @@ class PromptJob : public ModelJob {
     defaults_ = ApplyDefaults(generation_, sampled_vocab(), options);
     request_ = RequestOfPrompt(*arguments_.prompt, options);
     RefuseWhatCannotBeShown(request_.request);
-    lockstep::Prepare(request_, *tokenizer_, spec_);
+    lockstep::Prepare(request_, &*tokenizer_, spec_);
   }
 
   // For all samples or beams at the same time, where there is so much memory.
@@ -101,7 +101,7 @@ class PromptJob : public ModelJob {
   }
 
   const Arguments& arguments_;
-  GenerateRequest request_;
+  LineRequest request_;
   GenerationConfig generation_;
   AppliedDefaults defaults_;
   ModelSpec spec_;

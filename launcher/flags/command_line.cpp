@@ -161,11 +161,15 @@ void AddSamplingFlags(CLI::App& command, Bindings& bound) {
                   {{"--generation-config", "model.generation_config", "none|auto|PATH"}});
 }
 
+void AddGroups(CLI::App& command, Bindings& bound) {
+  bound.flags.Add(command, kRunGroup, {{"--dp", "parallel.dp", "D"}});
+}
+
 void AddGenerate(CLI::App& app, AllBindings& all) {
   Bindings& bound = AddCommand(app, all, "generate", {"Continues texts.", kGenerateFooter});
   CLI::App& command = *app.get_subcommand("generate");
   AddRunFlags(command, bound);
-  bound.flags.Add(command, kRunGroup, {{"--dp", "parallel.dp", "D"}});
+  AddGroups(command, bound);
   bound.prompt_option = command.add_option("--prompt", bound.prompt, "continues this text")
                             ->type_name("TEXT")
                             ->take_last()
@@ -176,18 +180,13 @@ void AddGenerate(CLI::App& app, AllBindings& all) {
   AddConfigFlags(command, bound);
 }
 
-// Only generate takes it, but then it is no unknown flag.
-void AddRefusedGroups(CLI::App& command, Bindings& bound) {
-  bound.flags.Add(command, "", {{"--dp", "parallel.dp", "D"}});
-}
-
 void AddScore(CLI::App& app, AllBindings& all) {
   Bindings& bound = AddCommand(
       app, all, "score", {"Gives the log-probability of each token of a text.", kScoreFooter});
   CLI::App& command = *app.get_subcommand("score");
   AddRunFlags(command, bound);
+  AddGroups(command, bound);
   AddPassThrough(command, bound);
-  AddRefusedGroups(command, bound);
   AddRestart(command, bound);
   AddConfigFlags(command, bound);
 }
@@ -196,8 +195,8 @@ void AddEmbed(CLI::App& app, AllBindings& all) {
   Bindings& bound = AddCommand(app, all, "embed", {"Gives texts as vectors.", kEmbedFooter});
   CLI::App& command = *app.get_subcommand("embed");
   AddRunFlags(command, bound);
+  AddGroups(command, bound);
   AddPassThrough(command, bound);
-  AddRefusedGroups(command, bound);
   bound.flags.Add(command, kEmbedGroup,
                   {{"--layer", "embed.layer", "K"}, {"--pooling", "embed.pooling", "mean|last"}});
   AddRestart(command, bound);
@@ -290,9 +289,9 @@ void CheckTexts(const Arguments& arguments, const Bindings& bound) {
   if (arguments.restart == Restart::kFromTheBeginning && (arguments.prompt || bound.output.empty()))
     throw BadInput(
         "{}: --restart goes with --input and --output: nothing else can be left unfinished", name);
-  if (arguments.options.parallel.dp > 1 && (!generate || arguments.prompt))
-    throw BadInput("{}: --dp is {}; expected 1: groups share the lines of generate --input only",
-                   name, arguments.options.parallel.dp);
+  if (arguments.options.parallel.dp > 1 && arguments.prompt)
+    throw BadInput("{}: --dp is {}; expected 1: groups share the lines of --input only", name,
+                   arguments.options.parallel.dp);
   if (arguments.options.input.unknown_fields == UnknownFields::kPassThrough &&
       arguments.command == Command::kEmbed && arguments.output.ends_with(".npy"))
     throw BadInput(

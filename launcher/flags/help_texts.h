@@ -35,18 +35,28 @@ A job may be killed: the same command goes on where it stopped, as if nothing ha
 inline constexpr const char* kScoreFooter = R"(Example:
   lockstep score --model EleutherAI/pythia-1.4b --input texts.jsonl --output scores.jsonl
 
-A line of the input is {"text": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like. The
-output has a line for each, in the same order:
+A line of the input is {"text": TEXT}, {"tokens": [ID, ...]}, or a context and what follows on it,
+{"context": TEXT, "continuation": TEXT}, both of them token ids if you like; with an "id" if you
+like. The output has a line for each, in the same order:
   {"id", "tokens", "logprobs": [null, ...], "top": [null, ...]}
-with the natural logarithm of each token's probability and the most likely token at its place.)";
+  {"id", "tokens", "logprobs", "top", "sum_logprob", "is_greedy"}      of a continuation alone
+  {"id", "error"}                      for a line that cannot be used; then the exit code is 2
+with the natural logarithm of each token's probability and the most likely token at its place; and
+whether a continuation is what greedy decoding would have chosen. The two are tokenized as
+lm-evaluation-harness does it.
+A job may be killed: the same command goes on where it stopped, as if nothing had been.)";
 
 inline constexpr const char* kEmbedFooter = R"(Examples:
   lockstep embed --model EleutherAI/pythia-1.4b --input texts.jsonl --output vectors.npy
   lockstep embed --model EleutherAI/pythia-1.4b --tp 2 --layer 12 --pooling last --input texts.jsonl
 
 A line of the input is {"text": TEXT} or {"tokens": [ID, ...]}, with an "id" if you like. The
-output has a line for each, in the same order: {"id", "embedding": [...]}. An output that ends in
-.npy is one array [lines, d_model] of 32-bit floats for NumPy instead.
+output has a line for each, in the same order:
+  {"id", "embedding": [...]}
+  {"id", "error"}                      for a line that cannot be used; then the exit code is 2
+An output that ends in .npy is one array [lines, d_model] of 32-bit floats for NumPy instead; it has
+no room for lines that cannot be used, which then end the job.
+A job may be killed: the same command goes on where it stopped, as if nothing had been.
 Layers are counted as in hidden_states of transformers: 0 is the embedding's output, 1 that of the
 first block, the last one is behind the final norm.)";
 

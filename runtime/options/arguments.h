@@ -28,7 +28,7 @@ struct Arguments {
   std::optional<std::string> prompt;  // generate
   std::string input;                  // generate, score, embed: a file, or "-" for standard input
   std::string output = "-";           // a file, or "-" for standard output
-  Restart restart = Restart::kGoOn;   // generate --input
+  Restart restart = Restart::kGoOn;   // generate --input, score, embed
   TokenizeDirection direction = TokenizeDirection::kEncode;
   ReportFormat report_format = ReportFormat::kTable;  // plan, bench
   WeightChoice weights = WeightChoice::kCheckpoint;

@@ -59,8 +59,10 @@ TEST_P(BadInputOnAModel, UnreadableLines) {
 }
 
 TEST_P(BadInputOnAModel, LinesOfStandardInput) {
-  ExpectOneLine(Run({"score", "--input", "-"}, "{\"tokens\": [1]}\n[]\n"), 2,
-                "standard input:2: found []; expected an object");
+  Outcome run = Run({"score", "--input", "-"}, "{\"tokens\": [1]}\n[]\n");
+  EXPECT_THAT(run.output, HasSubstr("\n{\"id\":1,\"error\":\"standard input:2: found []"));
+  run.output.clear();
+  ExpectOneLine(run, 2, "standard input:2: found []; expected an object");
 }
 
 TEST(RandomWeights, NeedATokenizerOfTheirOwnToGenerate) {
@@ -113,7 +115,7 @@ TEST_P(BadInputOnAModel, MissingWeights) {
 TEST_P(BadInputOnAModel, AnOutputThatCannotBeWritten) {
   WriteText(Path("in.jsonl"), "{\"tokens\": [1]}\n");
   ExpectOneLine(Run({"score", "--input", Path("in.jsonl"), "--output", Path("no/out.jsonl")}), 3,
-                "no/out.jsonl: cannot be written");
+                "no/out.jsonl.journal: cannot be written");
 }
 
 TEST_P(BadInputOnAModel, AnInputThatIsMissing) {

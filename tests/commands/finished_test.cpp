@@ -107,10 +107,10 @@ TEST_F(FinishedTest, AFileThatMayNotGrowIsLikeAFullDiskForEveryCommand) {
   WriteText(Path("texts.jsonl"), texts);
   constexpr int kBytes = 1000;  // enough for what is said
   for (const std::string name : {"score", "embed"}) {
-    const Outcome run = RunLimited(Texts(name, "out"), kBytes);
+    const Outcome run = RunLimited(Texts(name, name), kBytes);
     EXPECT_EQ(run.exit_code, 3) << run.errors;
     EXPECT_THAT(run.errors, HasSubstr("writing failed: File too large"));
-    EXPECT_FALSE(Exists("out"));
+    EXPECT_FALSE(Exists(name));
   }
   std::vector<std::string> to_stdout = Texts("score", "-");
   *(std::find(to_stdout.begin(), to_stdout.end(), "--output") + 1) = "-";
@@ -132,7 +132,7 @@ TEST_F(FinishedTest, ALineThatIsTooLongIsNamed) {
               HasSubstr("in.jsonl:1: the line has 70000002 bytes; expected at most"));
   EXPECT_THAT(ReadFile(Path("out.jsonl")), HasSubstr("{\"id\":2,\"prompt\":\"abc\""));
   for (const std::string name : {"score", "embed"}) {
-    const Outcome run = RunLockstep(Texts(name, "out"));
+    const Outcome run = RunLockstep(Texts(name, name));
     EXPECT_EQ(run.exit_code, 2);
     EXPECT_THAT(run.errors, HasSubstr("texts.jsonl:1: the line has 70000002 bytes"));
   }

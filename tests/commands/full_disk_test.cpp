@@ -99,7 +99,7 @@ TEST_F(FullDisk, ThatIsReadOnlyIsSaidBeforeAnythingIsComputed) {
                                     "check that the folder exists and is writable"));
 }
 
-// An earlier output is not touched, and of the new one nothing is left to be taken for a whole.
+// An earlier output is not touched, and nothing is left to be taken for a whole new one.
 TEST_F(FullDisk, LeavesNoHalfArrayOfVectors) {
   std::string lines;
   for (int i = 0; i < 400; ++i) lines += fmt::format("{{\"text\": \"text {}\"}}\n", i);
@@ -108,8 +108,9 @@ TEST_F(FullDisk, LeavesNoHalfArrayOfVectors) {
       RunScript(Disk("echo before > out.npy\n\"$@\"; echo $?; cat out.npy; ls"),
                 {"embed", "--model", SourceFolder() / "models/shakespeare-neox", "--threads", "1",
                  "--input", Path("texts.jsonl"), "--output", "out.npy"});
-  EXPECT_THAT(run.errors, HasSubstr("out.npy: writing failed: No space left on device"));
-  EXPECT_EQ(run.output, "3\nbefore\nout.npy\n");
+  EXPECT_THAT(run.errors, HasSubstr("out.npy.partial: writing failed: No space left on device; "
+                                    "what is finished is kept"));
+  EXPECT_EQ(run.output, "3\nbefore\nout.npy\nout.npy.journal\nout.npy.partial\n");
 }
 
 class UnwritableOutput : public BatchTest {

@@ -75,7 +75,7 @@ TEST_F(GroupsTest, TakeUpWhatAnotherNumberOfRanksHasLeft) {
 TEST_F(GroupsTest, AreRefusedWhereThereIsNothingToShareOrTheyDoNotFit) {
   WriteInput(3);
   EXPECT_THAT(RunLockstep({"generate", "--model", "x", "--dp", "2", "--prompt", "a"}).errors,
-              HasSubstr("--dp is 2; expected 1: groups share the lines of generate --input only"));
+              HasSubstr("--dp is 2; expected 1: groups share the lines of --input only"));
   const Outcome three = RunUnderMpirun(3, Command({"--dp", "2"}));
   EXPECT_EQ(three.exit_code, 2);
   EXPECT_THAT(three.errors, HasSubstr("a world of 3 cannot be divided into 2 groups"));

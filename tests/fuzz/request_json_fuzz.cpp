@@ -1,11 +1,13 @@
 // Lines of generate's, score's and embed's input come from anywhere: each gives a request that
 // keeps within its ranges and an answer that is JSON, or BadInput.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
+#include "api/records.h"
 #include "api/requests.h"
 #include "core/error.h"
 #include "core/json.h"
@@ -35,8 +37,8 @@ void TryGenerate(std::string_view line, UnknownFields unknown) {
   Options options;
   options.input.unknown_fields = unknown;
   options.sampling.max_length = 32;
-  GenerateRequest request = ParseGenerateLine(line, "fuzz:1", 3, options);
-  Prepare(request, Letters(), SmallModel());
+  LineRequest request = ParseGenerateLine(line, "fuzz:1", 3, options);
+  Prepare(request, &Letters(), SmallModel());
   Validate(request.request.sampling, "fuzz");
   ValidateSamples(request.request, "fuzz");
   Require(!request.request.tokens.empty() && request.request.tokens.size() < 64);
@@ -46,15 +48,21 @@ void TryGenerate(std::string_view line, UnknownFields unknown) {
   Require(answer.at("id") == request.id && answer.contains("prompt"));
 }
 
-void TryScore(std::string_view line, UnknownFields unknown) {
-  std::vector<ScoreRequest> requests = ParseScoreLines(line, "fuzz", unknown);
-  const Tokenizer& letters = Letters();
-  Prepare(requests, &letters, SmallModel());
-  for (const ScoreRequest& request : requests) {
-    const Score score{std::vector<float>(request.tokens.size() - 1, -1.0f), {}};
-    Require(ParseJson(FormatScore(request, score), "answer").at("id") == request.id);
-    Require(ParseJson(FormatEmbedding(request, score.logprobs), "answer").contains("embedding"));
-  }
+void TryScoreOrEmbed(Task task, std::string_view line, UnknownFields unknown) {
+  Options options;
+  options.input.unknown_fields = unknown;
+  LineRequest request = ParseLine(task, line, "fuzz:1", 3, options);
+  Prepare(request, &Letters(), SmallModel());
+  const auto& tokens = request.request.tokens;
+  const auto given =
+      static_cast<std::size_t>(std::max<std::int64_t>(1, request.request.context_tokens));
+  Require(given <= tokens.size() && tokens.size() <= 64);
+  TextResult result;
+  for (std::size_t i = given; i < tokens.size(); ++i)
+    result.prompt_logprobs.push_back({.token = tokens[i], .logprob = -1.0f, .likeliest = {}});
+  const Json answer = ParseJson(FormatResult(request, result), "answer");
+  Require(answer.at("id") == request.id);
+  Require(answer.contains(task == Task::kScore ? "logprobs" : "embedding"));
 }
 
 }  // namespace
@@ -66,7 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto unknown = (data[0] & 2) != 0 ? UnknownFields::kPassThrough : UnknownFields::kRefuse;
   try {
     if ((data[0] & 1) != 0)
-      TryScore(line, unknown);
+      TryScoreOrEmbed((data[0] & 4) != 0 ? Task::kEmbed : Task::kScore, line, unknown);
     else
       TryGenerate(line, unknown);
   } catch (const Error& error) {

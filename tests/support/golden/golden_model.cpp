@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "partition/checkpoint/formats/safetensors.h"
 #include "partition/model/config_json.h"
+#include "tests/support/golden/score_tokens.h"
 #include "tests/support/seeded_weights.h"
 
 namespace lockstep {
@@ -90,7 +91,7 @@ void ExpectEngineAgrees(const GoldenCase& golden, GoldenModel& model, Communicat
   for (std::size_t k = 0; k < golden.prompts.size(); ++k) {
     const GoldenPrompt& prompt = golden.prompts[k];
     EXPECT_EQ(generated[k], prompt.greedy) << "prompt " << k;
-    const Score score = engine.ScoreTokens(prompt.tokens);
+    const Score score = ScoreTokens(engine, prompt.tokens);
     EXPECT_LE(Compare(score.logprobs, prompt.logprobs).max, kFp32Tolerance * prompt.max_abs_logit);
     const std::vector<std::int32_t> top(prompt.argmax.begin(), prompt.argmax.end() - 1);
     EXPECT_EQ(score.top, top) << "prompt " << k;

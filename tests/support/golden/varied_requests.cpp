@@ -49,6 +49,7 @@ Request VariedRequest(std::int64_t id, const RequestRoom& room) {
   if (request.prompt_logprobs && below(2) == 0) params.max_new_tokens = params.min_tokens = 0;
   if (!request.prompt_logprobs && below(8) == 0)
     request.embedding = below(2) == 0 ? Pooling::kMean : Pooling::kLast;
+  if (request.prompt_logprobs && below(2) == 0) request.context_tokens = below(size);
   request.priority = below(3);
   return request;
 }

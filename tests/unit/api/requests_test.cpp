@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <limits>
+#include <sstream>
 
 #include "api/json_lines.h"
+#include "api/records.h"
 #include "runtime/options/option_table.h"
 #include "tests/support/byte_tokenizer.h"
 #include "tests/support/message_of.h"
@@ -13,9 +15,9 @@ namespace {
 
 using testing::ElementsAre;
 
-std::vector<GenerateRequest> ReadGenerate(const std::string& text, const Options& defaults);
+std::vector<LineRequest> ReadGenerate(const std::string& text, const Options& defaults);
 
-std::vector<GenerateRequest> ReadGenerate(const std::string& text) {
+std::vector<LineRequest> ReadGenerate(const std::string& text) {
   Options defaults;
   defaults.sampling.params.top_k = 5;
   defaults.sampling.params.seed = 99;
@@ -23,12 +25,17 @@ std::vector<GenerateRequest> ReadGenerate(const std::string& text) {
   return ReadGenerate(text, defaults);
 }
 
-std::vector<GenerateRequest> ReadGenerate(const std::string& text, const Options& defaults) {
-  std::vector<GenerateRequest> requests;
-  ForEachLine(text, "in.jsonl", [&](std::string_view line, const std::string& where) {
+std::vector<LineRequest> ReadGenerate(const std::string& text, const Options& defaults) {
+  std::vector<LineRequest> requests;
+  std::istringstream stream(text);
+  std::int64_t number = 0;
+  for (std::string line; std::getline(stream, line);) {
+    ++number;
+    if (IsBlank(line)) continue;
     const auto index = static_cast<std::int64_t>(requests.size());
-    requests.push_back(ParseGenerateLine(line, where, index, defaults));
-  });
+    requests.push_back(
+        ParseGenerateLine(line, fmt::format("in.jsonl:{}", number), index, defaults));
+  }
   return requests;
 }
 
@@ -36,11 +43,18 @@ std::string GenerateError(const std::string& text) {
   return MessageOf([&] { ReadGenerate(text); });
 }
 
-std::string ScoreError(const std::string& text) {
-  return MessageOf([&] { ParseScoreLines(text, "in.jsonl"); });
+LineRequest ReadScore(const std::string& line, const Options& options = {}) {
+  return ParseLine(Task::kScore, line, "s.jsonl:1", 0, options);
 }
 
-Tokenizer Letters() { return Tokenizer::FromJson(ByteTokenizerJson(90), "test"); }
+std::string ScoreError(const std::string& line) {
+  return MessageOf([&] { ReadScore(line); });
+}
+
+const Tokenizer* Letters() {
+  static const Tokenizer tokenizer = Tokenizer::FromJson(ByteTokenizerJson(90), "test");
+  return &tokenizer;
+}
 
 ModelSpec SmallModel() {
   ModelSpec spec;
@@ -295,8 +309,8 @@ TEST(RequestOfPrompt, IsALineThatSaysNothingButItsPrompt) {
        {"sampling.temperature=0.5", "sampling.top_k=3", "sampling.best_of=4", "sampling.logprobs=2",
         "sampling.stop=[a, b]", "sampling.seed=9", "sampling.max_new_tokens=7"})
     ApplySetting(options, setting);
-  const GenerateRequest prompt = RequestOfPrompt("x", options);
-  const GenerateRequest line = ReadGenerate("{\"prompt\": \"x\"}", options).at(0);
+  const LineRequest prompt = RequestOfPrompt("x", options);
+  const LineRequest line = ReadGenerate("{\"prompt\": \"x\"}", options).at(0);
   EXPECT_EQ(prompt.request.prompt, line.request.prompt);
   EXPECT_EQ(prompt.request.sampling.temperature, 0.5);
   EXPECT_EQ(prompt.request.sampling.top_k, 3);
@@ -323,7 +337,7 @@ TEST(RequestOfPrompt, IsCheckedAsALineIs) {
 TEST(PassThrough, GivesUnknownFieldsBackAsTheyWere) {
   Options options;
   options.input.unknown_fields = UnknownFields::kPassThrough;
-  const GenerateRequest request =
+  const LineRequest request =
       ReadGenerate("{\"prompt\": \"q\", \"weight\": 0.1, \"meta\": {\"a\": [1, null]}}", options)
           .at(0);
   const TextResult result{.samples = {{"t", {1}, FinishReason::kStop, {}, {}}},
@@ -336,11 +350,13 @@ TEST(PassThrough, GivesUnknownFieldsBackAsTheyWere) {
 }
 
 TEST(PassThrough, WorksForScoresAndVectors) {
-  const auto texts =
-      ParseScoreLines("{\"tokens\": [5], \"x\": 1}", "s", UnknownFields::kPassThrough);
-  EXPECT_EQ(FormatScore(texts.at(0), {{}, {}}),
+  Options options;
+  options.input.unknown_fields = UnknownFields::kPassThrough;
+  const std::string line = "{\"tokens\": [5], \"x\": 1}";
+  EXPECT_EQ(FormatResult(ReadScore(line, options), {}),
             "{\"id\":0,\"tokens\":[5],\"logprobs\":[null],\"top\":[null],\"x\":1}\n");
-  EXPECT_EQ(FormatEmbedding(texts.at(0), std::vector{0.5f}),
+  EXPECT_EQ(FormatResult(ParseLine(Task::kEmbed, line, "s", 0, options),
+                         {.samples = {}, .prompt_logprobs = {}, .embedding = {0.5f}}),
             "{\"id\":0,\"embedding\":[0.5],\"x\":1}\n");
 }
 
@@ -367,26 +383,58 @@ TEST(Prepare, RefusesALengthPenaltyThatScoresCannotBear) {
               testing::StartsWith("in.jsonl:1: length_penalty is -100; texts of up to 7 tokens"));
 }
 
-TEST(ParseScoreLines, ReadsTextAndTokens) {
-  const auto requests = ParseScoreLines("{\"text\": \"a\"}\n{\"id\": -4, \"tokens\": [3]}", "s");
-  ASSERT_EQ(requests.size(), 2u);
-  EXPECT_EQ(requests[0].text, "a");
-  EXPECT_EQ(requests[0].id, 0);
-  EXPECT_EQ(requests[1].id, -4);
-  EXPECT_THAT(requests[1].tokens, ElementsAre(3));
-  EXPECT_TRUE(HasText(requests));
-  EXPECT_FALSE(HasText({requests[1]}));
+TEST(ParseLine, ReadsTextAndTokensToScore) {
+  const LineRequest text = ReadScore("{\"text\": \"a\"}");
+  EXPECT_EQ(text.request.prompt, "a");
+  EXPECT_EQ(text.id, 0);
+  EXPECT_TRUE(NeedsTokenizer(text));
+  const LineRequest tokens = ReadScore("{\"id\": -4, \"tokens\": [3]}");
+  EXPECT_EQ(tokens.id, -4);
+  EXPECT_THAT(tokens.request.tokens, ElementsAre(3));
+  EXPECT_FALSE(NeedsTokenizer(tokens));
 }
 
-TEST(ParseScoreLines, RefusesFieldsOfGenerate) {
+TEST(ParseLine, RefusesFieldsOfGenerateToScore) {
   EXPECT_EQ(ScoreError("{\"text\": \"a\", \"txt\": 1}"),
-            "in.jsonl:1: unknown field \"txt\"; the nearest known one is \"text\"");
+            "s.jsonl:1: unknown field \"txt\"; the nearest known one is \"text\"");
   EXPECT_THAT(ScoreError("{\"text\": \"a\", \"top_k\": 1}"), testing::HasSubstr("\"top_k\""));
+}
+
+TEST(ParseLine, ReadsAContextAndItsContinuation) {
+  LineRequest text = ReadScore("{\"context\": \"AB\", \"continuation\": \"C\"}");
+  Prepare(text, Letters(), SmallModel());
+  EXPECT_EQ(text.request.context_tokens, 2);
+  EXPECT_THAT(text.request.tokens, ElementsAre(32, 33, 34));
+  const LineRequest tokens = ReadScore("{\"context\": [1, 2], \"continuation\": [3]}");
+  EXPECT_FALSE(NeedsTokenizer(tokens));
+  EXPECT_THAT(tokens.request.tokens, ElementsAre(1, 2, 3));
+  EXPECT_EQ(tokens.request.context_tokens, 2);
+}
+
+TEST(ParseLine, RefusesAContextOrAContinuationAlone) {
+  const std::string expected =
+      "; expected \"context\" and \"continuation\", both of them texts or both lists of token ids, "
+      "and neither \"text\" nor \"tokens\"";
+  EXPECT_EQ(ScoreError("{\"context\": \"a\"}"), "s.jsonl:1: found no \"continuation\"" + expected);
+  EXPECT_EQ(ScoreError("{\"continuation\": \"a\"}"), "s.jsonl:1: found no \"context\"" + expected);
+  EXPECT_EQ(ScoreError("{\"context\": \"a\", \"continuation\": \"b\", \"tokens\": [1]}"),
+            "s.jsonl:1: found \"tokens\" too" + expected);
+  EXPECT_EQ(ScoreError("{\"context\": \"a\", \"continuation\": [1]}"),
+            "s.jsonl:1: found one of them that is a list and one that is none" + expected);
+  EXPECT_EQ(ScoreError("{\"context\": [1], \"continuation\": []}"),
+            "s.jsonl:1: \"continuation\" is empty; expected at least one token");
+  EXPECT_EQ(ScoreError("{\"context\": \"a\", \"continuation\": \"\"}"),
+            "s.jsonl:1: \"continuation\" is empty; expected at least one character");
+  EXPECT_THAT(ScoreError("{\"context\": 1, \"continuation\": 2}"),
+              testing::HasSubstr("\"context\" is 1; expected"));
+  EXPECT_THAT(
+      MessageOf([&] { ParseLine(Task::kEmbed, "{\"context\": \"a\"}", "s", 0, Options{}); }),
+      testing::HasSubstr("unknown field \"context\""));
 }
 
 TEST(Prepare, TokenizesPromptsAndSpellsTokensOut) {
   auto requests = ReadGenerate("{\"prompt\": \"ABC\"}\n{\"tokens\": [32, 33]}");
-  for (GenerateRequest& one : requests) Prepare(one, Letters(), SmallModel());
+  for (LineRequest& one : requests) Prepare(one, Letters(), SmallModel());
   EXPECT_THAT(requests[0].request.tokens, ElementsAre(32, 33, 34));
   EXPECT_EQ(requests[1].request.prompt, "AB");
 }
@@ -401,21 +449,28 @@ TEST(Prepare, RefusesPromptsThatLeaveNoRoom) {
 }
 
 TEST(Prepare, LetsScoreUseTheWholeContext) {
-  auto fits = ParseScoreLines("{\"tokens\": [1, 2, 3, 4, 5, 6, 7, 8]}", "s.jsonl");
+  LineRequest fits = ReadScore("{\"tokens\": [1, 2, 3, 4, 5, 6, 7, 8]}");
   EXPECT_NO_THROW(Prepare(fits, nullptr, SmallModel()));
-  auto requests = ParseScoreLines("{\"tokens\": [1, 2, 3, 4, 5, 6, 7, 8, 9]}", "s.jsonl");
-  EXPECT_EQ(MessageOf([&] { Prepare(requests, nullptr, SmallModel()); }),
+  LineRequest longer = ReadScore("{\"tokens\": [1, 2, 3, 4, 5, 6, 7, 8, 9]}");
+  EXPECT_EQ(MessageOf([&] { Prepare(longer, nullptr, SmallModel()); }),
             "s.jsonl:1: the text has 9 tokens; the model's context holds 8; shorten the text");
 }
 
 TEST(Prepare, RefusesIdsThatTheModelHasNoRowsFor) {
-  auto requests = ParseScoreLines("{\"tokens\": [99, 100]}", "s.jsonl");
-  EXPECT_EQ(MessageOf([&] { Prepare(requests, nullptr, SmallModel()); }),
+  LineRequest request = ReadScore("{\"tokens\": [99, 100]}");
+  EXPECT_EQ(MessageOf([&] { Prepare(request, nullptr, SmallModel()); }),
             "s.jsonl:1: token 1 is 100; the model's ids are 0 to 99");
 }
 
+TEST(Prepare, RefusesTextWhereThereIsNoTokenizer) {
+  LineRequest request = ReadScore("{\"text\": \"a\"}");
+  EXPECT_EQ(
+      MessageOf([&] { Prepare(request, nullptr, SmallModel()); }),
+      "s.jsonl:1: there is no tokenizer for the text; give \"tokens\", or set model.tokenizer");
+}
+
 TEST(FormatResult, HasTheContractsFieldsInOrder) {
-  GenerateRequest request;
+  LineRequest request;
   request.id = "a";
   request.request.prompt = "q\"";
   TextResult result{.samples = {{"t\n", {1, 2}, FinishReason::kStop, {}, 0.5f}},
@@ -426,7 +481,7 @@ TEST(FormatResult, HasTheContractsFieldsInOrder) {
 }
 
 TEST(FormatResult, HasLogprobsAndSamplesWhereAsked) {
-  GenerateRequest request;
+  LineRequest request;
   request.id = 1;
   request.request.prompt = "q";
   request.request.n = 2;
@@ -450,13 +505,34 @@ TEST(FormatError, KeepsTheIdWhereItCanBeRead) {
   EXPECT_EQ(FormatError("{\"id\": \"x\", ", 5, "no"), "{\"id\":5,\"error\":\"no\"}\n");
 }
 
-TEST(FormatScore, BeginsWithNullAndWritesTheShortestNumbers) {
-  ScoreRequest request;
+TEST(FormatResult, OfAScoreBeginsWithNullAndHasTheShortestNumbers) {
+  LineRequest request;
   request.id = 18446744073709551615u;
-  request.tokens = {5, 6};
-  EXPECT_EQ(FormatScore(request, {{-0.1f}, {7}}),
+  request.request.task = Task::kScore;
+  request.request.tokens = {5, 6};
+  const TextResult result{
+      .samples = {},
+      .prompt_logprobs = {{.token = 6, .logprob = -0.1f, .top = 7, .likeliest = {}}}};
+  EXPECT_EQ(FormatResult(request, result),
             "{\"id\":18446744073709551615,\"tokens\":[5,6],\"logprobs\":[null,-0.1],"
             "\"top\":[null,7]}\n");
+}
+
+TEST(FormatResult, OfAContinuationHasItsSumAndWhetherItIsGreedy) {
+  LineRequest request;
+  request.id = 1;
+  request.request.task = Task::kScore;
+  request.request.tokens = {5, 6, 7, 8};
+  request.request.context_tokens = 2;
+  TextResult result{
+      .samples = {},
+      .prompt_logprobs = {{.token = 7, .logprob = -0.5f, .top = 7, .likeliest = {}},
+                          {.token = 8, .logprob = -0.25f, .top = 8, .likeliest = {}}}};
+  EXPECT_EQ(FormatResult(request, result),
+            "{\"id\":1,\"tokens\":[7,8],\"logprobs\":[-0.5,-0.25],\"top\":[7,8],"
+            "\"sum_logprob\":-0.75,\"is_greedy\":true}\n");
+  result.prompt_logprobs[0].top = 9;
+  EXPECT_THAT(FormatResult(request, result), testing::HasSubstr("\"is_greedy\":false"));
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ class BatchCoordinatorTest : public testing::Test {
     return BatchCoordinator({.input = folder_.path() / "in",
                              .total = lines,
                              .capacity = capacity,
-                             .sink = OpenSink(folder_.path() / "out", {}, Restart::kGoOn),
+                             .sink = OpenSink({.output = folder_.path() / "out"}),
                              .progress = {},
                              .keep_alive = [] {}},
                             {.leaders = {0, 2, 4}, .world = &world_, .messenger = &messenger_});
@@ -95,7 +95,7 @@ TEST_F(BatchCoordinatorTest, KeepsTheOutputBackWhenTheInputIsAnotherInTheEnd) {
   BatchCoordinator hub({.input = folder_.path() / "in",
                         .total = 2,
                         .capacity = 4,
-                        .sink = OpenSink(folder_.path() / "out", {}, Restart::kGoOn),
+                        .sink = OpenSink({.output = folder_.path() / "out"}),
                         .progress = {},
                         .keep_alive = [] {},
                         .counted = &counted},
@@ -116,7 +116,7 @@ TEST_F(BatchCoordinatorTest, NamesALineThatIsTooLongAndGivesTheOthersOut) {
   BatchCoordinator with_long({.input = folder_.path() / "in",
                               .total = 3,
                               .capacity = 4,
-                              .sink = OpenSink(folder_.path() / "other", {}, Restart::kGoOn),
+                              .sink = OpenSink({.output = folder_.path() / "other"}),
                               .progress = {},
                               .keep_alive = [] {}},
                              {});
@@ -177,7 +177,7 @@ TEST_F(BatchCoordinatorTest, ExpectsNothingMoreOfAGroupThatHasLeft) {
   BatchCoordinator hub({.input = folder_.path() / "in",
                         .total = 0,
                         .capacity = 1,
-                        .sink = OpenSink(folder_.path() / "out", {}, Restart::kGoOn),
+                        .sink = OpenSink({.output = folder_.path() / "out"}),
                         .progress = {},
                         .keep_alive = [] {}},
                        {.leaders = {0, 2, 4}, .world = &world_, .messenger = &messenger});

@@ -73,7 +73,7 @@ class BatchWorkerTest : public testing::Test {
  protected:
   void Run() {
     defaults_.sampling.params.max_new_tokens = 6;
-    BatchWorker({engine_, tokenizer_, spec_, defaults_, desk_}).Run();
+    BatchWorker({engine_, &tokenizer_, spec_, defaults_, desk_}).Run();
   }
   void Add(const std::string& line) {
     const auto index = static_cast<std::int64_t>(desk_.waiting.size());
@@ -134,6 +134,20 @@ TEST_F(BatchWorkerTest, GivesALineThatCannotBeUsedARecordThatSaysWhyAndGoesOn) {
   }
 }
 
+TEST_F(BatchWorkerTest, ScoresAndEmbedsLinesAndNamesThoseThatItCannot) {
+  for (const Task task : {Task::kScore, Task::kEmbed}) {
+    FakeDesk desk;
+    desk.waiting.push_back({0, R"({"tokens": [1, 2, 3], "id": "a"})", "in:1"});
+    desk.waiting.push_back({1, R"({"text": "ab"})", "in:2"});
+    desk.waiting.push_back({2, R"({"prompt": "ab"})", "in:3"});
+    BatchWorker({engine_, nullptr, spec_, defaults_, desk, task}).Run();
+    EXPECT_EQ(ParseJson(desk.results.at(0).record, "record").at("id"), "a");
+    EXPECT_EQ(desk.results.at(0).tokens, 3);
+    EXPECT_THAT(desk.results.at(1).error, HasSubstr("in:2: there is no tokenizer"));
+    EXPECT_THAT(desk.results.at(2).error, HasSubstr("in:3: "));
+  }
+}
+
 // Lines differ although they say the same, and are the same whatever runs beside them.
 TEST_F(BatchWorkerTest, DrawsEachLineFromTheStreamOfItsIndex) {
   for (int i = 0; i < 4; ++i) Add(R"({"prompt": "abc", "temperature": 1, "ignore_eos": true})");
@@ -143,7 +157,7 @@ TEST_F(BatchWorkerTest, DrawsEachLineFromTheStreamOfItsIndex) {
   FakeDesk alone;
   alone.waiting.push_back(
       {3, R"({"prompt": "abc", "temperature": 1, "ignore_eos": true})", "in:4"});
-  BatchWorker({engine_, tokenizer_, spec_, defaults_, alone}).Run();
+  BatchWorker({engine_, &tokenizer_, spec_, defaults_, alone}).Run();
   EXPECT_EQ(alone.results.at(3).record, last);
 }
 
@@ -151,7 +165,7 @@ TEST_F(BatchWorkerTest, DrawsEachLineFromTheStreamOfItsIndex) {
 TEST_F(BatchWorkerTest, ShowsItsWorkersThatItLivesWhileItHasNothingToDo) {
   IdleQueue queue(std::chrono::milliseconds(200));
   const HeartbeatScope beat(std::chrono::milliseconds(20), [&] { engine_.KeepAlive(); });
-  BatchWorker({engine_, tokenizer_, spec_, defaults_, queue}).Run();
+  BatchWorker({engine_, &tokenizer_, spec_, defaults_, queue}).Run();
   EXPECT_GE(self_.count, 1);
 }
 

@@ -1,7 +1,7 @@
 // Work that others wait for beats from inside, so that it is never taken for death.
 #include <gtest/gtest.h>
 
-#include "api/requests.h"
+#include "api/records.h"
 #include "batch/files/finished_output.h"
 #include "batch/files/journal.h"
 #include "core/files/file.h"
@@ -50,7 +50,7 @@ TEST(LongWork, WritingManyLogprobsBeats) {
   TextResult result;
   result.samples.emplace_back();
   result.samples[0].logprobs.resize(kMany);
-  GenerateRequest request{.where = "in:1", .id = 0, .request = {}};
+  LineRequest request{.where = "in:1", .id = 0, .request = {}};
   request.request.logprobs = 1;
   EXPECT_GE(BeatsOf([&] { FormatResult(request, result); }), kMany);
 }

@@ -8,6 +8,7 @@
 
 #include "comm/self_communicator.h"
 #include "tests/support/golden/golden_model.h"
+#include "tests/support/golden/score_tokens.h"
 
 namespace lockstep {
 namespace {
@@ -209,8 +210,8 @@ TEST_F(EngineTest, UsesTheCacheToItsLastToken) {
   EXPECT_EQ(Refusal(engine, Make(1, 20, 14)),
             "a request of 34 tokens needs 33 of them in the KV cache, which holds 32; shorten it "
             "or enlarge the cache");
-  EXPECT_EQ(engine.ScoreTokens(Make(1, 33, 1).prompt).logprobs.size(), 32u);
-  EXPECT_THROW(engine.ScoreTokens(Make(1, 34, 1).prompt), Error);
+  EXPECT_EQ(ScoreTokens(engine, Make(1, 33, 1).prompt).logprobs.size(), 32u);
+  EXPECT_THROW(ScoreTokens(engine, Make(1, 34, 1).prompt), Error);
   Request embedding = Make(1, 32, 1);
   embedding.embedding = Pooling::kMean;
   engine.Submit(embedding);
@@ -257,7 +258,7 @@ TEST_F(EngineTest, LogprobsOfGeneratedTokensAreThoseOfTheirScore) {
         reported.push_back(*event.logprob);
         text.push_back(event.token);
       }
-    const Score score = engine.ScoreTokens(text);
+    const Score score = ScoreTokens(engine, text);
     ASSERT_EQ(reported.size(), score.logprobs.size());
     for (std::size_t i = 0; i < reported.size(); ++i) {
       EXPECT_EQ(reported[i].token, text[i + 1]);
@@ -296,13 +297,48 @@ TEST_F(EngineTest, RefusesTokensAndNumbersThatTheModelDoesNotHave) {
   EXPECT_TRUE(engine.idle());
 }
 
+TEST_F(EngineTest, ScoresWhatIsBehindAContextAsInTheWholeText) {
+  Engine engine(model_.decoder(), self_, {});
+  const std::vector<std::int32_t> text = Make(1, 40, 1).prompt;
+  const Score whole = ScoreTokens(engine, text);
+  std::map<std::int64_t, std::vector<TokenLogprob>> scored;
+  for (const std::int64_t context : {0, 1, 2, 20, 39}) {
+    Request request = Make(context, 40, 0);
+    request.prompt = text;
+    request.prompt_logprobs = 0;
+    request.context_tokens = context;
+    engine.Submit(request);
+  }
+  while (!engine.idle())
+    for (const TokenEvent& event : engine.Step()) scored[event.request] = event.prompt_logprobs;
+  for (const auto& [context, logprobs] : scored) {
+    const auto first = static_cast<std::size_t>(std::max<std::int64_t>(1, context));
+    ASSERT_EQ(logprobs.size(), 40 - first) << context;
+    for (std::size_t i = 0; i < logprobs.size(); ++i) {
+      EXPECT_EQ(logprobs[i].token, text[first + i]);
+      EXPECT_EQ(logprobs[i].logprob, whole.logprobs[first - 1 + i]) << context << ", " << i;
+    }
+  }
+  EXPECT_EQ(scored.size(), 5u);
+  EXPECT_GT(engine.status().counts.prefix_hits, 0);
+}
+
+TEST_F(EngineTest, RefusesAContextThatLeavesNothingToScore) {
+  Engine engine(model_.decoder(), self_, {});
+  Request request = Make(1, 3, 0);
+  request.prompt_logprobs = 0;
+  request.context_tokens = 3;
+  EXPECT_EQ(Refusal(engine, request),
+            "the context has 3 of the prompt's 3 tokens; expected at least one behind it to score");
+}
+
 TEST_F(EngineTest, ScoresOneTokenWithoutARunAndAWholeContext) {
   Engine engine(model_.decoder(), self_, {});
-  EXPECT_TRUE(engine.ScoreTokens(std::vector<std::int32_t>{3}).logprobs.empty());
+  EXPECT_TRUE(ScoreTokens(engine, std::vector<std::int32_t>{3}).logprobs.empty());
   const Request whole = Make(1, 64, 1);
-  EXPECT_EQ(engine.ScoreTokens(whole.prompt).logprobs.size(), 63u);
+  EXPECT_EQ(ScoreTokens(engine, whole.prompt).logprobs.size(), 63u);
   const Request longer = Make(1, 65, 1);
-  EXPECT_THROW(engine.ScoreTokens(longer.prompt), Error);
+  EXPECT_THROW(ScoreTokens(engine, longer.prompt), Error);
 }
 
 }  // namespace

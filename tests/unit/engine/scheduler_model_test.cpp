@@ -124,7 +124,10 @@ class RandomRun {
     const std::int64_t common = Below(size + 1);
     for (std::int64_t i = 0; i < size; ++i)
       added.tokens.push_back(static_cast<std::int32_t>(i < common ? i : Below(3)));
-    if (Below(8) == 0) added.rows = LogitRows::kAll;
+    if (Below(8) == 0) {
+      added.rows = LogitRows::kAll;
+      added.context_tokens = Below(size + 1);
+    }
     const std::int64_t most = options_.page_count * kPageTokens;
     const auto longest = static_cast<std::size_t>(std::min(size + 1 + Below(16), most));
     const std::int64_t turn = added.id + added.priority * Scheduler::kTurnsPerPriority;

@@ -164,6 +164,24 @@ TEST(Scheduler, WhoWantsAllLogitsComputesTheWholePromptInSmallSteps) {
   EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 8, 1)));
 }
 
+// Its logits are counted, and the rest comes from the cache.
+TEST(Scheduler, WhoWantsTheLogitsBehindAContextTakesThatFromTheCache) {
+  SchedulerOptions options = Sizes(4, 100, 100);
+  options.max_logit_tokens = 3;
+  Scheduler scheduler(options);
+  NewSequence first = Make(1, 14);
+  first.rows = LogitRows::kAll;
+  first.context_tokens = 10;
+  NewSequence second = first;
+  second.id = 2;
+  scheduler.Submit(first);
+  scheduler.Submit(second);
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 0, 13)));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 13, 1), std::tuple(2, 8, 4)));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 14, 1), std::tuple(2, 12, 2)));
+  EXPECT_EQ(scheduler.counts().prefix_hits, 8);
+}
+
 TEST(Scheduler, ForgetsWaitingAndRunningSequences) {
   Scheduler scheduler(Sizes(1, 100, 10));
   scheduler.Submit(Make(1, 9));

@@ -219,8 +219,8 @@ TEST(ParseCommandLine, RefusesWhatWouldHaveNoEffect) {
               HasSubstr("--restart goes with --input and --output"));
   EXPECT_THAT(ParseError({"generate", "--model", "m", "--input", "a", "--restart"}),
               HasSubstr("--restart goes with --input and --output"));
-  EXPECT_THAT(ParseError({"score", "--model", "m", "--input", "a", "--dp", "2"}),
-              HasSubstr("score: --dp is 2; expected 1: groups share the lines of generate"));
+  EXPECT_EQ(ArgumentsOf({"score", "--model", "m", "--input", "a", "--dp", "2"}).options.parallel.dp,
+            2);
   EXPECT_THAT(
       ParseError({"embed", "--model", "m", "--input", "a", "--output", "b.npy", "--pass-through"}),
       HasSubstr("a .npy file has no room for fields that are passed through"));

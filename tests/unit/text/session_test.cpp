@@ -322,5 +322,27 @@ TEST_F(TextSessionTest, QueuesNothingOfARequestThatIsRefused) {
   EXPECT_TRUE(engine_.idle());
 }
 
+// Without a tokenizer, as tokens are all that is given.
+TEST_F(TextSessionTest, ScoresAndEmbedsBesideEachOther) {
+  TextSession session(engine_, nullptr, {.on_result = [this](std::int64_t id, TextResult result) {
+                        results_[id] = std::move(result);
+                      }});
+  TextRequest score{
+      .task = Task::kScore, .prompt = {}, .tokens = {4, 5, 6, 7}, .sampling = {}, .stop = {}};
+  session.Submit(1, score);
+  score.context_tokens = 3;
+  session.Submit(2, score);
+  const TextRequest embed{
+      .task = Task::kEmbed, .prompt = {}, .tokens = {4, 5}, .sampling = {}, .stop = {}};
+  session.Submit(3, embed);
+  while (session.in_flight() > 0) session.Step();
+  ASSERT_THAT(results_.at(1).prompt_logprobs, SizeIs(3));
+  ASSERT_THAT(results_.at(2).prompt_logprobs, SizeIs(1));
+  EXPECT_EQ(results_.at(2).prompt_logprobs[0].logprob, results_.at(1).prompt_logprobs[2].logprob);
+  EXPECT_THAT(results_.at(3).embedding, testing::Not(IsEmpty()));
+  EXPECT_THAT(results_.at(1).embedding, IsEmpty());
+  EXPECT_TRUE(engine_.idle());
+}
+
 }  // namespace
 }  // namespace lockstep
