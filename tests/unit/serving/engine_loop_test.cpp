@@ -230,7 +230,7 @@ TEST_F(EngineLoopTest, SaysThatARequestCameToNothing) {
 
 TEST_F(EngineLoopTest, EndsTheRequestOfASinkThatThrowsAndNoOther) {
   const auto alone = Alone(Make(2));
-  for (const std::uint64_t kind : {0, 2, 3, 4}) {
+  for (const std::uint64_t kind : {0u, 2u, 3u, 4u}) {
     Open();
     const auto broken = std::make_shared<Meddler>();
     broken->on_text = [] { throw std::runtime_error("broken pipe"); };
