@@ -43,10 +43,11 @@ class ScoreTest : public BatchTest {
     for (int i = 0; i < count; ++i) {
       const std::string text(static_cast<std::size_t>(1 + i * 7 % 40),
                              static_cast<char>('a' + i % 3));
-      input += i % 17 == 5  ? "{\"txt\": 1}\n"
-               : i % 3 == 0 ? fmt::format("{{\"text\": \"{}\"}}\n", text)
-                            : fmt::format("{{\"context\": \"{}\", \"continuation\": \"{}\"}}\n",
-                                          text, std::string(1 + i % 4, 'x'));
+      input += i % 17 == 5 ? "{\"txt\": 1}\n"
+               : i % 3 == 0
+                   ? fmt::format("{{\"text\": \"{}\"}}\n", text)
+                   : fmt::format("{{\"context\": \"{}\", \"continuation\": \"{}\"}}\n", text,
+                                 std::string(static_cast<std::size_t>(1 + i % 4), 'x'));
     }
     WriteText(Path("in.jsonl"), input);
   }

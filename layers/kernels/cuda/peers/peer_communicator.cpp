@@ -14,8 +14,9 @@ PeerCommunicator::PeerCommunicator(Communicator& world, SummingDevice device,
     SummingDevice for_nccl = device_;
     for_nccl.set_liveness_check = [this](auto watch) { nccl_watch_ = std::move(watch); };
     nccl_ = MakeNcclCommunicator(world, std::move(for_nccl));
-    transport_ = fmt::format("peer memory up to {} KiB, else {}",
-                             group_->elements() * sizeof(float) / 1024, nccl_->transport());
+    transport_ =
+        fmt::format("peer memory up to {} KiB, else {}",
+                    group_->elements() * std::int64_t{sizeof(float)} / 1024, nccl_->transport());
   }
   device_.set_liveness_check([this](double waited_seconds) { Watch(waited_seconds); });
 }
