@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "run_program.h"
+#include "sanitized.h"
 
 namespace {
 
