@@ -63,9 +63,9 @@ Error Described(const Thrown& thrown) {
 
 TEST(CurrentError, AFileOrAThreadThatIsRefusedIsTheEnvironments) {
   const Error file = Described(std::filesystem::filesystem_error(
-      "cannot get status", "/root/x", std::make_error_code(std::errc::permission_denied)));
+      "cannot get status", "private/x", std::make_error_code(std::errc::permission_denied)));
   EXPECT_EQ(file.code(), ExitCode::kEnvironment);
-  EXPECT_STREQ(file.what(), "/root/x: Permission denied");
+  EXPECT_STREQ(file.what(), "private/x: Permission denied");
   EXPECT_EQ(
       Described(std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again)))
           .code(),
