@@ -2,12 +2,9 @@
 
 #include <cmath>
 #include <limits>
-#include <sstream>
 
-#include "api/json_lines.h"
-#include "api/records.h"
+#include "lines.h"
 #include "runtime/options/option_table.h"
-#include "tests/support/byte_tokenizer.h"
 #include "tests/support/message_of.h"
 
 namespace lockstep {
@@ -15,52 +12,12 @@ namespace {
 
 using testing::ElementsAre;
 
-std::vector<LineRequest> ReadGenerate(const std::string& text, const Options& defaults);
-
-std::vector<LineRequest> ReadGenerate(const std::string& text) {
-  Options defaults;
-  defaults.sampling.params.top_k = 5;
-  defaults.sampling.params.seed = 99;
-  defaults.sampling.stop = {"."};
-  return ReadGenerate(text, defaults);
-}
-
-std::vector<LineRequest> ReadGenerate(const std::string& text, const Options& defaults) {
-  std::vector<LineRequest> requests;
-  std::istringstream stream(text);
-  std::int64_t number = 0;
-  for (std::string line; std::getline(stream, line);) {
-    ++number;
-    if (IsBlank(line)) continue;
-    const auto index = static_cast<std::int64_t>(requests.size());
-    requests.push_back(
-        ParseGenerateLine(line, fmt::format("in.jsonl:{}", number), index, defaults));
-  }
-  return requests;
-}
-
 std::string GenerateError(const std::string& text) {
   return MessageOf([&] { ReadGenerate(text); });
 }
 
-LineRequest ReadScore(const std::string& line, const Options& options = {}) {
-  return ParseLine(Task::kScore, line, "s.jsonl:1", 0, options);
-}
-
 std::string ScoreError(const std::string& line) {
   return MessageOf([&] { ReadScore(line); });
-}
-
-const Tokenizer* Letters() {
-  static const Tokenizer tokenizer = Tokenizer::FromJson(ByteTokenizerJson(90), "test");
-  return &tokenizer;
-}
-
-ModelSpec SmallModel() {
-  ModelSpec spec;
-  spec.vocab_rows = 100;
-  spec.context_tokens = 8;
-  return spec;
 }
 
 TEST(ParseGenerateLines, TakesFieldsFromTheLineAndTheRestFromTheDefaults) {
@@ -334,55 +291,6 @@ TEST(RequestOfPrompt, IsCheckedAsALineIs) {
               testing::StartsWith("--prompt: num_beams is 2, and beam search has no temperature"));
 }
 
-TEST(PassThrough, GivesUnknownFieldsBackAsTheyWere) {
-  Options options;
-  options.input.unknown_fields = UnknownFields::kPassThrough;
-  const LineRequest request =
-      ReadGenerate("{\"prompt\": \"q\", \"weight\": 0.1, \"meta\": {\"a\": [1, null]}}", options)
-          .at(0);
-  const TextResult result{.samples = {{"t", {1}, FinishReason::kStop, {}, {}}},
-                          .prompt_logprobs = {}};
-  EXPECT_EQ(FormatResult(request, result),
-            "{\"id\":0,\"prompt\":\"q\",\"text\":\"t\",\"tokens\":[1],\"finish_reason\":\"stop\","
-            "\"meta\":{\"a\":[1,null]},\"weight\":0.1}\n");
-  EXPECT_THAT(MessageOf([&] { ReadGenerate("{\"prompt\": \"q\", \"text\": 1}", options); }),
-              testing::StartsWith("in.jsonl:1: the field \"text\" cannot be passed through"));
-}
-
-TEST(PassThrough, WorksForScoresAndVectors) {
-  Options options;
-  options.input.unknown_fields = UnknownFields::kPassThrough;
-  const std::string line = "{\"tokens\": [5], \"x\": 1}";
-  EXPECT_EQ(FormatResult(ReadScore(line, options), {}),
-            "{\"id\":0,\"tokens\":[5],\"logprobs\":[null],\"top\":[null],\"x\":1}\n");
-  EXPECT_EQ(FormatResult(ParseLine(Task::kEmbed, line, "s", 0, options),
-                         {.samples = {}, .prompt_logprobs = {}, .embedding = {0.5f}}),
-            "{\"id\":0,\"embedding\":[0.5],\"x\":1}\n");
-}
-
-TEST(Prepare, CountsThePromptTowardsTheModelsMaxLength) {
-  Options defaults;
-  defaults.sampling.max_length = 6;
-  auto requests = ReadGenerate(
-      "{\"prompt\": \"ABC\"}\n{\"prompt\": \"ABC\", \"max_new_tokens\": 5}\n"
-      "{\"prompt\": \"ABCDEF\"}",
-      defaults);
-  Prepare(requests[0], Letters(), SmallModel());
-  EXPECT_EQ(requests[0].request.sampling.max_new_tokens, 3);
-  Prepare(requests[1], Letters(), SmallModel());
-  EXPECT_EQ(requests[1].request.sampling.max_new_tokens, 5);
-  EXPECT_THAT(
-      MessageOf([&] { Prepare(requests[2], Letters(), SmallModel()); }),
-      testing::HasSubstr("the prompt has 6 tokens, and the model's generation_config.json"));
-}
-
-TEST(Prepare, RefusesALengthPenaltyThatScoresCannotBear) {
-  auto requests =
-      ReadGenerate("{\"prompt\": \"A\", \"num_beams\": 2, \"length_penalty\": -100}", {});
-  EXPECT_THAT(MessageOf([&] { Prepare(requests[0], Letters(), SmallModel()); }),
-              testing::StartsWith("in.jsonl:1: length_penalty is -100; texts of up to 7 tokens"));
-}
-
 TEST(ParseLine, ReadsTextAndTokensToScore) {
   const LineRequest text = ReadScore("{\"text\": \"a\"}");
   EXPECT_EQ(text.request.prompt, "a");
@@ -430,109 +338,6 @@ TEST(ParseLine, RefusesAContextOrAContinuationAlone) {
   EXPECT_THAT(
       MessageOf([&] { ParseLine(Task::kEmbed, "{\"context\": \"a\"}", "s", 0, Options{}); }),
       testing::HasSubstr("unknown field \"context\""));
-}
-
-TEST(Prepare, TokenizesPromptsAndSpellsTokensOut) {
-  auto requests = ReadGenerate("{\"prompt\": \"ABC\"}\n{\"tokens\": [32, 33]}");
-  for (LineRequest& one : requests) Prepare(one, Letters(), SmallModel());
-  EXPECT_THAT(requests[0].request.tokens, ElementsAre(32, 33, 34));
-  EXPECT_EQ(requests[1].request.prompt, "AB");
-}
-
-TEST(Prepare, RefusesPromptsThatLeaveNoRoom) {
-  auto fits = ReadGenerate("{\"prompt\": \"ABCDEFG\"}");
-  EXPECT_NO_THROW(Prepare(fits[0], Letters(), SmallModel()));
-  auto requests = ReadGenerate("{\"prompt\": \"A\"}\n{\"prompt\": \"ABCDEFGH\"}");
-  EXPECT_EQ(MessageOf([&] { Prepare(requests[1], Letters(), SmallModel()); }),
-            "in.jsonl:2: the prompt has 8 tokens; the model's context holds 8, of which at least "
-            "one is for the continuation; shorten the prompt");
-}
-
-TEST(Prepare, LetsScoreUseTheWholeContext) {
-  LineRequest fits = ReadScore("{\"tokens\": [1, 2, 3, 4, 5, 6, 7, 8]}");
-  EXPECT_NO_THROW(Prepare(fits, nullptr, SmallModel()));
-  LineRequest longer = ReadScore("{\"tokens\": [1, 2, 3, 4, 5, 6, 7, 8, 9]}");
-  EXPECT_EQ(MessageOf([&] { Prepare(longer, nullptr, SmallModel()); }),
-            "s.jsonl:1: the text has 9 tokens; the model's context holds 8; shorten the text");
-}
-
-TEST(Prepare, RefusesIdsThatTheModelHasNoRowsFor) {
-  LineRequest request = ReadScore("{\"tokens\": [99, 100]}");
-  EXPECT_EQ(MessageOf([&] { Prepare(request, nullptr, SmallModel()); }),
-            "s.jsonl:1: token 1 is 100; the model's ids are 0 to 99");
-}
-
-TEST(Prepare, RefusesTextWhereThereIsNoTokenizer) {
-  LineRequest request = ReadScore("{\"text\": \"a\"}");
-  EXPECT_EQ(
-      MessageOf([&] { Prepare(request, nullptr, SmallModel()); }),
-      "s.jsonl:1: there is no tokenizer for the text; give \"tokens\", or set model.tokenizer");
-}
-
-TEST(FormatResult, HasTheContractsFieldsInOrder) {
-  LineRequest request;
-  request.id = "a";
-  request.request.prompt = "q\"";
-  TextResult result{.samples = {{"t\n", {1, 2}, FinishReason::kStop, {}, 0.5f}},
-                    .prompt_logprobs = {}};
-  EXPECT_EQ(FormatResult(request, result),
-            "{\"id\":\"a\",\"prompt\":\"q\\\"\",\"text\":\"t\\n\",\"tokens\":[1,2],"
-            "\"finish_reason\":\"stop\",\"score\":0.5}\n");
-}
-
-TEST(FormatResult, HasLogprobsAndSamplesWhereAsked) {
-  LineRequest request;
-  request.id = 1;
-  request.request.prompt = "q";
-  request.request.n = 2;
-  request.request.logprobs = 1;
-  request.request.prompt_logprobs = 0;
-  const TokenLogprob one{.token = 4, .logprob = -0.5f, .top = 9, .likeliest = {{9, -0.25f}}};
-  TextResult result{.samples = {{"t", {4}, FinishReason::kLength, {one}, {}},
-                                {"u", {5}, FinishReason::kEos, {one}, {}}},
-                    .prompt_logprobs = {{.token = 3, .logprob = -2.0f, .likeliest = {}}}};
-  EXPECT_EQ(FormatResult(request, result),
-            "{\"id\":1,\"prompt\":\"q\",\"prompt_logprobs\":[null,-2.0],\"samples\":["
-            "{\"text\":\"t\",\"tokens\":[4],\"finish_reason\":\"length\",\"logprobs\":[-0.5],"
-            "\"top_logprobs\":[[[9,-0.25]]]},"
-            "{\"text\":\"u\",\"tokens\":[5],\"finish_reason\":\"eos\",\"logprobs\":[-0.5],"
-            "\"top_logprobs\":[[[9,-0.25]]]}]}\n");
-}
-
-TEST(FormatError, KeepsTheIdWhereItCanBeRead) {
-  EXPECT_EQ(FormatError("{\"id\": \"x\", \"promt\": 1}", 5, "in.jsonl:6: no"),
-            "{\"id\":\"x\",\"error\":\"in.jsonl:6: no\"}\n");
-  EXPECT_EQ(FormatError("{\"id\": \"x\", ", 5, "no"), "{\"id\":5,\"error\":\"no\"}\n");
-}
-
-TEST(FormatResult, OfAScoreBeginsWithNullAndHasTheShortestNumbers) {
-  LineRequest request;
-  request.id = 18446744073709551615u;
-  request.request.task = Task::kScore;
-  request.request.tokens = {5, 6};
-  const TextResult result{
-      .samples = {},
-      .prompt_logprobs = {{.token = 6, .logprob = -0.1f, .top = 7, .likeliest = {}}}};
-  EXPECT_EQ(FormatResult(request, result),
-            "{\"id\":18446744073709551615,\"tokens\":[5,6],\"logprobs\":[null,-0.1],"
-            "\"top\":[null,7]}\n");
-}
-
-TEST(FormatResult, OfAContinuationHasItsSumAndWhetherItIsGreedy) {
-  LineRequest request;
-  request.id = 1;
-  request.request.task = Task::kScore;
-  request.request.tokens = {5, 6, 7, 8};
-  request.request.context_tokens = 2;
-  TextResult result{
-      .samples = {},
-      .prompt_logprobs = {{.token = 7, .logprob = -0.5f, .top = 7, .likeliest = {}},
-                          {.token = 8, .logprob = -0.25f, .top = 8, .likeliest = {}}}};
-  EXPECT_EQ(FormatResult(request, result),
-            "{\"id\":1,\"tokens\":[7,8],\"logprobs\":[-0.5,-0.25],\"top\":[7,8],"
-            "\"sum_logprob\":-0.75,\"is_greedy\":true}\n");
-  result.prompt_logprobs[0].top = 9;
-  EXPECT_THAT(FormatResult(request, result), testing::HasSubstr("\"is_greedy\":false"));
 }
 
 }  // namespace
