@@ -22,7 +22,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 // Gives its lines a few at a time and ends when all have been answered.
-class FakeDesk : public WorkQueue {
+class FakeQueue : public WorkQueue {
  public:
   std::vector<WorkLine> Take() override {
     std::vector<WorkLine> lines;
@@ -73,14 +73,14 @@ class BatchWorkerTest : public testing::Test {
  protected:
   void Run() {
     defaults_.sampling.params.max_new_tokens = 6;
-    BatchWorker({engine_, &tokenizer_, spec_, defaults_, desk_}).Run();
+    BatchWorker({engine_, &tokenizer_, spec_, defaults_, queue_}).Run();
   }
   void Add(const std::string& line) {
-    const auto index = static_cast<std::int64_t>(desk_.waiting.size());
-    desk_.waiting.push_back({index, line, fmt::format("in:{}", index + 1)});
+    const auto index = static_cast<std::int64_t>(queue_.waiting.size());
+    queue_.waiting.push_back({index, line, fmt::format("in:{}", index + 1)});
   }
   Json Record(std::int64_t index) const {
-    return ParseJson(desk_.results.at(index).record, "record");
+    return ParseJson(queue_.results.at(index).record, "record");
   }
 
   std::filesystem::path folder_ = SourceFolder() / "tests/golden/cases/gptj_saved_single";
@@ -90,7 +90,7 @@ class BatchWorkerTest : public testing::Test {
   Tokenizer tokenizer_ = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
   Engine engine_{model_.decoder(), self_, {.max_sequences = 3, .sampled_vocab = 90}};
   Options defaults_;
-  FakeDesk desk_;
+  FakeQueue queue_;
 };
 
 TEST_F(BatchWorkerTest, AnswersEveryLineOnce) {
@@ -98,8 +98,8 @@ TEST_F(BatchWorkerTest, AnswersEveryLineOnce) {
     Add(fmt::format(R"({{"prompt": "{}", "id": "line {}", "ignore_eos": true}})",
                     std::string(static_cast<std::size_t>(1 + i), 'b'), i));
   Run();
-  ASSERT_THAT(desk_.results, SizeIs(12));
-  for (const auto& [index, result] : desk_.results) {
+  ASSERT_THAT(queue_.results, SizeIs(12));
+  for (const auto& [index, result] : queue_.results) {
     EXPECT_EQ(Record(index).at("id"), fmt::format("line {}", index));
     EXPECT_EQ(result.tokens, 6) << index;
     EXPECT_EQ(result.error, "") << index;
@@ -111,7 +111,7 @@ TEST_F(BatchWorkerTest, AnswersEveryLineOnce) {
 TEST_F(BatchWorkerTest, CountsTheTokensOfAllSamples) {
   Add(R"({"prompt": "a", "n": 3, "temperature": 1, "ignore_eos": true})");
   Run();
-  EXPECT_EQ(desk_.results.at(0).tokens, 18);
+  EXPECT_EQ(queue_.results.at(0).tokens, 18);
 }
 
 TEST_F(BatchWorkerTest, GivesALineThatCannotBeUsedARecordThatSaysWhyAndGoesOn) {
@@ -121,30 +121,30 @@ TEST_F(BatchWorkerTest, GivesALineThatCannotBeUsedARecordThatSaysWhyAndGoesOn) {
   Add(fmt::format(R"({{"id": "too long", "prompt": "{}"}})", std::string(70, 'b')));
   Add(R"({"tokens": [1, 100000]})");
   Run();
-  ASSERT_THAT(desk_.results, SizeIs(5));
-  EXPECT_THAT(desk_.results.at(0).error, HasSubstr("in:1"));
+  ASSERT_THAT(queue_.results, SizeIs(5));
+  EXPECT_THAT(queue_.results.at(0).error, HasSubstr("in:1"));
   EXPECT_EQ(Record(1).at("id"), "good");
-  EXPECT_EQ(desk_.results.at(1).error, "");
-  EXPECT_THAT(desk_.results.at(2).error, HasSubstr("in:3"));
-  EXPECT_THAT(desk_.results.at(3).error, HasSubstr("in:4"));
+  EXPECT_EQ(queue_.results.at(1).error, "");
+  EXPECT_THAT(queue_.results.at(2).error, HasSubstr("in:3"));
+  EXPECT_THAT(queue_.results.at(3).error, HasSubstr("in:4"));
   EXPECT_EQ(Record(3).at("id"), "too long");
   for (const std::int64_t bad : {0, 2, 3, 4}) {
-    EXPECT_EQ(Record(bad).at("error"), desk_.results.at(bad).error) << bad;
-    EXPECT_EQ(desk_.results.at(bad).tokens, 0) << bad;
+    EXPECT_EQ(Record(bad).at("error"), queue_.results.at(bad).error) << bad;
+    EXPECT_EQ(queue_.results.at(bad).tokens, 0) << bad;
   }
 }
 
 TEST_F(BatchWorkerTest, ScoresAndEmbedsLinesAndNamesThoseThatItCannot) {
   for (const Task task : {Task::kScore, Task::kEmbed}) {
-    FakeDesk desk;
-    desk.waiting.push_back({0, R"({"tokens": [1, 2, 3], "id": "a"})", "in:1"});
-    desk.waiting.push_back({1, R"({"text": "ab"})", "in:2"});
-    desk.waiting.push_back({2, R"({"prompt": "ab"})", "in:3"});
-    BatchWorker({engine_, nullptr, spec_, defaults_, desk, task}).Run();
-    EXPECT_EQ(ParseJson(desk.results.at(0).record, "record").at("id"), "a");
-    EXPECT_EQ(desk.results.at(0).tokens, 3);
-    EXPECT_THAT(desk.results.at(1).error, HasSubstr("in:2: there is no tokenizer"));
-    EXPECT_THAT(desk.results.at(2).error, HasSubstr("in:3: "));
+    FakeQueue queue;
+    queue.waiting.push_back({0, R"({"tokens": [1, 2, 3], "id": "a"})", "in:1"});
+    queue.waiting.push_back({1, R"({"text": "ab"})", "in:2"});
+    queue.waiting.push_back({2, R"({"prompt": "ab"})", "in:3"});
+    BatchWorker({engine_, nullptr, spec_, defaults_, queue, task}).Run();
+    EXPECT_EQ(ParseJson(queue.results.at(0).record, "record").at("id"), "a");
+    EXPECT_EQ(queue.results.at(0).tokens, 3);
+    EXPECT_THAT(queue.results.at(1).error, HasSubstr("in:2: there is no tokenizer"));
+    EXPECT_THAT(queue.results.at(2).error, HasSubstr("in:3: "));
   }
 }
 
@@ -152,9 +152,9 @@ TEST_F(BatchWorkerTest, ScoresAndEmbedsLinesAndNamesThoseThatItCannot) {
 TEST_F(BatchWorkerTest, DrawsEachLineFromTheStreamOfItsIndex) {
   for (int i = 0; i < 4; ++i) Add(R"({"prompt": "abc", "temperature": 1, "ignore_eos": true})");
   Run();
-  const std::string last = desk_.results.at(3).record;
+  const std::string last = queue_.results.at(3).record;
   EXPECT_NE(Record(0).at("text"), Record(3).at("text"));
-  FakeDesk alone;
+  FakeQueue alone;
   alone.waiting.push_back(
       {3, R"({"prompt": "abc", "temperature": 1, "ignore_eos": true})", "in:4"});
   BatchWorker({engine_, &tokenizer_, spec_, defaults_, alone}).Run();
@@ -171,9 +171,9 @@ TEST_F(BatchWorkerTest, ShowsItsWorkersThatItLivesWhileItHasNothingToDo) {
 
 TEST_F(BatchWorkerTest, LeavesAtOnceWhenNothingMoreIsWanted) {
   Add(R"({"prompt": "a"})");
-  desk_.gives_up = true;
+  queue_.gives_up = true;
   Run();
-  EXPECT_THAT(desk_.results, IsEmpty());
+  EXPECT_THAT(queue_.results, IsEmpty());
   EXPECT_EQ(self_.count, 0);
 }
 
