@@ -75,6 +75,7 @@ ChildWatch::~ChildWatch() {
 
 ChildEnd ChildWatch::Run(const Child& child) {
   mpirun_ = child.mpirun;
+  words_.set_process(mpirun_);
   errors_ = child.errors;
   output_ = std::make_unique<OutputRelay>(child.output);
   board_ = &child.board;

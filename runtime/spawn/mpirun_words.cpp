@@ -1,5 +1,7 @@
 #include "runtime/spawn/mpirun_words.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -72,9 +74,14 @@ std::string MpirunWords::PassLine(std::string_view line) {
     block_ += line;
     return "";
   }
-  if (!IsRemark(line)) return std::string(line);
+  if (!IsRemark(line) && !IsOwn(line)) return std::string(line);
   remarks_ += line;
   return "";
+}
+
+bool MpirunWords::IsOwn(std::string_view line) const {
+  return process_ != 0 && line.starts_with("[") &&
+         line.substr(0, line.find(']') + 1).ends_with(fmt::format(":{}]", process_));
 }
 
 void MpirunWords::Keep(std::string_view text) {

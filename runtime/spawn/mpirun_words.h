@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 
@@ -10,6 +12,11 @@ namespace lockstep {
 // length what the ranks say in one line, and shown only where nobody else can say what happened.
 class MpirunWords {
  public:
+  // mpirun's own process: what Open MPI prints under its number ("[host:25098] *** Process received
+  // signal ***" and a backtrace: some versions crash while they clean up behind a rank that was
+  // aborted) are its remarks; under another number it is a rank's crash, and passed on.
+  void set_process(pid_t process) { process_ = process; }
+
   // Takes a piece of mpirun's standard error, cut anywhere; returns what is to be passed on now.
   std::string Pass(std::string_view piece);
   // The same at the end of it.
@@ -26,7 +33,9 @@ class MpirunWords {
  private:
   std::string PassLine(std::string_view line);
   void Keep(std::string_view text);
+  bool IsOwn(std::string_view line) const;
 
+  pid_t process_ = 0;
   std::string line_;  // begun, and not passed on yet
   std::string block_;
   std::string explanation_;

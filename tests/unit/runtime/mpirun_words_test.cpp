@@ -1,5 +1,6 @@
 #include "runtime/spawn/mpirun_words.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -47,6 +48,21 @@ TEST(MpirunWords, DropTheNewsThatRanksEnded) {
   EXPECT_EQ(words.Pass("mpirun.openmpi: Forwarding signal 10 to job\n"), "");
   words.Pass("[host:12] 1 more process has sent help message help-mpi.txt / mpi_abort\n");
   EXPECT_THAT(words.explanation(), IsEmpty());
+}
+
+TEST(MpirunWords, KeepACrashOfMpirunAndPassOnThatOfARank) {
+  const auto dump = [](int process) {
+    return fmt::format(
+        "[vm:{0}] *** Process received signal ***\n"
+        "[vm:{0}] Signal: Segmentation fault (11)\n"
+        "[vm:{0}] [ 0] /lib/libc.so.6(+0x3c050)[0x7f59194b7050]\n"
+        "[vm:{0}] *** End of error message ***\n",
+        process);
+  };
+  MpirunWords words;
+  words.set_process(25098);
+  EXPECT_EQ(words.Pass(dump(25098) + dump(5098) + dump(25099)), dump(5098) + dump(25099));
+  EXPECT_EQ(words.remarks(), dump(25098));
 }
 
 TEST(MpirunWords, PassOnARankThatSpeaksInTheMiddleOfAnExplanation) {
