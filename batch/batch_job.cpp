@@ -112,13 +112,17 @@ std::optional<std::int64_t> BatchJob::cache_pages() const {
 }
 
 BatchCoordinator BatchJob::OpenHub(const JobContext& place) const {
+  // What earlier runs have left may take long to read.
+  const HeartbeatScope beat(HeartbeatPeriod(place.group.world().deadline_seconds()), [&place] {
+    for (int group = 1; group < place.group.count(); ++group)
+      place.messenger->Send(place.group.leader(group), Pack(Assignment{}));
+  });
   // Twice what runs together: so the scheduler always has someone to admit.
   BatchCoordinator::Parts parts{.input = arguments_.input,
                                 .total = input_.lines,
                                 .capacity = 2 * arguments_.options.engine.max_sequences,
                                 .sink = OpenSink(Sink()),
                                 .progress = ProgressOnStderr(arguments_.verbosity),
-                                .keep_alive = [&engine = place.engine] { engine.KeepAlive(); },
                                 .counted = &input_};
   BatchCoordinator::Groups groups;
   if (place.messenger != nullptr) {
@@ -129,15 +133,8 @@ BatchCoordinator BatchJob::OpenHub(const JobContext& place) const {
   return BatchCoordinator(std::move(parts), std::move(groups));
 }
 
-// As long as there is no hub: what earlier runs have left may take long to read.
-void BatchJob::SendHeartbeat(const JobContext& place) {
-  place.engine.KeepAlive();
-  for (int group = 1; group < place.group.count(); ++group)
-    place.messenger->Send(place.group.leader(group), Pack(Assignment{}));
-}
-
-void BatchJob::Work(Engine& engine, WorkQueue& queue) const {
-  BatchWorker({.engine = engine,
+void BatchJob::Work(EngineLoop& loop, WorkQueue& queue) const {
+  BatchWorker({.loop = loop,
                .tokenizer = tokenizer(),
                .spec = spec_,
                .defaults = options_,
@@ -148,23 +145,20 @@ void BatchJob::Work(Engine& engine, WorkQueue& queue) const {
 
 ExitCode BatchJob::Help(const JobContext& place) const {
   RemoteWorkQueue queue(place.group.world(), *place.messenger);
-  const HeartbeatScope beat(HeartbeatPeriod(place.group.world().deadline_seconds()), [&] {
-    place.engine.KeepAlive();
-    queue.SendHeartbeat();
-  });
-  Work(place.engine, queue);
+  const HeartbeatScope beat(HeartbeatPeriod(place.group.world().deadline_seconds()),
+                            [&queue] { queue.SendHeartbeat(); });
+  Work(place.loop, queue);
   queue.Leave();
   return ExitCode::kOk;
 }
 
 ExitCode BatchJob::Run(const JobContext& place) {
   if (place.group.index() > 0) return Help(place);
-  const auto period = HeartbeatPeriod(place.group.world().deadline_seconds());
-  const HeartbeatScope beat_before(period, [&] { SendHeartbeat(place); });
   BatchCoordinator hub = OpenHub(place);
-  const HeartbeatScope beat(period, [&hub] { hub.SendHeartbeat(); });
+  const HeartbeatScope beat(HeartbeatPeriod(place.group.world().deadline_seconds()),
+                            [&hub] { hub.SendHeartbeat(); });
   ReportStart(hub, place.group.world().size());
-  Work(place.engine, hub);
+  Work(place.loop, hub);
   hub.Leave();
   if (hub.all_done()) hub.Commit();
   return ReportEnd(hub);

@@ -22,6 +22,7 @@ class BatchJob : public ModelJob {
   void PrepareHelper(const ModelFiles& model) override;
   std::optional<std::int64_t> cache_pages() const override;
   std::int64_t sampled_vocab() const override;
+  const Tokenizer* tokenizer() const override { return tokenizer_ ? &*tokenizer_ : nullptr; }
   std::int64_t hidden_layer() const override;
   ExitCode Run(const JobContext& place) override;
 
@@ -29,15 +30,13 @@ class BatchJob : public ModelJob {
   // Whether the output is a file, so that the job can go on later.
   bool KeepsJournal() const;
   Task task() const;
-  const Tokenizer* tokenizer() const { return tokenizer_ ? &*tokenizer_ : nullptr; }
   void OpenTokenizerIfAny(const ModelFiles& model);
   // Where a line without an answer ends the whole job, that is said before anything is computed.
   void CheckLines() const;
   SinkParts Sink() const;
   void LookForEarlierRuns();
-  static void SendHeartbeat(const JobContext& place);
   BatchCoordinator OpenHub(const JobContext& place) const;
-  void Work(Engine& engine, WorkQueue& queue) const;
+  void Work(EngineLoop& loop, WorkQueue& queue) const;
   ExitCode Help(const JobContext& place) const;
   void ReportStart(const BatchCoordinator& hub, int ranks) const;
   ExitCode ReportEnd(const BatchCoordinator& hub) const;

@@ -1,8 +1,8 @@
 #include "batch/batch_worker.h"
 
 #include <functional>
+#include <memory>
 #include <new>
-#include <thread>
 #include <utility>
 
 #include "api/records.h"
@@ -33,28 +33,37 @@ std::int64_t TokensDone(const LineRequest& request, const TextResult& result) {
 
 }  // namespace
 
-BatchWorker::BatchWorker(const Parts& parts)
-    : parts_(parts),
-      session_(parts.engine, parts.tokenizer,
-               {.on_result = [this](std::int64_t index, const TextResult& result) {
-                 Finish(index, result);
-               }}) {}
+// Only keeps what comes: what is done with it may fail, and that is the whole job's affair.
+class BatchWorker::Sink : public RequestSink {
+ public:
+  Sink(BatchWorker& worker, std::int64_t index) : worker_(worker), index_(index) {}
+  void OnResult(TextResult result) override {
+    worker_.ended_.push_back({.index = index_, .result = std::move(result)});
+  }
+  void OnError(const Error& error) override {
+    worker_.ended_.push_back({.index = index_, .error = error});
+  }
+
+ private:
+  BatchWorker& worker_;
+  std::int64_t index_;
+};
 
 void BatchWorker::Run() {
-  while (!parts_.queue.ended()) {
-    const std::vector<WorkLine> lines = parts_.queue.Take();
-    for (const WorkLine& line : lines) Start(line);
-    if (session_.in_flight() > 0)
-      session_.Step();
-    else if (lines.empty())
-      Wait();
-  }
+  parts_.loop.Run([this] { Exchange(); });
 }
 
-// Others still work, or the next lines are on their way.
-void BatchWorker::Wait() {
-  Heartbeat();
-  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+// Between two steps.
+void BatchWorker::Exchange() {
+  for (const Ended& ended : std::exchange(ended_, {})) Take(ended);
+  for (const WorkLine& line : parts_.queue.Take()) Start(line);
+  if (parts_.queue.ended()) parts_.loop.Abort();
+}
+
+void BatchWorker::Take(const Ended& ended) {
+  if (ended.result) return Finish(ended.index, *ended.result);
+  if (ended.error->code() != ExitCode::kBadInput) throw Error(*ended.error);
+  Finish(ended.index, {.samples = {}, .prompt_logprobs = {}, .error = ended.error->what()});
 }
 
 void BatchWorker::Finish(std::int64_t index, const TextResult& result) {
@@ -79,7 +88,9 @@ void BatchWorker::Start(const WorkLine& line) {
       request = ParseLine(parts_.task, line.text, line.where, line.index, parts_.defaults);
       Prepare(request, parts_.tokenizer, parts_.spec);
     });
-    Submit(line, request);
+    const Admission admission =
+        parts_.loop.Submit(request.request, std::make_shared<Sink>(*this, line.index));
+    LOCKSTEP_CHECK(admission, "{}: the loop takes no request", line.where);
     requests_.emplace(line.index, std::move(request));
   } catch (const Error& error) {
     if (error.code() != ExitCode::kBadInput) throw;
@@ -95,14 +106,6 @@ void BatchWorker::Refuse(const WorkLine& line, const std::string& error) {
   std::string record;
   Work(line.text.size(), [&] { record = FormatError(line.text, line.index, error); });
   parts_.queue.Put({line.index, std::move(record), error, 0});
-}
-
-void BatchWorker::Submit(const WorkLine& line, const LineRequest& request) {
-  try {
-    session_.Submit(line.index, request.request);
-  } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("{}: {}", line.where, error.what()));
-  }
 }
 
 }  // namespace lockstep

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
-#include <utility>
+#include <vector>
 
 #include "api/requests.h"
 #include "batch/queue/work_queue.h"
-#include "text/session.h"
+#include "core/error.h"
+#include "serving/engine_loop.h"
 
 namespace lockstep {
 
@@ -15,28 +17,35 @@ namespace lockstep {
 class BatchWorker {
  public:
   struct Parts {
-    Engine& engine;
+    EngineLoop& loop;
     const Tokenizer* tokenizer;  // null: there is none, and lines of text give error records
     const ModelSpec& spec;
     const Options& defaults;
     WorkQueue& queue;
     Task task = Task::kGenerate;
   };
-  explicit BatchWorker(const Parts& parts);
+  explicit BatchWorker(const Parts& parts) : parts_(parts) {}
 
-  // Until the queue says that nothing more is wanted.
+  // Runs the loop until the queue says that nothing more is wanted.
   void Run();
 
  private:
+  class Sink;
+  struct Ended {  // one of the two
+    std::int64_t index = 0;
+    std::optional<TextResult> result = {};
+    std::optional<Error> error = {};
+  };
+
+  void Exchange();
+  void Take(const Ended& ended);
   void Finish(std::int64_t index, const TextResult& result);
   void Start(const WorkLine& line);
-  void Submit(const WorkLine& line, const LineRequest& request);
   void Refuse(const WorkLine& line, const std::string& error);
-  void Wait();
 
   Parts parts_;
   std::unordered_map<std::int64_t, LineRequest> requests_;  // in flight
-  TextSession session_;
+  std::vector<Ended> ended_;                                // since the last step
 };
 
 }  // namespace lockstep

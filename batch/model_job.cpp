@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "core/activity.h"
-#include "core/heartbeat.h"
 #include "core/log.h"
 #include "partition/plan/shard_plan.h"
 #include "runtime/load_model.h"
@@ -90,9 +89,8 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
                  .sampled_vocab = job.sampled_vocab(),
                  .end_tokens = model.generation.end_tokens,
                  .hidden_layer = job.hidden_layer()});
-  const HeartbeatScope beat(HeartbeatPeriod(world.deadline_seconds()),
-                            [&engine] { engine.KeepAlive(); });
-  const ExitCode code = job.Run({engine, group, messenger.get()});
+  EngineLoop loop(engine, job.tokenizer(), EngineLoop::kAnyNumber);
+  const ExitCode code = job.Run({loop, group, messenger.get()});
   engine.Shutdown();
   ReportMemory(rank);
   return code;

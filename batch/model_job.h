@@ -7,16 +7,16 @@
 
 #include "batch/files/finished_output.h"
 #include "comm/messenger.h"
-#include "engine/engine.h"
 #include "runtime/model_files.h"
 #include "runtime/options/arguments.h"
 #include "runtime/world/rank_group.h"
+#include "serving/engine_loop.h"
 
 namespace lockstep {
 
 // Where the first rank of a group works.
 struct JobContext {
-  Engine& engine;
+  EngineLoop& loop;  // to be run once, by the job
   const RankGroup& group;
   Messenger* messenger;  // between the first ranks of groups; null where there is one group
 };
@@ -46,6 +46,7 @@ class ModelJob {
   // and ids that may be sampled.
   virtual std::optional<std::int64_t> cache_pages() const = 0;
   virtual std::int64_t sampled_vocab() const = 0;
+  virtual const Tokenizer* tokenizer() const = 0;  // null: there is none
   virtual std::int64_t hidden_layer() const { return 0; }  // see EngineOptions
 
   // The work. Returns the exit code: 0, or that of an interrupt.

@@ -41,7 +41,7 @@ void HeartbeatScope::Beat() {
 }
 
 void Heartbeat() {
-  if (innermost != nullptr) innermost->Beat();
+  for (HeartbeatScope* scope = innermost; scope != nullptr; scope = scope->outer_) scope->Beat();
 }
 
 void BeatDuring(const std::function<void()>& call) {

@@ -1,5 +1,6 @@
 #include "serving/engine_loop.h"
 
+#include <new>
 #include <string>
 #include <utility>
 
@@ -28,7 +29,7 @@ std::string WhatWasThrown() {
 
 }  // namespace
 
-EngineLoop::EngineLoop(Engine& engine, const Tokenizer& tokenizer, std::int64_t most_requests)
+EngineLoop::EngineLoop(Engine& engine, const Tokenizer* tokenizer, std::int64_t most_requests)
     : engine_(engine),
       inbox_(most_requests),
       session_(engine, tokenizer,
@@ -93,6 +94,8 @@ void EngineLoop::Begin(Inbox::Entry entry) {
   sinks_[ticket] = std::move(entry.sink);
   try {
     session_.Submit(ticket, entry.request);
+  } catch (const std::bad_alloc&) {
+    Fail(ticket, BadInput("there is no memory for this request; shorten it"));
   } catch (...) {
     if (failure_) throw;
     Fail(ticket, CurrentError());

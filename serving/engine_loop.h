@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,10 +34,13 @@ class EngineLoop {
   using Source = std::function<void()>;
 
   static constexpr std::int64_t kMostRequests = 4096;
+  // For a source that has bounds of its own.
+  static constexpr std::int64_t kAnyNumber = std::numeric_limits<std::int64_t>::max();
 
   // Engine and tokenizer stay the caller's and outlive the loop. The engine is used by nobody else
-  // meanwhile. most_requests: accepted and not ended; one more is refused.
-  EngineLoop(Engine& engine, const Tokenizer& tokenizer,
+  // meanwhile. most_requests: accepted and not ended; one more is refused. tokenizer: null where no
+  // request generates, and all have tokens.
+  EngineLoop(Engine& engine, const Tokenizer* tokenizer,
              std::int64_t most_requests = kMostRequests);
   // What was accepted and has not ended, because Run() was never called, ends by
   // OnError(kInterrupted).

@@ -79,7 +79,6 @@ std::optional<WorkLine> BatchCoordinator::NextLine() {
 }
 
 void BatchCoordinator::SendHeartbeat() {
-  parts_.keep_alive();
   for (std::size_t group = 1; group < groups_.size(); ++group)
     if (!groups_[group].has_left) Tell(group, {});
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -27,7 +26,6 @@ class BatchCoordinator : public WorkQueue {
     std::int64_t capacity = 1;  // lines that a group works at, and has waiting
     std::unique_ptr<RecordSink> sink;
     ProgressOutput progress;
-    std::function<void()> keep_alive;  // of this group's other ranks, in long work of our own
     // The input as it was counted, which it has to be to the end; the caller's. Null: any is right.
     const InputSummary* counted = nullptr;
   };
@@ -43,7 +41,7 @@ class BatchCoordinator : public WorkQueue {
   void Put(LineResult result) override { PutOf(0, std::move(result)); }
   bool ended() const override { return interrupted_ || all_done(); }
 
-  // In long work of our own: to the other ranks of this group, and to the other groups.
+  // In long work of our own: to the other groups.
   void SendHeartbeat();
 
   bool all_done() const { return read_all_ && in_work_.empty(); }

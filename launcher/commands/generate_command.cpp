@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <chrono>
+#include <exception>
+#include <memory>
 
 #include "api/requests.h"
 #include "batch/batch_job.h"
@@ -10,7 +12,7 @@
 #include "layers/kv_cache.h"
 #include "runtime/standard_streams.h"
 #include "runtime/world/interrupt.h"
-#include "text/session.h"
+#include "serving/request_sink.h"
 
 namespace lockstep {
 namespace {
@@ -25,6 +27,50 @@ void RefuseWhatCannotBeShown(const TextRequest& request) {
         "--prompt: logprobs is {}, but only text is shown; use --input, whose answers have them",
         *request.logprobs);
 }
+
+// Shows a text as it comes; where several samples are made to choose from, the best of them at the
+// end.
+class ShownText : public RequestSink {
+ public:
+  ShownText(EngineLoop& loop, const TextRequest& request)
+      : loop_(loop), chooses_(request.best_of > 1) {}
+
+  void OnText(std::size_t, std::string_view text) override {
+    if (!chooses_) Show(text);
+  }
+  void OnResult(TextResult result) override {
+    tokens_ = result.samples[0].tokens.size();
+    if (chooses_) Show(result.samples[0].text);
+    loop_.Drain();
+  }
+  void OnError(const Error& error) override {
+    error_ = error;
+    loop_.Drain();
+  }
+
+  std::size_t tokens() const { return tokens_; }
+  const std::optional<Error>& error() const { return error_; }
+  void ThrowIfUnshown() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  // Standard output may be closed or full, which is no fault of the request.
+  void Show(std::string_view text) {
+    try {
+      WriteStandardOutput(text);
+    } catch (...) {
+      failure_ = std::current_exception();
+      loop_.Abort();
+    }
+  }
+
+  EngineLoop& loop_;
+  const bool chooses_;
+  std::size_t tokens_ = 0;
+  std::optional<Error> error_;
+  std::exception_ptr failure_;
+};
 
 // --prompt: one text, shown as it comes.
 class PromptJob : public ModelJob {
@@ -54,25 +100,23 @@ class PromptJob : public ModelJob {
 
   std::int64_t sampled_vocab() const override { return tokenizer_->vocab_size(); }
 
+  const Tokenizer* tokenizer() const override { return &*tokenizer_; }
+
   ExitCode Run(const JobContext& place) override {
-    Engine& engine = place.engine;
     const auto start = std::chrono::steady_clock::now();
-    std::size_t tokens = 0;
-    std::string error;
     if (place.group.world().rank() == 0 && arguments_.verbosity != Verbosity::kQuiet) Report(place);
-    TextSession session(engine, *tokenizer_, ShowText(tokens, error));
-    session.Submit(0, request_.request);
-    while (session.in_flight() > 0 && !InterruptRequested()) session.Step();
+    const auto shown = std::make_shared<ShownText>(place.loop, request_.request);
+    place.loop.Submit(request_.request, shown);
+    place.loop.Run([&place] {
+      if (InterruptRequested()) place.loop.Abort();
+    });
+    shown->ThrowIfUnshown();
     WriteStandardOutput("\n");
-    if (session.in_flight() > 0) return ExitCode::kInterrupted;
-    if (!error.empty()) {
-      LogError("--prompt: {}", error);
-      return ExitCode::kBadInput;
-    }
+    if (shown->error()) return CodeOf(*shown->error());
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (ShowsStatistics(arguments_.verbosity))
-      LogInfo("{} tokens in {:.2f} s ({:.1f} tokens/s)", tokens, took.count(),
-              static_cast<double>(tokens) / took.count());
+      LogInfo("{} tokens in {:.2f} s ({:.1f} tokens/s)", shown->tokens(), took.count(),
+              static_cast<double>(shown->tokens()) / took.count());
     return ExitCode::kOk;
   }
 
@@ -83,21 +127,9 @@ class PromptJob : public ModelJob {
     SetLogRank(0, place.group.world().size());
   }
 
-  // As it comes; where several samples are made to choose from, the best of them at the end.
-  TextSession::Callbacks ShowText(std::size_t& tokens, std::string& error) const {
-    TextSession::Callbacks callbacks;
-    const bool chooses = request_.request.best_of > 1;
-    if (!chooses)
-      callbacks.on_text = [](std::int64_t, std::size_t, std::string_view text) {
-        WriteStandardOutput(text);
-      };
-    callbacks.on_result = [&tokens, &error, chooses](std::int64_t, const TextResult& result) {
-      error = result.error;
-      if (!error.empty()) return;
-      tokens = result.samples[0].tokens.size();
-      if (chooses) WriteStandardOutput(result.samples[0].text);
-    };
-    return callbacks;
+  static ExitCode CodeOf(const Error& error) {
+    if (error.code() != ExitCode::kInterrupted) LogError("--prompt: {}", error.what());
+    return error.code();
   }
 
   const Arguments& arguments_;

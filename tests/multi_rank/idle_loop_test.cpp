@@ -32,7 +32,7 @@ TEST_F(IdleLoop, KeepsItsRanksBeyondTheirDeadline) {
   if (rank() != 0) return RunWorker(model.decoder(), comm());
   Engine engine(model.decoder(), comm(), {.sampled_vocab = 89});
   const Tokenizer tokenizer = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
-  EngineLoop loop(engine, tokenizer);
+  EngineLoop loop(engine, &tokenizer);
   const std::jthread client([&] {
     const auto before = TextsOf(loop);
     std::this_thread::sleep_for(3 * std::chrono::duration<double>(kDeadlineSeconds));

@@ -32,8 +32,7 @@ class BatchCoordinatorTest : public testing::Test {
                              .total = lines,
                              .capacity = capacity,
                              .sink = OpenSink({.output = folder_.path() / "out"}),
-                             .progress = {},
-                             .keep_alive = [] {}},
+                             .progress = {}},
                             {.leaders = {0, 2, 4}, .world = &world_, .messenger = &messenger_});
   }
 
@@ -97,7 +96,6 @@ TEST_F(BatchCoordinatorTest, KeepsTheOutputBackWhenTheInputIsAnotherInTheEnd) {
                         .capacity = 4,
                         .sink = OpenSink({.output = folder_.path() / "out"}),
                         .progress = {},
-                        .keep_alive = [] {},
                         .counted = &counted},
                        {});
   EXPECT_THAT(hub.Take(), SizeIs(2));
@@ -117,8 +115,7 @@ TEST_F(BatchCoordinatorTest, NamesALineThatIsTooLongAndGivesTheOthersOut) {
                               .total = 3,
                               .capacity = 4,
                               .sink = OpenSink({.output = folder_.path() / "other"}),
-                              .progress = {},
-                              .keep_alive = [] {}},
+                              .progress = {}},
                              {});
   EXPECT_THAT(with_long.Take(), SizeIs(2));
   for (const int index : {0, 2}) with_long.Put(Result(index));
@@ -178,8 +175,7 @@ TEST_F(BatchCoordinatorTest, ExpectsNothingMoreOfAGroupThatHasLeft) {
                         .total = 0,
                         .capacity = 1,
                         .sink = OpenSink({.output = folder_.path() / "out"}),
-                        .progress = {},
-                        .keep_alive = [] {}},
+                        .progress = {}},
                        {.leaders = {0, 2, 4}, .world = &world_, .messenger = &messenger});
   world_.set_deadline_seconds(0.2);
   EXPECT_NO_THROW(hub.Leave());

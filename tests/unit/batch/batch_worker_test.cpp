@@ -7,7 +7,6 @@
 #include <deque>
 #include <map>
 
-#include "core/heartbeat.h"
 #include "core/json.h"
 #include "partition/model/config_json.h"
 #include "tests/support/byte_tokenizer.h"
@@ -73,7 +72,11 @@ class BatchWorkerTest : public testing::Test {
  protected:
   void Run() {
     defaults_.sampling.params.max_new_tokens = 6;
-    BatchWorker({engine_, &tokenizer_, spec_, defaults_, queue_}).Run();
+    Run(queue_, Task::kGenerate, &tokenizer_);
+  }
+  void Run(WorkQueue& queue, Task task, const Tokenizer* tokenizer) {
+    EngineLoop loop(engine_, tokenizer, EngineLoop::kAnyNumber);
+    BatchWorker({loop, tokenizer, spec_, defaults_, queue, task}).Run();
   }
   void Add(const std::string& line) {
     const auto index = static_cast<std::int64_t>(queue_.waiting.size());
@@ -140,7 +143,7 @@ TEST_F(BatchWorkerTest, ScoresAndEmbedsLinesAndNamesThoseThatItCannot) {
     queue.waiting.push_back({0, R"({"tokens": [1, 2, 3], "id": "a"})", "in:1"});
     queue.waiting.push_back({1, R"({"text": "ab"})", "in:2"});
     queue.waiting.push_back({2, R"({"prompt": "ab"})", "in:3"});
-    BatchWorker({engine_, nullptr, spec_, defaults_, queue, task}).Run();
+    Run(queue, task, nullptr);
     EXPECT_EQ(ParseJson(queue.results.at(0).record, "record").at("id"), "a");
     EXPECT_EQ(queue.results.at(0).tokens, 3);
     EXPECT_THAT(queue.results.at(1).error, HasSubstr("in:2: there is no tokenizer"));
@@ -157,15 +160,15 @@ TEST_F(BatchWorkerTest, DrawsEachLineFromTheStreamOfItsIndex) {
   FakeQueue alone;
   alone.waiting.push_back(
       {3, R"({"prompt": "abc", "temperature": 1, "ignore_eos": true})", "in:4"});
-  BatchWorker({engine_, &tokenizer_, spec_, defaults_, alone}).Run();
+  Run(alone, Task::kGenerate, &tokenizer_);
   EXPECT_EQ(alone.results.at(3).record, last);
 }
 
 // The group's other ranks would take it for lost.
 TEST_F(BatchWorkerTest, ShowsItsWorkersThatItLivesWhileItHasNothingToDo) {
   IdleQueue queue(std::chrono::milliseconds(200));
-  const HeartbeatScope beat(std::chrono::milliseconds(20), [&] { engine_.KeepAlive(); });
-  BatchWorker({engine_, &tokenizer_, spec_, defaults_, queue}).Run();
+  self_.set_deadline_seconds(0.1);
+  Run(queue, Task::kGenerate, &tokenizer_);
   EXPECT_GE(self_.count, 1);
 }
 

@@ -20,7 +20,7 @@ TEST(Heartbeat, BeatsOnceInAPeriodHoweverOftenItIsCalled) {
   EXPECT_GE(std::chrono::steady_clock::now() - start, milliseconds(100));
 }
 
-TEST(Heartbeat, IsOfThisThreadAndOfTheInnermostScope) {
+TEST(Heartbeat, IsOfThisThreadAndOfAllItsScopes) {
   int outer = 0, inner = 0;
   const HeartbeatScope scope(milliseconds(0), [&] { ++outer; });
   Heartbeat();
@@ -30,7 +30,7 @@ TEST(Heartbeat, IsOfThisThreadAndOfTheInnermostScope) {
     std::thread([] { Heartbeat(); }).join();
   }
   Heartbeat();
-  EXPECT_EQ(outer, 2);
+  EXPECT_EQ(outer, 3);
   EXPECT_EQ(inner, 1);
 }
 
@@ -40,6 +40,7 @@ TEST(Heartbeat, IsOfTheScopesThatAreLeftInWhateverOrderTheyEnd) {
   auto inner = std::make_unique<HeartbeatScope>(milliseconds(0), [&] { ++second; });
   outer.reset();
   Heartbeat();
+  EXPECT_EQ(first, 0);
   EXPECT_EQ(second, 1);
   inner.reset();
   Heartbeat();

@@ -73,7 +73,7 @@ class EngineLoopTest : public testing::Test {
  protected:
   void Open(std::int64_t most_requests = EngineLoop::kMostRequests) {
     loop_.reset();
-    loop_ = std::make_unique<EngineLoop>(engine_, tokenizer_, most_requests);
+    loop_ = std::make_unique<EngineLoop>(engine_, &tokenizer_, most_requests);
   }
   // Runs the loop here, which owns the engine, and the clients on a thread of their own.
   void Serve(const std::function<void()>& clients) {
