@@ -9,8 +9,8 @@ namespace lockstep {
 // Heartbeat() in its loops; whoever knows the others says what that does. So a tokenizer need not
 // know of ranks.
 
-// As long as it lives, Heartbeat() on this thread calls `beat` once in a period; those of all scopes,
-// the innermost first. What `beat` throws comes out of Heartbeat(), and so out of the work.
+// As long as it lives, Heartbeat() on this thread calls `beat` once in a period; those of all
+// scopes, the innermost first. What `beat` throws comes out of Heartbeat(), and so out of the work.
 class HeartbeatScope {
  public:
   HeartbeatScope(std::chrono::duration<double> period, std::function<void()> beat);

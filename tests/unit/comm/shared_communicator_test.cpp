@@ -263,6 +263,15 @@ TEST(SharedCommunicator, NoticesThatARankHasEnded) {
   EXPECT_THAT(errors[2], HasSubstr("rank 1 on here has ended (rank 2 on here"));
 }
 
+TEST(SharedCommunicator, LetsARankEndThatHasDoneItsPart) {
+  const auto errors = RunSharedRanks(3, [](SharedCommunicator& comm) {
+    comm.Barrier();
+    if (comm.rank() == 1) SleepFor(1.5);  // while rank 0 looks for those that are gone
+    comm.Gather({});
+  });
+  EXPECT_THAT(errors, Each(IsEmpty()));
+}
+
 TEST(SharedCommunicator, IsUnusableAfterAFailure) {
   const auto errors = RunSharedRanks(2, [](SharedCommunicator& comm) {
     EXPECT_THROW(SumOnes(comm, comm.rank() == 0 ? 100 : 200), CollectiveError);

@@ -27,8 +27,8 @@ TEST_P(SamplingKernels, SummariesMatchTheReference) {
     Floats logits = random_.Values(rows * kColumns, 8.0f);
     for (float& logit : logits) logit = std::round(logit * 4.0f) / 4.0f;
     std::vector<std::int32_t> targets;
-    for (std::int64_t row = 0; row < rows; ++row)
-      targets.push_back(static_cast<std::int32_t>(random_.Int(-1, kColumns - 1)));
+    for (std::int64_t row = 0; row < rows; ++row)  // the first one right behind a range
+      targets.push_back(row == 0 ? 500 : static_cast<std::int32_t>(random_.Int(-1, kColumns - 1)));
     const Device<float> device_logits(logits);
     const Device<std::int32_t> device_targets(targets);
     const Device<ColumnRange> device_ranges(ranges);
@@ -69,6 +69,22 @@ TEST_P(SamplingKernels, ZerosOfBothSignsAreEqual) {
              stream_);
   const auto found = y.Values();
   for (int i = 0; i < 3; ++i) EXPECT_EQ(found[static_cast<std::size_t>(i)].column, i + 1);
+}
+
+// Each digit of the runner-up's key is the last of its kind among those that are counted together:
+// a selection that goes on when nothing more is needed finds no end.
+TEST_P(SamplingKernels, CandidatesStopWhereAsManyAreFoundAsAreNeeded) {
+  const std::vector<float> logits{std::nextafter(2.0f, 0.0f), 0.0f, 0.0f, 100.0f};
+  const Device<float> device_logits(logits);
+  const Device<TokenLogit> y(1);
+  Candidates({.logits = device_logits.data(),
+              .rows = 1,
+              .columns = 4,
+              .limit = 4,
+              .count = 1,
+              .y = y.data()},
+             stream_);
+  EXPECT_EQ(y.Values()[0].column, 3);
 }
 
 std::vector<TokenLogit> Sorted(const float* row, std::int64_t limit, std::int64_t count) {

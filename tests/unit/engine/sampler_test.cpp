@@ -72,6 +72,9 @@ TEST(Sampler, TopPKeepsTheSmallestSetThatReachesIt) {
   EXPECT_EQ(Tokens(Draw(kLogits, {.temperature = 1.0, .top_p = 0.4})), (std::set{1}));
   EXPECT_EQ(Tokens(Draw(kLogits, {.temperature = 1.0, .top_p = 0.6})), (std::set{1, 2}));
   EXPECT_EQ(Tokens(Draw(kLogits, {.temperature = 1.0, .top_p = 0.9})), (std::set{1, 2, 3}));
+  // Exactly half of the mass is enough.
+  const std::vector<float> equal(4, 0.0f);
+  EXPECT_EQ(Tokens(Draw(equal, {.temperature = 1.0, .top_p = 0.5})), (std::set{0, 1}));
 }
 
 TEST(Sampler, IsAPureFunctionOfSeedStreamAndPosition) {

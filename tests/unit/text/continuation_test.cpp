@@ -46,6 +46,9 @@ TEST(EncodeContinuation, RefusesWhatLeavesOneOfThemWithoutATokenOfItsOwn) {
   EXPECT_EQ(MessageOf([] { EncodeContinuation(Shakespeare(), "the wo", "rld"); }),
             "\"context\" and \"continuation\" have 2 tokens together, and \"context\" alone has 3, "
             "which leaves none to score; lengthen \"continuation\"");
+  EXPECT_EQ(MessageOf([] { EncodeContinuation(Shakespeare(), "kin", "g"); }),
+            "\"context\" and \"continuation\" have 2 tokens together, and \"context\" alone has 2, "
+            "which leaves none to score; lengthen \"continuation\"");
   for (const char* context : {"", " \n\t", "\u3000"})
     EXPECT_THAT(MessageOf([&] { EncodeContinuation(Shakespeare(), context, "b"); }),
                 HasSubstr("\"context\" is empty or white space"));
