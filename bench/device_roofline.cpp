@@ -18,8 +18,10 @@ CeilingName NameOf(DeviceRate::Kind kind) {
 // Ranks measure at the same time, each its own device; what they reach adds up.
 class DeviceMeter final : public CeilingMeter {
  public:
-  DeviceMeter(Communicator& comm, Backend& backend) : comm_(comm), backend_(backend) {
-    for (const DeviceRate& rate : backend_.MeasureRates()) names_.push_back(NameOf(rate.kind));
+  DeviceMeter(Communicator& comm, DeviceModule& module, const Backend& backend)
+      : comm_(comm), module_(module), backend_(backend) {
+    for (const DeviceRate& rate : module_.MeasureRates(backend_))
+      names_.push_back(NameOf(rate.kind));
   }
 
   const std::vector<CeilingName>& names() const override { return names_; }
@@ -27,7 +29,8 @@ class DeviceMeter final : public CeilingMeter {
   std::vector<double> Measure() override {
     comm_.Barrier();
     std::vector<double> rates;
-    for (const DeviceRate& rate : backend_.MeasureRates()) rates.push_back(1e-9 * rate.per_second);
+    for (const DeviceRate& rate : module_.MeasureRates(backend_))
+      rates.push_back(1e-9 * rate.per_second);
     std::vector<double> sums;
     for (const auto& bytes : comm_.Gather(std::as_bytes(std::span<const double>(rates)))) {
       LOCKSTEP_CHECK(bytes.size() == rates.size() * sizeof(double), "{} bytes", bytes.size());
@@ -41,14 +44,16 @@ class DeviceMeter final : public CeilingMeter {
 
  private:
   Communicator& comm_;
-  Backend& backend_;
+  DeviceModule& module_;
+  const Backend& backend_;
   std::vector<CeilingName> names_;
 };
 
 }  // namespace
 
-std::unique_ptr<CeilingMeter> MeterOfDevices(Communicator& comm, Backend& backend) {
-  return std::make_unique<DeviceMeter>(comm, backend);
+std::unique_ptr<CeilingMeter> MeterOfDevices(Communicator& comm, DeviceModule& module,
+                                             const Backend& backend) {
+  return std::make_unique<DeviceMeter>(comm, module, backend);
 }
 
 }  // namespace lockstep

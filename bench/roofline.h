@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
-#include "layers/kernels/backend.h"
+#include "layers/kernels/device_module.h"
 #include "layers/kernels/peaks.h"
 
 namespace lockstep {
@@ -41,7 +41,8 @@ struct ThreadsToMeter {
 // are any, each thread its own part.
 std::unique_ptr<CeilingMeter> MeterOfThreads(Communicator& comm, const ThreadsToMeter& setup);
 
-// With the devices that the model runs on, which must outlive it.
-std::unique_ptr<CeilingMeter> MeterOfDevices(Communicator& comm, Backend& backend);
+// With the devices that the model runs on, of this module. Module and backend must outlive it.
+std::unique_ptr<CeilingMeter> MeterOfDevices(Communicator& comm, DeviceModule& module,
+                                             const Backend& backend);
 
 }  // namespace lockstep

@@ -19,7 +19,6 @@ function(lockstep_cuda_sources variable nccl)
   # The interfaces' own few lines: all of lockstep_comm would bring MPI along, all of lockstep_layers
   # the other backends.
   set(${variable} ${sources} "${PROJECT_SOURCE_DIR}/comm/communicator.cpp"
-      "${PROJECT_SOURCE_DIR}/layers/kernels/row_fallback.cpp"
       "${PROJECT_SOURCE_DIR}/layers/kernels/row_search.cpp" PARENT_SCOPE)
 endfunction()
 

@@ -12,7 +12,7 @@
 #include "engine/hidden_state_pooler.h"
 #include "engine/sampling/ending.h"
 #include "engine/sampling/token_choice.h"
-#include "engine/step.h"
+#include "engine/step_executor.h"
 
 namespace lockstep {
 namespace {
@@ -63,7 +63,7 @@ struct RowUse {
 struct Engine::Impl {
   Decoder& decoder;
   Communicator& communicator;
-  StepRunner runner;
+  StepExecutor executor;
   EngineOptions options;
   Scheduler scheduler;
   std::unordered_map<std::int64_t, Live> live;
@@ -73,7 +73,7 @@ struct Engine::Impl {
   Impl(Decoder& decoder_in, Communicator& communicator_in, const EngineOptions& options_in)
       : decoder(decoder_in),
         communicator(communicator_in),
-        runner(decoder_in, communicator_in),
+        executor(decoder_in, communicator_in),
         options(options_in),
         scheduler({.max_sequences = options_in.max_sequences,
                    .max_step_tokens = options_in.max_step_tokens,
@@ -168,7 +168,7 @@ void Engine::Impl::End(std::int64_t id) {
 std::vector<RowAnswer> Engine::Impl::Execute(const StepMessage& message) {
   Communicator::Bytes bytes = Flatten(message);
   communicator.Broadcast(bytes);
-  return runner.Run(message);
+  return executor.Run(message);
 }
 
 // Goes on asking until every token is chosen. What has no numbers for logits is left alone.
@@ -355,13 +355,13 @@ void Engine::Shutdown() {
 }
 
 void RunWorker(Decoder& decoder, Communicator& communicator) {
-  StepRunner runner(decoder, communicator);
+  StepExecutor executor(decoder, communicator);
   for (;;) {
     Communicator::Bytes bytes;
     communicator.Broadcast(bytes);
     const StepMessage message = ParseStepMessage(bytes);
     if (message.shutdown) return;
-    if (!message.is_empty()) runner.Run(message);  // else KeepAlive()
+    if (!message.is_empty()) executor.Run(message);  // else KeepAlive()
   }
 }
 

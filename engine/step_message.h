@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "engine/sampling/row_question.h"
 #include "layers/decoder.h"
+#include "layers/rows/row_question.h"
 
 namespace lockstep {
 

@@ -7,7 +7,7 @@ namespace lockstep {
 
 // Grown when a larger batch comes and kept: the steps of a run are alike.
 struct Decoder::Workspace {
-  Backend& backend;
+  Device& device;
   DType activations;  // of what stands below without a dtype
   Tensor x;           // [tokens, d_model] fp32 the residual stream, the same on every rank
   Tensor normed;      // [tokens, d_model]
@@ -19,8 +19,8 @@ struct Decoder::Workspace {
   Tensor logits;      // [logit rows, local vocab rows] fp32
   StepRows step;      // the rows of this one
 
-  Workspace(Backend& backend_in, DType activations_in)
-      : backend(backend_in), activations(activations_in) {}
+  Workspace(Device& device_in, DType activations_in)
+      : device(device_in), activations(activations_in) {}
 
   TensorView Floats(Tensor& tensor, std::int64_t rows, std::int64_t width) {
     return View(tensor, DType::kF32, rows, width);
@@ -31,7 +31,7 @@ struct Decoder::Workspace {
   TensorView View(Tensor& tensor, DType dtype, std::int64_t rows, std::int64_t width) {
     if (IsShort(tensor, rows)) {
       LetGo(tensor);
-      tensor = backend.Allocate(dtype, {rows, width});
+      tensor = device.Allocate(dtype, {rows, width});
     }
     return tensor.view().Rows(0, rows);
   }
@@ -53,21 +53,23 @@ struct Decoder::Workspace {
   // ends when a peer is gone.
   void LetGo(Tensor& tensor) {
     if (tensor.empty()) return;
-    backend.Synchronize();
+    device.Synchronize();
     tensor = {};
   }
 };
 
-Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, Backend& backend,
+Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& backend,
                  Communicator& communicator, const DecoderOptions& options)
     : spec_(plan.spec()),
       cache_dtype_(options.cache_dtype),
       weights_(std::move(weights)),
-      backend_(backend),
+      device_(*backend.device),
+      ops_(*backend.ops),
+      steps_(*backend.steps),
       communicator_(communicator),
-      rotary_(MakeRotaryTable(spec_, backend)),
+      rotary_(MakeRotaryTable(spec_, device_)),
       workspace_(
-          std::make_unique<Workspace>(backend, weights_.layers.front().qkv->activation_dtype())) {
+          std::make_unique<Workspace>(device_, weights_.layers.front().qkv->activation_dtype())) {
   LOCKSTEP_CHECK(plan.rank_count() == communicator.size(), "plan of {} ranks in a world of {}",
                  plan.rank_count(), communicator.size());
   const RankSlices slices = plan.Slices(communicator.rank());
@@ -83,19 +85,20 @@ void Decoder::AllocateCache(std::int64_t pages) {
                     .local_heads = local_heads_,
                     .d_head = spec_.d_head(),
                     .page_count = pages,
+                    .width = ops_.CacheWidth(spec_.d_head(), cache_dtype_),
                     .dtype = cache_dtype_},
-                   backend_);
+                   device_);
 }
 
 void Decoder::Reserve(const StepLimits& limits) {
   Workspace& work = *workspace_;
   const LayerWeights& layer = weights_.layers.front();
   const StepRows rows =
-      backend_.ReserveSteps({.limits = limits,
-                             .local_heads = local_heads_,
-                             .d_head = spec_.d_head(),
-                             .beside_elements = layer.mlp_in->outputs() * layer.mlp_in->inputs(),
-                             .vocab_ranges = static_cast<std::int64_t>(vocab_leaves_.size())});
+      steps_.Reserve({.limits = limits,
+                      .local_heads = local_heads_,
+                      .d_head = spec_.d_head(),
+                      .beside_elements = layer.mlp_in->outputs() * layer.mlp_in->inputs(),
+                      .vocab_ranges = static_cast<std::int64_t>(vocab_leaves_.size())});
   const std::int64_t width = local_heads_ * spec_.d_head();
   const std::int64_t most = std::max(rows.tokens, rows.logits);
   work.Reserve(most, spec_.d_model, communicator_);
@@ -114,15 +117,15 @@ void Decoder::Connect() {
   // Few values and many go different ways.
   Reduce(work.partial.view().Rows(0, 1));
   Reduce(work.partial.view());
-  backend_.Synchronize();
+  device_.Synchronize();
 }
 
 Decoder::~Decoder() = default;
 
 TensorView Decoder::Forward(const Batch& batch) {
   Workspace& work = *workspace_;
-  cache_.Copy(batch.page_copies, backend_);
-  work.step = backend_.BeginStep(
+  cache_.Copy(batch.page_copies, device_);
+  work.step = steps_.Begin(
       {.ids = batch.ids, .sequences = batch.sequences, .logit_rows = batch.logit_rows});
   work.Reserve(std::max(work.step.tokens, work.step.logits), spec_.d_model, communicator_);
   // States that are kept are waited for on the way.
@@ -130,12 +133,24 @@ TensorView Decoder::Forward(const Batch& batch) {
     RunOnce(batch, work);
   else
     RunOrReplay(batch, work);
-  return work.logits.view().Rows(0, static_cast<std::int64_t>(batch.logit_rows.size()));
+  logits_ = work.logits.view().Rows(0, static_cast<std::int64_t>(batch.logit_rows.size()));
+  return logits_;
+}
+
+std::vector<std::byte> Decoder::Answer(std::span<const RowQuestion> questions, FirstQuestions first,
+                                       std::int64_t vocab_limit) {
+  return AnswerRows({.device = device_,
+                     .ops = ops_,
+                     .logits = logits_,
+                     .vocab = vocab_rows_,
+                     .leaves = vocab_leaves_,
+                     .vocab_limit = vocab_limit},
+                    questions, first);
 }
 
 void Decoder::RunOrReplay(const Batch& batch, Workspace& work) {
   const std::int64_t before = communicator_.all_reduce_count();
-  const StepRun run = backend_.RunStep(this, [&] { RunOnce(batch, work); });
+  const StepRun run = steps_.Run(this, [&] { RunOnce(batch, work); });
   if (run == StepRun::kReplayed)
     communicator_.CountReplayed(sums_of_step_, work.step.tokens * spec_.d_model);
   else
@@ -165,9 +180,9 @@ void Decoder::KeepHidden(const TensorView& x) {
   if (hidden_.empty() || hidden_.view().dim(0) < hidden_rows_)
     hidden_ = Tensor::OnHost(DType::kF32, x.shape());
   const TensorView kept = hidden_.view().Rows(0, hidden_rows_);
-  if (x.dtype() == DType::kF32) return backend_.Download(x, kept);
+  if (x.dtype() == DType::kF32) return device_.Download(x, kept);
   const Tensor copy = Tensor::OnHost(x.dtype(), x.shape());
-  backend_.Download(x, copy.view());
+  device_.Download(x, copy.view());
   ConvertElements(x.dtype(), copy.view().raw(), DType::kF32, kept.raw(),
                   static_cast<std::size_t>(x.elements()));
 }
@@ -175,11 +190,11 @@ void Decoder::KeepHidden(const TensorView& x) {
 void Decoder::EmbedTokens(const Batch& batch, Workspace& work) {
   const TensorView x = work.Floats(work.x, work.step.tokens, spec_.d_model);
   // One rank has a token's row, the others add zeros.
-  backend_.Embed(batch.ids, weights_.embedding.view(), vocab_rows_, x);
+  ops_.Embed(batch.ids, weights_.embedding.view(), vocab_rows_, x);
   Reduce(x);
   ResidualArgs args{.x = x, .epsilon = spec_.norm_epsilon};
   SetBlockNorms(0, work, args);
-  backend_.AddResidualNorm(args);
+  ops_.AddResidualNorm(args);
 }
 
 // With the parallel residual:  x += attention(norm_a(x)) + mlp(norm_b(x)), reduced once.
@@ -198,24 +213,24 @@ void Decoder::RunBlock(std::size_t index, const Batch& batch, Workspace& work) {
 
   if (spec_.parallel_residual) {
     const TensorView mlp_normed = layer.mlp_norm ? work.mlp_normed.view().Rows(0, tokens) : normed;
-    backend_.RunConcurrently([&] { RunAttention(index, batch, work); },
-                             [&] { RunMlp(layer, mlp_normed, work); });
-    backend_.Linear(
+    steps_.RunConcurrently([&] { RunAttention(index, batch, work); },
+                           [&] { RunMlp(layer, mlp_normed, work); });
+    ops_.Linear(
         {.x = attended(), .x_second = activated(), .weight = layer.out.get(), .y = partial});
     Reduce(partial);
     return AddToResidual(attention_bias, mlp_bias, index + 1, work);
   }
   RunAttention(index, batch, work);
-  backend_.Linear({.x = attended(), .weight = layer.out.get(), .y = partial});
+  ops_.Linear({.x = attended(), .weight = layer.out.get(), .y = partial});
   Reduce(partial);
   const TensorView x = work.x.view().Rows(0, tokens);
-  backend_.AddResidualNorm({.x = x,
-                            .delta = partial,
-                            .bias_a = attention_bias,
-                            .norms = {Norm(layer.mlp_norm.value_or(layer.attention_norm), normed)},
-                            .epsilon = spec_.norm_epsilon});
+  ops_.AddResidualNorm({.x = x,
+                        .delta = partial,
+                        .bias_a = attention_bias,
+                        .norms = {Norm(layer.mlp_norm.value_or(layer.attention_norm), normed)},
+                        .epsilon = spec_.norm_epsilon});
   RunMlp(layer, normed, work);
-  backend_.Linear({.x = activated(), .weight = layer.mlp_out.get(), .y = partial});
+  ops_.Linear({.x = activated(), .weight = layer.mlp_out.get(), .y = partial});
   Reduce(partial);
   AddToResidual(mlp_bias, {}, index + 1, work);
 }
@@ -229,7 +244,7 @@ void Decoder::AddToResidual(const TensorView& bias_a, const TensorView& bias_b, 
                     .bias_b = bias_b,
                     .epsilon = spec_.norm_epsilon};
   if (next < weights_.layers.size()) SetBlockNorms(next, work, args);
-  backend_.AddResidualNorm(args);
+  ops_.AddResidualNorm(args);
 }
 
 NormOf Decoder::Norm(const NormWeights& norm, const TensorView& y) const {
@@ -252,36 +267,36 @@ void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& wor
   const TensorView qkv = work.Activations(work.qkv, tokens, 3 * width);
   const TensorView attention = work.Activations(work.attention, tokens, width);
 
-  backend_.Linear({.x = work.normed.view().Rows(0, tokens), .weight = layer.qkv.get(), .y = qkv});
-  backend_.Attention({.qkv = qkv,
-                      .layout = architecture.qkv_layout,
-                      .qkv_bias = layer.qkv_bias.view(),
-                      .rotary = {.kind = architecture.rotary,
-                                 .dims = spec_.rotary_dims,
-                                 .cos = rotary_.cos.view(),
-                                 .sin = rotary_.sin.view()},
-                      .sequences = batch.sequences,
-                      .cache = cache_.layer(index),
-                      .y = attention});
+  ops_.Linear({.x = work.normed.view().Rows(0, tokens), .weight = layer.qkv.get(), .y = qkv});
+  ops_.Attention({.qkv = qkv,
+                  .layout = architecture.qkv_layout,
+                  .qkv_bias = layer.qkv_bias.view(),
+                  .rotary = {.kind = architecture.rotary,
+                             .dims = spec_.rotary_dims,
+                             .cos = rotary_.cos.view(),
+                             .sin = rotary_.sin.view()},
+                  .sequences = batch.sequences,
+                  .cache = cache_.layer(index),
+                  .y = attention});
 }
 
 void Decoder::RunMlp(const LayerWeights& layer, const TensorView& normed, Workspace& work) {
   const TensorView ffn = work.Activations(work.ffn, work.step.tokens, local_ffn_);
   const Activation gelu =
       spec_.gelu == GeluKind::kExact ? Activation::kGeluExact : Activation::kGeluTanh;
-  backend_.Linear({.x = normed, .weight = layer.mlp_in.get(), .y = ffn, .activation = gelu});
+  ops_.Linear({.x = normed, .weight = layer.mlp_in.get(), .y = ffn, .activation = gelu});
 }
 
 void Decoder::Reduce(const TensorView& partial) {
-  communicator_.AllReduceSum(partial, backend_.stream());
+  communicator_.AllReduceSum(partial, device_.stream());
 }
 
 void Decoder::Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y) {
-  backend_.LayerNorm({.x = x,
-                      .weight = norm.weight.view(),
-                      .bias = norm.bias.view(),
-                      .epsilon = spec_.norm_epsilon,
-                      .y = y});
+  ops_.LayerNorm({.x = x,
+                  .weight = norm.weight.view(),
+                  .bias = norm.bias.view(),
+                  .epsilon = spec_.norm_epsilon,
+                  .y = y});
 }
 
 void Decoder::ComputeLogits(const Batch& batch, Workspace& work) {
@@ -296,9 +311,9 @@ void Decoder::ComputeLogits(const Batch& batch, Workspace& work) {
   // The blocks are done: their buffers are free for the rows that get logits.
   const TensorView selected = work.Floats(work.partial, rows, spec_.d_model);
   const TensorView normed = work.Activations(work.normed, rows, spec_.d_model);
-  backend_.SelectRows(x, batch.logit_rows, selected);
+  ops_.SelectRows(x, batch.logit_rows, selected);
   Normalize(weights_.final_norm, selected, normed);
-  backend_.Linear({.x = normed, .weight = weights_.head.get(), .y = logits});
+  ops_.Linear({.x = normed, .weight = weights_.head.get(), .y = logits});
 }
 
 }  // namespace lockstep

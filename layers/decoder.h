@@ -8,6 +8,7 @@
 #include "layers/kernels/backend.h"
 #include "layers/kv_cache.h"
 #include "layers/rotary_table.h"
+#include "layers/rows/answer_rows.h"
 #include "layers/weights.h"
 #include "partition/plan/shard_plan.h"
 
@@ -32,26 +33,27 @@ struct DecoderOptions {
 // The model on one rank: embedding, blocks, final norm, this rank's slice of the LM head.
 class Decoder {
  public:
-  // The backend and the communicator stay the caller's and outlive the decoder. `plan` and the
-  // communicator must agree on the number of ranks.
-  Decoder(const ShardPlan& plan, ModelWeights weights, Backend& backend, Communicator& communicator,
-          const DecoderOptions& options);
+  // The backend's parts and the communicator stay the caller's and outlive the decoder. `plan` and
+  // the communicator must agree on the number of ranks.
+  Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& backend,
+          Communicator& communicator, const DecoderOptions& options);
   ~Decoder();
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
   const ModelSpec& spec() const { return spec_; }
-  // The columns of the logits that this rank computes, and the leaves of sums over them.
-  Range vocab_rows() const { return vocab_rows_; }
-  const std::vector<Range>& vocab_leaves() const { return vocab_leaves_; }
-  Backend& backend() { return backend_; }
   const KvCache& cache() const { return cache_; }
 
   // Runs the new tokens through the model and appends them to the cache. Every rank calls it
-  // with the same batch. Returns this rank's slice of the logits, [logit_rows, vocab_rows().size()]
-  // fp32, in memory of the backend, valid until the next call. Without an LM head none can be asked
-  // for.
+  // with the same batch. Returns this rank's slice of the logits, [logit_rows, its rows of
+  // the vocabulary] fp32, in memory of the device, valid until the next call. Without an LM head
+  // none can be asked for.
   TensorView Forward(const Batch& batch);
+
+  // This rank's answer, for MergeAnswers(), to questions about the logits of the last Forward().
+  // Ids from vocab_limit on are in no search. Waits for the device.
+  std::vector<std::byte> Answer(std::span<const RowQuestion> questions, FirstQuestions first,
+                                std::int64_t vocab_limit);
 
   // Takes the memory that steps within these limits need: none of them allocates on the device or
   // frees there, which would wait for a sum that may never end. Throws EnvironmentError.
@@ -90,11 +92,14 @@ class Decoder {
   std::int64_t local_ffn_;
   DType cache_dtype_;
   ModelWeights weights_;
-  Backend& backend_;
+  Device& device_;
+  Ops& ops_;
+  StepRunner& steps_;
   Communicator& communicator_;
   KvCache cache_;
   RotaryTable rotary_;
   std::unique_ptr<Workspace> workspace_;
+  TensorView logits_;  // of the last Forward()
   Tensor hidden_;
   std::int64_t hidden_rows_ = 0;
   std::int64_t sums_of_step_ = 0;  // all-reduces

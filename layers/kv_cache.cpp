@@ -2,17 +2,16 @@
 
 namespace lockstep {
 
-KvCache::KvCache(const Options& options, Backend& backend) : options_(options) {
-  const Shape shape{options.page_count, 2, options.local_heads * kPageTokens,
-                    backend.CacheWidth(options.d_head, options.dtype)};
+KvCache::KvCache(const Options& options, Device& device) : options_(options) {
+  const Shape shape{options.page_count, 2, options.local_heads * kPageTokens, options.width};
   for (std::int64_t layer = 0; layer < options.layer_count; ++layer)
-    layers_.push_back(backend.Allocate(options.dtype, shape));
+    layers_.push_back(device.Allocate(options.dtype, shape));
 }
 
-void KvCache::Copy(std::span<const PageCopy> copies, Backend& backend) {
+void KvCache::Copy(std::span<const PageCopy> copies, Device& device) {
   for (const PageCopy& copy : copies)
     for (const Tensor& layer : layers_)
-      backend.Copy(layer.view().Rows(copy.from, 1), layer.view().Rows(copy.to, 1));
+      device.Copy(layer.view().Rows(copy.from, 1), layer.view().Rows(copy.to, 1));
 }
 
 std::size_t KvCache::bytes() const {

@@ -4,7 +4,8 @@
 #include <span>
 #include <vector>
 
-#include "layers/kernels/backend.h"
+#include "layers/kernels/device.h"
+#include "layers/kernels/ops.h"
 #include "layers/page_copy.h"
 #include "partition/model/model_spec.h"
 
@@ -21,17 +22,18 @@ class KvCache {
     std::int64_t local_heads = 0;
     std::int64_t d_head = 0;
     std::int64_t page_count = 0;
+    std::int64_t width = 0;  // Ops::CacheWidth(d_head, dtype)
     DType dtype = DType::kF32;
   };
 
   KvCache() = default;
-  KvCache(const Options& options, Backend& backend);
+  KvCache(const Options& options, Device& device);
 
   KvPages layer(std::size_t index) const {
     return {layers_[index].view(), options_.local_heads, kPageTokens, options_.d_head};
   }
   // In the order given, before whatever is enqueued later.
-  void Copy(std::span<const PageCopy> copies, Backend& backend);
+  void Copy(std::span<const PageCopy> copies, Device& device);
 
   std::int64_t page_count() const { return options_.page_count; }
   std::size_t bytes() const;

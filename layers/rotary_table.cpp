@@ -81,7 +81,7 @@ std::vector<float> Frequencies(const ModelSpec& spec) {
 
 }  // namespace
 
-RotaryTable MakeRotaryTable(const ModelSpec& spec, Backend& backend) {
+RotaryTable MakeRotaryTable(const ModelSpec& spec, Device& device) {
   const std::vector<float> frequencies = Frequencies(spec);
   const auto half = static_cast<std::int64_t>(frequencies.size());
   const Shape shape{spec.context_tokens, half};
@@ -95,9 +95,9 @@ RotaryTable MakeRotaryTable(const ModelSpec& spec, Backend& backend) {
       sin.view().data<float>()[position * half + i] = std::sin(angle) * scale;
     }
   }
-  RotaryTable table{backend.Allocate(DType::kF32, shape), backend.Allocate(DType::kF32, shape)};
-  backend.Upload(cos.view(), table.cos.view());
-  backend.Upload(sin.view(), table.sin.view());
+  RotaryTable table{device.Allocate(DType::kF32, shape), device.Allocate(DType::kF32, shape)};
+  device.Upload(cos.view(), table.cos.view());
+  device.Upload(sin.view(), table.sin.view());
   return table;
 }
 

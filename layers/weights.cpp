@@ -17,16 +17,17 @@ std::vector<Range> LocalInputs(const std::vector<Range>& leaves, std::int64_t wi
 class Loader {
  public:
   Loader(const ModelSpec& spec, const RankSlices& slices, WeightFormat format,
-         const SliceReader& read, Backend& backend)
+         const SliceReader& read, const Backend& backend)
       : spec_(spec),
         head_leaves_(LocalInputs(slices.head_leaves, spec.d_head())),
         ffn_leaves_(LocalInputs(slices.ffn_leaves, 1)),
         format_(format),
         read_(read),
-        backend_(backend) {}
+        device_(*backend.device),
+        ops_(*backend.ops) {}
 
   Tensor Vector(const TensorSlice& slice) const {
-    return ToBackend(ReadStacked({&slice, 1}, DType::kF32));
+    return ToDevice(ReadStacked({&slice, 1}, DType::kF32));
   }
 
   // A bias that is added after the reduction; an empty tensor where the model has none.
@@ -35,7 +36,7 @@ class Loader {
   }
 
   Tensor Table(const TensorSlice& slice) const {
-    return ToBackend(ReadStacked({&slice, 1}, TableDType(format_)));
+    return ToDevice(ReadStacked({&slice, 1}, TableDType(format_)));
   }
 
   NormWeights Norm(const NormSlices& slices) const {
@@ -47,14 +48,14 @@ class Loader {
     LinearSource source{.parts = {}, .bias = {}, .format = format_};
     source.parts.push_back({ReadStacked(slices.weight, SourceDType(format_)), {}});
     if (!slices.bias.empty()) source.bias = ReadStacked(slices.bias, DType::kF32);
-    return backend_.MakeLinear(std::move(source));
+    return ops_.MakeLinear(std::move(source));
   }
 
-  // The same, its bias where the backend wants it.
+  // The same, its bias where the operations want it.
   void LoadQkv(const LinearSlices& slices, LayerWeights& layer) const {
     LinearSlices product = slices;
-    if (backend_.qkv_bias() == QkvBias::kInAttention && !slices.bias.empty()) {
-      layer.qkv_bias = ToBackend(ReadStacked(slices.bias, DType::kF32));
+    if (ops_.qkv_bias() == QkvBias::kInAttention && !slices.bias.empty()) {
+      layer.qkv_bias = ToDevice(ReadStacked(slices.bias, DType::kF32));
       product.bias.clear();
     }
     layer.qkv = ByOutputs(product);
@@ -68,13 +69,13 @@ class Loader {
     std::vector<LinearPart> parts;
     parts.push_back(std::move(attention));
     if (spec_.parallel_residual) parts.push_back(std::move(mlp));
-    layer.out = backend_.MakeLinear({.parts = std::move(parts), .bias = {}, .format = format_});
+    layer.out = ops_.MakeLinear({.parts = std::move(parts), .bias = {}, .format = format_});
     layer.attention_out_bias = Bias(slices.attention_out);
     layer.mlp_out_bias = Bias(slices.mlp_out);
     if (spec_.parallel_residual) return;
     parts.clear();
     parts.push_back(std::move(mlp));
-    layer.mlp_out = backend_.MakeLinear({.parts = std::move(parts), .bias = {}, .format = format_});
+    layer.mlp_out = ops_.MakeLinear({.parts = std::move(parts), .bias = {}, .format = format_});
   }
 
  private:
@@ -93,9 +94,9 @@ class Loader {
     return tensor;
   }
 
-  Tensor ToBackend(const Tensor& host) const {
-    Tensor device = backend_.Allocate(host.view().dtype(), host.view().shape());
-    backend_.Upload(host.view(), device.view());
+  Tensor ToDevice(const Tensor& host) const {
+    Tensor device = device_.Allocate(host.view().dtype(), host.view().shape());
+    device_.Upload(host.view(), device.view());
     return device;
   }
 
@@ -104,7 +105,8 @@ class Loader {
   std::vector<Range> ffn_leaves_;
   WeightFormat format_;
   const SliceReader& read_;
-  Backend& backend_;
+  Device& device_;
+  Ops& ops_;
 };
 
 LayerWeights LoadLayer(const LayerSlices& slices, const Loader& loader) {
@@ -120,7 +122,8 @@ LayerWeights LoadLayer(const LayerSlices& slices, const Loader& loader) {
 }  // namespace
 
 ModelWeights LoadWeights(const ModelSpec& spec, const RankSlices& slices, WeightFormat format,
-                         const SliceReader& read, Backend& backend, const LoadProgress& progress) {
+                         const SliceReader& read, const Backend& backend,
+                         const LoadProgress& progress) {
   const Loader loader(spec, slices, format, read, backend);
   const auto all = static_cast<std::int64_t>(slices.layers.size()) + 2;
   std::int64_t done = 0;

@@ -12,7 +12,7 @@
 namespace lockstep {
 
 struct NormWeights {
-  Tensor weight;  // [d_model] fp32, on the backend
+  Tensor weight;  // [d_model] fp32, on the device
   Tensor bias;
 };
 
@@ -20,7 +20,7 @@ struct LayerWeights {
   NormWeights attention_norm;
   std::optional<NormWeights> mlp_norm;
   std::unique_ptr<LinearWeight> qkv;
-  Tensor qkv_bias;  // where attention adds it (Backend::qkv_bias()); may be empty
+  Tensor qkv_bias;  // where attention adds it (Ops::qkv_bias()); may be empty
   std::unique_ptr<LinearWeight> mlp_in;
   // The products whose sums are divided over the ranks; their biases stand below. With the
   // parallel residual they are one product over attention and MLP, so that a leaf of the summation
@@ -33,7 +33,7 @@ struct LayerWeights {
   Tensor mlp_out_bias;
 };
 
-// One rank's weights, in the backend's memory.
+// One rank's weights, in the device's memory.
 struct ModelWeights {
   Tensor embedding;  // [local vocab rows, d_model] fp32 or bf16
   std::vector<LayerWeights> layers;
@@ -44,10 +44,11 @@ struct ModelWeights {
 // Called after each layer with (done, all) steps.
 using LoadProgress = std::function<void(std::int64_t done, std::int64_t all)>;
 
-// Reads this rank's slices one after the other and hands them to the backend, so that the peak
+// Reads this rank's slices one after the other and hands them to the device, so that the peak
 // is the rank's weights and one layer's matrix. Matrices are kept in `format`, the embedding in
 // TableDType(format), norms and biases in fp32.
 ModelWeights LoadWeights(const ModelSpec& spec, const RankSlices& slices, WeightFormat format,
-                         const SliceReader& read, Backend& backend, const LoadProgress& progress);
+                         const SliceReader& read, const Backend& backend,
+                         const LoadProgress& progress);
 
 }  // namespace lockstep

@@ -72,7 +72,7 @@ void LoadHere(const LoadJob& job, LoadedModel& rank) {
   // Vectors need no logits: models without an LM head have them too.
   if (job.arguments.command == Command::kEmbed) slices.head = {};
   if (job.group.world().rank() == 0) source.WarnOfTwoTables(job.model);
-  Backend& backend = *rank.device.backend;
+  const Backend& backend = rank.device.backend;
   ModelWeights weights =
       LoadWeights(job.model.spec, slices, options.model.dtype, source.reader(), backend,
                   ProgressLine(job.group.world(), job.arguments.verbosity));
@@ -152,7 +152,7 @@ std::int64_t PagesOf(const LoadJob& job, const LoadedModel& rank) {
   const DType dtype = job.arguments.options.model.kv_dtype();
   const std::int64_t heads = job.Plan().Slices(job.comm().rank()).local_heads();
   const std::int64_t elements = 2 * spec.layer_count * heads * KvCache::kPageTokens *
-                                rank.device.backend->CacheWidth(spec.d_head(), dtype);
+                                rank.device.backend.ops->CacheWidth(spec.d_head(), dtype);
   const CachePlace place = rank.device.index < 0 ? CachePlace::kHost : CachePlace::kDevice;
   const std::int64_t least = LeastPages(job);
   return LeastOfAll(

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "core/numbers/weight_format.h"
-#include "layers/kernels/backend.h"
+#include "layers/kernels/step_inputs.h"
 #include "partition/plan/shard_plan.h"
 
 namespace lockstep {

@@ -116,14 +116,13 @@ RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group) {
     }
     const int index = DeviceOf(group.world());
     const DeviceInfo info = CudaModule().Describe(index);
-    device.backend = CudaModule().MakeBackend(index);
-    device.backend->set_step_graphs(request.graphs);
+    device.backend = CudaModule().MakeBackend(index, request.graphs);
     device.index = index;
     device.name = fmt::format("cuda device {} ({})", index, info.name);
   });
   if (!cuda) return device;
   Agree(group.world(), "joining the devices",
-        [&] { device.sums = CudaModule().MakeCommunicator(group.comm(), *device.backend); });
+        [&] { device.sums = CudaModule().MakeCommunicator(group.comm(), device.backend); });
   WriteLog(LogLevel::kDebug,
            fmt::format("{}; sums through {}", device.name, device.sums->transport()));
   return device;

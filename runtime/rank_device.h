@@ -25,7 +25,7 @@ struct DeviceRequest {
 
 // What a rank computes with. Destroyed last first.
 struct RankDevice {
-  std::unique_ptr<Backend> backend;
+  Backend backend;
   std::unique_ptr<Communicator> sums;  // over the group, in the device's memory; null: the group's
   int index = -1;                      // of a device with memory of its own
   std::string name = "cpu";

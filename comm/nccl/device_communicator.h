@@ -16,9 +16,9 @@ namespace lockstep {
 struct SummingDevice {
   std::function<Tensor(Shape)> allocate;  // fp32, in the device's memory
   std::function<void(std::function<void(double waited_seconds)>)>
-      set_liveness_check;                 // as Backend's
+      set_liveness_check;                 // CudaStream's
   std::function<std::string()> activity;  // core/activity.h
-  std::function<void()> forget_steps;     // Backend::ForgetSteps(): they hold on to NCCL
+  std::function<void()> forget_steps;     // recorded ones hold on to NCCL
 };
 
 // A world whose sums lie in the memory of devices. Everything else goes through the world, which

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/request.h"
-#include "engine/sampling/top_logits.h"
+#include "layers/rows/top_logits.h"
 
 namespace lockstep {
 

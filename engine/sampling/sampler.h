@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "engine/request.h"
-#include "engine/sampling/top_logits.h"
 #include "layers/kernels/noise.h"
+#include "layers/rows/top_logits.h"
 
 namespace lockstep {
 

@@ -6,7 +6,7 @@
 
 #include "engine/request.h"
 #include "engine/sampling/logit_controls.h"
-#include "engine/sampling/row_question.h"
+#include "layers/rows/row_question.h"
 
 namespace lockstep {
 

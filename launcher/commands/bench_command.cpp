@@ -142,7 +142,7 @@ class Bench {
   void MeasureRounds() {
     const bool on_device = rank_.device.sums != nullptr;
     const std::unique_ptr<CeilingMeter> machine =
-        on_device ? MeterOfDevices(comm_, *rank_.device.backend)
+        on_device ? MeterOfDevices(comm_, CudaModule(), rank_.device.backend)
                   : MeterOfThreads(comm_, {.threads = rank_.threads, .memory_bytes = MeterBytes()});
     CeilingMeter& meter = *machine;
     // Devices multiply 8 bits as bf16.

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "layers/kernels/backend.h"
+#include "layers/kernels/ops.h"
 
 namespace lockstep {
 

@@ -1,14 +1,15 @@
 #include "layers/kernels/backend.h"
 
-#include "layers/kernels/cpu/cpu_backend.h"
+#include "layers/kernels/cpu/cpu_ops.h"
 #include "layers/kernels/cpu/kernels.h"
-#include "layers/kernels/reference/reference_backend.h"
+#include "layers/kernels/host_backend.h"
+#include "layers/kernels/reference/reference_ops.h"
 
 namespace lockstep {
 
-std::unique_ptr<Backend> MakeBackend(BackendKind kind, int threads) {
-  if (kind == BackendKind::kReference) return reference::MakeBackend();
-  return cpu::MakeBackend(threads);
+Backend MakeBackend(BackendKind kind, int threads) {
+  if (kind == BackendKind::kReference) return MakeHostBackend(reference::MakeOps());
+  return MakeHostBackend(cpu::MakeOps(threads));
 }
 
 std::string_view InstructionSet(BackendKind kind) {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "comm/communicator.h"
 #include "layers/kernels/backend.h"
@@ -15,6 +17,13 @@ struct DeviceInfo {
   std::string id;    // the same in all processes of the host that see it
   std::size_t free_bytes = 0;
   std::size_t total_bytes = 0;
+};
+
+// Bytes or operations per second. An operation is a multiplication or an addition.
+struct DeviceRate {
+  enum class Kind : std::uint8_t { kRead, kBf16 };
+  Kind kind = Kind::kRead;
+  double per_second = 0.0;
 };
 
 // What a module lends from the program that has opened it.
@@ -36,17 +45,24 @@ class DeviceModule {
   virtual DeviceInfo Describe(int device) = 0;
 
   // Computes on that device, from the thread that makes it.
-  virtual std::unique_ptr<Backend> MakeBackend(int device) = 0;
+  virtual Backend MakeBackend(int device, StepGraphs graphs) = 0;
+
+  // What the device of a backend of this module reaches in what it is best at, for benchmarks to
+  // compare with: measured anew by each call, in some milliseconds and memory of its own.
+  virtual std::vector<DeviceRate> MeasureRates(const Backend& backend) = 0;
 
   // The ranks of `world`, each with a backend of this module: sums are made by the devices, in the
-  // order of the backend's stream, everything else goes through the world. Both outlive it.
+  // order of the backend's stream, everything else goes through the world. It borrows the world and
+  // the backend's parts, and may use them until it is gone.
   // Collective. Throws EnvironmentError, on every rank, when the module cannot do that.
-  virtual std::unique_ptr<Communicator> MakeCommunicator(Communicator& world, Backend& backend) = 0;
+  virtual std::unique_ptr<Communicator> MakeCommunicator(Communicator& world,
+                                                         const Backend& backend) = 0;
 };
 
 // What a module exports. kModuleVersion changes with every change of the interfaces in this file,
-// backend.h, communicator.h or tensor.h; a module of another version is refused.
-constexpr const char* kModuleVersion = "lockstep 0.1.0 module 7";
+// device.h, ops.h, step_runner.h, communicator.h or tensor.h; a module of another version is
+// refused.
+constexpr const char* kModuleVersion = "lockstep 0.1.0 module 8";
 constexpr const char* kModuleVersionSymbol = "LockstepModuleVersion";  // const char* ()
 constexpr const char* kModuleSymbol = "LockstepModule";                // DeviceModule* ()
 

@@ -8,9 +8,14 @@
 
 namespace lockstep {
 
-// What backends whose memory is the host's have in common.
-class HostBackend : public Backend {
+// What backends whose memory is the host's, and which compute in the calling thread, have in
+// common.
+
+class HostDevice final : public Device {
  public:
+  Stream stream() const override { return {}; }
+  void Synchronize() override {}  // operations return when they are done
+
   Tensor Allocate(DType dtype, Shape shape) override { return Tensor::OnHost(dtype, shape); }
   void Upload(const TensorView& host, const TensorView& device) override { Copy(host, device); }
   void Download(const TensorView& device, const TensorView& host) override { Copy(device, host); }
@@ -18,6 +23,18 @@ class HostBackend : public Backend {
     LOCKSTEP_CHECK(from.dtype() == to.dtype() && from.elements() == to.elements(), "{} to {}",
                    from.shape().ToString(), to.shape().ToString());
     if (from.bytes() != 0) std::memcpy(to.raw(), from.raw(), from.bytes());
+  }
+};
+
+class HostOps : public Ops {
+ public:
+  QkvBias qkv_bias() const override { return QkvBias::kInProduct; }
+
+  void AddResidualNorm(const ResidualArgs& args) override {
+    if (args.delta.raw() != nullptr) AddResidual(args);
+    for (const NormOf& norm : args.norms)
+      if (norm.y.raw() != nullptr)
+        LayerNorm({args.x, norm.weight, norm.bias, args.epsilon, norm.y});
   }
 
   std::vector<float> TakeLogits(const TensorView& logits,
@@ -28,6 +45,36 @@ class HostBackend : public Backend {
                                     -std::numeric_limits<float>::infinity()));
     return taken;
   }
+
+ private:
+  // x += delta + bias_a + bias_b
+  virtual void AddResidual(const ResidualArgs& args) = 0;
 };
+
+// Inputs lie where operations read them, and operations are done when they return: there is
+// nothing to send, to record or to run at the same time.
+class HostStepRunner final : public StepRunner {
+ public:
+  StepRows Reserve(const StepSizes& sizes) override {
+    return {sizes.limits.tokens, sizes.limits.logit_rows};
+  }
+  StepRows Begin(const StepInputs& inputs) override {
+    return {static_cast<std::int64_t>(inputs.ids.size()),
+            static_cast<std::int64_t>(inputs.logit_rows.size())};
+  }
+  StepRun Run(const void* /*caller*/, const std::function<void()>& operations) override {
+    operations();
+    return StepRun::kCalled;
+  }
+  void RunConcurrently(const std::function<void()>& first,
+                       const std::function<void()>& linear) override {
+    first();
+    linear();
+  }
+};
+
+inline Backend MakeHostBackend(std::unique_ptr<Ops> ops) {
+  return {std::make_unique<HostDevice>(), std::move(ops), std::make_unique<HostStepRunner>()};
+}
 
 }  // namespace lockstep

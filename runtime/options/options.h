@@ -12,7 +12,7 @@
 #include "core/numbers/weight_format.h"
 #include "engine/decoding/beam_search.h"
 #include "engine/request.h"
-#include "layers/kernels/backend.h"
+#include "layers/kernels/backend_choice.h"
 #include "partition/model/model_spec.h"
 #include "runtime/options/device_choice.h"
 #include "runtime/placement/placement.h"

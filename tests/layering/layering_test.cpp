@@ -48,7 +48,7 @@ TEST(LayeringRules, AllowLowerLevelsAndTheFolderItself) {
            {"layers/kernels/cpu/a.cpp", "\"layers/kernels/backend.h\""},
            {"layers/kernels/cpu/a.cpp", "\"layers/kernels/cpu/gemm.h\""},
            {"layers/kernels/cpu/a.cpp", "\"partition/model/architecture.h\""},
-           {"layers/kernels/backend.cpp", "\"layers/kernels/cpu/cpu_backend.h\""},
+           {"layers/kernels/backend.cpp", "\"layers/kernels/cpu/cpu_ops.h\""},
            {"text/a.h", "\"tokenizer/tokenizer.h\""},
            {"launcher/main.cpp", "\"core/error.h\""},
            {"runtime/options/a.cpp", "<yaml-cpp/yaml.h>"},

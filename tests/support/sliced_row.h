@@ -1,13 +1,15 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
-#include "engine/sampling/answer_rows.h"
 #include "engine/sampling/token_choice.h"
+#include "layers/kernels/backend.h"
+#include "layers/rows/answer_rows.h"
 
 namespace lockstep {
 
@@ -29,9 +31,10 @@ class SlicedRow {
     for (FirstQuestions first = FirstQuestions::kYes;; first = FirstQuestions::kNo) {
       ++questions_;
       const std::span<const RowQuestion> questions(&choice.question(), 1);
-      std::vector<Communicator::Bytes> answers;
+      std::vector<std::vector<std::byte>> answers;
       for (const Slice& slice : slices)
-        answers.push_back(AnswerRows({.backend = *backend_,
+        answers.push_back(AnswerRows({.device = *backend_->device,
+                                      .ops = *backend_->ops,
                                       .logits = slice.logits.view(),
                                       .vocab = slice.vocab,
                                       .leaves = slice.leaves,
@@ -61,8 +64,8 @@ class SlicedRow {
       const Tensor host = Tensor::OnHost(DType::kF32, {1, slice.vocab.size()});
       std::copy_n(logits_.begin() + slice.vocab.begin, slice.vocab.size(),
                   host.view().data<float>());
-      slice.logits = backend_->Allocate(DType::kF32, {1, slice.vocab.size()});
-      backend_->Upload(host.view(), slice.logits.view());
+      slice.logits = backend_->device->Allocate(DType::kF32, {1, slice.vocab.size()});
+      backend_->device->Upload(host.view(), slice.logits.view());
     }
     return slices;
   }

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "core/threads/thread_pool.h"
-#include "layers/kernels/backend.h"
 #include "layers/kernels/cpu/kernels.h"
+#include "layers/kernels/ops.h"
 
 namespace lockstep::cpu {
 

@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "layers/kernels/backend.h"
 #include "layers/kernels/cpu/kernels.h"
+#include "layers/kernels/ops.h"
 
 namespace lockstep::cpu {
 

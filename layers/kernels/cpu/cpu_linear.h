@@ -1,9 +1,9 @@
 #pragma once
 
 #include "core/threads/thread_pool.h"
-#include "layers/kernels/backend.h"
 #include "layers/kernels/cpu/packed_rows.h"
 #include "layers/kernels/cpu/packed_weight.h"
+#include "layers/kernels/ops.h"
 
 namespace lockstep::cpu {
 
@@ -13,6 +13,7 @@ class CpuLinear final : public LinearWeight {
 
   std::int64_t outputs() const override { return outputs_; }
   std::int64_t inputs() const override { return inputs_[0]; }
+  DType activation_dtype() const override { return DType::kF32; }
 
   // y = activation(x W^T + bias), divided over the pool's threads by outputs. `rows` is room for
   // the packed rows.

@@ -7,7 +7,7 @@
 #include "layers/kernels/cpu/kernels.h"
 #include "layers/kernels/row_search.h"
 
-// Backend's operations of these names. Threads share rows, or the columns of few rows; the answers
+// Operations of Ops of these names. Threads share rows, or the columns of few rows; the answers
 // do not depend on how.
 namespace lockstep::cpu {
 

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "core/threads/thread_pool.h"
-#include "layers/kernels/backend.h"
 #include "layers/kernels/cpu/kernels.h"
+#include "layers/kernels/ops.h"
 
 namespace lockstep::cpu {
 

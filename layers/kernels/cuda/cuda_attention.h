@@ -2,10 +2,10 @@
 
 #include <cstdint>
 
-#include "layers/kernels/backend.h"
-#include "layers/kernels/cuda/cuda_step.h"
 #include "layers/kernels/cuda/cuda_stream.h"
 #include "layers/kernels/cuda/kernels/kernels.h"
+#include "layers/kernels/cuda/steps/cuda_step.h"
+#include "layers/kernels/ops.h"
 
 namespace lockstep::cuda {
 
@@ -22,7 +22,7 @@ class CudaAttention {
   // Takes all memory that steps need of so many tokens, and of so many rows with one new token.
   void Reserve(const StepSizes& sizes, std::int64_t tokens, std::int64_t rows);
 
-  // See Backend::Attention().
+  // See Ops::Attention().
   void Run(const AttentionArgs& args);
 
  private:

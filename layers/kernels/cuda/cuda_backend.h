@@ -1,13 +1,19 @@
 #pragma once
 
-#include <memory>
-
 #include "layers/kernels/backend.h"
 
 namespace lockstep::cuda {
 
-// The CUDA backend on this device, for use by the thread that makes it. Operations are enqueued on
-// one stream; only Download(), Statistics() and Synchronize() wait. Throws Error(kEnvironment).
-std::unique_ptr<Backend> MakeBackend(int device);
+class CudaDevice;
+class CudaOps;
+class CudaStepRunner;
+
+// The CUDA backend on this device, for use by the thread that makes it. Throws Error(kEnvironment).
+Backend MakeBackend(int device, StepGraphs graphs);
+
+// The parts of a backend that MakeBackend() has made, as what they are.
+CudaDevice& DeviceOf(const Backend& backend);
+CudaOps& OpsOf(const Backend& backend);
+CudaStepRunner& StepsOf(const Backend& backend);
 
 }  // namespace lockstep::cuda

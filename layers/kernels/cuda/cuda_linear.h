@@ -6,8 +6,8 @@
 #include <memory>
 #include <vector>
 
-#include "layers/kernels/backend.h"
 #include "layers/kernels/cuda/cuda_stream.h"
+#include "layers/kernels/ops.h"
 
 namespace lockstep::cuda {
 

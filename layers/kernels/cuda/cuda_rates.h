@@ -2,9 +2,9 @@
 
 #include <vector>
 
-#include "layers/kernels/backend.h"
 #include "layers/kernels/cuda/cuda_linear.h"
 #include "layers/kernels/cuda/cuda_stream.h"
+#include "layers/kernels/device_module.h"
 
 namespace lockstep::cuda {
 

@@ -71,6 +71,14 @@ std::span<const std::byte> BytesOf(const std::vector<T>& list) {
   return std::as_bytes(std::span<const T>(list));
 }
 
+std::vector<ColumnRange> ColumnsOf(std::span<const Range> ranges) {
+  std::vector<ColumnRange> columns;
+  for (const Range& range : ranges)
+    columns.push_back(
+        {static_cast<std::int32_t>(range.begin), static_cast<std::int32_t>(range.end)});
+  return columns;
+}
+
 }  // namespace
 
 void* CudaRowSearch::Send(std::span<const std::byte> bytes) {
@@ -101,14 +109,63 @@ void CudaRowSearch::Reserve(std::int64_t rows, std::int64_t ranges) {
   constexpr auto kCandidates =
       static_cast<std::size_t>(MassQuestion::kMostBounds + kSpareCandidates);
   const std::size_t asked = std::max({kMostPlaces * sizeof(LogitAt), count * sizeof(RaceRow),
-                                      count * sizeof(MassRow) + each * sizeof(ColumnRange)});
+                                      count * sizeof(MassRow) + each * sizeof(ColumnRange),
+                                      count * sizeof(std::int32_t) + each * sizeof(ColumnRange)});
   const std::size_t found =
       std::max({kMostPlaces * sizeof(float), count * kCandidates * sizeof(TokenLogit),
-                count * each * (kMassBounds + 1) * sizeof(double)});
+                count * static_cast<std::size_t>(kMaxCandidates) * sizeof(TokenLogit),
+                count * each * std::max((kMassBounds + 1) * sizeof(double), sizeof(RowSummary))});
   asked_.Get(asked, stream_);
   questions_.Reserve(asked);
   found_.Get(found, stream_);
   answers_.Reserve(found);
+}
+
+std::vector<RowStatistics> CudaRowSearch::Statistics(const TensorView& logits,
+                                                     std::span<const std::int64_t> targets,
+                                                     std::span<const Range> ranges) {
+  const std::size_t size = targets.size() * ranges.size();
+  if (size == 0) return {};
+  const std::vector<ColumnRange> columns = ColumnsOf(ranges);
+  std::vector<std::int32_t> columns_asked;
+  for (const std::int64_t target : targets)
+    columns_asked.push_back(
+        static_cast<std::int32_t>(std::clamp<std::int64_t>(target, -1, INT32_MAX)));
+  std::vector<std::byte> asked(BytesOf(columns).begin(), BytesOf(columns).end());
+  asked.insert(asked.end(), BytesOf(columns_asked).begin(), BytesOf(columns_asked).end());
+  const auto* device = static_cast<const std::byte*>(Send(asked));
+  auto* found = static_cast<RowSummary*>(found_.Get(size * sizeof(RowSummary), stream_));
+  Summarise({.logits = logits.data<float>(),
+             .targets = reinterpret_cast<const std::int32_t*>(device + BytesOf(columns).size()),
+             .ranges = reinterpret_cast<const ColumnRange*>(device),
+             .range_count = std::ssize(columns),
+             .rows = logits.dim(0),
+             .columns = logits.dim(1),
+             .y = found},
+            stream_.get());
+  std::vector<RowStatistics> all;
+  for (const RowSummary& one : Fetch(found, size))
+    all.push_back({one.max, one.argmax, one.target, one.sum_exp});
+  return all;
+}
+
+std::optional<std::vector<ColumnLogit>> CudaRowSearch::LargestLogits(const TensorView& logits,
+                                                                     std::int64_t limit,
+                                                                     std::int64_t count) {
+  if (count < 1 || count > kMaxCandidates) return std::nullopt;
+  std::vector<ColumnLogit> all;
+  const auto size = static_cast<std::size_t>(logits.dim(0) * count);
+  if (size == 0) return all;
+  auto* found = static_cast<TokenLogit*>(found_.Get(size * sizeof(TokenLogit), stream_));
+  Candidates({.logits = logits.data<float>(),
+              .rows = logits.dim(0),
+              .columns = logits.dim(1),
+              .limit = limit,
+              .count = count,
+              .y = found},
+             stream_.get());
+  for (const TokenLogit& one : Fetch(found, size)) all.push_back({one.column, one.logit});
+  return all;
 }
 
 std::vector<float> CudaRowSearch::TakeLogits(const TensorView& logits,
@@ -171,10 +228,7 @@ std::vector<std::vector<double>> CudaRowSearch::SumMasses(const RowSearch& searc
                                                           std::span<const Range> ranges) {
   std::vector<MassRow> rows;
   for (const MassQuestion& question : questions) rows.push_back(RowOf(question));
-  std::vector<ColumnRange> columns;
-  for (const Range& range : ranges)
-    columns.push_back(
-        {static_cast<std::int32_t>(range.begin), static_cast<std::int32_t>(range.end)});
+  const std::vector<ColumnRange> columns = ColumnsOf(ranges);
   std::vector<std::vector<double>> answers(rows.size() * columns.size());
   if (answers.empty()) return answers;
   std::vector<std::byte> asked(BytesOf(rows).begin(), BytesOf(rows).end());

@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "layers/kernels/cuda/cuda_stream.h"
-#include "layers/kernels/row_search.h"
+#include "layers/kernels/ops.h"
 
 namespace lockstep::cuda {
 
-// The CUDA backend's part in choosing tokens: questions to the device, kernels, answers back.
+// What CudaOps answers about rows of logits: questions to the device, kernels, answers back.
 class CudaRowSearch {
  public:
   explicit CudaRowSearch(CudaStream& stream)
@@ -17,6 +17,13 @@ class CudaRowSearch {
 
   // Takes all memory that so many rows need, so that no step allocates or frees.
   void Reserve(std::int64_t rows, std::int64_t ranges);
+
+  std::vector<RowStatistics> Statistics(const TensorView& logits,
+                                        std::span<const std::int64_t> targets,
+                                        std::span<const Range> ranges);
+
+  std::optional<std::vector<ColumnLogit>> LargestLogits(const TensorView& logits,
+                                                        std::int64_t limit, std::int64_t count);
 
   std::vector<float> TakeLogits(const TensorView& logits, std::span<const LogitPlace> places);
 

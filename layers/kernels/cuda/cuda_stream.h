@@ -4,10 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 
-#include "layers/kernels/backend.h"
+#include "core/numbers/tensor.h"
 
 namespace lockstep::cuda {
 
@@ -23,9 +24,11 @@ class CudaStream {
   cudaStream_t get() const { return stream_; }
   int device() const { return device_; }
 
-  // Called while a wait lasts, after a failure, and once, with 0 seconds, when a wait has ended
-  // well; see Backend::set_liveness_check().
-  void set_liveness_check(Backend::Watch watch) { watch_ = std::move(watch); }
+  // Called again and again while a wait lasts, with how long it has lasted, once after a failure of
+  // the device, and once, with 0 seconds, when a wait has ended well. It throws when what is waited
+  // for will not come, because a peer is gone.
+  using Watch = std::function<void(double waited_seconds)>;
+  void set_liveness_check(Watch watch) { watch_ = std::move(watch); }
 
   // Until all work so far is done. Throws what the watch throws, or Error(kEnvironment).
   void Wait();
@@ -38,7 +41,7 @@ class CudaStream {
 
   int device_;
   cudaStream_t stream_ = nullptr;
-  Backend::Watch watch_;
+  Watch watch_;
 };
 
 // Memory of the current device, uninitialised. Freeing it waits for the device.

@@ -3,6 +3,7 @@
 
 #include "layers/kernels/cuda/cuda_backend.h"
 #include "layers/kernels/cuda/cuda_check.h"
+#include "layers/kernels/cuda/cuda_ops.h"
 #include "layers/kernels/cuda/peers/module_communicator.h"
 
 namespace lockstep::cuda {
@@ -30,9 +31,16 @@ class CudaDeviceModule final : public DeviceModule {
     return info;
   }
 
-  std::unique_ptr<Backend> MakeBackend(int device) override { return cuda::MakeBackend(device); }
+  Backend MakeBackend(int device, StepGraphs graphs) override {
+    return cuda::MakeBackend(device, graphs);
+  }
 
-  std::unique_ptr<Communicator> MakeCommunicator(Communicator& world, Backend& backend) override {
+  std::vector<DeviceRate> MeasureRates(const Backend& backend) override {
+    return OpsOf(backend).MeasureRates();
+  }
+
+  std::unique_ptr<Communicator> MakeCommunicator(Communicator& world,
+                                                 const Backend& backend) override {
     return cuda::MakeCommunicator(world, backend, host_);
   }
 

@@ -6,7 +6,7 @@
 
 namespace lockstep::cuda {
 
-// A stream beside the backend's own: work that goes there begins after what is on the own one, and
+// A stream beside the device's own: work that goes there begins after what is on the own one, and
 // comes back to it.
 class SideStream {
  public:

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/sampling/top_logits.h"
-#include "engine/step.h"
+#include "engine/step_executor.h"
 #include "layers/kernels/device_module.h"
+#include "layers/rows/top_logits.h"
 #include "partition/model/config_json.h"
 #include "tests/multi_rank/multi_rank.h"
 #include "tests/support/golden/golden_model.h"
@@ -57,21 +57,23 @@ std::vector<std::filesystem::path> Cases() {
 INSTANTIATE_TEST_SUITE_P(Transformers, CudaGolden, ::testing::ValuesIn(Cases()),
                          [](const auto& one) { return one.param.filename().string(); });
 
+Backend OpenBackend(int device) { return CudaModule().MakeBackend(device, StepGraphs::kAuto); }
+
 class CudaLogits : public MultiRank {};
 
 // Those that the engine finds on the host: coarse values, so that many are equal; zeros of both
 // signs; and columns behind the limit that are larger.
 TEST_F(CudaLogits, LargestAreThoseOfTheHost) {
   constexpr std::int64_t kRows = 4, kColumns = 700, kLimit = 650, kCount = 40;
-  const auto backend = CudaModule().MakeBackend(rank() % CudaModule().DeviceCount());
+  const Backend backend = OpenBackend(rank() % CudaModule().DeviceCount());
   const Tensor host = Tensor::OnHost(DType::kF32, {kRows, kColumns});
   for (std::int64_t i = 0; i < kRows * kColumns; ++i) {
     const auto value = static_cast<float>((i * 7919 + i / 13) % 41 - 20) / 4.0f;
     host.view().data<float>()[i] = i % kColumns >= kLimit ? 100.0f : i % 3 == 0 ? -value : value;
   }
-  const Tensor logits = backend->Allocate(DType::kF32, {kRows, kColumns});
-  backend->Upload(host.view(), logits.view());
-  const auto found = backend->LargestLogits(logits.view(), kLimit, kCount);
+  const Tensor logits = backend.device->Allocate(DType::kF32, {kRows, kColumns});
+  backend.device->Upload(host.view(), logits.view());
+  const auto found = backend.ops->LargestLogits(logits.view(), kLimit, kCount).value();
   ASSERT_EQ(found.size(), static_cast<std::size_t>(kRows * kCount));
   for (std::int64_t row = 0; row < kRows; ++row) {
     const std::span values(host.view().data<float>() + row * kColumns, kLimit);
@@ -84,7 +86,7 @@ TEST_F(CudaLogits, LargestAreThoseOfTheHost) {
       EXPECT_EQ(of.column, expected[one].token) << row << ", " << i;
     }
   }
-  EXPECT_TRUE(backend->LargestLogits(logits.view(), kLimit, 5000).empty());
+  EXPECT_TRUE(backend.ops->LargestLogits(logits.view(), kLimit, 5000) == std::nullopt);
 }
 
 // The engine asks the devices, and for more than they search for downloads the row: both give what
@@ -106,9 +108,9 @@ TEST_F(CudaLogits, LikeliestTokensAreThoseOfWholeRows) {
       for (std::int32_t token = 0; token < golden.vocab_used; ++token)
         question.taken.push_back(token);
     }
-    StepRunner runner(model.decoder(), comm());
-    const auto found = runner.Run(message);
-    const auto rows = runner.Run(whole);
+    StepExecutor executor(model.decoder(), comm());
+    const auto found = executor.Run(message);
+    const auto rows = executor.Run(whole);
     if (rank() != 0) continue;
     for (const std::size_t row : {0u, 1u}) {
       std::vector<float> logits;
@@ -122,8 +124,8 @@ class CudaRates : public MultiRank {};
 
 // What benchmarks compare with.
 TEST_F(CudaRates, DevicesSayHowFastTheyReadAndMultiply) {
-  const auto backend = CudaModule().MakeBackend(rank() % CudaModule().DeviceCount());
-  const std::vector<DeviceRate> rates = backend->MeasureRates();
+  const Backend backend = OpenBackend(rank() % CudaModule().DeviceCount());
+  const std::vector<DeviceRate> rates = CudaModule().MeasureRates(backend);
   ASSERT_EQ(rates.size(), 2U);
   EXPECT_EQ(rates[0].kind, DeviceRate::Kind::kRead);
   EXPECT_EQ(rates[1].kind, DeviceRate::Kind::kBf16);
@@ -136,11 +138,11 @@ class CudaSums : public MultiRank {
   int Device() const { return rank() % CudaModule().DeviceCount(); }
 
   // Runs an all-reduce of so many values and returns the error that it ends in, or "".
-  std::string Sum(Communicator& sums, Backend& backend, std::int64_t count) {
+  std::string Sum(Communicator& sums, const Backend& backend, std::int64_t count) {
     const Tensor x = sums.AllocateReducible({count});
     try {
-      sums.AllReduceSum(x.view(), backend.stream());
-      backend.Synchronize();
+      sums.AllReduceSum(x.view(), backend.device->stream());
+      backend.device->Synchronize();
     } catch (const CollectiveError& error) {
       return error.what();
     }
@@ -158,7 +160,8 @@ bool PeersAreWanted(int ranks) {
 }
 
 // Sums of these sizes on every rank, in turns, and those of SumTree() to compare with.
-void ExpectSumsInTheOrderOfTheTree(Communicator& world, Communicator& sums, Backend& backend) {
+void ExpectSumsInTheOrderOfTheTree(Communicator& world, Communicator& sums,
+                                   const Backend& backend) {
   for (const std::int64_t count : {7, 4096, 1000, 6000, 300000}) {
     const Tensor host = Tensor::OnHost(DType::kF32, {count});
     const auto value = [&](int rank, std::int64_t i) {
@@ -167,9 +170,9 @@ void ExpectSumsInTheOrderOfTheTree(Communicator& world, Communicator& sums, Back
     for (std::int64_t i = 0; i < count; ++i)
       host.view().data<float>()[i] = value(world.rank(), i) / 3.0f;
     const Tensor x = sums.AllocateReducible({count});
-    backend.Upload(host.view(), x.view());
-    sums.AllReduceSum(x.view(), backend.stream());
-    backend.Download(x.view(), host.view());
+    backend.device->Upload(host.view(), x.view());
+    sums.AllReduceSum(x.view(), backend.device->stream());
+    backend.device->Download(x.view(), host.view());
     std::vector<float> values(static_cast<std::size_t>(world.size()));
     for (std::int64_t i = 0; i < count; ++i) {
       for (int rank = 0; rank < world.size(); ++rank)
@@ -182,23 +185,23 @@ void ExpectSumsInTheOrderOfTheTree(Communicator& world, Communicator& sums, Back
 // $LOCKSTEP_PEER_REDUCE says how much of a sum fits, and the runs of this test have small and large
 // values there: sums of one shot, of two, and of pieces or by NCCL.
 TEST_F(CudaSums, ThroughPeersMemoryHaveTheBitsOfTheCpus) {
-  const auto backend = CudaModule().MakeBackend(Device());
-  const auto sums = CudaModule().MakeCommunicator(comm(), *backend);
+  const Backend backend = OpenBackend(Device());
+  const auto sums = CudaModule().MakeCommunicator(comm(), backend);
   const bool peers = sums->transport().starts_with("peer memory");
   EXPECT_EQ(peers, PeersAreWanted(size())) << sums->transport();
-  if (peers || size() <= 2) ExpectSumsInTheOrderOfTheTree(comm(), *sums, *backend);
+  if (peers || size() <= 2) ExpectSumsInTheOrderOfTheTree(comm(), *sums, backend);
 }
 
 TEST_F(CudaSums, AddEveryRanksValues) {
-  const auto backend = CudaModule().MakeBackend(Device());
-  const auto sums = CudaModule().MakeCommunicator(comm(), *backend);
+  const Backend backend = OpenBackend(Device());
+  const auto sums = CudaModule().MakeCommunicator(comm(), backend);
   const Tensor host = Tensor::OnHost(DType::kF32, {1000});
   for (std::int64_t i = 0; i < 1000; ++i)
     host.view().data<float>()[i] = static_cast<float>(i * (rank() + 1));
   const Tensor x = sums->AllocateReducible({1000});
-  backend->Upload(host.view(), x.view());
-  sums->AllReduceSum(x.view(), backend->stream());
-  backend->Download(x.view(), host.view());
+  backend.device->Upload(host.view(), x.view());
+  sums->AllReduceSum(x.view(), backend.device->stream());
+  backend.device->Download(x.view(), host.view());
   for (std::int64_t i = 0; i < 1000; ++i)
     EXPECT_EQ(host.view().data<float>()[i], static_cast<float>(i * size() * (size() + 1) / 2));
   EXPECT_EQ(sums->all_reduce_count(), 1);
@@ -206,22 +209,22 @@ TEST_F(CudaSums, AddEveryRanksValues) {
 
 TEST_F(CudaSums, OfDifferentSizesAreAnErrorThatNamesThem) {
   if (size() == 1) return;
-  const auto backend = CudaModule().MakeBackend(Device());
-  const auto sums = CudaModule().MakeCommunicator(comm(), *backend);
+  const Backend backend = OpenBackend(Device());
+  const auto sums = CudaModule().MakeCommunicator(comm(), backend);
   const DeadlineScope soon(comm(), 5);
-  const std::string error = Sum(*sums, *backend, rank() == 0 ? 8 : 16);
+  const std::string error = Sum(*sums, backend, rank() == 0 ? 8 : 16);
   EXPECT_THAT(error, HasSubstr("all-reduce 1 of"));
   EXPECT_THAT(error, AnyOf(HasSubstr("of 8 values"), HasSubstr("of 16 values")));
 }
 
 TEST_F(CudaSums, ThatARankDoesNotTakePartInNameIt) {
   if (size() == 1) return;
-  const auto backend = CudaModule().MakeBackend(Device());
-  const auto sums = CudaModule().MakeCommunicator(comm(), *backend);
+  const Backend backend = OpenBackend(Device());
+  const auto sums = CudaModule().MakeCommunicator(comm(), backend);
   const DeadlineScope soon(comm(), 2);
-  EXPECT_EQ(Sum(*sums, *backend, 8), "");
+  EXPECT_EQ(Sum(*sums, backend, 8), "");
   std::string error;
-  if (rank() != 1) error = Sum(*sums, *backend, 8);
+  if (rank() != 1) error = Sum(*sums, backend, 8);
   if (rank() == 1) {
     // What this rank would do when it looks for the others itself.
     const std::int64_t note[2] = {1, 8};

@@ -50,10 +50,11 @@ class CudaGraphs : public MultiRank {
   }
 
   std::unique_ptr<GoldenModel> Model(const char* name, StepGraphs graphs) {
-    auto model = std::make_unique<GoldenModel>(
-        Folder(name), comm(),
-        GoldenSetup{.dtype = WeightFormat::kBF16, .module = &CudaModule(), .cache_pages = kPages});
-    model->decoder().backend().set_step_graphs(graphs);
+    auto model = std::make_unique<GoldenModel>(Folder(name), comm(),
+                                               GoldenSetup{.dtype = WeightFormat::kBF16,
+                                                           .module = &CudaModule(),
+                                                           .graphs = graphs,
+                                                           .cache_pages = kPages});
     return model;
   }
 
@@ -63,15 +64,15 @@ class CudaGraphs : public MultiRank {
 // Sequences that grow by a token at a time, each with pages of its own.
 class Texts {
  public:
-  Texts(GoldenModel& model, Backend& backend, std::vector<std::int64_t> sizes)
-      : model_(model), backend_(backend), sizes_(std::move(sizes)) {}
+  Texts(GoldenModel& model, std::vector<std::int64_t> sizes)
+      : model_(model), sizes_(std::move(sizes)) {}
 
   // What is there so far but the last token, as one batch of prompts.
   void Prefill() {
     Batch batch;
     for (std::size_t i = 0; i < sizes_.size(); ++i) Add(i, 0, sizes_[i] - 1, batch);
     Run(batch);
-    backend_.Synchronize();  // there is no row of logits to wait for
+    model_.device().Synchronize();  // there is no row of logits to wait for
   }
 
   // The last token of the first `count` sequences; then they are a token longer.
@@ -101,21 +102,19 @@ class Texts {
   std::vector<float> Run(const Batch& batch) {
     const TensorView logits = model_.decoder().Forward(batch);
     const Tensor host = Tensor::OnHost(logits.dtype(), logits.shape());
-    backend_.Download(logits, host.view());
+    model_.device().Download(logits, host.view());
     const auto* values = host.view().data<float>();
     return {values, values + host.view().elements()};
   }
 
   GoldenModel& model_;
-  Backend& backend_;
   std::vector<std::int64_t> sizes_;
 };
 
 // The logits of these steps, by the number of sequences that take part; a prompt of 90 tokens, more
 // than any buffer has seen, comes in between.
 std::vector<std::vector<float>> LogitsOf(GoldenModel& model, std::span<const std::size_t> steps) {
-  Backend& backend = model.decoder().backend();
-  Texts texts(model, backend, {5, 125, 40, 1, 1}), late(model, backend, {91});
+  Texts texts(model, {5, 125, 40, 1, 1}), late(model, {91});
   texts.Prefill();
   std::vector<std::vector<float>> logits;
   for (std::size_t i = 0; i < steps.size(); ++i) {
@@ -158,8 +157,7 @@ StepCounts CountsOf(const F& step) {
 TEST_F(CudaGraphs, TakeOneLaunchOfTheHostForAStepAndNoWaitInIt) {
   if (!IsEmulated()) GTEST_SKIP() << "counted by the emulation";
   const auto model = Model("gptj_16_heads", StepGraphs::kAuto);
-  Backend& backend = model->decoder().backend();
-  Texts texts(*model, backend, {4, 9, 2});
+  Texts texts(*model, {4, 9, 2});
   texts.Prefill();
   const StepCounts first = CountsOf([&] { texts.Step(3); });
   EXPECT_EQ(first.graph_launches, 0U) << "buffers grow in the first";
@@ -178,7 +176,7 @@ TEST_F(CudaGraphs, TakeOneLaunchOfTheHostForAStepAndNoWaitInIt) {
 
 TEST_F(CudaGraphs, CountEveryAllReduceThatTheyMake) {
   const auto model = Model("gptj_16_heads", StepGraphs::kAuto);
-  Texts texts(*model, model->decoder().backend(), {4, 9, 2});
+  Texts texts(*model, {4, 9, 2});
   texts.Prefill();
   for (int i = 0; i < 5; ++i) {
     const std::int64_t before = model->all_reduce_count();
@@ -204,7 +202,7 @@ std::string ErrorOf(const std::function<void()>& step) {
 TEST_F(CudaGraphs, EndInAnErrorThatNamesBothSumsWhereRanksReplayDifferentSteps) {
   if (size() == 1) return;
   const auto model = Model("gptj_16_heads", StepGraphs::kAuto);
-  Texts texts(*model, model->decoder().backend(), {4, 9, 2, 5, 6});
+  Texts texts(*model, {4, 9, 2, 5, 6});
   texts.Prefill();
   for (const std::size_t rows : {5, 5, 5, 3, 3, 3}) texts.Step(rows);
   const DeadlineScope soon(comm(), 10);
@@ -218,7 +216,7 @@ TEST_F(CudaGraphs, EndInAnErrorThatNamesBothSumsWhereRanksReplayDifferentSteps) 
 TEST_F(CudaGraphs, EndInAnErrorThatNamesTheRankThatHasNotReplayed) {
   if (size() == 1) return;
   const auto model = Model("gptj_16_heads", StepGraphs::kAuto);
-  Texts texts(*model, model->decoder().backend(), {4, 9});
+  Texts texts(*model, {4, 9});
   texts.Prefill();
   // Recorded under this deadline: a kernel that waits for a peer's memory has it as an argument.
   const DeadlineScope soon(comm(), 10);

@@ -126,20 +126,21 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
     : communicator_(communicator),
       plan_(LoadModelSpec(case_folder), communicator.size()),
       backend_(setup.module != nullptr
-                   ? setup.module->MakeBackend(communicator.rank() % setup.module->DeviceCount())
+                   ? setup.module->MakeBackend(communicator.rank() % setup.module->DeviceCount(),
+                                               setup.graphs)
                    : MakeBackend(setup.backend, setup.threads)),
-      device_sums_(setup.module != nullptr ? setup.module->MakeCommunicator(communicator, *backend_)
+      device_sums_(setup.module != nullptr ? setup.module->MakeCommunicator(communicator, backend_)
                                            : nullptr),
       sums_(device_sums_ != nullptr ? *device_sums_ : communicator) {
   const Checkpoint checkpoint =
       Checkpoint::Open(GoldenCheckpoint(case_folder, scratch_ / "checkpoint"));
   ModelWeights weights = LoadWeights(plan_.spec(), plan_.Slices(communicator.rank()), setup.dtype,
-                                     ReaderOf(checkpoint, plan_.spec()), *backend_, nullptr);
+                                     ReaderOf(checkpoint, plan_.spec()), backend_, nullptr);
   // Pages are shared out by the engine or by Logits().
   const std::int64_t contexts = 3 * KvCache::PagesFor(plan_.spec().context_tokens);
   const std::int64_t pages = setup.cache_pages > 0 ? setup.cache_pages : contexts;
   decoder_ = std::make_unique<Decoder>(
-      plan_, std::move(weights), *backend_, sums_,
+      plan_, std::move(weights), backend_, sums_,
       DecoderOptions{.cache_pages = pages,
                      .cache_dtype = setup.cache.value_or(TableDType(setup.dtype))});
 }
@@ -167,7 +168,7 @@ std::vector<float> GoldenModel::Logits(const std::vector<std::int32_t>& tokens,
 
 void GoldenModel::AppendLogits(const TensorView& local, std::vector<float>& all) {
   const Tensor host = Tensor::OnHost(local.dtype(), local.shape());
-  backend_->Download(local, host.view());
+  backend_.device->Download(local, host.view());
   const auto* bytes = static_cast<const std::byte*>(host.view().raw());
   const auto slices = communicator_.Gather(std::span(bytes, local.bytes()));
   for (std::int64_t row = 0; row < local.dim(0) && communicator_.rank() == 0; ++row)

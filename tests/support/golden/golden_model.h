@@ -40,6 +40,7 @@ struct GoldenSetup {
   WeightFormat dtype = WeightFormat::kF32;
   std::optional<DType> cache = {};  // of keys and values; unset: TableDType(dtype)
   DeviceModule* module = nullptr;   // computes instead of `backend`, on its first device
+  StepGraphs graphs = StepGraphs::kAuto;
   int threads = 1;
   std::int64_t chunk = 1 << 20;  // tokens of a prompt that are fed at once
   std::int64_t cache_pages = 0;  // 0: room for three whole contexts
@@ -54,6 +55,7 @@ class GoldenModel {
 
   const ShardPlan& plan() const { return plan_; }
   Decoder& decoder() { return *decoder_; }
+  Device& device() { return *backend_.device; }
   // Of the sums over the ranks.
   std::int64_t all_reduce_count() const { return sums_.all_reduce_count(); }
 
@@ -68,7 +70,7 @@ class GoldenModel {
   TemporaryFolder scratch_;
   Communicator& communicator_;
   ShardPlan plan_;
-  std::unique_ptr<Backend> backend_;
+  Backend backend_;
   std::unique_ptr<Communicator> device_sums_;  // of a module
   Communicator& sums_;                         // what the decoder adds with
   std::unique_ptr<Decoder> decoder_;

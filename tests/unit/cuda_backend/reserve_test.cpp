@@ -43,16 +43,17 @@ class ReservedDecoder {
  public:
   ReservedDecoder(Family family, const Setup& setup)
       : plan_(Spec(family), 1),
-        backend_(MakeBackend(0)),
+        backend_(MakeBackend(0, StepGraphs::kAuto)),
         sums_(world_,
-              {.allocate = [this](Shape shape) { return backend_->Allocate(DType::kF32, shape); },
+              {.allocate =
+                   [this](Shape shape) { return backend_.device->Allocate(DType::kF32, shape); },
                .set_liveness_check = [](auto) {},
                .activity = [] { return ""; },
                .forget_steps = [] {}}),
         decoder_(plan_,
                  LoadWeights(plan_.spec(), plan_.Slices(0), setup.format, RandomWeights(1),
-                             *backend_, nullptr),
-                 *backend_, sums_, {.cache_pages = kPages, .cache_dtype = setup.cache}) {
+                             backend_, nullptr),
+                 backend_, sums_, {.cache_pages = kPages, .cache_dtype = setup.cache}) {
     decoder_.Reserve(setup.limits);
     decoder_.Connect();
   }
@@ -73,16 +74,16 @@ class ReservedDecoder {
     const TensorView logits = decoder_.Forward(batch);
     const std::vector<std::int64_t> targets(batch.logit_rows.size(), 3);
     const std::vector<Range> leaves(static_cast<std::size_t>(ShardPlan::kLeaves), Range{0, 96});
-    backend_->Statistics(logits, targets, leaves);
-    backend_->LargestLogits(logits, 96, 90);
+    backend_.ops->Statistics(logits, targets, leaves);
+    backend_.ops->LargestLogits(logits, 96, 90);
     const Tensor host = Tensor::OnHost(DType::kF32, {1, 96});
-    backend_->Download(logits.Rows(0, 1), host.view());
+    backend_.device->Download(logits.Rows(0, 1), host.view());
   }
 
  private:
   SelfCommunicator world_;
   ShardPlan plan_;
-  std::unique_ptr<Backend> backend_;
+  Backend backend_;
   DeviceCommunicator sums_;
   Decoder decoder_;
 };

@@ -212,7 +212,7 @@ class ReferenceLayer {
   DType dtype() const { return model_.fp8 ? DType::kF8 : DType::kF32; }
 
   const Attended& model_;
-  std::unique_ptr<Backend> backend_ = MakeBackend(BackendKind::kReference, 1);
+  std::unique_ptr<Ops> backend_ = MakeBackend(BackendKind::kReference, 1).ops;
   Tensor cache_;
 };
 

@@ -14,7 +14,7 @@ class RowKernels : public KernelTest {
   TensorView Vector(Floats& values) {
     return {values.data(), DType::kF32, {static_cast<std::int64_t>(values.size())}};
   }
-  std::unique_ptr<Backend> reference_ = MakeBackend(BackendKind::kReference, 1);
+  std::unique_ptr<Ops> reference_ = MakeBackend(BackendKind::kReference, 1).ops;
 };
 
 TEST_P(RowKernels, EmbeddingGivesOwnRowsAndZerosElsewhere) {
@@ -77,8 +77,10 @@ TEST_P(RowKernels, ResidualAndTwoNormsMatchTheReference) {
                   .tokens = c.tokens,
                   .d_model = c.d_model},
                  stream_);
-    reference_->AddResidual(View(x, c.tokens), View(delta, c.tokens), Vector(bias_a),
-                            Vector(bias_b));
+    reference_->AddResidualNorm({.x = View(x, c.tokens),
+                                 .delta = View(delta, c.tokens),
+                                 .bias_a = Vector(bias_a),
+                                 .bias_b = Vector(bias_b)});
     EXPECT_EQ(device_x.Values(), x);
     const Floats found[2] = {Unpack(c.y_type, y0.Values()), Unpack(c.y_type, y1.Values())};
     for (int i = 0; i < 2; ++i) {

@@ -124,7 +124,7 @@ TEST(SamplingGolden, EveryControlLeavesTheTokensAndProbabilitiesOfTheReference) 
 TEST(SamplingGolden, RanksComeToTheChoiceOfTheWholeRow) {
   const std::vector<Case> cases = LoadCases();
   for (const BackendKind kind : {BackendKind::kReference, BackendKind::kCpu}) {
-    const std::shared_ptr<Backend> backend = MakeBackend(kind, 1);
+    const auto backend = std::make_shared<Backend>(MakeBackend(kind, 1));
     for (std::size_t i = 0; i < cases.size(); ++i) {
       const Case& one = cases[i];
       Request request{.id = 7, .prompt = one.prompt, .sampling = one.params, .logprobs = 2};

@@ -60,8 +60,8 @@ std::vector<SamplingParams> ManyParams() {
 }
 
 TEST(TokenChoice, IsThatOfTheWholeRow) {
-  const std::shared_ptr<Backend> reference = MakeBackend(BackendKind::kReference, 1);
-  const std::shared_ptr<Backend> cpu = MakeBackend(BackendKind::kCpu, 2);
+  const auto reference = std::make_shared<Backend>(MakeBackend(BackendKind::kReference, 1));
+  const auto cpu = std::make_shared<Backend>(MakeBackend(BackendKind::kCpu, 2));
   unsigned seed = 0;
   for (const Shape shape :
        {Shape::kFlat, Shape::kPeaked, Shape::kRising, Shape::kTies, Shape::kFarBelow})
@@ -84,7 +84,7 @@ TEST(TokenChoice, IsThatOfTheWholeRow) {
 
 // The likeliest token is banned, others are far below it: scales must not be taken from it.
 TEST(TokenChoice, IsTakenAmongWhatIsLeftHoweverUnlikelyItWas) {
-  const std::shared_ptr<Backend> cpu = MakeBackend(BackendKind::kCpu, 1);
+  const auto cpu = std::make_shared<Backend>(MakeBackend(BackendKind::kCpu, 1));
   const std::vector<float> logits = Row(Shape::kFarBelow, 3);
   for (const double top_p : {1.0, 0.3}) {
     const Request request{.prompt = {},
@@ -103,7 +103,7 @@ TEST(TokenChoice, IsTakenAmongWhatIsLeftHoweverUnlikelyItWas) {
 
 // A quarter of each of four equals: top_p of a half leaves two, those with the lowest ids.
 TEST(TokenChoice, LeavesTheFewestThatReachTopPExactly) {
-  const std::shared_ptr<Backend> cpu = MakeBackend(BackendKind::kCpu, 1);
+  const auto cpu = std::make_shared<Backend>(MakeBackend(BackendKind::kCpu, 1));
   std::vector<float> logits(64, -200.0f);
   for (const std::size_t token : {9u, 20u, 40u, 60u}) logits[token] = 2.0f;
   const auto drawn = [&](const SamplingParams& params) {
@@ -126,7 +126,7 @@ TEST(TokenChoice, LeavesTheFewestThatReachTopPExactly) {
 }
 
 TEST(TokenChoice, MostlyNeedsFewQuestions) {
-  const std::shared_ptr<Backend> cpu = MakeBackend(BackendKind::kCpu, 1);
+  const auto cpu = std::make_shared<Backend>(MakeBackend(BackendKind::kCpu, 1));
   const auto questions = [&](Shape shape, const SamplingParams& params) {
     SlicedRow row(cpu, Row(shape, 5), 1);
     const Request request{.prompt = {}, .sampling = params};
@@ -144,7 +144,7 @@ TEST(TokenChoice, MostlyNeedsFewQuestions) {
 }
 
 TEST(TokenChoice, NeverTakesPadding) {
-  const std::shared_ptr<Backend> cpu = MakeBackend(BackendKind::kCpu, 1);
+  const auto cpu = std::make_shared<Backend>(MakeBackend(BackendKind::kCpu, 1));
   std::vector<float> logits(100, 0.0f);
   for (std::size_t i = 90; i < 100; ++i) logits[i] = 50.0f;
   for (const SamplingParams& params : ManyParams()) {

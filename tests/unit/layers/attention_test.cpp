@@ -7,7 +7,10 @@
 namespace lockstep {
 namespace {
 
-class AttentionOperation : public BackendOperation {};
+class AttentionOperation : public BackendOperation {
+ protected:
+  std::unique_ptr<Device> host_ = MakeBackend(BackendKind::kReference, 1).device;
+};
 
 std::vector<BackendCase> AttentionCases() {
   std::vector<BackendCase> cases = BackendCases();
@@ -23,7 +26,7 @@ TEST_P(AttentionOperation, AttentionMatchesTheReference) {
     ModelSpec spec;
     spec.rotary_dims = 2 * random_.Int(0, d_head / 2);
     spec.context_tokens = 400;
-    const RotaryTable rotary = MakeRotaryTable(spec, *reference_);
+    const RotaryTable rotary = MakeRotaryTable(spec, *host_);
     const Tensor expected_cache =
         random_.Fill(GetParam().reference_cache(), {24, 2, heads * kPageTokens, d_head});
     // What the pages held before must not matter.
@@ -47,7 +50,7 @@ TEST_P(AttentionOperation, AttentionMatchesTheReference) {
       const Tensor qkv = random_.Fill(DType::kF32, {rows, 3 * heads * d_head}, 2.0f);
       const Tensor expected = Tensor::OnHost(DType::kF32, {rows, heads * d_head});
       const Tensor found = Tensor::OnHost(DType::kF32, {rows, heads * d_head});
-      const auto run = [&](Backend& backend, const Tensor& cache, const Tensor& y) {
+      const auto run = [&](Ops& backend, const Tensor& cache, const Tensor& y) {
         const Tensor own = Copy(qkv);
         backend.Attention({.qkv = own.view(),
                            .layout = layout,
@@ -69,7 +72,7 @@ TEST_P(AttentionOperation, AttentionDoesNotDependOnTheChunks) {
   ModelSpec spec;
   spec.rotary_dims = 20;
   spec.context_tokens = kTokens;
-  const RotaryTable rotary = MakeRotaryTable(spec, *reference_);
+  const RotaryTable rotary = MakeRotaryTable(spec, *host_);
   const Tensor qkv = random_.Fill(DType::kF32, {kTokens, 3 * kHeads * kHead}, 2.0f);
   const auto run = [&](std::int64_t chunk) {
     const Tensor own = Copy(qkv);

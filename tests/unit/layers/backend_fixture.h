@@ -87,8 +87,8 @@ inline std::string CaseName(const testing::TestParamInfo<BackendCase>& info) {
 
 class BackendOperation : public testing::TestWithParam<BackendCase> {
  protected:
-  std::unique_ptr<Backend> reference_ = MakeBackend(BackendKind::kReference, 1);
-  std::unique_ptr<Backend> tested_ = MakeBackend(BackendKind::kCpu, GetParam().threads);
+  std::unique_ptr<Ops> reference_ = MakeBackend(BackendKind::kReference, 1).ops;
+  std::unique_ptr<Ops> tested_ = MakeBackend(BackendKind::kCpu, GetParam().threads).ops;
   Random random_{42};
 };
 

@@ -41,8 +41,9 @@ TEST_P(BackendOperation, AddResidualTakesNoneOneOrTwoBiases) {
     const Tensor expected = Copy(start), found = Copy(start);
     const TensorView first = biases > 0 ? a.view() : TensorView();
     const TensorView second = biases > 1 ? b.view() : TensorView();
-    reference_->AddResidual(expected.view(), delta.view(), first, second);
-    tested_->AddResidual(found.view(), delta.view(), first, second);
+    for (auto [backend, x] : {std::pair{reference_.get(), &expected}, {tested_.get(), &found}})
+      backend->AddResidualNorm(
+          {.x = x->view(), .delta = delta.view(), .bias_a = first, .bias_b = second});
     ExpectNear(found.view(), expected.view(), 1e-7);
   }
 }
@@ -58,7 +59,9 @@ TEST_P(BackendOperation, AddResidualNormHasTheBitsOfItsParts) {
       const Tensor outputs[2] = {Copy(start), Copy(start)}, wanted[2] = {Copy(start), Copy(start)};
       ResidualArgs args{.x = found.view(), .epsilon = 1e-3};
       if (adds) args.delta = delta.view(), args.bias_b = bias.view();
-      if (adds) tested_->AddResidual(expected.view(), delta.view(), {}, bias.view());
+      if (adds)
+        tested_->AddResidualNorm(
+            {.x = expected.view(), .delta = delta.view(), .bias_b = bias.view()});
       for (std::size_t i = 0; i < norms; ++i) {
         args.norms[i] = {weights[i].view(), bias.view(), outputs[i].view()};
         tested_->LayerNorm(

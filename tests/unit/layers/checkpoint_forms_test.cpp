@@ -43,8 +43,8 @@ class LoadedModel {
     RankSlices slices = plan_.Slices(0);
     if (use == Use::kVectors) slices.head = {};
     ModelWeights weights = LoadWeights(plan_.spec(), slices, WeightFormat::kF32,
-                                       ReaderOf(checkpoint, plan_.spec()), *backend_, nullptr);
-    decoder_ = std::make_unique<Decoder>(plan_, std::move(weights), *backend_, communicator_,
+                                       ReaderOf(checkpoint, plan_.spec()), backend_, nullptr);
+    decoder_ = std::make_unique<Decoder>(plan_, std::move(weights), backend_, communicator_,
                                          DecoderOptions{.cache_pages = 4});
   }
 
@@ -69,7 +69,7 @@ class LoadedModel {
  private:
   SelfCommunicator communicator_;
   ShardPlan plan_;
-  std::unique_ptr<Backend> backend_;
+  Backend backend_;
   std::unique_ptr<Decoder> decoder_;
   TensorView logits_;
 };

@@ -193,7 +193,7 @@ TEST(SummationOrder, IsTheDocumentedOne) {
   const Tensor weight = random.Fill(DType::kF32, {outputs, inputs});
   const Tensor x = random.Fill(DType::kF32, {1, inputs});
   const auto leaves = RandomLeaves(inputs, 4, random);
-  const auto backend = MakeBackend(BackendKind::kCpu, 1);
+  const auto backend = MakeBackend(BackendKind::kCpu, 1).ops;
   LinearSource source{.parts = {}, .bias = {}, .format = WeightFormat::kF32};
   source.parts.push_back({Copy(weight), leaves});
   const auto linear = backend->MakeLinear(std::move(source));

@@ -4,6 +4,7 @@
 
 #include "core/files/file.h"
 #include "core/json.h"
+#include "layers/kernels/backend.h"
 #include "partition/model/config_json.h"
 #include "tests/support/test_data.h"
 
@@ -25,13 +26,13 @@ void ExpectRows(const TensorView& table, const Json& positions, const Json& expe
 
 TEST(RotaryTable, IsThatOfTransformersForEveryWayToWriteItInAConfigJson) {
   const auto path = SourceFolder() / "tests/golden/rotary.json";
-  const auto backend = MakeBackend(BackendKind::kReference, 1);
+  const auto device = MakeBackend(BackendKind::kReference, 1).device;
   const Json cases = ParseJson(ReadFile(path), path.string());
   EXPECT_GT(cases.size(), 30u);
   for (const Json& golden : cases) {
     SCOPED_TRACE(golden["name"]);
     const ModelSpec spec = ParseConfigJson(DumpJson(golden["config"]), "config.json");
-    const RotaryTable table = MakeRotaryTable(spec, *backend);
+    const RotaryTable table = MakeRotaryTable(spec, *device);
     ExpectRows(table.cos.view(), golden["positions"], golden["cos"]);
     ExpectRows(table.sin.view(), golden["positions"], golden["sin"]);
   }

@@ -3,18 +3,23 @@
 #include <utility>
 
 #include "comm/nccl/device_communicator.h"
+#include "layers/kernels/cuda/cuda_backend.h"
+#include "layers/kernels/cuda/cuda_device.h"
 #include "layers/kernels/cuda/peers/peer_communicator.h"
+#include "layers/kernels/cuda/steps/cuda_step_runner.h"
 
 namespace lockstep::cuda {
 
-std::unique_ptr<Communicator> MakeCommunicator(Communicator& world, Backend& backend,
+std::unique_ptr<Communicator> MakeCommunicator(Communicator& world, const Backend& backend,
                                                const ModuleHost& host) {
+  CudaStream& stream = DeviceOf(backend).cuda_stream();
+  CudaStepRunner& steps = StepsOf(backend);
   SummingDevice device{
-      .allocate = [&backend](Shape shape) { return backend.Allocate(DType::kF32, shape); },
+      .allocate = [](Shape shape) { return DeviceTensor(DType::kF32, shape); },
       .set_liveness_check =
-          [&backend](Backend::Watch watch) { backend.set_liveness_check(std::move(watch)); },
+          [&stream](CudaStream::Watch watch) { stream.set_liveness_check(std::move(watch)); },
       .activity = host.current_activity,
-      .forget_steps = [&backend] { backend.ForgetSteps(); }};
+      .forget_steps = [&steps] { steps.Forget(); }};
   if (world.size() == 1) return std::make_unique<DeviceCommunicator>(world, std::move(device));
   std::string why_not;
   auto group = PeerGroup::Join(world, PeerElementsAsked(), why_not);

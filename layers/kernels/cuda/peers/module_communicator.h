@@ -9,7 +9,7 @@ namespace lockstep::cuda {
 
 // DeviceModule::MakeCommunicator(): nothing to add up for one rank; for several their
 // memory and NCCL, or NCCL alone.
-std::unique_ptr<Communicator> MakeCommunicator(Communicator& world, Backend& backend,
+std::unique_ptr<Communicator> MakeCommunicator(Communicator& world, const Backend& backend,
                                                const ModuleHost& host);
 
 }  // namespace lockstep::cuda

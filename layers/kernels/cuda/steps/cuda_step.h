@@ -4,9 +4,9 @@
 #include <span>
 #include <vector>
 
-#include "layers/kernels/backend.h"
 #include "layers/kernels/cuda/cuda_stream.h"
 #include "layers/kernels/cuda/kernels/kernels.h"
+#include "layers/kernels/step_inputs.h"
 
 namespace lockstep::cuda {
 

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/sampling/top_logits.h"
 #include "layers/kernels/row_search.h"
+#include "layers/rows/top_logits.h"
 
 namespace lockstep {
 

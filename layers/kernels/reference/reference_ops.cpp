@@ -1,4 +1,4 @@
-#include "layers/kernels/reference/reference_backend.h"
+#include "layers/kernels/reference/reference_ops.h"
 
 #include <algorithm>
 #include <cmath>
@@ -44,6 +44,7 @@ class ReferenceLinear final : public LinearWeight {
 
   std::int64_t outputs() const override { return source_.parts.front().weight.view().dim(0); }
   std::int64_t inputs() const override { return source_.parts.front().weight.view().dim(1); }
+  DType activation_dtype() const override { return DType::kF32; }
 
   float Result(const LinearArgs& args, std::int64_t token, std::int64_t output) const {
     const TensorView x[] = {args.x, args.x_second};
@@ -128,9 +129,8 @@ class CachedRow {
   std::int64_t first_ = 0;
 };
 
-class ReferenceBackend final : public HostBackend {
+class ReferenceOps final : public HostOps {
  public:
-  std::string_view name() const override { return "reference"; }
   std::int64_t CacheWidth(std::int64_t d_head, DType dtype) const override {
     if (dtype == DType::kI8)
       throw BadInput(
@@ -194,17 +194,6 @@ class ReferenceBackend final : public HostBackend {
       }
   }
 
-  void AddResidual(const TensorView& x, const TensorView& delta, const TensorView& bias_a,
-                   const TensorView& bias_b) override {
-    const std::int64_t width = x.dim(1);
-    for (std::int64_t i = 0; i < x.elements(); ++i) {
-      float sum = x.data<float>()[i] + delta.data<float>()[i];
-      if (bias_a.raw() != nullptr) sum += bias_a.data<float>()[i % width];
-      if (bias_b.raw() != nullptr) sum += bias_b.data<float>()[i % width];
-      x.data<float>()[i] = sum;
-    }
-  }
-
   void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
                   const TensorView& y) override {
     const std::int64_t width = x.dim(1);
@@ -224,7 +213,48 @@ class ReferenceBackend final : public HostBackend {
     return all;
   }
 
+  // The rows lie in host memory: whoever wants the largest looks there.
+  std::optional<std::vector<ColumnLogit>> LargestLogits(const TensorView& /*logits*/,
+                                                        std::int64_t /*limit*/,
+                                                        std::int64_t /*count*/) override {
+    return std::nullopt;
+  }
+
+  std::vector<std::vector<ColumnLogit>> FindLeaders(
+      const RowSearch& search, std::span<const RaceQuestion> questions) override {
+    std::vector<std::vector<ColumnLogit>> answers;
+    for (const RaceQuestion& question : questions)
+      answers.push_back(RaceLeadersOf(
+          Row(search.logits, question.row).first(static_cast<std::size_t>(search.limit)),
+          search.first_token, question));
+    return answers;
+  }
+
+  std::vector<std::vector<double>> SumMasses(const RowSearch& search,
+                                             std::span<const MassQuestion> questions,
+                                             std::span<const Range> ranges) override {
+    std::vector<std::vector<double>> answers;
+    for (const MassQuestion& question : questions)
+      for (const Range& range : ranges)
+        answers.push_back(MassesOf(Row(search.logits, question.row), range, question));
+    return answers;
+  }
+
  private:
+  static std::span<const float> Row(const TensorView& logits, std::int64_t row) {
+    return {logits.data<float>() + row * logits.dim(1), static_cast<std::size_t>(logits.dim(1))};
+  }
+
+  void AddResidual(const ResidualArgs& args) override {
+    const std::int64_t width = args.x.dim(1);
+    for (std::int64_t i = 0; i < args.x.elements(); ++i) {
+      float sum = args.x.data<float>()[i] + args.delta.data<float>()[i];
+      for (const TensorView* bias : {&args.bias_a, &args.bias_b})
+        if (bias->raw() != nullptr) sum += bias->data<float>()[i % width];
+      args.x.data<float>()[i] = sum;
+    }
+  }
+
   static RowStatistics Statistics(const float* x, Range range, std::int64_t target) {
     RowStatistics statistics;
     statistics.max = -std::numeric_limits<float>::infinity();
@@ -284,6 +314,6 @@ class ReferenceBackend final : public HostBackend {
 
 }  // namespace
 
-std::unique_ptr<Backend> MakeBackend() { return std::make_unique<ReferenceBackend>(); }
+std::unique_ptr<Ops> MakeOps() { return std::make_unique<ReferenceOps>(); }
 
 }  // namespace lockstep::reference

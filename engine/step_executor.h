@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "comm/communicator.h"
-#include "engine/sampling/answer_rows.h"
 #include "engine/step_message.h"
 #include "layers/decoder.h"
 
@@ -11,10 +10,10 @@ namespace lockstep {
 
 // What one rank does with step messages. Collective: every rank calls Run() with the same message.
 // Not thread-safe: the thread that owns the decoder and the communicator.
-class StepRunner {
+class StepExecutor {
  public:
-  // Both stay the caller's and outlive the runner.
-  StepRunner(Decoder& decoder, Communicator& communicator)
+  // Both stay the caller's and outlive it.
+  StepExecutor(Decoder& decoder, Communicator& communicator)
       : decoder_(decoder), communicator_(communicator) {}
 
   // Runs the message's batch, if it has one, and answers its questions about the logits of the last
@@ -24,7 +23,6 @@ class StepRunner {
  private:
   Decoder& decoder_;
   Communicator& communicator_;
-  TensorView logits_;
 };
 
 }  // namespace lockstep

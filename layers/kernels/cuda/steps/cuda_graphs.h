@@ -8,8 +8,8 @@
 #include <map>
 #include <memory>
 
-#include "layers/kernels/backend.h"
 #include "layers/kernels/cuda/cuda_stream.h"
+#include "layers/kernels/step_runner.h"
 
 namespace lockstep::cuda {
 

@@ -1,4 +1,4 @@
-#include "layers/kernels/cuda/cuda_step.h"
+#include "layers/kernels/cuda/steps/cuda_step.h"
 
 #include <algorithm>
 #include <bit>

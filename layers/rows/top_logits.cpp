@@ -1,4 +1,4 @@
-#include "engine/sampling/top_logits.h"
+#include "layers/rows/top_logits.h"
 
 #include <algorithm>
 #include <cmath>

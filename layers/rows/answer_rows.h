@@ -1,19 +1,21 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "comm/communicator.h"
-#include "engine/sampling/row_question.h"
-#include "layers/kernels/backend.h"
+#include "layers/kernels/device.h"
+#include "layers/kernels/ops.h"
+#include "layers/rows/row_question.h"
 
 namespace lockstep {
 
 // A rank's slice of rows of logits.
 struct LogitSlice {
-  Backend& backend;
-  TensorView logits;  // [rows, vocab.size()] fp32, in memory of the backend
+  Device& device;
+  Ops& ops;
+  TensorView logits;  // [rows, vocab.size()] fp32, in memory of the device
   Range vocab;        // the tokens of its columns
   // Tokens; the leaves of sums over them (docs/numerics.md).
   std::span<const Range> leaves;
@@ -27,12 +29,12 @@ struct LogitSlice {
 enum class FirstQuestions : std::uint8_t { kNo, kYes };
 
 // This rank's answer. Changes the logits of tokens that are taken.
-Communicator::Bytes AnswerRows(const LogitSlice& slice, std::span<const RowQuestion> questions,
-                               FirstQuestions first);
+std::vector<std::byte> AnswerRows(const LogitSlice& slice, std::span<const RowQuestion> questions,
+                                  FirstQuestions first);
 
 // The answers of all ranks, in their order, as one. Bits do not depend on their number where it
 // is a power of two.
-std::vector<RowAnswer> MergeAnswers(std::span<const Communicator::Bytes> answers,
+std::vector<RowAnswer> MergeAnswers(std::span<const std::vector<std::byte>> answers,
                                     std::span<const RowQuestion> questions, FirstQuestions first);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-#include "layers/kernels/cuda/cuda_graphs.h"
+#include "layers/kernels/cuda/steps/cuda_graphs.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "layers/kernels/cpu/cpu_backend.h"
+#include "layers/kernels/cpu/cpu_ops.h"
 
 #include <algorithm>
 #include <functional>
@@ -19,12 +19,10 @@ constexpr std::int64_t kParallelElements = 1 << 14;
 // The list of the largest is kept sorted, which takes too long for many.
 constexpr std::int64_t kMostLargest = 1024;
 
-class CpuBackend final : public HostBackend {
+class CpuOps final : public HostOps {
  public:
   // The kernels first: choosing them may ask for permissions that threads inherit.
-  explicit CpuBackend(int threads) : kernels_(SelectKernels()), pool_(threads) {}
-
-  std::string_view name() const override { return "cpu"; }
+  explicit CpuOps(int threads) : kernels_(SelectKernels()), pool_(threads) {}
 
   std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) override {
     if (source.format == WeightFormat::kF16)
@@ -74,17 +72,6 @@ class CpuBackend final : public HostBackend {
     }
   }
 
-  void AddResidual(const TensorView& x, const TensorView& delta, const TensorView& bias_a,
-                   const TensorView& bias_b) override {
-    const std::int64_t width = x.dim(1);
-    ForRows(x, [&](std::int64_t row) {
-      float* out = x.data<float>() + row * width;
-      kernels_.add(out, delta.data<float>() + row * width, width, out);
-      for (const TensorView* bias : {&bias_a, &bias_b})
-        if (bias->raw() != nullptr) kernels_.add(out, bias->data<float>(), width, out);
-    });
-  }
-
   void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
                   const TensorView& y) override {
     for (std::size_t i = 0; i < rows.size(); ++i)
@@ -114,9 +101,10 @@ class CpuBackend final : public HostBackend {
     return all;
   }
 
-  std::vector<ColumnLogit> LargestLogits(const TensorView& logits, std::int64_t limit,
-                                         std::int64_t count) override {
-    if (count > kMostLargest) return {};
+  std::optional<std::vector<ColumnLogit>> LargestLogits(const TensorView& logits,
+                                                        std::int64_t limit,
+                                                        std::int64_t count) override {
+    if (count > kMostLargest) return std::nullopt;
     return cpu::LargestLogits({logits, limit, 0}, count, kernels_, pool_);
   }
 
@@ -132,6 +120,16 @@ class CpuBackend final : public HostBackend {
   }
 
  private:
+  void AddResidual(const ResidualArgs& args) override {
+    const std::int64_t width = args.x.dim(1);
+    ForRows(args.x, [&](std::int64_t row) {
+      float* out = args.x.data<float>() + row * width;
+      kernels_.add(out, args.delta.data<float>() + row * width, width, out);
+      for (const TensorView* bias : {&args.bias_a, &args.bias_b})
+        if (bias->raw() != nullptr) kernels_.add(out, bias->data<float>(), width, out);
+    });
+  }
+
   // Work on each row of x, on one thread when there is little.
   void ForRows(const TensorView& x, const std::function<void(std::int64_t)>& work) {
     const auto run = [&](std::int64_t begin, std::int64_t end) {
@@ -148,6 +146,6 @@ class CpuBackend final : public HostBackend {
 
 }  // namespace
 
-std::unique_ptr<Backend> MakeBackend(int threads) { return std::make_unique<CpuBackend>(threads); }
+std::unique_ptr<Ops> MakeOps(int threads) { return std::make_unique<CpuOps>(threads); }
 
 }  // namespace lockstep::cpu

@@ -1,4 +1,4 @@
-#include "engine/sampling/answer_rows.h"
+#include "layers/rows/answer_rows.h"
 
 #include <algorithm>
 #include <bit>
@@ -21,7 +21,7 @@ class AnswerWriter {
     Append(&size, sizeof(size));
     Append(list.data(), size * sizeof(T));
   }
-  Communicator::Bytes Take() { return std::move(bytes_); }
+  std::vector<std::byte> Take() { return std::move(bytes_); }
 
  private:
   void Append(const void* data, std::size_t size) {
@@ -29,7 +29,7 @@ class AnswerWriter {
     bytes_.insert(bytes_.end(), first, first + size);
   }
 
-  Communicator::Bytes bytes_;
+  std::vector<std::byte> bytes_;
 };
 
 class AnswerReader {
@@ -96,7 +96,7 @@ class SliceSearch {
     std::vector<std::int64_t> targets;
     for (const RowQuestion& question : questions_)
       targets.push_back(question.target - slice_.vocab.begin);
-    const auto parts = slice_.backend.Statistics(slice_.logits, targets, Leaves());
+    const auto parts = slice_.ops.Statistics(slice_.logits, targets, Leaves());
     std::vector<RowStatistics> rows;
     const std::size_t leaves = slice_.leaves.size();
     for (std::size_t first = 0; first < parts.size(); first += leaves) {
@@ -113,7 +113,7 @@ class SliceSearch {
       for (const std::int32_t token : question.taken)
         if (IsHere(token)) places.push_back({question.row, token - first_token_});
     const std::vector<float> logits =
-        places.empty() ? std::vector<float>{} : slice_.backend.TakeLogits(slice_.logits, places);
+        places.empty() ? std::vector<float>{} : slice_.ops.TakeLogits(slice_.logits, places);
     std::vector<std::vector<Candidate>> taken(questions_.size());
     std::size_t next = 0;
     for (std::size_t i = 0; i < questions_.size(); ++i)
@@ -136,12 +136,12 @@ class SliceSearch {
     if (most == 0 || columns_ == 0) return all;
     // One more than asked tells whether others are as likely as the last.
     const std::int64_t per_row = std::min(most + 1, columns_);
-    const auto found = slice_.backend.LargestLogits(slice_.logits, columns_, per_row);
+    const auto found = slice_.ops.LargestLogits(slice_.logits, columns_, per_row);
     for (std::size_t i = 0; i < questions_.size(); ++i) {
       if (questions_[i].likeliest == 0 || !all[i].empty()) continue;
       const auto first = static_cast<std::size_t>(questions_[i].row * per_row);
-      if (!found.empty())
-        all[i] = Settled(std::span(found).subspan(first, static_cast<std::size_t>(per_row)),
+      if (found)
+        all[i] = Settled(std::span(*found).subspan(first, static_cast<std::size_t>(per_row)),
                          questions_[i].likeliest);
       if (all[i].empty())
         all[i] = lockstep::Likeliest(Downloaded(questions_[i].row), questions_[i].likeliest,
@@ -165,7 +165,7 @@ class SliceSearch {
     }
     std::vector<std::vector<Candidate>> all(questions_.size());
     if (races.empty()) return all;
-    const auto found = slice_.backend.FindLeaders(Search(), races);
+    const auto found = slice_.ops.FindLeaders(Search(), races);
     for (std::size_t race = 0; race < races.size(); ++race)
       for (const ColumnLogit& one : found[race])
         all[of[race]].push_back({first_token_ + one.column, one.logit});
@@ -189,7 +189,7 @@ class SliceSearch {
       leaf.begin = std::min(leaf.begin, columns_);
       leaf.end = std::min(leaf.end, columns_);
     }
-    const auto parts = slice_.backend.SumMasses(Search(), asked, leaves);
+    const auto parts = slice_.ops.SumMasses(Search(), asked, leaves);
     std::size_t next = 0;
     for (std::size_t i = 0; i < questions_.size(); ++i) {
       if (questions_[i].bounds.empty()) continue;
@@ -219,7 +219,7 @@ class SliceSearch {
     return leaves;
   }
 
-  // The likeliest among what the backend found; empty where that does not settle it: ties at the
+  // The likeliest among what the device found; empty where that does not settle it: ties at the
   // end, or no number.
   std::vector<Candidate> Settled(std::span<const ColumnLogit> found, std::int64_t count) const {
     for (const ColumnLogit& one : found)
@@ -235,7 +235,7 @@ class SliceSearch {
 
   std::vector<float> Downloaded(std::int64_t row) const {
     const Tensor host = Tensor::OnHost(DType::kF32, {1, slice_.logits.dim(1)});
-    slice_.backend.Download(slice_.logits.Rows(row, 1), host.view());
+    slice_.device.Download(slice_.logits.Rows(row, 1), host.view());
     const float* values = host.view().data<float>();
     return {values, values + columns_};
   }
@@ -248,8 +248,8 @@ class SliceSearch {
 
 }  // namespace
 
-Communicator::Bytes AnswerRows(const LogitSlice& slice, std::span<const RowQuestion> questions,
-                               FirstQuestions first) {
+std::vector<std::byte> AnswerRows(const LogitSlice& slice, std::span<const RowQuestion> questions,
+                                  FirstQuestions first) {
   const SliceSearch search(slice, questions);
   std::vector<RowStatistics> statistics;
   if (first == FirstQuestions::kYes) statistics = search.Statistics();
@@ -268,12 +268,12 @@ Communicator::Bytes AnswerRows(const LogitSlice& slice, std::span<const RowQuest
   return writer.Take();
 }
 
-std::vector<RowAnswer> MergeAnswers(std::span<const Communicator::Bytes> answers,
+std::vector<RowAnswer> MergeAnswers(std::span<const std::vector<std::byte>> answers,
                                     std::span<const RowQuestion> questions, FirstQuestions first) {
   std::vector<RowAnswer> rows(questions.size());
   std::vector<std::vector<RowStatistics>> statistics(questions.size());
   std::vector<std::vector<std::vector<double>>> masses(questions.size());
-  for (const Communicator::Bytes& answer : answers) {
+  for (const std::vector<std::byte>& answer : answers) {
     AnswerReader reader(answer);
     const auto of_rank = reader.Get<RowStatistics>();
     LOCKSTEP_CHECK(first == FirstQuestions::kNo || of_rank.size() == rows.size(),

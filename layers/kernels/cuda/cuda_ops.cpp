@@ -1,0 +1,132 @@
+#include "layers/kernels/cuda/cuda_ops.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "layers/kernels/cuda/cuda_check.h"
+#include "layers/kernels/cuda/cuda_rates.h"
+#include "layers/kernels/cuda/kernels/kernels.h"
+
+namespace lockstep::cuda {
+
+CudaOps::CudaOps(CudaDevice& device)
+    : device_(device),
+      stream_(device.cuda_stream()),
+      side_(stream_.device()),
+      lane_(stream_),
+      side_lane_(side_.stream()),
+      step_(stream_),
+      attention_(stream_, step_),
+      search_(stream_) {
+  lane_.cublas();  // now, so that weights are not in its way
+}
+
+void CudaOps::Reserve(const StepSizes& sizes, const StepRows& most, std::int64_t single_rows) {
+  step_.Reserve(sizes.limits);
+  attention_.Reserve(sizes, most.tokens, single_rows);
+  search_.Reserve(most.logits, sizes.vocab_ranges);
+  ReserveProducts(sizes, most.tokens);
+}
+
+void CudaOps::ReserveProducts(const StepSizes& sizes, std::int64_t rows) {
+  if (rows <= kFewRows) return;
+  side_lane_.cublas();
+  if (widened_elements_ == 0) return;
+  const auto bytes = [](std::int64_t elements) {
+    return static_cast<std::size_t>(elements) * SizeOf(DType::kBF16);
+  };
+  lane_.dequantised().Get(bytes(widened_elements_), stream_);
+  side_lane_.dequantised().Get(bytes(sizes.beside_elements), side_.stream());
+}
+
+void CudaOps::RunBeside(const std::function<void()>& first, const std::function<void()>& linear) {
+  side_.ForkFrom(stream_);
+  {
+    const LaneScope elsewhere(current_lane_, side_lane_);
+    linear();
+  }
+  first();
+  side_.JoinTo(stream_);
+}
+
+std::vector<DeviceRate> CudaOps::MeasureRates() {
+  return MeasureDeviceRates(stream_, lane_.cublas());
+}
+
+std::unique_ptr<LinearWeight> CudaOps::MakeLinear(LinearSource source) {
+  if (source.format == WeightFormat::kInt8)
+    for (const LinearPart& part : source.parts)
+      widened_elements_ = std::max(widened_elements_, part.weight.view().elements());
+  return std::make_unique<CudaLinear>(
+      source,
+      [this](const TensorView& host, const TensorView& device) { device_.Upload(host, device); });
+}
+
+void CudaOps::LayerNorm(const LayerNormArgs& args) {
+  ResidualNorm({.x = args.x.data<float>(),
+                .norms = {{args.weight.data<float>(), args.bias.data<float>(), args.y.raw()}, {}},
+                .y_type = args.y.dtype(),
+                .epsilon = static_cast<float>(args.epsilon),
+                .tokens = args.x.dim(0),
+                .d_model = args.x.dim(1)},
+               stream_.get());
+}
+
+void CudaOps::Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
+                    const TensorView& y) {
+  cuda::Embed({.ids = step_.Ids(ids),
+               .table = table.raw(),
+               .table_type = table.dtype(),
+               .first_row = rows.begin,
+               .row_count = rows.size(),
+               .y = y.data<float>(),
+               .tokens = y.dim(0),
+               .d_model = table.dim(1)},
+              stream_.get());
+}
+
+void CudaOps::AddResidualNorm(const ResidualArgs& args) {
+  const auto norm = [](const NormOf& one) {
+    return Norm{Floats(one.weight), Floats(one.bias), one.y.raw()};
+  };
+  const TensorView& y = args.norms[0].y.raw() != nullptr ? args.norms[0].y : args.norms[1].y;
+  ResidualNorm({.x = args.x.data<float>(),
+                .delta = args.delta.raw(),
+                .delta_type = args.delta.dtype(),
+                .bias_a = Floats(args.bias_a),
+                .bias_b = Floats(args.bias_b),
+                .norms = {norm(args.norms[0]), norm(args.norms[1])},
+                .y_type = y.dtype(),
+                .epsilon = static_cast<float>(args.epsilon),
+                .tokens = args.x.dim(0),
+                .d_model = args.x.dim(1)},
+               stream_.get());
+}
+
+void CudaOps::SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
+                         const TensorView& y) {
+  cuda::SelectRows({.x = x.data<float>(),
+                    .rows = step_.LogitRows(rows),
+                    .y = y.data<float>(),
+                    .count = y.dim(0),
+                    .width = x.dim(1)},
+                   stream_.get());
+}
+
+std::vector<std::vector<ColumnLogit>> CudaOps::FindLeaders(
+    const RowSearch& search, std::span<const RaceQuestion> questions) {
+  std::vector<std::vector<ColumnLogit>> answers;
+  for (auto& answer : search_.FindLeaders(search, questions)) {
+    const RaceQuestion& question = questions[answers.size()];
+    if (!answer) {
+      const Tensor host = Tensor::OnHost(DType::kF32, {1, search.logits.dim(1)});
+      device_.Download(search.logits.Rows(question.row, 1), host.view());
+      const std::span row(host.view().data<float>(), static_cast<std::size_t>(search.limit));
+      answer = RaceLeadersOf(row, search.first_token, question);
+    }
+    answers.push_back(std::move(*answer));
+  }
+  return answers;
+}
+
+}  // namespace lockstep::cuda

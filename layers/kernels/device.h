@@ -1,0 +1,29 @@
+#pragma once
+
+#include "core/numbers/tensor.h"
+
+namespace lockstep {
+
+// The memory of what computes, and the stream that its work is ordered on. Operations (ops.h) are
+// enqueued there and may return before they are done; Synchronize(), Download() and what reads
+// rows of logits wait.
+// Not thread-safe, as everything of a backend: the thread that has made it.
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  // Null for what computes in the calling thread.
+  virtual Stream stream() const = 0;
+  // Until everything that has been enqueued is done.
+  virtual void Synchronize() = 0;
+
+  // Memory of the device, uninitialised.
+  virtual Tensor Allocate(DType dtype, Shape shape) = 0;
+  // Between host tensors and tensors of this device, of one dtype and size.
+  virtual void Upload(const TensorView& host, const TensorView& device) = 0;
+  virtual void Download(const TensorView& device, const TensorView& host) = 0;
+  // Between tensors of this device, of one dtype and size, that do not overlap.
+  virtual void Copy(const TensorView& from, const TensorView& to) = 0;
+};
+
+}  // namespace lockstep
