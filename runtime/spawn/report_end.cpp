@@ -117,15 +117,26 @@ int ReportExit(const ChildEnd& end, const RankBoard& board, int code) {
   return answer;
 }
 
+// The code of a rank that has failed and said why, which ends the world; 0: there is none.
+int ReportedCode(const RankBoard& board) {
+  for (int rank = 0; rank < board.ranks(); ++rank) {
+    const RankSlot& slot = board.slot(rank);
+    if (slot.state == RankState::kReported) return slot.exit_code;
+  }
+  return 0;
+}
+
 // Ranks that were all there to the end have left their codes.
 int ReportStuck(const RankBoard& board) {
-  if (!AnyRank(board, RankState::kRunning) && !AnyRank(board, RankState::kReported))
-    return LeftCode(board);
+  if (const int code = ReportedCode(board); code != 0) return code;
+  if (!AnyRank(board, RankState::kRunning)) return LeftCode(board);
   LogError("all ranks have ended, but mpirun had not, and has been ended");
   return static_cast<int>(ExitCode::kRankFailure);
 }
 
+// An mpirun that crashes while it ends a world changes nothing about why it ends.
 int ReportSignalled(const ChildEnd& end, const RankBoard& board) {
+  if (const int code = ReportedCode(board); code != 0) return code;
   const int signal_number = WTERMSIG(end.wait_status);
   LogError("mpirun was killed by {}, and its {} ranks with it", SignalName(signal_number),
            board.ranks());

@@ -58,8 +58,10 @@ std::string BoardEntry::Absent() const {
                      one ? "has" : "have");
 }
 
-void BoardEntry::SetReported() const {
-  if (g_slot != nullptr) g_slot->state = RankState::kReported;
+void BoardEntry::SetReported(int code) const {
+  if (g_slot == nullptr) return;
+  g_slot->exit_code = code;
+  g_slot->state = RankState::kReported;
 }
 
 int BoardEntry::Leave(int code) const {

@@ -23,7 +23,8 @@ class BoardEntry {
   // "rank 1 has not started", where all ranks are on this host; "" when there is none to name.
   std::string Absent() const;
 
-  void SetReported() const;
+  // Has failed with this exit code, and says why.
+  void SetReported(int code) const;
   // The exit code for mpirun, which takes any other than 0 for a crash.
   int Leave(int code) const;
 

@@ -18,7 +18,7 @@ enum class RankState : std::uint32_t {
   kAbsent,    // has not joined yet
   kRunning,   // has joined
   kReported,  // has failed and said why
-  kDone       // has left the world in good order; exit_code is its own
+  kDone       // has left the world in good order
 };
 
 struct RankSlot {
@@ -26,7 +26,7 @@ struct RankSlot {
   std::atomic<std::int32_t> process;       // its id; 0: has not started, or is on another host
   std::atomic<std::uint32_t> told_to_end;  // by mpirun: did not die by itself
   std::atomic<std::int32_t> signal;        // asked it to stop, and was not mpirun's; 0: none
-  std::atomic<std::int32_t> exit_code;
+  std::atomic<std::int32_t> exit_code;     // once it has reported or is done
   char host[128];
   char activity[256];
 };

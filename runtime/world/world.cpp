@@ -150,7 +150,7 @@ int AbortWorld(Communicator& comm, const BoardEntry& entry) {
                       FailedActivity());
   }
   if (turn == Turn::kSpeak) {
-    entry.SetReported();
+    entry.SetReported(static_cast<int>(failure.code));
     LogError("{}{}", failure.message, who);
   }
   const int code = static_cast<int>(failure.code);
@@ -204,7 +204,7 @@ int RunWorld(const WorldConfig& config, const RankBody& body) {
     const bool peers = failure.about == Failure::About::kPeers;
     const Turn turn = peers ? WaitForRootCause(rank, entry) : Turn::kSpeak;
     if (turn == Turn::kSpeak) {
-      entry.SetReported();
+      entry.SetReported(static_cast<int>(failure.code));
       LogError("{}", failure.message);
     }
     return static_cast<int>(failure.code);

@@ -186,6 +186,14 @@ TEST_F(ReportEndTest, NamesMpirunWhenItWasKilled) {
   EXPECT_THAT(text_, HasSubstr("mpirun was killed by signal 9"));
 }
 
+TEST_F(ReportEndTest, KeepsARanksWordWhereMpirunCrashesAfterIt) {
+  board_->slot(1).exit_code = 2;
+  board_->slot(1).state = RankState::kReported;
+  EXPECT_EQ(Report({.wait_status = W_EXITCODE(0, SIGSEGV)}), 2);
+  EXPECT_THAT(text_, IsEmpty());
+  EXPECT_EQ(Report({.wait_status = W_EXITCODE(0, SIGKILL), .stuck = true}), 2);
+}
+
 TEST_F(ReportEndTest, IsSilentAfterAnInterrupt) {
   for (const int status : {W_EXITCODE(130, 0), W_EXITCODE(128 + SIGKILL, 0), W_EXITCODE(0, 9),
                            W_EXITCODE(1, 0), W_EXITCODE(143, 0)}) {
