@@ -90,50 +90,50 @@ void TextSession::Submit(std::int64_t id, const TextRequest& request) {
   ValidateSamples(request, "request");
   if (request.beams.num_beams > 1) return SubmitBeams(id, request);
   Request one = FirstSample(request, TokensOf(request));
-  auto flight = std::make_unique<RequestState>();
-  flight->n = request.n;
-  flight->min_tokens = request.sampling.min_tokens;
-  flight->wants_logprobs = request.logprobs.has_value();
+  auto state = std::make_unique<RequestState>();
+  state->n = request.n;
+  state->min_tokens = request.sampling.min_tokens;
+  state->wants_logprobs = request.logprobs.has_value();
   for (std::int64_t i = 0; i < SamplesMade(request); ++i) {
     one.id = next_sample_;
     engine_.Submit(one);  // refuses the first one or none
-    samples_[next_sample_] = {id, flight->samples.size()};
-    flight->samples.push_back(std::make_unique<Sample>(tokenizer_, request));
-    flight->samples.back()->engine_id = next_sample_++;
+    samples_[next_sample_] = {id, state->samples.size()};
+    state->samples.push_back(std::make_unique<Sample>(tokenizer_, request));
+    state->samples.back()->engine_id = next_sample_++;
     one.sampling.stream += kSampleStream;
     one.prompt_logprobs.reset();  // the same for all
   }
-  flight->open = flight->samples.size();
-  requests_[id] = std::move(flight);
+  state->open = state->samples.size();
+  requests_[id] = std::move(state);
 }
 
 void TextSession::SubmitBeams(std::int64_t id, const TextRequest& request) {
-  auto flight = std::make_unique<RequestState>();
-  flight->beams = std::make_unique<BeamRequest>(request, TokensOf(request), engine_);
-  Request first = flight->beams->FirstRequest();
+  auto state = std::make_unique<RequestState>();
+  state->beams = std::make_unique<BeamRequest>(request, TokensOf(request), engine_);
+  Request first = state->beams->FirstRequest();
   first.id = next_sample_;
   engine_.Submit(std::move(first));
   samples_[next_sample_] = {id, 0};
-  flight->beam_ids = {next_sample_++};
-  requests_[id] = std::move(flight);
+  state->beam_ids = {next_sample_++};
+  requests_[id] = std::move(state);
 }
 
 // The open beams take the place of those that they continue; beams without a continuation end.
-void TextSession::BranchBeams(std::int64_t id, RequestState& flight) {
-  const std::vector<BeamSearch::Beam>& open = flight.beams->open();
-  std::vector<std::vector<Engine::Branching>> branches(flight.beam_ids.size());
+void TextSession::BranchBeams(std::int64_t id, RequestState& state) {
+  const std::vector<BeamSearch::Beam>& open = state.beams->open();
+  std::vector<std::vector<Engine::Branching>> branches(state.beam_ids.size());
   std::vector<std::int64_t> ids;
   for (const BeamSearch::Beam& beam : open) {
     samples_[next_sample_] = {id, ids.size()};
     branches[beam.parent].push_back({next_sample_, beam.tokens.back()});
     ids.push_back(next_sample_++);
   }
-  for (std::size_t i = 0; i < branches.size(); ++i) engine_.Branch(flight.beam_ids[i], branches[i]);
-  flight.beam_ids = std::move(ids);
+  for (std::size_t i = 0; i < branches.size(); ++i) engine_.Branch(state.beam_ids[i], branches[i]);
+  state.beam_ids = std::move(ids);
 }
 
-void TextSession::CancelBeams(RequestState& flight) {
-  for (const std::int64_t beam : flight.beam_ids) {
+void TextSession::CancelBeams(RequestState& state) {
+  for (const std::int64_t beam : state.beam_ids) {
     samples_.erase(beam);
     engine_.Cancel(beam);
   }
@@ -159,14 +159,14 @@ void TextSession::Take(const TokenEvent& event) {
   if (found == samples_.end()) return;  // cancelled by a callback of this very step
   const auto [id, index] = found->second;
   if (event.finish == FinishReason::kError) return Fail(id, event.error);
-  RequestState& flight = *requests_.at(id);
-  if (flight.beams != nullptr) return TakeBeam(id, index, event);
-  Sample& sample = *flight.samples[index];
-  if (!event.prompt_logprobs.empty()) flight.prompt_logprobs = event.prompt_logprobs;
-  if (!event.embedding.empty()) flight.embedding = event.embedding;
+  RequestState& state = *requests_.at(id);
+  if (state.beams != nullptr) return TakeBeam(id, index, event);
+  Sample& sample = *state.samples[index];
+  if (!event.prompt_logprobs.empty()) state.prompt_logprobs = event.prompt_logprobs;
+  if (!event.embedding.empty()) state.embedding = event.embedding;
   std::string text;
   if (event.token >= 0) {
-    text = sample.Take(event, flight.min_tokens);
+    text = sample.Take(event, state.min_tokens);
   } else {
     sample.result.finish = event.finish;
   }
@@ -174,7 +174,7 @@ void TextSession::Take(const TokenEvent& event) {
   if (ended) {
     if (event.finish == FinishReason::kNone) engine_.Cancel(event.request);
     samples_.erase(event.request);
-    --flight.open;
+    --state.open;
   }
   if (callbacks_.on_text && !text.empty()) callbacks_.on_text(id, index, text);
   if (ended && requests_.contains(id) && requests_.at(id)->open == 0) FinishRequest(id);
@@ -182,12 +182,12 @@ void TextSession::Take(const TokenEvent& event) {
 
 // A beam's request is held after its one token, until it is known which beams follow on it.
 void TextSession::TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& event) {
-  RequestState& flight = *requests_.at(id);
+  RequestState& state = *requests_.at(id);
   samples_.erase(event.request);
-  if (!flight.beams->Take(beam, event)) return;
-  if (!flight.beams->done()) return BranchBeams(id, flight);
-  CancelBeams(flight);
-  TextResult result{.samples = flight.beams->Samples(*tokenizer_), .prompt_logprobs = {}};
+  if (!state.beams->Take(beam, event)) return;
+  if (!state.beams->done()) return BranchBeams(id, state);
+  CancelBeams(state);
+  TextResult result{.samples = state.beams->Samples(*tokenizer_), .prompt_logprobs = {}};
   requests_.erase(id);
   if (callbacks_.on_text)
     for (std::size_t i = 0; i < result.samples.size(); ++i)
@@ -203,15 +203,15 @@ void TextSession::Fail(std::int64_t id, const std::string& error) {
 }
 
 void TextSession::FinishRequest(std::int64_t id) {
-  const std::unique_ptr<RequestState> flight = std::move(requests_.extract(id).mapped());
+  const std::unique_ptr<RequestState> state = std::move(requests_.extract(id).mapped());
   TextResult result;
-  for (const auto& sample : flight->samples) result.samples.push_back(std::move(sample->result));
-  if (static_cast<std::int64_t>(result.samples.size()) > flight->n)
-    KeepLikeliest(result.samples, static_cast<std::size_t>(flight->n));
-  if (!flight->wants_logprobs)
+  for (const auto& sample : state->samples) result.samples.push_back(std::move(sample->result));
+  if (static_cast<std::int64_t>(result.samples.size()) > state->n)
+    KeepLikeliest(result.samples, static_cast<std::size_t>(state->n));
+  if (!state->wants_logprobs)
     for (TextSample& sample : result.samples) sample.logprobs.clear();
-  result.prompt_logprobs = std::move(flight->prompt_logprobs);
-  result.embedding = std::move(flight->embedding);
+  result.prompt_logprobs = std::move(state->prompt_logprobs);
+  result.embedding = std::move(state->embedding);
   if (callbacks_.on_result) callbacks_.on_result(id, std::move(result));
 }
 

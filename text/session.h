@@ -63,7 +63,7 @@ class TextSession {
   const Tokenizer* tokenizer_;
   Callbacks callbacks_;
   std::unordered_map<std::int64_t, std::unique_ptr<RequestState>> requests_;
-  // The engine's requests are samples: which sample of which flight each one is.
+  // The engine's requests are samples: which sample of which request each one is.
   std::unordered_map<std::int64_t, std::pair<std::int64_t, std::size_t>> samples_;
   std::int64_t next_sample_ = 0;
 };
