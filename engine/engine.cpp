@@ -58,6 +58,13 @@ struct RowUse {
   std::optional<TokenChoice> choice = {};
 };
 
+// A step that has been launched, until it is collected.
+struct LaunchedStep {
+  StepMessage message;
+  std::vector<Chunk> chunks;
+  std::vector<RowUse> uses;
+};
+
 }  // namespace
 
 struct Engine::Impl {
@@ -68,6 +75,7 @@ struct Engine::Impl {
   Scheduler scheduler;
   std::unordered_map<std::int64_t, Live> live;
   std::vector<TokenEvent> ready;  // of requests that need no computing
+  std::optional<LaunchedStep> launched;
   bool shut_down = false;
 
   Impl(Decoder& decoder_in, Communicator& communicator_in, const EngineOptions& options_in)
@@ -95,10 +103,12 @@ struct Engine::Impl {
   void Submit(Request request);
   void Keep(Request request);
   void Branch(std::int64_t request, std::span<const Branching> children);
-  std::vector<TokenEvent> Step();
-  void AddRows(const Chunk& chunk, StepMessage& message, std::vector<RowUse>& uses) const;
-  std::vector<RowAnswer> Execute(const StepMessage& message);
-  void Choose(std::vector<RowUse>& uses, const std::vector<RowAnswer>& answers);
+  void Launch();
+  std::vector<TokenEvent> Collect();
+  void AddRows(const Chunk& chunk, LaunchedStep& step) const;
+  void Send(const StepMessage& message);
+  void Choose(LaunchedStep& step, const std::vector<RowAnswer>& answers);
+  void CheckBetweenSteps() const;
   void TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEvent>& events);
   void TakeRow(const RowUse& use, const RowAnswer& row, std::vector<TokenEvent>& events);
   TokenEvent TakeToken(Live& one, const TokenChoice& choice);
@@ -165,24 +175,28 @@ void Engine::Impl::End(std::int64_t id) {
   live.erase(id);
 }
 
-std::vector<RowAnswer> Engine::Impl::Execute(const StepMessage& message) {
+void Engine::Impl::Send(const StepMessage& message) {
   Communicator::Bytes bytes = Flatten(message);
   communicator.Broadcast(bytes);
-  return executor.Run(message);
+}
+
+void Engine::Impl::CheckBetweenSteps() const {
+  LOCKSTEP_CHECK(!launched, "step {} has not been collected", launched->message.step);
 }
 
 // Goes on asking until every token is chosen. What has no numbers for logits is left alone.
-void Engine::Impl::Choose(std::vector<RowUse>& uses, const std::vector<RowAnswer>& answers) {
+void Engine::Impl::Choose(LaunchedStep& step, const std::vector<RowAnswer>& answers) {
+  std::vector<RowUse>& uses = step.uses;
   std::vector<TokenChoice*> open;
   for (std::size_t row = 0; row < uses.size(); ++row)
     if (uses[row].choice && std::isfinite(answers[row].log_sum_exp) &&
         !uses[row].choice->Take(answers[row]))
       open.push_back(&*uses[row].choice);
   while (!open.empty()) {
-    StepMessage message;
-    message.vocab_limit = options.sampled_vocab;
+    StepMessage message{.step = step.message.step, .vocab_limit = options.sampled_vocab};
     for (const TokenChoice* choice : open) message.questions.push_back(choice->question());
-    const std::vector<RowAnswer> more = Execute(message);
+    Send(message);
+    const std::vector<RowAnswer> more = executor.Run(message);
     std::vector<TokenChoice*> left;
     for (std::size_t i = 0; i < open.size(); ++i)
       if (!open[i]->Take(more[i])) left.push_back(open[i]);
@@ -191,8 +205,8 @@ void Engine::Impl::Choose(std::vector<RowUse>& uses, const std::vector<RowAnswer
 }
 
 // A sequence's part of the batch, and the rows of logits that it is computed for.
-void Engine::Impl::AddRows(const Chunk& chunk, StepMessage& message,
-                           std::vector<RowUse>& uses) const {
+void Engine::Impl::AddRows(const Chunk& chunk, LaunchedStep& step) const {
+  auto& [message, chunks, uses] = step;
   const Live& one = live.at(chunk.id);
   const auto first_row = static_cast<std::int64_t>(message.batch.ids.size());
   const auto tokens = chunk.tokens.subspan(static_cast<std::size_t>(chunk.start),
@@ -224,21 +238,32 @@ void Engine::Impl::AddRows(const Chunk& chunk, StepMessage& message,
   add(chunk.start + chunk.count - 1, choice.question());
 }
 
-std::vector<TokenEvent> Engine::Impl::Step() {
-  std::vector<TokenEvent> events = std::exchange(ready, {});
-  StepMessage message;
-  message.vocab_limit = options.sampled_vocab;
-  std::vector<RowUse> uses;
-  const std::vector<Chunk> chunks = scheduler.Plan();
-  message.batch.page_copies = scheduler.page_copies();
-  for (const Chunk& chunk : chunks) AddRows(chunk, message, uses);
-  if (message.batch.ids.empty()) return events;
+void Engine::Impl::Launch() {
+  CheckBetweenSteps();
+  PlannedStep planned = scheduler.Plan();
+  if (planned.chunks.empty()) return;
+  LaunchedStep step;
+  step.message.step = planned.number;
+  step.message.vocab_limit = options.sampled_vocab;
+  step.message.batch.page_copies = std::move(planned.page_copies);
+  for (const Chunk& chunk : planned.chunks) AddRows(chunk, step);
+  step.chunks = std::move(planned.chunks);
+  Send(step.message);
+  executor.Launch(step.message);
+  launched = std::move(step);
+}
 
-  const std::vector<RowAnswer> answers = Execute(message);
-  scheduler.Complete();
-  Choose(uses, answers);
-  if (message.batch.hidden_layer >= 0) TakeHidden(chunks, events);
-  for (std::size_t row = 0; row < answers.size(); ++row) TakeRow(uses[row], answers[row], events);
+std::vector<TokenEvent> Engine::Impl::Collect() {
+  std::vector<TokenEvent> events = std::exchange(ready, {});
+  if (!launched) return events;
+  LaunchedStep step = std::move(*launched);
+  launched.reset();
+  const std::vector<RowAnswer> answers = executor.Collect(step.message);
+  scheduler.Complete(step.message.step);
+  Choose(step, answers);
+  if (step.message.batch.hidden_layer >= 0) TakeHidden(step.chunks, events);
+  for (std::size_t row = 0; row < answers.size(); ++row)
+    TakeRow(step.uses[row], answers[row], events);
   return events;
 }
 
@@ -312,10 +337,14 @@ Engine::~Engine() = default;
 void Engine::Submit(Request request) { impl_->Submit(std::move(request)); }
 
 void Engine::Branch(std::int64_t request, std::span<const Branching> children) {
+  impl_->CheckBetweenSteps();
   impl_->Branch(request, children);
 }
 
-void Engine::Cancel(std::int64_t request) { impl_->End(request); }
+void Engine::Cancel(std::int64_t request) {
+  impl_->CheckBetweenSteps();
+  impl_->End(request);
+}
 
 const EngineOptions& Engine::options() const { return impl_->options; }
 
@@ -336,22 +365,19 @@ EngineStatus Engine::status() const {
           .counts = scheduler.counts()};
 }
 
-std::vector<TokenEvent> Engine::Step() { return impl_->Step(); }
+void Engine::Launch() { impl_->Launch(); }
+
+std::vector<TokenEvent> Engine::Collect() { return impl_->Collect(); }
 
 double Engine::deadline_seconds() const { return impl_->communicator.deadline_seconds(); }
 
 void Engine::KeepAlive() {
-  if (impl_->shut_down) return;
-  Communicator::Bytes bytes = Flatten(StepMessage{});
-  impl_->communicator.Broadcast(bytes);
+  if (!impl_->shut_down && !impl_->launched) impl_->Send(StepMessage{});
 }
 
 void Engine::Shutdown() {
   if (std::exchange(impl_->shut_down, true)) return;
-  StepMessage message;
-  message.shutdown = true;
-  Communicator::Bytes bytes = Flatten(message);
-  impl_->communicator.Broadcast(bytes);
+  impl_->Send({.shutdown = true});
 }
 
 void RunWorker(Decoder& decoder, Communicator& communicator) {

@@ -70,12 +70,22 @@ class Engine {
   std::int64_t most_tokens() const;
   EngineStatus status() const;
 
-  // One iteration over the requests in flight: at most one new token for each.
-  std::vector<TokenEvent> Step();
+  // One iteration over the requests in flight, in two parts. Launch() plans a step, tells the other
+  // ranks and starts it: where the device lags behind the calls it returns before the step is
+  // computed, else afterwards. Collect() waits for it and gives its events: at most one new token
+  // for each request. What the next step computes depends on them, so one step is under way at a
+  // time. In between only Submit(), and nothing that takes long: the other ranks hear of nothing.
+  void Launch();
+  std::vector<TokenEvent> Collect();
+  // Both.
+  std::vector<TokenEvent> Step() {
+    Launch();
+    return Collect();
+  }
 
   // Tells the workers that rank 0 is busy with something else. They take it for lost when they
   // hear nothing for a deadline of the communicator, so whoever takes long between steps calls
-  // this every few seconds. After Shutdown() nobody listens, and nothing happens.
+  // this every few seconds. Nothing happens in a step, which they wait for, and after Shutdown().
   void KeepAlive();
   // How long the workers wait for rank 0 to say something.
   double deadline_seconds() const;

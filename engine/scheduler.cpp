@@ -110,7 +110,8 @@ bool Scheduler::SomebodyIsPending() const {
                                           [](const auto& one) { return one.second.pending() > 0; });
 }
 
-std::vector<Chunk> Scheduler::Plan() {
+PlannedStep Scheduler::Plan() {
+  LOCKSTEP_CHECK(!is_under_way_, "step {} has not been completed", step_);
   budget_ = options_.max_step_tokens;
   logit_budget_ = options_.max_logit_tokens;
   page_copies_.clear();
@@ -121,10 +122,13 @@ std::vector<Chunk> Scheduler::Plan() {
     PlanLeftovers();
     // The slots and pages of those that are held may be what the others wait for.
   } while (budget_ == options_.max_step_tokens && SomebodyIsPending() && PreemptHeld());
-  std::vector<Chunk> chunks = Chunks();
-  LOCKSTEP_CHECK(!chunks.empty() || !SomebodyIsPending(),
+  PlannedStep step{.number = 0, .chunks = Chunks(), .page_copies = page_copies_};
+  LOCKSTEP_CHECK(!step.chunks.empty() || !SomebodyIsPending(),
                  "{} sequences run, {} wait, and none can go on", running_.size(), waiting_.size());
-  return chunks;
+  if (step.chunks.empty()) return step;
+  is_under_way_ = true;
+  step.number = ++step_;
+  return step;
 }
 
 std::vector<Chunk> Scheduler::Chunks() const {
@@ -308,7 +312,10 @@ void Scheduler::Preempt(Queue::iterator victim) {
   ++counts_.preemptions;
 }
 
-void Scheduler::Complete() {
+void Scheduler::Complete(std::int64_t step) {
+  LOCKSTEP_CHECK(is_under_way_ && step == step_, "step {} was completed, step {} was planned", step,
+                 step_);
+  is_under_way_ = false;
   for (auto& [key, one] : running_) {
     one.cached += std::exchange(one.planned, 0);
     Publish(one);

@@ -56,6 +56,13 @@ struct Chunk {
   bool reaches_end() const { return start + count == static_cast<std::int64_t>(tokens.size()); }
 };
 
+// Everything that one step computes.
+struct PlannedStep {
+  std::int64_t number = 0;  // 1, 2, ...; 0: there is nothing to compute, and no Complete()
+  std::vector<Chunk> chunks;
+  std::vector<PageCopy> page_copies;  // made before the step, in this order
+};
+
 struct SchedulerCounts {
   std::int64_t preemptions = 0;
   std::int64_t prefix_queries = 0;  // tokens of prompts that were looked up in the prefix cache
@@ -88,12 +95,10 @@ class Scheduler {
   // Finished or cancelled: forgets the sequence. False when there is none of this id.
   bool Remove(std::int64_t id);
 
-  // The next step; empty only when idle or when all are held. Complete() must follow, once it has
-  // been computed.
-  std::vector<Chunk> Plan();
-  // Pages that are copied before that step, in this order.
-  const std::vector<PageCopy>& page_copies() const { return page_copies_; }
-  void Complete();
+  // The next step; empty only when idle or when all are held. One step is under way at a time:
+  // Complete() must follow with its number, once it has been computed. Until then only Submit().
+  PlannedStep Plan();
+  void Complete(std::int64_t step);
 
   // Between Complete() and Plan(), of any sequence that is not finished:
   // It goes on with these tokens. Committed ones may not follow on drafts.
@@ -180,6 +185,8 @@ class Scheduler {
   Queue held_;  // those that are held and have lost their pages
   std::unordered_map<std::int64_t, QueueKey> queue_keys_;
   std::int64_t arrivals_ = 0;
+  std::int64_t step_ = 0;  // the last that was planned
+  bool is_under_way_ = false;
   std::int64_t budget_ = 0;        // tokens that the step being planned can still take
   std::int64_t logit_budget_ = 0;  // the same for those that want all their logits
   std::vector<PageCopy> page_copies_;

@@ -1,16 +1,38 @@
 #include "engine/step_executor.h"
 
+#include <string>
+
 #include "core/activity.h"
 #include "core/error.h"
 
 namespace lockstep {
+namespace {
 
-std::vector<RowAnswer> StepExecutor::Run(const StepMessage& message) {
-  const Activity doing(fmt::format("computing a step of {} tokens of {} sequences",
-                                   message.batch.ids.size(), message.batch.sequences.size()));
-  const FirstQuestions first =
-      message.batch.ids.empty() ? FirstQuestions::kNo : FirstQuestions::kYes;
-  if (first == FirstQuestions::kYes) decoder_.Forward(message.batch);
+std::string Doing(const StepMessage& message) {
+  return fmt::format("computing a step of {} tokens of {} sequences", message.batch.ids.size(),
+                     message.batch.sequences.size());
+}
+
+FirstQuestions IsFirst(const StepMessage& message) {
+  return message.batch.ids.empty() ? FirstQuestions::kNo : FirstQuestions::kYes;
+}
+
+}  // namespace
+
+void StepExecutor::Launch(const StepMessage& message) {
+  const Activity doing(Doing(message));
+  const bool goes_on = IsFirst(message) == FirstQuestions::kNo;
+  const std::int64_t expected = goes_on ? step_ : step_ + 1;
+  LOCKSTEP_CHECK(message.step == expected, "rank {} was sent step {}, and expected step {}",
+                 communicator_.rank(), message.step, expected);
+  if (goes_on) return;
+  step_ = message.step;
+  decoder_.Forward(message.batch);
+}
+
+std::vector<RowAnswer> StepExecutor::Collect(const StepMessage& message) {
+  const Activity doing(Doing(message));
+  const FirstQuestions first = IsFirst(message);
   const auto answers =
       communicator_.Gather(decoder_.Answer(message.questions, first, message.vocab_limit));
   if (communicator_.rank() != 0) return {};

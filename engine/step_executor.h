@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -8,21 +9,32 @@
 
 namespace lockstep {
 
-// What one rank does with step messages. Collective: every rank calls Run() with the same message.
-// Not thread-safe: the thread that owns the decoder and the communicator.
+// What one rank does with step messages. Collective: every rank makes the same calls with the same
+// messages. Not thread-safe: the thread that owns the decoder and the communicator.
 class StepExecutor {
  public:
   // Both stay the caller's and outlive it.
   StepExecutor(Decoder& decoder, Communicator& communicator)
       : decoder_(decoder), communicator_(communicator) {}
 
-  // Runs the message's batch, if it has one, and answers its questions about the logits of the last
-  // batch. Rank 0 gets the answers, the others an empty vector.
-  std::vector<RowAnswer> Run(const StepMessage& message);
+  // Starts the message's batch, if it has one; where the device lags behind, it is computed
+  // afterwards. Throws Error(kInternal) when it is not the step that follows on the last one.
+  void Launch(const StepMessage& message);
+
+  // Waits for that batch, and answers the message's questions about its logits. Rank 0 gets the
+  // answers, the others an empty vector.
+  std::vector<RowAnswer> Collect(const StepMessage& message);
+
+  // Both.
+  std::vector<RowAnswer> Run(const StepMessage& message) {
+    Launch(message);
+    return Collect(message);
+  }
 
  private:
   Decoder& decoder_;
   Communicator& communicator_;
+  std::int64_t step_ = 0;  // the last that was launched
 };
 
 }  // namespace lockstep

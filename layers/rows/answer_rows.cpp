@@ -3,58 +3,12 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
-#include <type_traits>
 
 #include "core/error.h"
+#include "core/message_bytes.h"
 
 namespace lockstep {
 namespace {
-
-// Lists behind each other, each with its length.
-class AnswerWriter {
- public:
-  template <typename T>
-  void Put(const std::vector<T>& list) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    const std::size_t size = list.size();
-    Append(&size, sizeof(size));
-    Append(list.data(), size * sizeof(T));
-  }
-  std::vector<std::byte> Take() { return std::move(bytes_); }
-
- private:
-  void Append(const void* data, std::size_t size) {
-    const auto* first = static_cast<const std::byte*>(data);
-    bytes_.insert(bytes_.end(), first, first + size);
-  }
-
-  std::vector<std::byte> bytes_;
-};
-
-class AnswerReader {
- public:
-  explicit AnswerReader(std::span<const std::byte> bytes) : rest_(bytes) {}
-
-  template <typename T>
-  std::vector<T> Get() {
-    std::size_t size = 0;
-    Read(&size, sizeof(size));
-    LOCKSTEP_CHECK(size <= rest_.size() / sizeof(T), "{} elements in {} bytes", size, rest_.size());
-    std::vector<T> list(size);
-    if (size != 0) Read(list.data(), size * sizeof(T));
-    return list;
-  }
-
- private:
-  void Read(void* data, std::size_t size) {
-    LOCKSTEP_CHECK(size <= rest_.size(), "{} bytes of {}", size, rest_.size());
-    std::memcpy(data, rest_.data(), size);
-    rest_ = rest_.subspan(size);
-  }
-
-  std::span<const std::byte> rest_;
-};
 
 // As a binary tree, balanced for powers of two: a rank's tree over its leaves of the vocabulary is
 // a branch of the whole tree, so the bits are the same on 1, 2, 4 and 8 ranks.
@@ -257,13 +211,13 @@ std::vector<std::byte> AnswerRows(const LogitSlice& slice, std::span<const RowQu
   const auto likeliest = search.Likeliest(statistics);
   const auto leaders = search.Leaders();
   const auto masses = search.Masses();
-  AnswerWriter writer;
-  writer.Put(statistics);
+  MessageWriter writer;
+  writer.PutList(statistics);
   for (std::size_t i = 0; i < questions.size(); ++i) {
-    writer.Put(taken[i]);
-    writer.Put(likeliest[i]);
-    writer.Put(leaders[i]);
-    writer.Put(masses[i]);
+    writer.PutList(taken[i]);
+    writer.PutList(likeliest[i]);
+    writer.PutList(leaders[i]);
+    writer.PutList(masses[i]);
   }
   return writer.Take();
 }
@@ -274,20 +228,20 @@ std::vector<RowAnswer> MergeAnswers(std::span<const std::vector<std::byte>> answ
   std::vector<std::vector<RowStatistics>> statistics(questions.size());
   std::vector<std::vector<std::vector<double>>> masses(questions.size());
   for (const std::vector<std::byte>& answer : answers) {
-    AnswerReader reader(answer);
-    const auto of_rank = reader.Get<RowStatistics>();
+    MessageReader reader(answer);
+    const auto of_rank = reader.GetList<RowStatistics>();
     LOCKSTEP_CHECK(first == FirstQuestions::kNo || of_rank.size() == rows.size(),
                    "statistics of {} rows, expected {}", of_rank.size(), rows.size());
     for (std::size_t i = 0; i < of_rank.size(); ++i) statistics[i].push_back(of_rank[i]);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const auto append = [&](std::vector<Candidate>& list) {
-        const auto more = reader.Get<Candidate>();
+        const auto more = reader.GetList<Candidate>();
         list.insert(list.end(), more.begin(), more.end());
       };
       append(rows[i].taken);
       append(rows[i].likeliest);
       append(rows[i].leaders);
-      masses[i].push_back(reader.Get<double>());
+      masses[i].push_back(reader.GetList<double>());
     }
   }
   for (std::size_t i = 0; i < rows.size(); ++i) {

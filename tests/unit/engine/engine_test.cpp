@@ -7,6 +7,7 @@
 #include <map>
 
 #include "comm/self_communicator.h"
+#include "engine/step_executor.h"
 #include "tests/support/golden/golden_model.h"
 #include "tests/support/golden/score_tokens.h"
 
@@ -147,6 +148,58 @@ TEST_F(EngineTest, CancelsWaitingAndRunningRequestsAndGivesTheirPagesBack) {
     engine.Submit(Make(round, 50, 10));
     RunAll(engine);
   }
+}
+
+TEST_F(EngineTest, TakesRequestsWhileAStepIsUnderWayAndNothingElse) {
+  Engine alone(model_.decoder(), self_, {});
+  for (std::int64_t id = 1; id <= 3; ++id) alone.Submit(Make(id, 3, 6));
+  const auto expected = RunAll(alone);
+
+  Engine engine(model_.decoder(), self_, {});
+  std::map<std::int64_t, std::vector<std::int32_t>> tokens;
+  engine.Submit(Make(1, 3, 6));
+  for (std::int64_t step = 1; step == 1 || !engine.idle(); ++step) {
+    engine.Launch();
+    if (step < 3) engine.Submit(Make(step + 1, 3, 6));
+    EXPECT_THROW(engine.Launch(), Error);
+    EXPECT_THROW(engine.Cancel(1), Error);
+    EXPECT_THROW(engine.Branch(1, {}), Error);
+    std::size_t events = 0;
+    for (const TokenEvent& event : engine.Collect()) {
+      tokens[event.request].push_back(event.token);
+      ++events;
+    }
+    if (step <= 3) {
+      EXPECT_EQ(events, static_cast<std::size_t>(step)) << "the next step has it";
+    }
+  }
+  EXPECT_EQ(tokens, expected);
+  EXPECT_TRUE(engine.Collect().empty()) << "nothing was launched";
+}
+
+TEST_F(EngineTest, RefusesAStepThatDoesNotFollowOnTheLast) {
+  StepExecutor executor(model_.decoder(), self_);
+  StepMessage message;
+  message.batch = {.ids = {5},
+                   .sequences = {{.token_count = 1, .start = 0, .page_table = {0}}},
+                   .logit_rows = {0}};
+  message.questions = {{.row = 0}};
+  const auto refusal = [&](std::int64_t step) -> std::string {
+    message.step = step;
+    try {
+      executor.Run(message);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kInternal);
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_THAT(refusal(2), testing::HasSubstr("rank 0 was sent step 2, and expected step 1"));
+  EXPECT_EQ(refusal(1), "accepted");
+  EXPECT_THAT(refusal(1), testing::HasSubstr("rank 0 was sent step 1, and expected step 2"));
+  message.batch = {};  // more questions about the same step
+  EXPECT_EQ(refusal(1), "accepted");
+  EXPECT_THAT(refusal(2), testing::HasSubstr("rank 0 was sent step 2, and expected step 1"));
 }
 
 TEST_F(EngineTest, RefusesControlsThatLeaveNoToken) {

@@ -24,12 +24,19 @@ Scheduler Make(std::int64_t sequences, std::int64_t pages) {
 // (id, start, count) of each chunk of the next step, which is completed.
 using Plan = std::vector<std::tuple<std::int64_t, std::int64_t, std::int64_t>>;
 
-Plan Step(Scheduler& scheduler) {
+PlannedStep PlanAndComplete(Scheduler& scheduler) {
+  PlannedStep step = scheduler.Plan();
+  if (step.number > 0) scheduler.Complete(step.number);
+  return step;
+}
+
+Plan Shape(const PlannedStep& step) {
   Plan plan;
-  for (const Chunk& chunk : scheduler.Plan()) plan.emplace_back(chunk.id, chunk.start, chunk.count);
-  scheduler.Complete();
+  for (const Chunk& chunk : step.chunks) plan.emplace_back(chunk.id, chunk.start, chunk.count);
   return plan;
 }
+
+Plan Step(Scheduler& scheduler) { return Shape(PlanAndComplete(scheduler)); }
 
 TEST(SchedulerForks, AHeldSequenceKeepsItsPagesAndIsInNoStep) {
   Scheduler scheduler = Make(4, 8);
@@ -50,12 +57,12 @@ TEST(SchedulerForks, AForkComputesOnlyWhatIsNewAndCopiesOnlyThePageItWritesTo) {
   EXPECT_EQ(scheduler.blocks().available(), 6) << "pages are shared";
   scheduler.Append(1, 7);
   scheduler.Append(2, 8);
-  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 6, 1), std::tuple(2, 6, 1)));
-  EXPECT_THAT(scheduler.page_copies(), ElementsAre(PageCopy{1, 2}));
+  const PlannedStep step = PlanAndComplete(scheduler);
+  EXPECT_THAT(Shape(step), ElementsAre(std::tuple(1, 6, 1), std::tuple(2, 6, 1)));
+  EXPECT_THAT(step.page_copies, ElementsAre(PageCopy{1, 2}));
   EXPECT_EQ(scheduler.blocks().available(), 5) << "the full page is still shared";
   scheduler.Append(1, 9);
-  Step(scheduler);
-  EXPECT_THAT(scheduler.page_copies(), IsEmpty()) << "both are alone now";
+  EXPECT_THAT(PlanAndComplete(scheduler).page_copies, IsEmpty()) << "both are alone now";
 }
 
 TEST(SchedulerForks, TheOnlyForkOfAFinishedSequenceWritesWithoutACopy) {
@@ -65,8 +72,9 @@ TEST(SchedulerForks, TheOnlyForkOfAFinishedSequenceWritesWithoutACopy) {
   scheduler.Fork(1, 2);
   scheduler.Append(2, 4);
   scheduler.Remove(1);
-  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(2, 3, 1)));
-  EXPECT_THAT(scheduler.page_copies(), IsEmpty());
+  const PlannedStep step = PlanAndComplete(scheduler);
+  EXPECT_THAT(Shape(step), ElementsAre(std::tuple(2, 3, 1)));
+  EXPECT_THAT(step.page_copies, IsEmpty());
 }
 
 TEST(SchedulerForks, AForkAtThePagesEndCopiesNothing) {
@@ -76,8 +84,7 @@ TEST(SchedulerForks, AForkAtThePagesEndCopiesNothing) {
   scheduler.Fork(1, 2);
   scheduler.Append(1, 5);
   scheduler.Append(2, 6);
-  Step(scheduler);
-  EXPECT_THAT(scheduler.page_copies(), IsEmpty());
+  EXPECT_THAT(PlanAndComplete(scheduler).page_copies, IsEmpty());
 }
 
 TEST(SchedulerForks, AForkWithoutASlotWaitsAndIsComputedAnew) {
@@ -99,8 +106,9 @@ TEST(SchedulerForks, HeldSequencesGiveUpTheirPagesWhenNobodyCouldGoOn) {
   Step(scheduler);
   scheduler.Fork(1, 2);
   scheduler.Append(2, 6);  // needs a copy of the last page, and there is none
-  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(2, 5, 1)));
-  EXPECT_THAT(scheduler.page_copies(), IsEmpty());
+  const PlannedStep step = PlanAndComplete(scheduler);
+  EXPECT_THAT(Shape(step), ElementsAre(std::tuple(2, 5, 1)));
+  EXPECT_THAT(step.page_copies, IsEmpty());
   EXPECT_EQ(scheduler.waiting_count(), 1);
   scheduler.Remove(2);
   EXPECT_THAT(Step(scheduler), IsEmpty()) << "it is still held";
@@ -149,8 +157,9 @@ TEST(SchedulerForks, APageThatOthersCanFindIsNotWrittenToAgain) {
   scheduler.Remove(1);
   scheduler.Rollback(2, 1);
   scheduler.Append(2, 9);
-  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(2, 3, 1)));
-  EXPECT_THAT(scheduler.page_copies(), ElementsAre(PageCopy{0, 1}));
+  const PlannedStep step = PlanAndComplete(scheduler);
+  EXPECT_THAT(Shape(step), ElementsAre(std::tuple(2, 3, 1)));
+  EXPECT_THAT(step.page_copies, ElementsAre(PageCopy{0, 1}));
 }
 
 TEST(SchedulerForks, SequencesOfDifferentKeysShareNothing) {

@@ -179,13 +179,14 @@ class RandomRun {
 
   void Step() {
     ++step_;
-    const std::vector<Chunk> chunks = scheduler_.Plan();
+    const PlannedStep planned = scheduler_.Plan();
+    const std::vector<Chunk>& chunks = planned.chunks;
     const bool none =
         std::all_of(live_.begin(), live_.end(), [](const auto& one) { return one.second.held; });
     ASSERT_EQ(chunks.empty(), none);
     CheckPlan(chunks);
-    for (const PageCopy& copy : scheduler_.page_copies()) device_.Copy(copy);
-    copies_ += static_cast<std::int64_t>(scheduler_.page_copies().size());
+    for (const PageCopy& copy : planned.page_copies) device_.Copy(copy);
+    copies_ += static_cast<std::int64_t>(planned.page_copies.size());
     for (const Chunk& chunk : chunks) ASSERT_TRUE(device_.Holds(chunk)) << "sequence " << chunk.id;
     for (const Chunk& chunk : chunks) device_.Run(chunk);
     std::vector<std::int64_t> ended;
@@ -195,7 +196,7 @@ class RandomRun {
       live.since = step_;
       if (chunk.reaches_end()) ended.push_back(chunk.id);
     }
-    scheduler_.Complete();
+    if (planned.number > 0) scheduler_.Complete(planned.number);
     for (const std::int64_t id : ended) {
       Live& live = live_.at(id);
       if (live.drafts > 0 || Below(6) == 0)

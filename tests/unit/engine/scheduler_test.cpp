@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "core/error.h"
@@ -24,12 +25,13 @@ Plan Shape(const std::vector<Chunk>& chunks) {
 
 // Plans and completes a step; sequences that reach their end get token 7.
 Plan Step(Scheduler& scheduler) {
-  const std::vector<Chunk> chunks = scheduler.Plan();
+  const PlannedStep step = scheduler.Plan();
+  const std::vector<Chunk>& chunks = step.chunks;
   const Plan plan = Shape(chunks);
   std::vector<std::int64_t> ended;
   for (const Chunk& chunk : chunks)
     if (chunk.reaches_end()) ended.push_back(chunk.id);
-  scheduler.Complete();
+  if (step.number > 0) scheduler.Complete(step.number);
   for (const std::int64_t id : ended) scheduler.Append(id, 7);
   return plan;
 }
@@ -195,14 +197,33 @@ TEST(Scheduler, ForgetsWaitingAndRunningSequences) {
   EXPECT_THAT(Step(scheduler), IsEmpty());
 }
 
+TEST(Scheduler, NumbersTheStepsThatComputeSomething) {
+  Scheduler scheduler(Sizes(4, 100, 20));
+  EXPECT_EQ(scheduler.Plan().number, 0);
+  scheduler.Submit(Make(1, 3));
+  for (std::int64_t number = 1; number <= 3; ++number) {
+    const PlannedStep step = scheduler.Plan();
+    EXPECT_EQ(step.number, number);
+    scheduler.Submit(Make(10 + number, 2));  // is in the next one
+    EXPECT_EQ(std::ssize(step.chunks), number);
+    scheduler.Complete(step.number);
+    for (std::int64_t id = 0; id < 20; ++id)
+      if (std::ranges::any_of(step.chunks, [&](const Chunk& one) { return one.id == id; }))
+        scheduler.Append(id, 7);
+  }
+}
+
 TEST(Scheduler, RefusesWhatItsOwnerGotWrong) {
   Scheduler scheduler(Sizes(4, 100, 2));
   scheduler.Submit(Make(1, 1));
   EXPECT_THROW(scheduler.Submit(Make(1, 1)), Error);
   EXPECT_THROW(scheduler.Submit(Make(2, 0)), Error);
-  scheduler.Plan();
+  const std::int64_t step = scheduler.Plan().number;
   EXPECT_THROW(scheduler.Append(1, 5), Error) << "it is in a step";
-  scheduler.Complete();
+  EXPECT_THROW(scheduler.Plan(), Error) << "one step at a time";
+  EXPECT_THROW(scheduler.Complete(step + 1), Error);
+  scheduler.Complete(step);
+  EXPECT_THROW(scheduler.Complete(step), Error) << "twice";
   scheduler.Remove(1);
   scheduler.Submit(Make(3, 9));  // can never fit
   EXPECT_THROW(scheduler.Plan(), Error);

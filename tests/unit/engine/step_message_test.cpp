@@ -9,6 +9,7 @@ namespace {
 
 StepMessage Example() {
   StepMessage message;
+  message.step = 77;
   message.vocab_limit = 50277;
   message.batch.ids = {5, 6, 7};
   message.batch.sequences = {{.first_row = 0, .token_count = 2, .start = 14, .page_table = {3, 9}},
@@ -28,6 +29,7 @@ StepMessage Example() {
 
 TEST(StepMessage, SurvivesTheWay) {
   const StepMessage back = ParseStepMessage(Flatten(Example()));
+  EXPECT_EQ(back.step, 77);
   EXPECT_FALSE(back.shutdown);
   EXPECT_EQ(back.vocab_limit, 50277);
   EXPECT_EQ(back.batch.ids, (std::vector<std::int32_t>{5, 6, 7}));
