@@ -1,6 +1,7 @@
 #include "layers/decoder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace lockstep {
@@ -74,6 +75,7 @@ Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& bac
                  plan.rank_count(), communicator.size());
   const RankSlices slices = plan.Slices(communicator.rank());
   vocab_rows_ = slices.vocab_rows;
+  position_rows_ = slices.position_rows;
   vocab_leaves_ = slices.vocab_leaves;
   local_heads_ = slices.local_heads();
   local_ffn_ = slices.ffn_columns.size();
@@ -189,8 +191,12 @@ void Decoder::KeepHidden(const TensorView& x) {
 
 void Decoder::EmbedTokens(const Batch& batch, Workspace& work) {
   const TensorView x = work.Floats(work.x, work.step.tokens, spec_.d_model);
-  // One rank has a token's row, the others add zeros.
-  ops_.Embed(batch.ids, weights_.embedding.view(), vocab_rows_, x);
+  // One rank has a token's row, one its position's; the others add zeros.
+  ops_.Embed({.ids = batch.ids,
+              .tokens = {weights_.embedding.view(), vocab_rows_},
+              .sequences = batch.sequences,
+              .positions = {weights_.positions.view(), position_rows_},
+              .y = x});
   Reduce(x);
   ResidualArgs args{.x = x, .epsilon = spec_.norm_epsilon};
   SetBlockNorms(0, work, args);
@@ -248,7 +254,11 @@ void Decoder::AddToResidual(const TensorView& bias_a, const TensorView& bias_b, 
 }
 
 NormOf Decoder::Norm(const NormWeights& norm, const TensorView& y) const {
-  return {.weight = norm.weight.view(), .bias = norm.bias.view(), .y = y};
+  switch (ArchitectureOf(spec_.family).norm) {
+    case NormKind::kLayerNorm:
+      return {.weight = norm.weight.view(), .bias = norm.bias.view(), .y = y};
+  }
+  return {};
 }
 
 void Decoder::SetBlockNorms(std::size_t index, Workspace& work, ResidualArgs& args) const {
@@ -269,22 +279,34 @@ void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& wor
 
   ops_.Linear({.x = work.normed.view().Rows(0, tokens), .weight = layer.qkv.get(), .y = qkv});
   ops_.Attention({.qkv = qkv,
-                  .layout = architecture.qkv_layout,
+                  .layout = ProductLayout(architecture.qkv_storage),
                   .qkv_bias = layer.qkv_bias.view(),
                   .rotary = {.kind = architecture.rotary,
                              .dims = spec_.rotary_dims,
                              .cos = rotary_.cos.view(),
                              .sin = rotary_.sin.view()},
+                  .score_factor = ScoreFactor(index),
                   .sequences = batch.sequences,
                   .cache = cache_.layer(index),
                   .y = attention});
 }
 
+float Decoder::ScoreFactor(std::size_t index) const {
+  const double width = spec_.scores.by_width ? 1.0 : std::sqrt(static_cast<double>(spec_.d_head()));
+  const double layer = spec_.scores.by_layer ? static_cast<double>(index + 1) : 1.0;
+  return static_cast<float>(width / layer);
+}
+
 void Decoder::RunMlp(const LayerWeights& layer, const TensorView& normed, Workspace& work) {
   const TensorView ffn = work.Activations(work.ffn, work.step.tokens, local_ffn_);
-  const Activation gelu =
-      spec_.gelu == GeluKind::kExact ? Activation::kGeluExact : Activation::kGeluTanh;
-  ops_.Linear({.x = normed, .weight = layer.mlp_in.get(), .y = ffn, .activation = gelu});
+  switch (ArchitectureOf(spec_.family).mlp) {
+    case MlpKind::kTwoLinears: {
+      const Activation gelu =
+          spec_.gelu == GeluKind::kExact ? Activation::kGeluExact : Activation::kGeluTanh;
+      ops_.Linear({.x = normed, .weight = layer.mlp_in.get(), .y = ffn, .activation = gelu});
+      return;
+    }
+  }
 }
 
 void Decoder::Reduce(const TensorView& partial) {
@@ -292,11 +314,14 @@ void Decoder::Reduce(const TensorView& partial) {
 }
 
 void Decoder::Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y) {
-  ops_.LayerNorm({.x = x,
-                  .weight = norm.weight.view(),
-                  .bias = norm.bias.view(),
-                  .epsilon = spec_.norm_epsilon,
-                  .y = y});
+  switch (ArchitectureOf(spec_.family).norm) {
+    case NormKind::kLayerNorm:
+      return ops_.LayerNorm({.x = x,
+                             .weight = norm.weight.view(),
+                             .bias = norm.bias.view(),
+                             .epsilon = spec_.norm_epsilon,
+                             .y = y});
+  }
 }
 
 void Decoder::ComputeLogits(const Batch& batch, Workspace& work) {

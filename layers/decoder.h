@@ -75,6 +75,7 @@ class Decoder {
   void EmbedTokens(const Batch& batch, Workspace& work);
   void RunBlock(std::size_t index, const Batch& batch, Workspace& work);
   void RunAttention(std::size_t index, const Batch& batch, Workspace& work);
+  float ScoreFactor(std::size_t index) const;
   void RunMlp(const LayerWeights& layer, const TensorView& normed, Workspace& work);
   void KeepHidden(const TensorView& x);
   void Reduce(const TensorView& partial);
@@ -87,6 +88,7 @@ class Decoder {
 
   ModelSpec spec_;
   Range vocab_rows_;
+  Range position_rows_;
   std::vector<Range> vocab_leaves_;
   std::int64_t local_heads_;
   std::int64_t local_ffn_;

@@ -136,6 +136,7 @@ ModelWeights LoadWeights(const ModelSpec& spec, const RankSlices& slices, Weight
   if (!slices.head.weight.empty()) weights.head = loader.ByOutputs(slices.head);
   step();
   weights.embedding = loader.Table(slices.embedding);
+  if (slices.positions) weights.positions = loader.Table(*slices.positions);
   step();
   for (const LayerSlices& layer : slices.layers) {
     weights.layers.push_back(LoadLayer(layer, loader));

@@ -35,7 +35,8 @@ struct LayerWeights {
 
 // One rank's weights, in the device's memory.
 struct ModelWeights {
-  Tensor embedding;  // [local vocab rows, d_model] fp32 or bf16
+  Tensor embedding;  // [local vocab rows, d_model] of TableDType()
+  Tensor positions;  // [local position rows, d_model]; empty where the model has no such table
   std::vector<LayerWeights> layers;
   NormWeights final_norm;
   std::unique_ptr<LinearWeight> head;  // null where the slices have none
@@ -45,7 +46,7 @@ struct ModelWeights {
 using LoadProgress = std::function<void(std::int64_t done, std::int64_t all)>;
 
 // Reads this rank's slices one after the other and hands them to the device, so that the peak
-// is the rank's weights and one layer's matrix. Matrices are kept in `format`, the embedding in
+// is the rank's weights and one layer's matrix. Matrices are kept in `format`, the tables in
 // TableDType(format), norms and biases in fp32.
 ModelWeights LoadWeights(const ModelSpec& spec, const RankSlices& slices, WeightFormat format,
                          const SliceReader& read, const Backend& backend,

@@ -70,6 +70,8 @@ void AddSpec(const ModelSpec& spec, RankFacts& facts) {
   add("layers", spec.layer_count);
   add("d_model", spec.d_model);
   add("heads", spec.head_count);
+  add("heads of keys and values", spec.kv_head_count);
+  add("d_head", spec.d_head());
   add("d_ff", spec.d_ff);
   add("rotary dims", spec.rotary_dims);
   add("vocabulary rows", spec.vocab_rows);
@@ -77,6 +79,8 @@ void AddSpec(const ModelSpec& spec, RankFacts& facts) {
   AddRope(spec.rope, add);
   add("norm epsilon", spec.norm_epsilon);
   add("GELU", Name(spec.gelu));
+  add("scaling of scores by width", spec.scores.by_width);
+  add("scaling of scores by layer", spec.scores.by_layer);
   add("parallel residual", spec.parallel_residual);
   add("attention bias", spec.attention_bias);
   add("tied embeddings", spec.tied_embeddings);

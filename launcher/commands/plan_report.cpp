@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "layers/kv_cache.h"
+#include "partition/model/architecture.h"
 
 namespace lockstep {
 namespace {
@@ -17,6 +18,7 @@ struct RankLine {
   Range heads;
   Range ffn_columns;
   Range vocab_rows;
+  Range position_rows;  // of learned positions
   ParameterCount count;
   std::int64_t weight_bytes = 0;
   std::int64_t cache_bytes_per_token = 0;
@@ -38,6 +40,7 @@ std::vector<RankLine> RankLines(const PlanReport& report) {
                   .heads = slices.heads,
                   .ffn_columns = slices.ffn_columns,
                   .vocab_rows = slices.vocab_rows,
+                  .position_rows = slices.position_rows,
                   .count = CountParameters(slices)};
     line.weight_bytes = WeightBytes(line.count, report.dtype);
     // A key and a value of each local head, in each layer.
@@ -63,6 +66,10 @@ std::int64_t ReducesPerBlock(const ModelSpec& spec) { return spec.parallel_resid
 OrderedJson Pair(Range range) { return {range.begin, range.end}; }
 
 OrderedJson ToJson(const RankLine& line) {
+  OrderedJson slices = {{"heads", Pair(line.heads)},
+                        {"ffn_columns", Pair(line.ffn_columns)},
+                        {"vocab_rows", Pair(line.vocab_rows)}};
+  if (line.position_rows.size() > 0) slices["positions"] = Pair(line.position_rows);
   return {{"rank", line.rank},
           {"heads", line.heads.size()},
           {"ffn_columns", line.ffn_columns.size()},
@@ -72,10 +79,7 @@ OrderedJson ToJson(const RankLine& line) {
           {"replicated_parameters", line.count.replicated},
           {"weight_bytes", line.weight_bytes},
           {"cache_bytes_per_token", line.cache_bytes_per_token},
-          {"slices",
-           {{"heads", Pair(line.heads)},
-            {"ffn_columns", Pair(line.ffn_columns)},
-            {"vocab_rows", Pair(line.vocab_rows)}}}};
+          {"slices", std::move(slices)}};
 }
 
 // 1234567 as "1,234,567".
@@ -107,9 +111,8 @@ std::string Heading(const PlanReport& report, const Totals& totals) {
   const ModelSpec& spec = report.plan.spec();
   std::string text = fmt::format(
       "{}: {}, {} layers, d_model {}, {} heads of {}, d_ff {}, {} vocabulary rows, context {}\n",
-      report.model, spec.family == Family::kGptJ ? "GPT-J" : "GPT-NeoX", spec.layer_count,
-      spec.d_model, spec.head_count, spec.d_head(), spec.d_ff, spec.vocab_rows,
-      spec.context_tokens);
+      report.model, ArchitectureOf(spec.family).title, spec.layer_count, spec.d_model,
+      spec.head_count, spec.d_head(), spec.d_ff, spec.vocab_rows, spec.context_tokens);
   text +=
       fmt::format("{} parameters, {} of them not in the embeddings; matrices in {}\n",
                   Grouped(totals.parameters), Grouped(totals.non_embedding), Name(report.dtype));

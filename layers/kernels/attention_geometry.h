@@ -15,7 +15,7 @@ struct AttentionGeometry {
   std::int64_t head_stride;  // elements from one head's q to the next head's
   std::int64_t k_offset;     // elements from a head's q to its k
   std::int64_t v_offset;
-  float scale;  // 1 / sqrt(d_head)
+  float scale;  // score_factor / sqrt(d_head)
 
   explicit AttentionGeometry(const AttentionArgs& args)
       : local_heads(args.cache.local_heads),
@@ -25,7 +25,7 @@ struct AttentionGeometry {
         head_stride(args.layout == QkvLayout::kFusedPerHead ? 3 * d_head : d_head),
         k_offset(args.layout == QkvLayout::kFusedPerHead ? d_head : local_heads * d_head),
         v_offset(2 * k_offset),
-        scale(1.0f / std::sqrt(static_cast<float>(d_head))) {
+        scale(args.score_factor / std::sqrt(static_cast<float>(d_head))) {
     LOCKSTEP_CHECK(args.qkv.dim(1) == qkv_stride, "qkv {}", args.qkv.shape().ToString());
     LOCKSTEP_CHECK(args.cache.pages.dim(2) == local_heads * page_tokens, "pages {}",
                    args.cache.pages.shape().ToString());

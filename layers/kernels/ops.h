@@ -92,6 +92,24 @@ struct KvPages {
   std::int64_t d_head = 0;
 };
 
+// A table of which this rank has some rows.
+struct TablePart {
+  TensorView table;  // [rows.size(), d_model] fp32, bf16 or fp16; no memory: no table
+  Range rows;        // of the whole table
+
+  bool Has(std::int64_t row) const { return row >= rows.begin && row < rows.end; }
+};
+
+// y[t] = tokens[ids[t]] + positions[position of t]; zeros for rows of other ranks.
+struct EmbeddingArgs {
+  std::span<const std::int32_t> ids;  // [tokens] host
+  TablePart tokens;
+  // With positions, of the same dtype: ids and sequences are those of the step that has begun.
+  std::span<const SequenceRows> sequences = {};
+  TablePart positions = {};
+  TensorView y;  // [tokens, d_model] fp32
+};
+
 struct RotaryArgs {
   RotaryKind kind = RotaryKind::kHalfSplit;
   std::int64_t dims = 0;
@@ -100,13 +118,14 @@ struct RotaryArgs {
   TensorView sin;
 };
 
-// Softmax(q k^T / sqrt(d_head)) v over all earlier positions, per head. Before that, rotates q
-// and k and appends k and v to the cache. Scores and softmax in fp32.
+// Softmax(score_factor * q k^T / sqrt(d_head)) v over all earlier positions, per head. Before that,
+// rotates q and k and appends k and v to the cache. Scores and softmax in fp32.
 struct AttentionArgs {
   TensorView qkv;  // [tokens, 3 * local_heads * d_head]; q is rotated in place
   QkvLayout layout = QkvLayout::kFusedPerHead;
   TensorView qkv_bias = {};  // [3 * local_heads * d_head] fp32, where Ops::qkv_bias() says so
   RotaryArgs rotary;
+  float score_factor = 1.0f;
   std::span<const SequenceRows> sequences;
   KvPages cache;
   TensorView y;  // [tokens, local_heads * d_head]
@@ -143,10 +162,7 @@ class Ops {
   virtual void LayerNorm(const LayerNormArgs& args) = 0;
   virtual void Attention(const AttentionArgs& args) = 0;
 
-  // y[t] = table[ids[t] - rows.begin] where this rank has the row, else zeros.
-  //   ids [tokens] host;  table [rows.size(), d_model] fp32 or bf16;  y [tokens, d_model] fp32
-  virtual void Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
-                     const TensorView& y) = 0;
+  virtual void Embed(const EmbeddingArgs& args) = 0;
 
   // The addition and the norms of its sum, with the bits of one after the other.
   virtual void AddResidualNorm(const ResidualArgs& args) = 0;

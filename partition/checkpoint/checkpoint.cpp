@@ -145,7 +145,7 @@ struct Checkpoint::State {
       throw BadInput(
           "{}: the tensor {} {} is missing among {} tensors (the first is {}); the weights do not "
           "belong to this config.json: correct it or download the model again",
-          where, Quoted(slice.name), slice.shape.ToString(), entries.size(),
+          where, Quoted(slice.name), slice.stored_shape().ToString(), entries.size(),
           names.empty() ? "none" : Quoted(names.front()));
     const Entry& entry = found->second;
     const std::string place =
@@ -153,11 +153,11 @@ struct Checkpoint::State {
     if (!entry.stored.dtype)
       throw BadInput("{} is of type {}; expected fp64, fp32, fp16 or bf16; convert it", place,
                      entry.stored.type);
-    if (!entry.info || entry.info->shape != slice.shape)
+    if (!entry.info || entry.info->shape != slice.stored_shape())
       throw BadInput(
           "{} has the shape {}; expected {}; the weights do not belong to this "
           "config.json: correct it or download the model again",
-          place, ShapeText(entry.stored.shape), slice.shape.ToString());
+          place, ShapeText(entry.stored.shape), slice.stored_shape().ToString());
     return entry;
   }
 };
@@ -234,11 +234,13 @@ void Checkpoint::Read(const TensorSlice& slice, const TensorView& destination) c
   CheckSlice(slice, destination);
   // A vector is copied as a matrix of one row.
   const bool vector = slice.shape.rank() == 1;
+  const auto& strides = entry.stored.strides;
+  const bool transposed = slice.order == MatrixOrder::kTransposed;
   const StoredMatrix matrix{.file = entry.file,
                             .dtype = entry.info->dtype,
                             .offset = entry.stored.offset,
-                            .row_stride = entry.stored.strides.front(),
-                            .column_stride = entry.stored.strides.back()};
+                            .row_stride = transposed ? strides.back() : strides.front(),
+                            .column_stride = transposed ? strides.front() : strides.back()};
   CopyRectangle(matrix, vector ? Range{0, 1} : slice.rows, vector ? slice.rows : slice.columns,
                 destination);
   state_->bytes_read += static_cast<std::uint64_t>(slice.elements()) * SizeOf(matrix.dtype);

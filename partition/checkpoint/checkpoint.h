@@ -58,7 +58,7 @@ class Checkpoint {
   //   destination  on the host, fp32, fp16 or bf16: [rows, columns], of a vector [rows]
   // Beside the destination no more than a few MiB of memory are in use at a time.
   // Throws BadInput when the tensor is missing, is of a type that is not read, or has another
-  // shape in the file than slice.shape.
+  // shape in the file than slice.stored_shape().
   void Read(const TensorSlice& slice, const TensorView& destination) const;
 
   // Bytes of weights this object has copied out of its files so far: each element once for each

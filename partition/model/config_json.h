@@ -7,7 +7,7 @@
 
 namespace lockstep {
 
-// Reads a Hugging Face config.json of either family, with the field names of old and of new
+// Reads a Hugging Face config.json of any family, with the field names of old and of new
 // versions of transformers. Fields that would change the result and are not supported (another
 // activation, quantised weights, ...) are refused; what does not matter is ignored.
 // Throws BadInput naming `where`, the field, what was found and what is supported.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "partition/model/architecture.h"
 
 namespace lockstep {
 namespace {
@@ -15,7 +16,7 @@ void CheckRange(std::string_view where, std::string_view field, std::int64_t val
 
 }  // namespace
 
-std::string_view Name(Family family) { return family == Family::kGptJ ? "gptj" : "gpt_neox"; }
+std::string_view Name(Family family) { return ArchitectureOf(family).model_type; }
 
 std::string_view Name(GeluKind kind) { return kind == GeluKind::kExact ? "exact" : "tanh"; }
 
@@ -27,7 +28,13 @@ void Validate(const ModelSpec& spec, std::string_view where) {
   CheckRange(where, "the feed-forward size", spec.d_ff, 1, 1 << 22);
   CheckRange(where, "the vocabulary size", spec.vocab_rows, 1, 1 << 24);
   CheckRange(where, "the context length", spec.context_tokens, 1, 1 << 24);
-  if (spec.d_model % spec.head_count != 0)
+  CheckRange(where, "the width of a head", spec.head_width, 0, 1 << 16);
+  if (spec.kv_head_count != 0 && spec.kv_head_count != spec.head_count)
+    throw BadInput(
+        "{}: {} heads of keys and values for {} attention heads; grouped heads are not supported, "
+        "so expected as many",
+        where, spec.kv_head_count, spec.head_count);
+  if (spec.head_width == 0 && spec.d_model % spec.head_count != 0)
     throw BadInput("{}: hidden size {} does not divide over {} attention heads", where,
                    spec.d_model, spec.head_count);
   CheckRange(where, "the number of rotary dims", spec.rotary_dims, 0, spec.d_head());

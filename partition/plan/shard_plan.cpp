@@ -1,5 +1,7 @@
 #include "partition/plan/shard_plan.h"
 
+#include <array>
+
 #include "core/error.h"
 #include "partition/model/architecture.h"
 
@@ -10,8 +12,12 @@ TensorSlice Vector(std::string name, std::int64_t size, Range rows) {
   return {.name = std::move(name), .shape = {size}, .rows = rows};
 }
 
-TensorSlice Matrix(std::string name, Shape shape, Range rows, Range columns) {
-  return {.name = std::move(name), .shape = shape, .rows = rows, .columns = columns};
+// [vocab_rows or context_tokens, d_model], by rows.
+TensorSlice Table(std::string_view name, Shape shape, Range rows) {
+  return {.name = std::string(name) + ".weight",
+          .shape = shape,
+          .rows = rows,
+          .columns = {0, shape[1]}};
 }
 
 NormSlices Norm(const std::string& name, std::int64_t size) {
@@ -27,17 +33,49 @@ struct LinearShape {
   std::int64_t outputs;
   std::int64_t inputs;
   bool bias;
+  MatrixOrder order = MatrixOrder::kAsMultiplied;
 };
 
 void AppendLinear(LinearSlices& linear, const std::string& name, const LinearShape& shape,
                   Divide divide, Range part) {
   const Range rows = divide == Divide::kOutputs ? part : Range{0, shape.outputs};
   const Range columns = divide == Divide::kInputs ? part : Range{0, shape.inputs};
-  linear.weight.push_back(Matrix(name + ".weight", {shape.outputs, shape.inputs}, rows, columns));
+  linear.weight.push_back({.name = name + ".weight",
+                           .shape = {shape.outputs, shape.inputs},
+                           .rows = rows,
+                           .columns = columns,
+                           .order = shape.order});
   if (shape.bias) linear.bias.push_back(Vector(name + ".bias", shape.outputs, rows));
 }
 
 Range Scale(Range range, std::int64_t factor) { return {range.begin * factor, range.end * factor}; }
+
+Range Shift(Range range, std::int64_t by) { return {range.begin + by, range.end + by}; }
+
+MatrixOrder OrderOf(LinearStorage storage) {
+  return storage == LinearStorage::kInputsByOutputs ? MatrixOrder::kTransposed
+                                                    : MatrixOrder::kAsMultiplied;
+}
+
+// q, k and v of a rank's heads. `one` is the shape of each, `part` the rank's outputs of it.
+void AppendQkv(LinearSlices& linear, const Architecture& names,
+               const std::array<std::string, 3>& tensors, const LinearShape& one, Range part) {
+  const std::int64_t width = one.outputs;
+  LinearShape fused = one;
+  fused.outputs = 3 * width;
+  switch (names.qkv_storage) {
+    case QkvStorage::kSeparate:
+      for (const std::string& tensor : tensors)
+        AppendLinear(linear, tensor, one, Divide::kOutputs, part);
+      return;
+    case QkvStorage::kFusedPerHead:
+      return AppendLinear(linear, tensors[0], fused, Divide::kOutputs, Scale(part, 3));
+    case QkvStorage::kFusedByPart:
+      for (const std::int64_t which : {0, 1, 2})
+        AppendLinear(linear, tensors[0], fused, Divide::kOutputs, Shift(part, which * width));
+      return;
+  }
+}
 
 struct Counter {
   ParameterCount count;
@@ -100,10 +138,12 @@ RankSlices ShardPlan::Slices(int rank) const {
   slices.ffn_leaves = Leaves(spec_.d_ff, rank);
   slices.vocab_leaves = Leaves(spec_.vocab_rows, rank);
 
-  const std::string embedding(names.embedding);
-  const Shape vocab_shape{spec_.vocab_rows, spec_.d_model};
-  slices.embedding =
-      Matrix(embedding + ".weight", vocab_shape, slices.vocab_rows, {0, spec_.d_model});
+  slices.embedding = Table(names.embedding, {spec_.vocab_rows, spec_.d_model}, slices.vocab_rows);
+  if (names.positions == PositionKind::kLearned) {
+    slices.position_rows = Part(spec_.context_tokens, rank_count_, rank);
+    slices.positions =
+        Table(names.position_table, {spec_.context_tokens, spec_.d_model}, slices.position_rows);
+  }
   for (std::int64_t layer = 0; layer < spec_.layer_count; ++layer)
     slices.layers.push_back(Layer(layer, slices));
   slices.final_norm = Norm(std::string(names.final_norm), spec_.d_model);
@@ -118,27 +158,23 @@ LayerSlices ShardPlan::Layer(std::int64_t layer, const RankSlices& rank) const {
   const Architecture& names = ArchitectureOf(spec_.family);
   const auto name = [&](std::string_view tensor) { return LayerTensorName(names, layer, tensor); };
   const std::int64_t d_model = spec_.d_model;
-  const bool attention_bias = names.attention_bias && spec_.attention_bias;
+  const MatrixOrder order = OrderOf(names.linear_storage);
+  const bool bias = spec_.attention_bias;
+  const std::int64_t width = spec_.attention_width();
 
   LayerSlices slices;
   slices.attention_norm = Norm(name(names.attention_norm), d_model);
   if (!names.mlp_norm.empty()) slices.mlp_norm = Norm(name(names.mlp_norm), d_model);
 
   const Range head_dims = Scale(rank.heads, spec_.d_head());
-  if (names.qkv_layout == QkvLayout::kFusedPerHead) {
-    AppendLinear(slices.qkv, name(names.qkv[0]), {3 * d_model, d_model, attention_bias},
-                 Divide::kOutputs, Scale(head_dims, 3));
-  } else {
-    for (std::string_view part : names.qkv)
-      AppendLinear(slices.qkv, name(part), {d_model, d_model, attention_bias}, Divide::kOutputs,
-                   head_dims);
-  }
-  AppendLinear(slices.attention_out, name(names.attention_out), {d_model, d_model, attention_bias},
+  AppendQkv(slices.qkv, names, {name(names.qkv[0]), name(names.qkv[1]), name(names.qkv[2])},
+            {width, d_model, bias, order}, head_dims);
+  AppendLinear(slices.attention_out, name(names.attention_out), {d_model, width, bias, order},
                Divide::kInputs, head_dims);
-  AppendLinear(slices.mlp_in, name(names.mlp_in), {spec_.d_ff, d_model, true}, Divide::kOutputs,
-               rank.ffn_columns);
-  AppendLinear(slices.mlp_out, name(names.mlp_out), {d_model, spec_.d_ff, true}, Divide::kInputs,
-               rank.ffn_columns);
+  AppendLinear(slices.mlp_in, name(names.mlp_in), {spec_.d_ff, d_model, true, order},
+               Divide::kOutputs, rank.ffn_columns);
+  AppendLinear(slices.mlp_out, name(names.mlp_out), {d_model, spec_.d_ff, true, order},
+               Divide::kInputs, rank.ffn_columns);
   return slices;
 }
 
@@ -158,17 +194,21 @@ ParameterCount CountParameters(const RankSlices& slices) {
   }
   counter.Add(slices.final_norm);
   const std::int64_t body = counter.count.total();
-  counter.count.matrices += slices.embedding.elements();
-  counter.count.table = slices.embedding.elements();
+  counter.count.table =
+      slices.embedding.elements() + (slices.positions ? slices.positions->elements() : 0);
+  counter.count.matrices += counter.count.table;
   LinearSlices head = slices.head;
-  if (slices.tied_head) head.weight.clear();  // one matrix
+  if (slices.tied_head && !head.weight.empty()) {  // one matrix
+    counter.count.tied_head = head.weight.front().elements();
+    head.weight.clear();
+  }
   counter.Add(head, Divide::kOutputs);
   counter.count.embedding = counter.count.total() - body;
   return counter.count;
 }
 
 std::int64_t WeightBytes(const ParameterCount& count, WeightFormat format) {
-  return MatrixBytes(format, count.matrices - count.table) +
+  return MatrixBytes(format, count.matrices - count.table + count.tied_head) +
          count.table * static_cast<std::int64_t>(SizeOf(TableDType(format))) +
          count.vectors * static_cast<std::int64_t>(SizeOf(DType::kF32));
 }

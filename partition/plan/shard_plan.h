@@ -10,7 +10,7 @@
 namespace lockstep {
 
 // The slices of one linear y = x W^T + b, W [outputs, inputs]. More than one part where the
-// checkpoint keeps q, k and v apart: the parts are stacked along the outputs in this order.
+// product is stacked from q, k and v: the parts are stacked along the outputs in this order.
 struct LinearSlices {
   std::vector<TensorSlice> weight;
   std::vector<TensorSlice> bias;  // empty: no bias
@@ -27,7 +27,7 @@ struct NormSlices {
 struct LayerSlices {
   NormSlices attention_norm;
   std::optional<NormSlices> mlp_norm;  // absent: attention_norm feeds the MLP as well
-  LinearSlices qkv;                    // by heads (outputs)
+  LinearSlices qkv;                    // by heads (outputs), as ProductLayout() orders them
   LinearSlices attention_out;          // by heads (inputs); bias whole on every rank
   LinearSlices mlp_in;                 // by feed-forward columns (outputs)
   LinearSlices mlp_out;                // by feed-forward columns (inputs); bias whole
@@ -38,11 +38,13 @@ struct RankSlices {
   Range heads;
   Range ffn_columns;
   Range vocab_rows;
+  Range position_rows;  // of learned positions; empty where there are none
   // The leaves of the fixed summation order within these ranges (ShardPlan::Leaves).
   std::vector<Range> head_leaves;
   std::vector<Range> ffn_leaves;
   std::vector<Range> vocab_leaves;
   TensorSlice embedding;
+  std::optional<TensorSlice> positions;  // added to the embedding, by positions
   std::vector<LayerSlices> layers;
   NormSlices final_norm;
   LinearSlices head;       // by vocabulary rows; empty where nobody asks for logits
@@ -92,8 +94,10 @@ class ShardPlan {
 struct ParameterCount {
   std::int64_t matrices = 0;   // elements of weight matrices
   std::int64_t vectors = 0;    // elements of norms and biases
-  std::int64_t embedding = 0;  // of these, in the embedding and the LM head
-  std::int64_t table = 0;      // of the matrices, the embedding: looked up, not multiplied
+  std::int64_t embedding = 0;  // of these, in the embeddings and the LM head
+  std::int64_t table = 0;      // of the matrices, the embeddings: looked up, not multiplied
+  // Of a tied LM head: beside the table it is kept once more, in the form it is multiplied in.
+  std::int64_t tied_head = 0;
   // Of all, held whole by every rank: norms, and biases that are added after the reduction.
   std::int64_t replicated = 0;
 
@@ -103,7 +107,7 @@ struct ParameterCount {
 
 ParameterCount CountParameters(const RankSlices& slices);
 
-// Memory of the weights: matrices in `format`, the embedding in TableDType(format), norms and
+// Memory of the weights: matrices in `format`, the embeddings in TableDType(format), norms and
 // biases in fp32.
 std::int64_t WeightBytes(const ParameterCount& count, WeightFormat format);
 

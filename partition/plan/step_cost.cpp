@@ -39,10 +39,8 @@ StepCost CostOfStep(const ModelSpec& spec, const RankSlices& slices, const Eleme
   const ParameterCount count = CountParameters(slices);
   double head = 0.0;
   for (const TensorSlice& part : slices.head.weight) head += static_cast<double>(part.elements());
-  // A tied head was counted as the embedding.
-  const double unread =
-      static_cast<double>(slices.embedding.elements()) - (spec.tied_embeddings ? head : 0.0);
-  const double blocks = static_cast<double>(count.matrices) - unread - head;
+  const double own_head = head - static_cast<double>(count.tied_head);
+  const double blocks = static_cast<double>(count.matrices - count.table) - own_head;
   const double read_head = totals.logit_rows > 0.0 ? head : 0.0;
   // Elements of keys, or of values, at one position in all layers.
   const auto width = static_cast<double>(spec.layer_count * slices.local_heads() * spec.d_head());

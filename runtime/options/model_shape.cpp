@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "partition/model/architecture.h"
 
 namespace lockstep {
 namespace {
@@ -41,6 +42,38 @@ struct Comparison {
   }
 };
 
+void SetPositions(const ModelShape& shape, const Architecture& family, std::string_view where,
+                  ModelSpec& spec) {
+  switch (family.positions) {
+    case PositionKind::kRotary:
+      spec.rotary_dims = Stated(shape.rotary_dims, "rotary_dims", where);
+      spec.rope.base = shape.rotary_base.value_or(spec.rope.base);
+      return;
+    case PositionKind::kLearned:
+      if (shape.rotary_dims.value_or(0) != 0)
+        throw BadInput(
+            "{}: model.shape.rotary_dims is {}; {} has a table of positions and rotates nothing: "
+            "leave it out",
+            where, *shape.rotary_dims, family.title);
+      return;
+  }
+}
+
+// What a family has one way only.
+void CheckChoices(const ModelSpec& spec, const Architecture& family, std::string_view where) {
+  const auto wrong = [](bool value, const FamilyChoice& choice) {
+    return choice.fixed && value != choice.usual;
+  };
+  if (wrong(spec.parallel_residual, family.parallel_residual))
+    throw BadInput("{}: model.shape.parallel_residual is {}; {} has only the {} one", where,
+                   spec.parallel_residual, family.title,
+                   family.parallel_residual.usual ? "parallel" : "sequential");
+  if (wrong(spec.attention_bias, family.attention_bias))
+    throw BadInput("{}: model.shape.attention_bias is {}; {}'s attention has {}", where,
+                   spec.attention_bias, family.title,
+                   family.attention_bias.usual ? "biases" : "no biases");
+}
+
 }  // namespace
 
 bool IsStated(const ModelShape& shape) { return !(shape == ModelShape{}); }
@@ -51,23 +84,19 @@ ModelSpec SpecFromShape(const ModelShape& shape, std::string_view where) {
   spec.layer_count = Stated(shape.layers, "layers", where);
   spec.d_model = Stated(shape.d_model, "d_model", where);
   spec.head_count = Stated(shape.heads, "heads", where);
-  spec.rotary_dims = Stated(shape.rotary_dims, "rotary_dims", where);
+  spec.kv_head_count = shape.kv_heads.value_or(0);
+  spec.head_width = shape.d_head.value_or(0);
   spec.vocab_rows = Stated(shape.vocab_rows, "vocab_rows", where);
   spec.context_tokens = Stated(shape.context, "context", where);
   spec.d_ff = shape.d_ff.value_or(4 * spec.d_model);
-  spec.rope.base = shape.rotary_base.value_or(spec.rope.base);
   spec.norm_epsilon = shape.norm_epsilon.value_or(spec.norm_epsilon);
-  const bool gpt_j = spec.family == Family::kGptJ;
-  spec.gelu = shape.gelu.value_or(gpt_j ? GeluKind::kTanh : GeluKind::kExact);
-  spec.attention_bias = shape.attention_bias.value_or(!gpt_j);
-  spec.parallel_residual = shape.parallel_residual.value_or(true);
-  spec.tied_embeddings = shape.tied_embeddings.value_or(false);
-  if (gpt_j && !spec.parallel_residual)
-    throw BadInput("{}: model.shape.parallel_residual is false; GPT-J has only the parallel one",
-                   where);
-  if (gpt_j && spec.attention_bias)
-    throw BadInput("{}: model.shape.attention_bias is true; GPT-J's attention has no biases",
-                   where);
+  const Architecture& family = ArchitectureOf(spec.family);
+  SetPositions(shape, family, where, spec);
+  spec.gelu = shape.gelu.value_or(family.usual_gelu);
+  spec.attention_bias = shape.attention_bias.value_or(family.attention_bias.usual);
+  spec.parallel_residual = shape.parallel_residual.value_or(family.parallel_residual.usual);
+  spec.tied_embeddings = shape.tied_embeddings.value_or(family.usually_tied);
+  CheckChoices(spec, family, where);
   Validate(spec, fmt::format("{}: model.shape", where));
   return spec;
 }
@@ -78,6 +107,8 @@ void CheckAgreement(const ModelShape& shape, const ModelSpec& checkpoint, std::s
   same("layers", shape.layers, checkpoint.layer_count);
   same("d_model", shape.d_model, checkpoint.d_model);
   same("heads", shape.heads, checkpoint.head_count);
+  same("kv_heads", shape.kv_heads, checkpoint.head_count);
+  same("d_head", shape.d_head, checkpoint.d_head());
   same("d_ff", shape.d_ff, checkpoint.d_ff);
   same("rotary_dims", shape.rotary_dims, checkpoint.rotary_dims);
   same("vocab_rows", shape.vocab_rows, checkpoint.vocab_rows);

@@ -57,7 +57,8 @@ void AddModelKeys(std::vector<OptionKey>& table) {
 }
 
 void AddShapeSizes(std::vector<OptionKey>& table) {
-  const ChoiceType<Family> families{{{"gptj", Family::kGptJ}, {"gpt_neox", Family::kGptNeoX}}};
+  ChoiceType<Family> families;
+  for (const Family family : kFamilies) families.choices.push_back({Name(family), family});
   table.push_back(Key(
       "model.shape.family", "the architecture", families,
       [](auto& o) -> auto& { return o.model.shape.family; }));
@@ -70,6 +71,12 @@ void AddShapeSizes(std::vector<OptionKey>& table) {
   table.push_back(Key(
       "model.shape.heads", "attention heads of a block; the most ranks possible", kCount,
       [](auto& o) -> auto& { return o.model.shape.heads; }));
+  table.push_back(Key(
+      "model.shape.kv_heads", "heads of keys and values; null: as many, and nothing else yet",
+      kCount, [](auto& o) -> auto& { return o.model.shape.kv_heads; }));
+  table.push_back(Key(
+      "model.shape.d_head", "width of a head; null: d_model / heads", kCount,
+      [](auto& o) -> auto& { return o.model.shape.d_head; }));
   table.push_back(Key(
       "model.shape.d_ff", "width of the feed-forward layer; null: 4 x d_model", kCount,
       [](auto& o) -> auto& { return o.model.shape.d_ff; }));

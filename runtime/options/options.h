@@ -26,6 +26,8 @@ struct ModelShape {
   std::optional<std::int64_t> layers;
   std::optional<std::int64_t> d_model;
   std::optional<std::int64_t> heads;
+  std::optional<std::int64_t> kv_heads;
+  std::optional<std::int64_t> d_head;
   std::optional<std::int64_t> d_ff;
   std::optional<std::int64_t> rotary_dims;
   std::optional<std::int64_t> vocab_rows;

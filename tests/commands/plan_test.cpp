@@ -30,6 +30,10 @@ const Model kModels[] = {
     {"pythia-2.8b", 32, 2'775'208'960, 2'517'652'480, 33},
     {"pythia-6.9b", 32, 6'857'302'016, 6'444'163'072, 33},
     {"pythia-12b", 40, 11'846'072'320, 11'327'027'200, 37},
+    {"gpt2", 12, 124'439'808, 85'056'000, 25},
+    {"gpt2-medium", 16, 354'823'168, 302'311'424, 49},
+    {"gpt2-large", 20, 774'030'080, 708'390'400, 73},
+    {"gpt2-xl", 25, 1'557'611'200, 1'475'561'600, 97},
     {"demo-gptj", 6, 1'925'382, 1'528'832, 5},
     {"demo-neox", 6, 1'938'944, 1'533'440, 5},
 };
@@ -114,6 +118,16 @@ TEST(Configs, ExplainEveryKey) {
     const auto known = std::count(all.output.begin(), all.output.end(), '#');
     EXPECT_EQ(keys, static_cast<std::size_t>(known) + 1) << model.config;  // and "shape:"
   }
+}
+
+// Positions are divided like the vocabulary, and only a model that has a table of them shows it.
+TEST(Plan, SaysWhoHoldsWhichPositions) {
+  const auto slices = [](const char* config) {
+    const Outcome run = RunLockstep({"plan", "--model", ConfigPath(config), "--tp", "3", "--json"});
+    return ParseJson(run.output, "plan")["ranks"][1]["slices"];
+  };
+  EXPECT_EQ(slices("gpt2")["positions"], Json({342, 683}));
+  EXPECT_FALSE(slices("pythia-70m").contains("positions"));
 }
 
 TEST(Plan, ReadsAFolderWithoutWeights) {

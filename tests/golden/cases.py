@@ -11,15 +11,16 @@ from dataclasses import dataclass
 @dataclass
 class Case:
     name: str
-    family: str  # "gptj" or "neox"
+    family: str  # "gptj", "neox" or "gpt2"
     dtype: str  # of the files: "fp32", "fp16" or "bf16"
-    config: dict  # as transformers' GPTJConfig or GPTNeoXConfig takes it
+    config: dict  # as transformers' GPTJConfig, GPTNeoXConfig or GPT2Config takes it
     weights: str = "seeded"  # or "files"
     format: str = "safetensors"  # or "bin" (torch.save)
     shards: int = 1
     config_style: str = "new"  # "old": the field names of the checkpoints on the hub
     vocab_used: int = 0  # 0: all rows
     old_buffers: bool = False  # with the buffers that old checkpoints carry
+    bare_names: bool = False  # without the name of the body ("transformer."), as GPT-2's on the hub
     odd_strides: bool = False  # with transposed and offset tensors
     gelu_tail: bool = False  # feeds GELU where exact and tanh differ by 2 %, see checkpoints.py
     seed: int = 1
@@ -39,6 +40,12 @@ def neox(heads, d_head, layers, vocab, context, d_ff, act="gelu", rotary_pct=0.2
                 rope_parameters=dict(rope_type="default", rope_theta=base, partial_rotary_factor=rotary_pct),
                 use_parallel_residual=parallel, attention_bias=bias, layer_norm_eps=eps,
                 bos_token_id=0, eos_token_id=0)  # fmt: skip
+
+
+def gpt2(heads, d_head, layers, vocab, context, d_ff=None, act="gelu_new", eps=1e-5, **more):
+    return dict(n_head=heads, n_embd=heads * d_head, n_layer=layers, vocab_size=vocab, n_positions=context,
+                n_inner=d_ff, activation_function=act, layer_norm_epsilon=eps, bos_token_id=vocab - 1,
+                eos_token_id=vocab - 1, **more)  # fmt: skip
 
 
 CASES = [
@@ -77,4 +84,18 @@ CASES = [
          notes="sharded .bin with old buffers, transposed tensors and views into one shared storage"),
     Case("neox_torch_bin_bf16_sequential", "neox", "bf16", neox(5, 10, 2, 111, 64, 200, parallel=False, rotary_pct=0.4),
          weights="files", format="bin", notes="pytorch_model.bin in bf16; 4 rotary dims of 10"),
+    Case("gpt2_12_heads", "gpt2", "fp32", gpt2(12, 16, 3, 509, 64), shards=3, gelu_tail=True,
+         notes="learned positions, fused transposed QKV, a tied head"),
+    Case("gpt2_5_heads_untied", "gpt2", "fp16",
+         gpt2(5, 24, 2, 1031, 161, d_ff=333, eps=1e-3, tie_word_embeddings=False), vocab_used=1000,
+         notes="nothing divides evenly, the positions neither; a head of its own"),
+    Case("gpt2_scores_by_layer", "gpt2", "bf16",
+         gpt2(8, 20, 3, 401, 80, d_ff=500, act="gelu", scale_attn_by_inverse_layer_idx=True,
+              reorder_and_upcast_attn=True), bare_names=True,
+         notes="scores divided by the layer's number, as Stanford's Mistral models; exact GELU; bare names"),
+    Case("gpt2_torch_bin_of_the_hub", "gpt2", "fp32", gpt2(6, 8, 2, 131, 48), weights="files", format="bin", shards=2,
+         config_style="old", bare_names=True, old_buffers=True,
+         notes="config.json and names of GPT-2's on the hub, with its masks; sharded .bin"),
+    Case("gpt2_saved_sharded", "gpt2", "bf16", gpt2(5, 10, 2, 103, 64, d_ff=200), weights="files", shards=4,
+         vocab_used=101, notes="save_pretrained with a small max_shard_size"),
 ]  # fmt: skip

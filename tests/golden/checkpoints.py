@@ -7,12 +7,14 @@ import pathlib
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from transformers import GPTJConfig, GPTJForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM
+from transformers import (GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalLM, GPTNeoXConfig,
+                          GPTNeoXForCausalLM)  # fmt: skip
 
 import seeded_weights
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-CLASSES = {"gptj": (GPTJConfig, GPTJForCausalLM), "neox": (GPTNeoXConfig, GPTNeoXForCausalLM)}
+CLASSES = {"gptj": (GPTJConfig, GPTJForCausalLM), "neox": (GPTNeoXConfig, GPTNeoXForCausalLM),
+           "gpt2": (GPT2Config, GPT2LMHeadModel)}  # fmt: skip
 
 # Larger than a trained model's, so that every part of the network matters to the logits: scores
 # that make attention peaked, biases that are missed when dropped, gains that are not all 1.
@@ -21,6 +23,7 @@ GAINS = {
     "q_proj.weight": 1.6, "k_proj.weight": 1.6, "query_key_value.weight": 1.5, "v_proj.weight": 1.0,
     "out_proj.weight": 1.0, "dense.weight": 1.0, "fc_in.weight": 1.2, "dense_h_to_4h.weight": 1.2,
     "fc_out.weight": 1.2, "dense_4h_to_h.weight": 1.2, "lm_head.weight": 2.0, "embed_out.weight": 2.0,
+    "c_attn.weight": 1.5, "attn.c_proj.weight": 1.0, "c_fc.weight": 1.2, "mlp.c_proj.weight": 1.2,
 }  # fmt: skip
 
 # Around 0 the two kinds of GELU differ by 2e-4 of their value, which a tolerance of 2e-4 of the
@@ -29,37 +32,50 @@ GAINS = {
 TAIL_IN_GAIN, TAIL_IN_BIAS, TAIL_OUT_GAIN = 0.3, (0.3, -2.6), 30.0
 
 
+def fan_in(name, shape):
+    """Conv1D of GPT-2 keeps [inputs, outputs]."""
+    return shape[0] if ".c_" in name else shape[1]
+
+
 def tail_scale_and_offset(name, shape):
     """For the feed-forward tensors of a case with gelu_tail; None for all others."""
-    if name.endswith(("fc_in.bias", "dense_h_to_4h.bias")):
+    if name.endswith(("fc_in.bias", "dense_h_to_4h.bias", "c_fc.bias")):
         return TAIL_IN_BIAS
-    if name.endswith(("fc_in.weight", "dense_h_to_4h.weight")):
-        return TAIL_IN_GAIN * math.sqrt(3 / shape[1]), 0.0
-    if name.endswith(("fc_out.weight", "dense_4h_to_h.weight")):
-        return TAIL_OUT_GAIN * math.sqrt(3 / shape[1]), 0.0
+    if name.endswith(("fc_in.weight", "dense_h_to_4h.weight", "c_fc.weight")):
+        return TAIL_IN_GAIN * math.sqrt(3 / fan_in(name, shape)), 0.0
+    if name.endswith(("fc_out.weight", "dense_4h_to_h.weight", "mlp.c_proj.weight")):
+        return TAIL_OUT_GAIN * math.sqrt(3 / fan_in(name, shape)), 0.0
     return None
 
 
-def scale_and_offset(name, shape):
+def scale_and_offset(name, shape, tied):
+    if name.endswith("wte.weight") and tied:
+        return 3.0 * math.sqrt(3 / shape[1]), 0.0  # the head as well
     if name.endswith(("wte.weight", "embed_in.weight")):
         return 1.5, 0.0
-    if ("layernorm" in name or "layer_norm" in name or ".ln_" in name) and name.endswith("weight"):
+    if name.endswith("wpe.weight"):
+        return 0.5, 0.0
+    if ("layernorm" in name or "layer_norm" in name or "ln_" in name) and name.endswith("weight"):
         return 0.5, 1.0
     if name.endswith("bias"):
         return 0.4, 0.0
     gain = next(g for end, g in GAINS.items() if name.endswith(end))
-    return gain * math.sqrt(3 / shape[1]), 0.0
+    return gain * math.sqrt(3 / fan_in(name, shape)), 0.0
 
 
 def tensor_list(case):
     """[{name, shape, scale, offset}] in the order of the model's own state dict."""
     config_class, model_class = CLASSES[case.family]
+    config = config_class(**case.config)
     with torch.device("meta"):
-        state = model_class(config_class(**case.config)).state_dict()
+        state = model_class(config).state_dict()
+    if config.tie_word_embeddings:
+        del state["lm_head.weight"]
     out = []
     for name, tensor in state.items():
+        name = name.removeprefix("transformer.") if case.bare_names else name
         tail = tail_scale_and_offset(name, tensor.shape) if case.gelu_tail else None
-        scale, offset = (float(np.float32(x)) for x in tail or scale_and_offset(name, tensor.shape))
+        scale, offset = (float(np.float32(x)) for x in tail or scale_and_offset(name, tensor.shape, config.tie_word_embeddings))
         out.append({"name": name, "shape": list(tensor.shape), "scale": scale, "offset": offset})
     return out
 
@@ -80,6 +96,13 @@ def config_json(case):
     new = json.loads(config.to_json_string(use_diff=False)) if case.config_style == "old" else None
     if new is None:
         return json.loads(config.to_json_string())
+    if case.family == "gpt2":
+        keys = "activation_function architectures attn_pdrop bos_token_id embd_pdrop eos_token_id initializer_range"
+        keys += " layer_norm_epsilon model_type n_embd n_head n_layer n_positions resid_pdrop summary_activation"
+        keys += " summary_first_dropout summary_proj_to_labels summary_type summary_use_proj vocab_size"
+        tasks = {"text-generation": {"do_sample": True, "max_length": 50}}
+        old = {"n_ctx": new["n_positions"], "task_specific_params": tasks}
+        return dict(sorted({**old, **{k: new[k] for k in keys.split()}}.items()))
     common = {
         "architectures": [model_class.__name__], "bos_token_id": new["bos_token_id"], "eos_token_id": new["eos_token_id"],
         "initializer_range": 0.02, "model_type": new["model_type"], "tie_word_embeddings": False,
@@ -139,7 +162,8 @@ def add_old_buffers(case, state):
     layers = case.config.get("n_layer") or case.config["num_hidden_layers"]
     mask = torch.tril(torch.ones(context, context, dtype=torch.bool)).view(1, 1, context, context)
     for i in range(layers):
-        prefix = f"transformer.h.{i}.attn" if case.family == "gptj" else f"gpt_neox.layers.{i}.attention"
+        prefix = f"gpt_neox.layers.{i}.attention" if case.family == "neox" else f"transformer.h.{i}.attn"
+        prefix = prefix.removeprefix("transformer.") if case.bare_names else prefix
         out[f"{prefix}.bias"] = mask.clone() if i else mask.to(torch.uint8)
         out[f"{prefix}.masked_bias"] = torch.tensor(-1e9)
         if case.family == "neox":
@@ -193,7 +217,9 @@ def write_torch_bin(case, folder, tensors, state):
 def save_with_transformers(case, folder, state):
     config_class, model_class = CLASSES[case.family]
     model = model_class(config_class(**case.config)).to(DTYPES[case.dtype])
-    model.load_state_dict(state)
+    wrong = model.load_state_dict(state, strict=False)
+    if wrong.unexpected_keys or wrong.missing_keys not in ([], ["lm_head.weight"]):
+        raise SystemExit(f"{case.name}: {wrong}")
     total = sum(t.nbytes for t in state.values())
     model.save_pretrained(folder, max_shard_size=f"{total // case.shards // 1000 + 5}KB" if case.shards > 1 else "5GB")
     (folder / "generation_config.json").unlink(missing_ok=True)

@@ -7,10 +7,12 @@ tokens, the hidden states behind the final norm, and the logits where AutoModelF
 import json
 import pathlib
 import shutil
+import sys
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import (AutoModel, AutoModelForCausalLM, GPTJConfig, GPTJForCausalLM, GPTJForSequenceClassification,
+from transformers import (AutoModel, AutoModelForCausalLM, GPT2Config, GPT2ForSequenceClassification,
+                          GPT2LMHeadModel, GPT2Model, GPTJConfig, GPTJForCausalLM, GPTJForSequenceClassification,
                           GPTJModel, GPTNeoXConfig, GPTNeoXForCausalLM, GPTNeoXForSequenceClassification,
                           GPTNeoXModel)  # fmt: skip
 
@@ -21,6 +23,7 @@ NEOX = dict(hidden_size=16, num_attention_heads=2, num_hidden_layers=1, vocab_si
             intermediate_size=24, bos_token_id=0, eos_token_id=0)  # fmt: skip
 GPTJ = dict(n_embd=16, n_head=2, n_layer=1, vocab_size=24, n_positions=16, n_inner=24, rotary_dim=4, bos_token_id=0,
             eos_token_id=0)  # fmt: skip
+GPT2 = dict(n_embd=16, n_head=2, n_layer=2, vocab_size=24, n_positions=16, bos_token_id=0, eos_token_id=0)
 
 
 def scatter(model, seed=1):
@@ -103,9 +106,46 @@ def gptj_fp64_bin(folder):
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
 
 
+def gpt2_model(folder):
+    """The names of GPT-2's checkpoints on the hub."""
+    scatter(GPT2Model(GPT2Config(**GPT2))).save_pretrained(folder)
+
+
+def gpt2_untied(folder):
+    scatter(GPT2LMHeadModel(GPT2Config(**GPT2, tie_word_embeddings=False, n_inner=24))).save_pretrained(folder)
+
+
+def gpt2_state_dict_bin(folder):
+    """A state dict of a tied model holds both tables, which are one."""
+    model = scatter(GPT2LMHeadModel(GPT2Config(**GPT2)))
+    model.save_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+
+
+def gpt2_with_the_head_alone(folder):
+    scatter(GPT2LMHeadModel(GPT2Config(**GPT2))).save_pretrained(folder)
+
+    def move(tensors):
+        tensors["lm_head.weight"] = tensors.pop("transformer.wte.weight")
+
+    rewrite(folder, move)
+
+
+def gpt2_classifier(folder):
+    """Untied: AutoModelForCausalLM would take the embedding for a head."""
+    config = GPT2Config(**GPT2, pad_token_id=0, tie_word_embeddings=False)
+    scatter(GPT2ForSequenceClassification(config)).save_pretrained(folder)
+
+
+def gpt2_unscaled_scores(folder):
+    scatter(GPT2LMHeadModel(GPT2Config(**GPT2, scale_attn_weights=False))).save_pretrained(folder)
+
+
 CASES = [tied_with_another_head, tied_with_the_head_alone, tied_without_a_head, tied_gptj_model,
          tied_gptj_with_the_head_alone, neox_model, gptj_model, neox_classifier, gptj_classifier, neox_fp64,
-         gptj_fp64_bin]  # fmt: skip
+         gptj_fp64_bin, gpt2_model, gpt2_untied, gpt2_state_dict_bin, gpt2_with_the_head_alone, gpt2_classifier,
+         gpt2_unscaled_scores]  # fmt: skip
 
 
 def rounded(rows):
@@ -125,7 +165,10 @@ def expected(folder):
 
 
 def main():
+    """All cases, or those whose names are given."""
     for make in CASES:
+        if sys.argv[1:] and make.__name__ not in sys.argv[1:]:
+            continue
         folder = HERE / "checkpoints" / make.__name__
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -65,7 +65,7 @@ std::vector<Model> Models() {
   std::vector<Model> models;
   for (const char* name :
        {"gptj_12_heads_exact_gelu", "gptj_16_heads", "neox_12_heads_pythia_config",
-        "neox_unit_rotary_pct_16_heads", "neox_sequential_exact_gelu"})
+        "neox_unit_rotary_pct_16_heads", "neox_sequential_exact_gelu", "gpt2_12_heads"})
     for (const WeightFormat format :
          {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4})
       models.push_back({name, format});

@@ -56,20 +56,24 @@ class CpuOps final : public HostOps {
 
   void Attention(const AttentionArgs& args) override { RunAttention(args, kernels_, pool_); }
 
-  void Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
-             const TensorView& y) override {
-    const std::int64_t width = table.dim(1);
-    const std::size_t row_bytes = static_cast<std::size_t>(width) * SizeOf(table.dtype());
-    for (std::size_t token = 0; token < ids.size(); ++token) {
-      float* out = y.data<float>() + static_cast<std::int64_t>(token) * width;
-      if (ids[token] < rows.begin || ids[token] >= rows.end) {
+  void Embed(const EmbeddingArgs& args) override {
+    const std::int64_t width = args.y.dim(1);
+    for (std::size_t token = 0; token < args.ids.size(); ++token) {
+      float* out = args.y.data<float>() + static_cast<std::int64_t>(token) * width;
+      if (args.tokens.Has(args.ids[token]))
+        ReadRow(args.tokens, args.ids[token], out);
+      else
         std::fill_n(out, width, 0.0f);
-        continue;
-      }
-      const auto* row = static_cast<const std::byte*>(table.raw()) +
-                        static_cast<std::size_t>(ids[token] - rows.begin) * row_bytes;
-      ConvertElements(table.dtype(), row, DType::kF32, out, static_cast<std::size_t>(width));
     }
+    if (args.positions.table.raw() == nullptr) return;
+    std::vector<float> row(static_cast<std::size_t>(width));
+    for (const SequenceRows& sequence : args.sequences)
+      for (std::int64_t i = 0; i < sequence.token_count; ++i) {
+        if (!args.positions.Has(sequence.start + i)) continue;
+        float* out = args.y.data<float>() + (sequence.first_row + i) * width;
+        ReadRow(args.positions, sequence.start + i, row.data());
+        kernels_.add(out, row.data(), width, out);
+      }
   }
 
   void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
@@ -128,6 +132,14 @@ class CpuOps final : public HostOps {
       for (const TensorView* bias : {&args.bias_a, &args.bias_b})
         if (bias->raw() != nullptr) kernels_.add(out, bias->data<float>(), width, out);
     });
+  }
+
+  static void ReadRow(const TablePart& part, std::int64_t row, float* out) {
+    const auto width = static_cast<std::size_t>(part.table.dim(1));
+    const std::size_t offset =
+        static_cast<std::size_t>(row - part.rows.begin) * width * SizeOf(part.table.dtype());
+    ConvertElements(part.table.dtype(), static_cast<const std::byte*>(part.table.raw()) + offset,
+                    DType::kF32, out, width);
   }
 
   // Work on each row of x, on one thread when there is little.

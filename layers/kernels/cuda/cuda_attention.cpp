@@ -38,6 +38,7 @@ void CudaAttention::Run(const AttentionArgs& args) {
                     .page_tables = batch.rows.page_tables,
                     .page_table_stride = batch.rows.page_table_stride,
                     .cache = cache,
+                    .score_factor = args.score_factor,
                     .y = args.y.raw()},
                    stream_.get());
   if (batch.single_count == 0) return;
@@ -49,6 +50,7 @@ void CudaAttention::Run(const AttentionArgs& args) {
                    .row_count = batch.single_count,
                    .rows = batch.rows,
                    .cache = cache,
+                   .score_factor = args.score_factor,
                    .max_positions = batch.max_positions,
                    .partial = static_cast<float*>(
                        partial_.Get(static_cast<std::size_t>(partial) * sizeof(float), stream_)),

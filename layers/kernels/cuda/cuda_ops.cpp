@@ -72,17 +72,26 @@ void CudaOps::LayerNorm(const LayerNormArgs& args) {
                stream_.get());
 }
 
-void CudaOps::Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
-                    const TensorView& y) {
-  cuda::Embed({.ids = step_.Ids(ids),
-               .table = table.raw(),
-               .table_type = table.dtype(),
-               .first_row = rows.begin,
-               .row_count = rows.size(),
-               .y = y.data<float>(),
-               .tokens = y.dim(0),
-               .d_model = table.dim(1)},
-              stream_.get());
+void CudaOps::Embed(const EmbeddingArgs& args) {
+  cuda::EmbedArgs rows{.ids = step_.Ids(args.ids),
+                       .table = args.tokens.table.raw(),
+                       .table_type = args.tokens.table.dtype(),
+                       .first_row = args.tokens.rows.begin,
+                       .row_count = args.tokens.rows.size(),
+                       .y = args.y.data<float>(),
+                       .tokens = args.y.dim(0),
+                       .d_model = args.y.dim(1)};
+  if (args.positions.table.raw() != nullptr) {
+    const BatchOnDevice& batch = step_.Batch(args.sequences);
+    LOCKSTEP_CHECK(args.positions.table.dtype() == rows.table_type, "positions of {}",
+                   Name(args.positions.table.dtype()));
+    rows.positions = args.positions.table.raw();
+    rows.first_position = args.positions.rows.begin;
+    rows.position_count = args.positions.rows.size();
+    rows.sequence_of = batch.rows.sequence_of;
+    rows.position_of = batch.rows.position_of;
+  }
+  cuda::Embed(rows, stream_.get());
 }
 
 void CudaOps::AddResidualNorm(const ResidualArgs& args) {

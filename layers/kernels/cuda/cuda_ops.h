@@ -42,8 +42,7 @@ class CudaOps final : public Ops {
   }
   void LayerNorm(const LayerNormArgs& args) override;
   void Attention(const AttentionArgs& args) override { attention_.Run(args); }
-  void Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
-             const TensorView& y) override;
+  void Embed(const EmbeddingArgs& args) override;
   void AddResidualNorm(const ResidualArgs& args) override;
   void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
                   const TensorView& y) override;

@@ -183,15 +183,21 @@ class ReferenceOps final : public HostOps {
           Attend(args, geometry, sequence, i, head);
   }
 
-  void Embed(std::span<const std::int32_t> ids, const TensorView& table, Range rows,
-             const TensorView& y) override {
-    const std::int64_t width = table.dim(1);
-    for (std::size_t token = 0; token < ids.size(); ++token)
-      for (std::int64_t i = 0; i < width; ++i) {
-        const bool here = ids[token] >= rows.begin && ids[token] < rows.end;
-        y.data<float>()[static_cast<std::int64_t>(token) * width + i] =
-            here ? LoadElement(table, (ids[token] - rows.begin) * width + i) : 0.0f;
-      }
+  void Embed(const EmbeddingArgs& args) override {
+    const std::int64_t width = args.y.dim(1);
+    // Of the table's row, 0 where another rank has it.
+    const auto element = [&](const TablePart& part, std::int64_t row, std::int64_t i) {
+      return part.Has(row) ? LoadElement(part.table, (row - part.rows.begin) * width + i) : 0.0f;
+    };
+    float* y = args.y.data<float>();
+    for (std::size_t token = 0; token < args.ids.size(); ++token)
+      for (std::int64_t i = 0; i < width; ++i)
+        y[static_cast<std::int64_t>(token) * width + i] = element(args.tokens, args.ids[token], i);
+    if (args.positions.table.raw() == nullptr) return;
+    for (const SequenceRows& sequence : args.sequences)
+      for (std::int64_t t = 0; t < sequence.token_count; ++t)
+        for (std::int64_t i = 0; i < width; ++i)
+          y[(sequence.first_row + t) * width + i] += element(args.positions, sequence.start + t, i);
   }
 
   void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,

@@ -49,7 +49,7 @@ std::vector<std::filesystem::path> Cases() {
   for (const std::filesystem::path& path : GoldenCases())
     for (const char* name :
          {"gptj_5_heads_fp16", "gptj_d_head_256_old_config", "neox_12_heads_pythia_config",
-          "neox_d_head_80", "neox_sequential_exact_gelu"})
+          "neox_d_head_80", "neox_sequential_exact_gelu", "gpt2_scores_by_layer"})
       if (path.filename() == name) cases.push_back(path);
   return cases;
 }

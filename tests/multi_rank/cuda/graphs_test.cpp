@@ -335,7 +335,8 @@ TEST_P(GreedyOnCuda, ChoosesTheTokensThatTheCpuChoosesUnlessTheyTie) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GreedyOnCuda,
-                         ::testing::Values("gptj_16_heads", "neox_sequential_exact_gelu"),
+                         ::testing::Values("gptj_16_heads", "neox_sequential_exact_gelu",
+                                           "gpt2_scores_by_layer"),
                          [](const auto& one) { return std::string(one.param); });
 
 INSTANTIATE_TEST_SUITE_P(Models, EngineOnCuda,

@@ -17,6 +17,7 @@ struct Attended {
   QkvLayout layout = QkvLayout::kFusedPerHead;
   RotaryKind rotary = RotaryKind::kHalfSplit;
   bool fp8 = false;
+  float score_factor = 1.0f;
   Floats cos = {}, sin = {}, bias = {};
 
   std::int64_t row_width() const { return 3 * heads * d_head; }
@@ -97,6 +98,7 @@ class Layer {
                       .page_tables = tables.data(),
                       .page_table_stride = kTableWidth,
                       .cache = cache(),
+                      .score_factor = model_.score_factor,
                       .y = y.data()},
                      stream_);
     const auto decode_count = static_cast<std::int64_t>(decode_rows_.size());
@@ -110,6 +112,7 @@ class Layer {
                      .row_count = decode_count,
                      .rows = batch,
                      .cache = cache(),
+                     .score_factor = model_.score_factor,
                      .max_positions = kContext,
                      .partial = partial.data(),
                      .arrived = arrived.data(),
@@ -202,6 +205,7 @@ class ReferenceLayer {
                          .layout = model_.layout,
                          .rotary = {model_.rotary, model_.rotary_dims, view(model_.cos, table),
                                     view(model_.sin, table)},
+                         .score_factor = model_.score_factor,
                          .sequences = sequences,
                          .cache = {cache_.view(), model_.heads, kPageTokens, model_.d_head},
                          .y = view(y, {rows, model_.heads * model_.d_head})});
@@ -265,6 +269,12 @@ TEST_P(AttentionKernels, MatchTheReferenceInFp8OverRandomShapes) {
     model.rotary = random_.Of({RotaryKind::kHalfSplit, RotaryKind::kInterleaved});
     ExpectTheReferences(model);
   }
+}
+
+TEST_P(AttentionKernels, MultiplyScoresByTheirFactor) {
+  Attended model{.heads = 2, .d_head = 20, .rotary_dims = 2, .score_factor = 0.25f};
+  model.layout = QkvLayout::kSeparate;
+  ExpectTheReferences(model);
 }
 
 // Values of every size, and zeros: a row that sees only itself gives its value back.

@@ -17,7 +17,7 @@ class RowKernels : public KernelTest {
   std::unique_ptr<Ops> reference_ = MakeBackend(BackendKind::kReference, 1).ops;
 };
 
-TEST_P(RowKernels, EmbeddingGivesOwnRowsAndZerosElsewhere) {
+TEST_P(RowKernels, EmbeddingGivesOwnRowsOfBothTablesAndZerosElsewhere) {
   for (const DType table_type : {type(), DType::kF32})
     for (const std::int64_t d_model : {50, 64, 2056}) {
       const std::int64_t tokens = random_.Int(0, 5), row_count = 7, first_row = 20;
@@ -26,16 +26,37 @@ TEST_P(RowKernels, EmbeddingGivesOwnRowsAndZerosElsewhere) {
       for (std::int64_t i = 0; i < tokens; ++i)
         ids.push_back(static_cast<std::int32_t>(random_.Int(15, 30)));
       Floats expected(static_cast<std::size_t>(tokens * d_model));
-      reference_->Embed(ids, View(table, row_count), {first_row, first_row + row_count},
-                        View(expected, tokens));
-      const Device<std::int32_t> device_ids(ids);
+      Floats places = Rounded(table_type, random_.Values(6 * d_model));
+      const Range own{3, 9};
+      std::vector<std::int32_t> sequence_of, position_of;
+      std::vector<SequenceRows> sequences;
+      for (std::int64_t i = 0; i < tokens; ++i) {
+        sequence_of.push_back(i == 2 ? -1 : 0);  // one that fills up
+        position_of.push_back(static_cast<std::int32_t>(random_.Int(0, 12)));
+        if (i != 2)
+          sequences.push_back(
+              {.first_row = i, .token_count = 1, .start = position_of.back(), .page_table = {}});
+      }
+      const bool learned = d_model != 64;
+      reference_->Embed({.ids = ids,
+                         .tokens = {View(table, row_count), {first_row, first_row + row_count}},
+                         .sequences = sequences,
+                         .positions = {learned ? View(places, 6) : TensorView(), own},
+                         .y = View(expected, tokens)});
+      const Device<std::int32_t> device_ids(ids), sequence(sequence_of), position(position_of);
       const Device<std::uint16_t> device_table(Pack(table_type, table));
+      const Device<std::uint16_t> device_places(Pack(table_type, places));
       const Device<float> y(expected.size());
       Embed({.ids = device_ids.data(),
              .table = device_table.data(),
              .table_type = table_type,
              .first_row = first_row,
              .row_count = row_count,
+             .positions = learned ? device_places.data() : nullptr,
+             .first_position = own.begin,
+             .position_count = own.size(),
+             .sequence_of = sequence.data(),
+             .position_of = position.data(),
              .y = y.data(),
              .tokens = tokens,
              .d_model = d_model},

@@ -39,6 +39,7 @@ TEST_P(AttentionOperation, AttentionMatchesTheReference) {
         {.start = 0, .page_table = {0, 5, 3, 14, 15, 16, 17, 18, 19, 21, 22, 23}}};
     const auto layout = static_cast<QkvLayout>(random_.Int(0, 1));
     const auto kind = static_cast<RotaryKind>(random_.Int(0, 1));
+    const float factor = round % 2 == 0 ? 1.0f : 0.25f;
     for (int step = 0; step < 4; ++step) {
       std::int64_t rows = 0;
       for (SequenceRows& sequence : sequences) {
@@ -55,6 +56,7 @@ TEST_P(AttentionOperation, AttentionMatchesTheReference) {
         backend.Attention({.qkv = own.view(),
                            .layout = layout,
                            .rotary = {kind, spec.rotary_dims, rotary.cos.view(), rotary.sin.view()},
+                           .score_factor = factor,
                            .sequences = sequences,
                            .cache = {cache.view(), heads, kPageTokens, d_head},
                            .y = y.view()});

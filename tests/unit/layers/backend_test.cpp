@@ -25,12 +25,47 @@ TEST_P(BackendOperation, EmbedGivesZerosForRowsOfOtherRanks) {
   const std::vector<std::int32_t> ids{19, 20, 29, 30, 25};
   const Tensor expected = Tensor::OnHost(DType::kF32, {5, 33});
   const Tensor found = Tensor::OnHost(DType::kF32, {5, 33});
-  reference_->Embed(ids, table.view(), {20, 30}, expected.view());
-  tested_->Embed(ids, table.view(), {20, 30}, found.view());
+  const TablePart part{table.view(), {20, 30}};
+  reference_->Embed({.ids = ids, .tokens = part, .y = expected.view()});
+  tested_->Embed({.ids = ids, .tokens = part, .y = found.view()});
   ExpectNear(found.view(), expected.view(), 0.0);
   EXPECT_EQ(found.view().data<float>()[0], 0.0f);
   EXPECT_NE(found.view().data<float>()[33], 0.0f);
   EXPECT_EQ(found.view().data<float>()[3 * 33], 0.0f);
+}
+
+// Two ranks have a part of each table: what they find adds up to what one finds, in every bit.
+TEST_P(BackendOperation, EmbedAddsTheRowOfThePositionWhereThisRankHasIt) {
+  constexpr std::int64_t kWidth = 33;
+  const Tensor table = random_.Fill(GetParam().cache(), {20, kWidth});
+  const Tensor positions = random_.Fill(GetParam().cache(), {12, kWidth});
+  const std::vector<std::int32_t> ids{19, 0, 7, 3, 12};
+  const std::vector<SequenceRows> sequences{
+      {.first_row = 3, .token_count = 2, .start = 5, .page_table = {}},
+      {.first_row = 0, .token_count = 3, .start = 9, .page_table = {}}};
+  const auto run = [&](Ops& ops, Range tokens, Range places) {
+    Tensor y = Tensor::OnHost(DType::kF32, {5, kWidth});
+    ops.Embed({.ids = ids,
+               .tokens = {table.view().Rows(tokens.begin, tokens.size()), tokens},
+               .sequences = sequences,
+               .positions = {positions.view().Rows(places.begin, places.size()), places},
+               .y = y.view()});
+    return y;
+  };
+  const Tensor whole = run(*tested_, {0, 20}, {0, 12});
+  ExpectNear(whole.view(), run(*reference_, {0, 20}, {0, 12}).view(), 0.0);
+  const Tensor first = run(*tested_, {0, 7}, {0, 10}), second = run(*tested_, {7, 20}, {10, 12});
+  for (std::int64_t i = 0; i < 5 * kWidth; ++i)
+    ASSERT_EQ(first.view().data<float>()[i] + second.view().data<float>()[i],
+              whole.view().data<float>()[i]);
+  // Row 4 is token 12 at position 6.
+  float one = 0.0f, place = 0.0f;
+  const auto bytes = static_cast<std::int64_t>(SizeOf(table.view().dtype())) * kWidth;
+  ConvertElements(table.view().dtype(), static_cast<std::byte*>(table.view().raw()) + 12 * bytes,
+                  DType::kF32, &one, 1);
+  ConvertElements(table.view().dtype(), static_cast<std::byte*>(positions.view().raw()) + 6 * bytes,
+                  DType::kF32, &place, 1);
+  EXPECT_EQ(whole.view().data<float>()[4 * kWidth], one + place);
 }
 
 TEST_P(BackendOperation, AddResidualTakesNoneOneOrTwoBiases) {

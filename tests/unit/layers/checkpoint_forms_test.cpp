@@ -91,7 +91,7 @@ void ExpectGolden(const fs::path& folder, const Json& expected) {
   if (expected["logits"].is_null()) {
     EXPECT_THAT(MessageOf([&] { LoadedModel(folder, Use::kTexts); }),
                 AllOf(HasSubstr("has no LM head"), HasSubstr("`lockstep embed`"),
-                      HasSubstr("ForCausalLM")));
+                      HasSubstr("for texts take a checkpoint of GPT")));
     return;
   }
   LoadedModel texts(folder, Use::kTexts);
@@ -110,7 +110,9 @@ INSTANTIATE_TEST_SUITE_P(Checkpoint, CheckpointForm,
                                          "tied_without_a_head", "tied_gptj_model",
                                          "tied_gptj_with_the_head_alone", "neox_model",
                                          "gptj_model", "neox_classifier", "gptj_classifier",
-                                         "neox_fp64", "gptj_fp64_bin"),
+                                         "neox_fp64", "gptj_fp64_bin", "gpt2_model", "gpt2_untied",
+                                         "gpt2_state_dict_bin", "gpt2_with_the_head_alone",
+                                         "gpt2_classifier", "gpt2_unscaled_scores"),
                          [](const auto& test) { return test.param; });
 
 // The same checkpoint, its tensors renamed.
@@ -149,6 +151,10 @@ TEST(CheckpointNames, MayHaveOrLackTheBodysNameAndWrappersOfTheModel) {
            Prefixes{"neox_fp64", "gpt_neox.", "module."},
            Prefixes{"tied_with_the_head_alone", "", "module."},
            Prefixes{"tied_with_another_head", "gpt_neox.", ""},
+           Prefixes{"gpt2_model", "", "transformer."},
+           Prefixes{"gpt2_model", "", "module."},
+           Prefixes{"gpt2_untied", "transformer.", ""},
+           Prefixes{"gpt2_with_the_head_alone", "transformer.", ""},
        }) {
     SCOPED_TRACE(std::string(prefixes.golden) + " with " + prefixes.added);
     const TemporaryFolder folder;

@@ -80,6 +80,24 @@ TEST(Checkpoint, ReadsMatricesOfSeveralTilesInBothDirections) {
   ExpectPattern(checkpoint, {"wide", {2, 3'000'001}, {0, 2}, {1, 3'000'001}}, DType::kF32, 2);
 }
 
+// The pattern counts elements of the file, row by row: element [row, column] of the transposed
+// matrix is column * 70 + row of it.
+TEST(Checkpoint, ReadsTransposedMatricesAsTheyAreMultiplied) {
+  const TemporaryFolder folder;
+  WriteSafetensors(folder / "model.safetensors",
+                   std::vector{PatternTensor("matrix", DType::kF16, {300, 70}, 1)});
+  const auto checkpoint = Checkpoint::Open(folder.path());
+  const TensorSlice slice{"matrix", {70, 300}, {5, 60}, {7, 290}, MatrixOrder::kTransposed};
+  const Tensor tensor = Tensor::OnHost(DType::kF32, {55, 283});
+  checkpoint.Read(slice, tensor.view());
+  for (std::int64_t row = 5; row < 60; ++row)
+    for (std::int64_t column = 7; column < 290; ++column)
+      ASSERT_EQ(tensor.view().data<float>()[(row - 5) * 283 + column - 7],
+                PatternValue(1, static_cast<std::uint64_t>(column * 70 + row)));
+  EXPECT_THAT(ReadError(checkpoint, {"matrix", {300, 70}, {0, 1}, {0, 64}, slice.order}),
+              HasSubstr("has the shape [300, 70]; expected [70, 300]"));
+}
+
 TEST(Checkpoint, TellsOfAFileThatIsTruncatedAfterItWasOpened) {
   for (const std::uintmax_t left :
        {std::uintmax_t{4096}, std::uintmax_t{0}, std::uintmax_t{139'999}}) {

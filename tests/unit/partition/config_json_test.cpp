@@ -41,6 +41,17 @@ constexpr const char* kGptJ6b = R"({
   "tie_word_embeddings": false, "tokenizer_class": "GPT2Tokenizer",
   "transformers_version": "4.18.0.dev0", "use_cache": true, "vocab_size": 50400})";
 
+// As published: GPT-2's small one.
+constexpr const char* kGpt2 = R"({
+  "activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "attn_pdrop": 0.1,
+  "bos_token_id": 50256, "embd_pdrop": 0.1, "eos_token_id": 50256, "initializer_range": 0.02,
+  "layer_norm_epsilon": 1e-05, "model_type": "gpt2", "n_ctx": 1024, "n_embd": 768, "n_head": 12,
+  "n_layer": 12, "n_positions": 1024, "resid_pdrop": 0.1, "summary_activation": null,
+  "summary_first_dropout": 0.1, "summary_proj_to_labels": true, "summary_type": "cls_index",
+  "summary_use_proj": true,
+  "task_specific_params": {"text-generation": {"do_sample": true, "max_length": 50}},
+  "vocab_size": 50257})";
+
 // As transformers 5 writes it.
 constexpr const char* kNewNeoX = R"({
   "architectures": ["GPTNeoXForCausalLM"], "attention_bias": true, "attention_dropout": 0.0,
@@ -95,7 +106,7 @@ TEST(ConfigJson, ReadsGptNeoX20bWithItsTanhGelu) {
 }
 
 // What transformers takes for fields that a file leaves out.
-TEST(ConfigJson, KnowsTheDefaultsOfBothFamilies) {
+TEST(ConfigJson, KnowsTheDefaultsOfTheRotaryFamilies) {
   const ModelSpec gptj =
       Parse(Patched(kGptJ6b, R"({"layer_norm_epsilon": null, "activation_function": null,
                    "tie_word_embeddings": null})"));
@@ -125,6 +136,38 @@ TEST(ConfigJson, ReadsGptJ) {
   expected.gelu = GeluKind::kTanh;
   expected.attention_bias = false;
   EXPECT_EQ(Parse(kGptJ6b), expected);
+}
+
+TEST(ConfigJson, ReadsGpt2AndItsDefaults) {
+  ModelSpec expected;
+  expected.family = Family::kGpt2;
+  expected.layer_count = 12;
+  expected.d_model = 768;
+  expected.head_count = 12;
+  expected.d_ff = 3072;
+  expected.vocab_rows = 50257;
+  expected.context_tokens = 1024;
+  expected.gelu = GeluKind::kTanh;
+  expected.parallel_residual = false;
+  expected.tied_embeddings = true;
+  EXPECT_EQ(Parse(kGpt2), expected);
+  EXPECT_EQ(Parse(Patched(kGpt2, R"({"activation_function": null, "layer_norm_epsilon": null})")),
+            expected);
+  // Scores are in fp32 whatever this says.
+  EXPECT_EQ(Parse(Patched(kGpt2, R"({"reorder_and_upcast_attn": true})")), expected);
+}
+
+TEST(ConfigJson, ReadsWhatGpt2MayHaveOtherwise) {
+  const ModelSpec spec = Parse(
+      Patched(kGpt2, R"({"n_inner": 1000, "tie_word_embeddings": false, "scale_attn_weights": false,
+                         "scale_attn_by_inverse_layer_idx": true, "layer_norm_epsilon": 1e-3,
+                         "activation_function": "gelu", "n_embd": null, "hidden_size": 96})"));
+  EXPECT_EQ(spec.d_model, 96);
+  EXPECT_EQ(spec.d_ff, 1000);
+  EXPECT_FALSE(spec.tied_embeddings);
+  EXPECT_EQ(spec.scores, (ScoreScale{.by_width = false, .by_layer = true}));
+  EXPECT_EQ(spec.norm_epsilon, 1e-3);
+  EXPECT_EQ(spec.gelu, GeluKind::kExact);
 }
 
 TEST(ConfigJson, ReadsWhatTransformers5Writes) {
@@ -208,8 +251,8 @@ INSTANTIATE_TEST_SUITE_P(
     ConfigJson, RefusedConfig,
     testing::Values(
         Refusal{"UnknownArchitecture", kPythia70m, R"({"model_type": "llama"})",
-                "model_type \"llama\" is not supported; expected \"gptj\" (GPT-J) or "
-                "\"gpt_neox\""},
+                "model_type \"llama\" is not supported; expected \"gptj\" (GPT-J), "
+                "\"gpt_neox\" (GPT-NeoX, Pythia) or \"gpt2\" (GPT-2)"},
         Refusal{"NoArchitecture", kPythia70m, R"({"model_type": null})",
                 "model_type \"\" is not supported"},
         Refusal{"MissingWidth", kPythia70m, R"({"hidden_size": null})",
@@ -225,6 +268,14 @@ INSTANTIATE_TEST_SUITE_P(
                 "activation \"relu\" is not supported"},
         Refusal{"OtherActivationOfGptJ", kGptJ6b, R"({"activation_function": "silu"})",
                 "activation \"silu\" is not supported"},
+        Refusal{"OtherActivationOfGpt2", kGpt2, R"({"activation_function": "relu"})",
+                "activation \"relu\" is not supported"},
+        Refusal{"AnEncodersStates", kGpt2, R"({"add_cross_attention": true})",
+                "\"add_cross_attention\" is true"},
+        Refusal{"MissingPositions", kGpt2, R"({"n_positions": null})",
+                "\"n_positions\" is missing"},
+        Refusal{"HeadsOfGpt2ThatDoNotDivide", kGpt2, R"({"n_head": 7})",
+                "hidden size 768 does not divide over 7 attention heads"},
         Refusal{"Gptq", kPythia70m,
                 R"({"quantization_config": {"quant_method": "gptq", "bits": 4}})",
                 "\"quantization_config\" names \"gptq\": the model is meant to be quantised"},

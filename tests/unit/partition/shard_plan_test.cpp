@@ -28,6 +28,16 @@ ModelSpec GptJ6B() {
   return spec;
 }
 
+ModelSpec Gpt2(std::int64_t layers, std::int64_t d_model, std::int64_t heads) {
+  ModelSpec spec = Pythia(layers, d_model, heads, 50257);
+  spec.family = Family::kGpt2;
+  spec.rotary_dims = 0;
+  spec.context_tokens = 1024;
+  spec.parallel_residual = false;
+  spec.tied_embeddings = true;
+  return spec;
+}
+
 struct Known {
   const char* name;
   ModelSpec spec;
@@ -46,6 +56,8 @@ const Known kModels[] = {
     {"pythia_2_8b", Pythia(32, 2560, 32, 50304), 2'775'208'960, 2'517'652'480},
     {"pythia_6_9b", Pythia(32, 4096, 32, 50432), 6'857'302'016, 6'444'163'072},
     {"pythia_12b", Pythia(36, 5120, 40, 50688), 11'846'072'320, 11'327'027'200},
+    {"gpt2", Gpt2(12, 768, 12), 124'439'808, 85'056'000},
+    {"gpt2_xl", Gpt2(48, 1600, 25), 1'557'611'200, 1'475'561'600},
 };
 
 void ForEachSlice(const RankSlices& rank, const std::function<void(const TensorSlice&)>& visit) {
@@ -58,6 +70,7 @@ void ForEachSlice(const RankSlices& rank, const std::function<void(const TensorS
     for (const auto& part : slices.bias) visit(part);
   };
   visit(rank.embedding);
+  if (rank.positions) visit(*rank.positions);
   for (const LayerSlices& layer : rank.layers) {
     norm(layer.attention_norm);
     if (layer.mlp_norm) norm(*layer.mlp_norm);
@@ -66,7 +79,7 @@ void ForEachSlice(const RankSlices& rank, const std::function<void(const TensorS
       linear(*slices);
   }
   norm(rank.final_norm);
-  linear(rank.head);
+  if (!rank.tied_head) linear(rank.head);
 }
 
 class KnownModel : public testing::TestWithParam<Known> {};
@@ -131,7 +144,9 @@ TEST(ShardPlan, NestsWhenTheRankCountDoubles) {
 }
 
 TEST(ShardPlan, KeepsSlicesInsideTheirTensorsAndCoversThem) {
-  for (const ModelSpec& spec : {Pythia(2, 160, 5, 301), GptJ6B()}) {
+  ModelSpec wide = Gpt2(2, 160, 5);  // heads wider than d_model has room for
+  wide.head_width = 48;
+  for (const ModelSpec& spec : {Pythia(2, 160, 5, 301), GptJ6B(), Gpt2(2, 160, 5), wide}) {
     const ShardPlan plan(spec, 5);
     std::int64_t covered = 0, whole = 0, replicated = 0;
     ForEachSlice(ShardPlan(spec, 1).Slices(0),
@@ -167,6 +182,53 @@ TEST(ShardPlan, StacksSeparateQkvOfGptJ) {
   EXPECT_FALSE(rank.layers[27].mlp_norm.has_value());
   EXPECT_EQ(rank.head.bias[0].name, "lm_head.bias");
   EXPECT_EQ(rank.head.bias[0].rows, rank.vocab_rows);
+}
+
+// Columns of the file's matrix [d_model, 3 x width]: those of q, of k and of v.
+TEST(ShardPlan, CutsTheFusedQkvOfGpt2IntoPartsOfTheTransposedMatrix) {
+  const RankSlices rank = ShardPlan(Gpt2(1, 160, 5), 2).Slices(1);
+  const LayerSlices& layer = rank.layers[0];
+  ASSERT_EQ(layer.qkv.weight.size(), 3u);
+  for (std::size_t part = 0; part < 3; ++part) {
+    const TensorSlice& weight = layer.qkv.weight[part];
+    const auto first = static_cast<std::int64_t>(part) * 160;
+    EXPECT_EQ(weight.name, "transformer.h.0.attn.c_attn.weight");
+    EXPECT_EQ(weight.rows, (Range{first + 3 * 32, first + 5 * 32}));
+    EXPECT_EQ(weight.columns, (Range{0, 160}));
+    EXPECT_EQ(weight.stored_shape(), (Shape{160, 3 * 160}));
+    EXPECT_EQ(layer.qkv.bias[part].rows, weight.rows);
+  }
+  EXPECT_EQ(layer.qkv.outputs(), 3 * 2 * 32);
+  EXPECT_EQ(layer.mlp_out.weight[0].stored_shape(), (Shape{640, 160}));
+  EXPECT_EQ(rank.embedding.stored_shape(), (Shape{50257, 160}));
+  EXPECT_EQ(rank.head.weight[0].order, MatrixOrder::kAsMultiplied);
+}
+
+TEST(ShardPlan, DividesThePositionsOfGpt2LikeItsVocabulary) {
+  const RankSlices rank = ShardPlan(Gpt2(1, 160, 5), 3).Slices(1);
+  EXPECT_EQ(rank.position_rows, (Range{342, 683}));
+  EXPECT_EQ(rank.positions->name, "transformer.wpe.weight");
+  EXPECT_EQ(rank.positions->rows, rank.position_rows);
+  EXPECT_FALSE(ShardPlan(Pythia(1, 160, 5, 301), 3).Slices(1).positions.has_value());
+}
+
+TEST(ShardPlan, GivesHeadsTheirOwnWidth) {
+  ModelSpec spec = Pythia(1, 160, 5, 301);
+  spec.head_width = 48;
+  const RankSlices rank = ShardPlan(spec, 2).Slices(1);
+  EXPECT_EQ(rank.layers[0].qkv.weight[0].shape, (Shape{3 * 5 * 48, 160}));
+  EXPECT_EQ(rank.layers[0].qkv.weight[0].rows, (Range{3 * 3 * 48, 3 * 5 * 48}));
+  EXPECT_EQ(rank.layers[0].attention_out.weight[0].shape, (Shape{160, 5 * 48}));
+  EXPECT_EQ(rank.layers[0].attention_out.weight[0].columns, (Range{3 * 48, 5 * 48}));
+}
+
+TEST(ShardPlan, CountsTheBytesOfATiedHeadBesideTheTable) {
+  const ParameterCount count = CountParameters(ShardPlan(Gpt2(2, 160, 5), 1).Slices(0));
+  EXPECT_EQ(WeightBytes(count, WeightFormat::kF32), 4 * (count.total() + 50257 * 160));
+  EXPECT_EQ(count.table, (50257 + 1024) * 160);
+  RankSlices without_head = ShardPlan(Gpt2(2, 160, 5), 1).Slices(0);
+  without_head.head = {};
+  EXPECT_EQ(WeightBytes(CountParameters(without_head), WeightFormat::kF32), 4 * count.total());
 }
 
 TEST(ShardPlan, CountsTiedEmbeddingsOnce) {

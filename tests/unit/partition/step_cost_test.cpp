@@ -62,6 +62,27 @@ TEST(StepCost, ReadsATiedHead) {
             kBlocks + kHead + 2 * 8 * 2);
 }
 
+// A step looks up a row of each table.
+TEST(StepCost, ReadsNoPositions) {
+  ModelSpec spec = TinySpec();
+  const std::vector<StepTokens> step{{.new_tokens = 1, .start = 0, .logit_rows = 1}};
+  const StepCost rotary = CostOf(spec, step);
+  spec.family = Family::kGpt2;
+  spec.rotary_dims = 0;
+  EXPECT_EQ(CostOf(spec, step).weight_bytes, rotary.weight_bytes);
+  spec.tied_embeddings = true;
+  EXPECT_EQ(CostOf(spec, step).weight_bytes, rotary.weight_bytes);
+  EXPECT_EQ(CostOf(spec, step).multiply_adds, rotary.multiply_adds);
+}
+
+TEST(StepCost, CountsHeadsOfTheirOwnWidth) {
+  ModelSpec spec = TinySpec();
+  spec.head_width = 6;  // 4 heads, 24 in all
+  const StepCost cost = CostOf(spec, {{.new_tokens = 1, .start = 0, .logit_rows = 1}});
+  EXPECT_EQ(cost.cache_bytes, 2 * 24 * 2);
+  EXPECT_EQ(cost.multiply_adds, 2 * (4 * 24 * 8 + 2 * 128) + kHead + 2 * 24 * 2);
+}
+
 TEST(StepCost, OfAllRanksIsThatOfOneAndTheReplicatedVectors) {
   const std::vector<StepTokens> step{{.new_tokens = 5, .start = 7, .logit_rows = 1}};
   const StepCost one = CostOf(TinySpec(), step);

@@ -169,7 +169,7 @@ TEST(ShippedConfigurations, LeaveTheRanksAndTheModelsDefaultsOpen) {
           << entry.path() << " does not explain " << key.path;
     ++count;
   }
-  EXPECT_EQ(count, 11);
+  EXPECT_EQ(count, 15);
 }
 
 }  // namespace

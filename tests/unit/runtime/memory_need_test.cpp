@@ -37,6 +37,16 @@ TEST(MemoryNeed, IsOfWeightsCacheAndTheLargestStep) {
   EXPECT_EQ(need.total(), need.weights + need.cache + need.activations + need.staging);
 }
 
+// The table of positions, and a tied head in the form that is multiplied.
+TEST(MemoryNeed, OfGpt2HasItsTablesAndItsHead) {
+  ModelSpec spec = Spec();
+  const double untied = NeedOf({.plan = ShardPlan(spec, 1)}, 0).weights;
+  spec.tied_embeddings = true;
+  EXPECT_EQ(NeedOf({.plan = ShardPlan(spec, 1)}, 0).weights, untied);
+  spec.family = Family::kGpt2;
+  EXPECT_EQ(NeedOf({.plan = ShardPlan(spec, 1)}, 0).weights, untied + 4.0 * 96 * 64);
+}
+
 TEST(MemoryNeed, FollowsTheFormats) {
   const ShardPlan plan(Spec(), 1);
   const auto of = [&](WeightFormat format, DType cache) {

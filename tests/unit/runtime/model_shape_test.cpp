@@ -52,6 +52,64 @@ TEST(SpecFromShape, TakesEveryStatedField) {
   EXPECT_TRUE(spec.tied_embeddings);
 }
 
+ModelShape Gpt2() {
+  ModelShape shape = Pythia70m();
+  shape.family = Family::kGpt2;
+  shape.rotary_dims.reset();
+  return shape;
+}
+
+TEST(SpecFromShape, OfGpt2NeedsNoRotaryDims) {
+  const ModelSpec spec = SpecFromShape(Gpt2(), "run.yaml");
+  EXPECT_EQ(spec.rotary_dims, 0);
+  EXPECT_EQ(spec.gelu, GeluKind::kTanh);
+  EXPECT_TRUE(spec.attention_bias);
+  EXPECT_FALSE(spec.parallel_residual);
+  EXPECT_TRUE(spec.tied_embeddings);
+}
+
+TEST(SpecFromShape, RefusesWhatAFamilyHasOneWayOnly) {
+  const auto message = [](const ModelShape& shape) {
+    return MessageOf([&] { SpecFromShape(shape, "run.yaml"); });
+  };
+  ModelShape shape = Gpt2();
+  shape.parallel_residual = true;
+  EXPECT_EQ(message(shape),
+            "run.yaml: model.shape.parallel_residual is true; GPT-2 has only the sequential one");
+  shape = Gpt2();
+  shape.attention_bias = false;
+  EXPECT_EQ(message(shape),
+            "run.yaml: model.shape.attention_bias is false; GPT-2's attention has biases");
+  shape = Gpt2();
+  shape.rotary_dims = 16;
+  EXPECT_THAT(message(shape), HasSubstr("model.shape.rotary_dims is 16; GPT-2 has a table of "
+                                        "positions"));
+  shape = Pythia70m();
+  shape.family = Family::kGptJ;
+  shape.parallel_residual = false;
+  EXPECT_EQ(message(shape),
+            "run.yaml: model.shape.parallel_residual is false; GPT-J has only the parallel one");
+  shape.parallel_residual.reset();
+  shape.attention_bias = true;
+  EXPECT_EQ(message(shape),
+            "run.yaml: model.shape.attention_bias is true; GPT-J's attention has no biases");
+}
+
+TEST(SpecFromShape, TakesAHeadsWidthAndRefusesGroupsOfHeads) {
+  ModelShape shape = Pythia70m();
+  shape.heads = 7;  // does not divide 512
+  shape.d_head = 80;
+  shape.kv_heads = 7;
+  const ModelSpec spec = SpecFromShape(shape, "run.yaml");
+  EXPECT_EQ(spec.d_head(), 80);
+  EXPECT_EQ(spec.attention_width(), 560);
+  shape.kv_heads = 1;
+  EXPECT_EQ(
+      MessageOf([&] { SpecFromShape(shape, "run.yaml"); }),
+      "run.yaml: model.shape: 1 heads of keys and values for 7 attention heads; grouped heads "
+      "are not supported, so expected as many");
+}
+
 TEST(SpecFromShape, NamesWhatIsMissing) {
   ModelShape shape = Pythia70m();
   shape.heads.reset();
@@ -64,13 +122,6 @@ TEST(SpecFromShape, RefusesNumbersThatDoNotBelongTogether) {
   shape.heads = 7;
   EXPECT_THAT(MessageOf([&] { SpecFromShape(shape, "run.yaml"); }),
               HasSubstr("run.yaml: model.shape: hidden size 512"));
-  shape = Pythia70m();
-  shape.family = Family::kGptJ;
-  shape.parallel_residual = false;
-  EXPECT_THAT(MessageOf([&] { SpecFromShape(shape, "run.yaml"); }), HasSubstr("parallel_residual"));
-  shape.parallel_residual.reset();
-  shape.attention_bias = true;
-  EXPECT_THAT(MessageOf([&] { SpecFromShape(shape, "run.yaml"); }), HasSubstr("attention_bias"));
 }
 
 TEST(CheckAgreement, AcceptsWhatIsNotStatedAndWhatIsEqual) {

@@ -260,7 +260,7 @@ void DecodeAttention(const DecodeAttentionArgs& args, cudaStream_t stream) {
     using T = decltype(type);
     ForHeadWidth(args.cache.d_head, [&](auto width) {
       Launch("DecodeAttention", shape, DecodeKernel<T, decltype(cache_type), width()>, args,
-             ScoreScale(args.cache));
+             ScoreScale(args.cache, args.score_factor));
     });
   });
 }

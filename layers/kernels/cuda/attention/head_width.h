@@ -20,10 +20,10 @@ void ForCacheType(DType type, CacheFormat format, const char* launcher, F f) {
   });
 }
 
-// What q k is multiplied by before exp2: 1 / sqrt(d_head) and log2(e).
-inline float ScoreScale(const Cache& cache) {
+// What q k is multiplied by before exp2: factor / sqrt(d_head) and log2(e).
+inline float ScoreScale(const Cache& cache, float factor) {
   constexpr float kLog2E = 1.4426950408889634f;
-  return kLog2E / std::sqrt(static_cast<float>(cache.d_head));
+  return factor * kLog2E / std::sqrt(static_cast<float>(cache.d_head));
 }
 
 // Calls f with an integral constant of the width.

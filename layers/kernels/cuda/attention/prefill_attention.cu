@@ -16,7 +16,7 @@ void PrefillAttention(const PrefillAttentionArgs& args, cudaStream_t stream) {
               .stream = stream,
               .shared_bytes = Tiling::kSharedBytes},
              PrefillKernel<decltype(type), decltype(cache_type), width()>, args,
-             ScoreScale(args.cache));
+             ScoreScale(args.cache, args.score_factor));
     });
   });
 }

@@ -28,6 +28,12 @@ struct EmbedArgs {
   DType table_type = DType::kBF16;
   std::int64_t first_row = 0;  // the vocabulary slice of this rank: rows of other ranks give zeros
   std::int64_t row_count = 0;
+  // Added to them: this rank's rows of a table of positions, of table_type; null: no such table.
+  const void* positions = nullptr;  // [position_count, d_model]
+  std::int64_t first_position = 0;
+  std::int64_t position_count = 0;
+  const std::int32_t* sequence_of = nullptr;  // [tokens], as in BatchRows
+  const std::int32_t* position_of = nullptr;
   float* y = nullptr;  // [tokens, d_model]
   std::int64_t tokens = 0;
   std::int64_t d_model = 0;
@@ -160,9 +166,9 @@ struct PrefillTile {
   std::int32_t first_position = 0;
 };
 
-// y = softmax(q k^T / sqrt(d_head)) v, causal, for the rows of the tiles, after RotaryAppend has
-// written all of the batch's keys. Other rows of y are not touched: a mixed batch runs this for its
-// prompts and DecodeAttention for the rest.
+// y = softmax(score_factor * q k^T / sqrt(d_head)) v, causal, for the rows of the tiles, after
+// RotaryAppend has written all of the batch's keys. Other rows of y are not touched: a mixed batch
+// runs this for its prompts and DecodeAttention for the rest.
 struct PrefillAttentionArgs {
   const void* q = nullptr;  // [tokens, local_heads, HeadWidth(d_head)] of T
   DType type = DType::kBF16;
@@ -171,6 +177,7 @@ struct PrefillAttentionArgs {
   const std::int32_t* page_tables = nullptr;  // [sequences, page_table_stride]
   std::int64_t page_table_stride = 0;
   Cache cache = {};
+  float score_factor = 1.0f;
   void* y = nullptr;  // [tokens, local_heads * d_head] of T
 };
 void PrefillAttention(const PrefillAttentionArgs& args, cudaStream_t stream);
@@ -183,6 +190,7 @@ struct DecodeAttentionArgs {
   std::int64_t row_count = 0;
   BatchRows rows = {};
   Cache cache = {};
+  float score_factor = 1.0f;
   // The largest position of any row, now or in a replay, is less than this. Blocks of splits that a
   // row does not have end at once.
   std::int64_t max_positions = 0;

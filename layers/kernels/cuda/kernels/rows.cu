@@ -30,6 +30,15 @@ __global__ void __launch_bounds__(kThreads) EmbedKernel(EmbedArgs args) {
   float values[kChunk] = {};
   if (row >= 0 && row < args.row_count)
     Load<kAccess>(static_cast<const T*>(args.table) + row * args.d_model + column, left, values);
+  if (args.positions != nullptr && args.sequence_of[token] >= 0) {
+    const std::int64_t position = args.position_of[token] - args.first_position;
+    float learned[kChunk] = {};
+    if (position >= 0 && position < args.position_count)
+      Load<kAccess>(static_cast<const T*>(args.positions) + position * args.d_model + column, left,
+                    learned);
+#pragma unroll
+    for (int i = 0; i < kChunk; ++i) values[i] += learned[i];
+  }
   Store<kAccess>(args.y + token * args.d_model + column, left, values);
 }
 
@@ -77,7 +86,7 @@ __global__ void __launch_bounds__(kThreads) ConvertKernel(ConvertArgs args) {
 void Embed(const EmbedArgs& args, cudaStream_t stream) {
   const LaunchShape shape{ChunkGrid(args.tokens, args.d_model), dim3(kThreads), stream};
   ForFloatType(args.table_type, "Embed", [&](auto type) {
-    ForAccess(AccessOf(args.d_model, args.table, args.y), [&](auto access) {
+    ForAccess(AccessOf(args.d_model, args.table, args.positions, args.y), [&](auto access) {
       Launch("Embed", shape, EmbedKernel<access(), decltype(type)>, args);
     });
   });
