@@ -206,7 +206,8 @@ void Engine::Impl::Choose(LaunchedStep& step, const std::vector<RowAnswer>& answ
 
 // A sequence's part of the batch, and the rows of logits that it is computed for.
 void Engine::Impl::AddRows(const Chunk& chunk, LaunchedStep& step) const {
-  auto& [message, chunks, uses] = step;
+  StepMessage& message = step.message;
+  std::vector<RowUse>& uses = step.uses;
   const Live& one = live.at(chunk.id);
   const auto first_row = static_cast<std::int64_t>(message.batch.ids.size());
   const auto tokens = chunk.tokens.subspan(static_cast<std::size_t>(chunk.start),
