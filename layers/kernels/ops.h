@@ -153,7 +153,7 @@ class Ops {
   virtual std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) = 0;
 
   // Elements of this dtype that the cache keeps for one head's key or value; at least d_head.
-  // Throws BadInput for a dtype that this backend cannot keep them in.
+  // Throws BadInput for a dtype that this backend cannot keep them in, or heads too wide for it.
   virtual std::int64_t CacheWidth(std::int64_t d_head, DType dtype) const = 0;
 
   virtual QkvBias qkv_bias() const = 0;

@@ -38,6 +38,12 @@ class CpuOps final : public HostOps {
           "model.cache_dtype {}: processors keep keys and values in fp32, bf16 or int8; use one of "
           "these, or --device cuda",
           Name(dtype));
+    if (d_head > kMostWidth)
+      throw BadInput(
+          "heads of {} dims are wider than processors compute with here, which is {}; use the "
+          "plain "
+          "loops of --set engine.backend=reference, or a model of narrower heads",
+          d_head, kMostWidth);
     return CacheLayout::Width(d_head, dtype);
   }
 

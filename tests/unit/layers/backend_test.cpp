@@ -1,5 +1,6 @@
 // The cpu backend's smaller operations against the reference.
 #include "backend_fixture.h"
+#include "tests/support/message_of.h"
 
 namespace lockstep {
 namespace {
@@ -66,6 +67,13 @@ TEST_P(BackendOperation, EmbedAddsTheRowOfThePositionWhereThisRankHasIt) {
   ConvertElements(table.view().dtype(), static_cast<std::byte*>(positions.view().raw()) + 6 * bytes,
                   DType::kF32, &place, 1);
   EXPECT_EQ(whole.view().data<float>()[4 * kWidth], one + place);
+}
+
+TEST(CpuOps, RefuseHeadsThatAreWiderThanTheirScratch) {
+  const auto ops = MakeBackend(BackendKind::kCpu, 1).ops;
+  EXPECT_EQ(ops->CacheWidth(512, DType::kF32), 512);
+  EXPECT_THAT(MessageOf([&] { ops->CacheWidth(513, DType::kF32); }),
+              testing::HasSubstr("heads of 513 dims"));
 }
 
 TEST_P(BackendOperation, AddResidualTakesNoneOneOrTwoBiases) {
