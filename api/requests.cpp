@@ -173,10 +173,10 @@ struct Limits {
 void CheckBytes(std::size_t bytes, std::string_view name, const Limits& limits) {
   const auto most = limits.tokenizer.MostBytes(limits.spec.context_tokens);
   if (!most || static_cast<std::int64_t>(bytes) <= *most) return;
-  throw BadInput(
+  throw ContextError(fmt::format(
       "{}: the {} has {} bytes; the model's context holds {} tokens, which are at most {} bytes; "
       "shorten the {}",
-      limits.where, name, bytes, limits.spec.context_tokens, *most, name);
+      limits.where, name, bytes, limits.spec.context_tokens, *most, name));
 }
 
 LineRequest ReadRequest(const LineFields& line, std::int64_t index,
@@ -212,12 +212,17 @@ LineRequest ParseGenerateLine(std::string_view line, const std::string& where, s
   return ReadRequest(fields, index, defaults.sampling);
 }
 
+LineRequest ParseGenerateObject(Json object, const std::string& where, std::int64_t index,
+                                const Options& defaults) {
+  const LineFields fields(std::move(object), where, RulesOfGenerate(UnknownFields::kRefuse));
+  return ReadRequest(fields, index, defaults.sampling);
+}
+
 LineRequest RequestOfPrompt(const std::string& prompt, const Options& defaults) {
   if (prompt.empty()) throw BadInput("--prompt: is empty; expected at least one character");
   Json line = Json::object();
   line["prompt"] = prompt;
-  const LineFields fields(std::move(line), "--prompt", RulesOfGenerate(UnknownFields::kRefuse));
-  return ReadRequest(fields, 0, defaults.sampling);
+  return ParseGenerateObject(std::move(line), "--prompt", 0, defaults);
 }
 
 LineRequest ParseLine(Task task, std::string_view line, const std::string& where,
@@ -245,12 +250,13 @@ void CheckRoom(const LineRequest& one, const ModelSpec& spec) {
   const bool generates = one.request.task == Task::kGenerate;
   if (count + (generates ? 1 : 0) <= spec.context_tokens) return;
   if (generates)
-    throw BadInput(
+    throw ContextError(fmt::format(
         "{}: the prompt has {} tokens; the model's context holds {}, of which at least one is "
         "for the continuation; shorten the prompt",
-        one.where, count, spec.context_tokens);
-  throw BadInput("{}: the text has {} tokens; the model's context holds {}; shorten the text",
-                 one.where, count, spec.context_tokens);
+        one.where, count, spec.context_tokens));
+  throw ContextError(
+      fmt::format("{}: the text has {} tokens; the model's context holds {}; shorten the text",
+                  one.where, count, spec.context_tokens));
 }
 
 void Tokenize(LineRequest& one, const Limits& limits) {

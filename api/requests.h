@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/error.h"
 #include "core/json.h"
 #include "partition/model/model_spec.h"
 #include "runtime/options/options.h"
@@ -15,6 +16,12 @@ namespace lockstep {
 
 // The lines of generate's, score's and embed's input, as they were read and after they were
 // checked.
+
+// More tokens than the model's context has room for.
+class ContextError : public Error {
+ public:
+  explicit ContextError(const std::string& message) : Error(ExitCode::kBadInput, message) {}
+};
 
 // One text and what is wanted of it. After Prepare() request.tokens holds its tokens.
 struct LineRequest {
@@ -34,6 +41,10 @@ struct LineRequest {
 LineRequest ParseGenerateLine(std::string_view line, const std::string& where, std::int64_t index,
                               const Options& defaults);
 
+// The same for an object of such fields.
+LineRequest ParseGenerateObject(Json object, const std::string& where, std::int64_t index,
+                                const Options& defaults);
+
 // The same for --prompt: a line that says nothing but its prompt.
 LineRequest RequestOfPrompt(const std::string& prompt, const Options& defaults);
 
@@ -45,9 +56,10 @@ LineRequest ParseLine(Task task, std::string_view line, const std::string& where
 inline bool NeedsTokenizer(const LineRequest& request) { return request.request.tokens.empty(); }
 
 // Tokenizes, and checks that the tokens fit the model: ids within its vocabulary, a prompt and
-// at least one new token (score, embed: the whole text) within its context. A request to generate
-// that gives tokens gets their text as its prompt. tokenizer: null where there is none. Throws
-// BadInput "where: ...", also for a request that needs a tokenizer where there is none.
+// at least one new token (score, embed: the whole text) within its context (ContextError). A
+// request to generate that gives tokens gets their text as its prompt. tokenizer: null where there
+// is none. Throws BadInput "where: ...", also for a request that needs a tokenizer where there is
+// none.
 void Prepare(LineRequest& request, const Tokenizer* tokenizer, const ModelSpec& spec);
 
 }  // namespace lockstep

@@ -12,6 +12,16 @@
 #include "runtime/standard_streams.h"
 
 namespace lockstep {
+namespace {
+
+std::optional<FinishedJob> FinishedBefore(const std::string& output, const JobIdentity& identity,
+                                          OtherJob other) {
+  const auto found = FindFinished(output, identity, other);
+  if (!found) return std::nullopt;
+  return FinishedJob{.lines = found->lines, .errors = found->errors};
+}
+
+}  // namespace
 
 Task BatchJob::task() const {
   switch (arguments_.command) {
@@ -54,10 +64,10 @@ void BatchJob::LookForEarlierRuns() {
   // What this job has begun anew with --restart stands beside what another one has finished.
   const OtherJob other =
       Journal::IsBegun(output, identity_) ? OtherJob::kIgnore : OtherJob::kRefuse;
-  set_finished(FindFinished(output, identity_, other));
+  set_finished(FinishedBefore(output, identity_, other));
   if (finished()) return;
   { const Journal can_go_on(output, identity_, Restart::kGoOn, input_.lines); }
-  set_finished(FindFinished(output, identity_, other));  // by another process that it waited for
+  set_finished(FinishedBefore(output, identity_, other));  // by another process that it waited for
 }
 
 void BatchJob::PrepareHelper(const ModelFiles& model) {

@@ -5,9 +5,9 @@
 
 #include "api/requests.h"
 #include "batch/files/input_lines.h"
-#include "batch/model_job.h"
 #include "batch/queue/batch_coordinator.h"
 #include "core/error.h"
+#include "serving/model_job.h"
 
 namespace lockstep {
 

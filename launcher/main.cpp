@@ -31,6 +31,7 @@ int Dispatch(const Arguments& arguments, const std::vector<std::string>& given) 
     case Command::kTokenize: return RunTokenize(arguments);
     case Command::kPlan: return RunPlan(arguments);
     case Command::kBench: return RunBench(arguments, given);
+    case Command::kServe: return RunServe(arguments, given);
   }
   return static_cast<int>(ExitCode::kInternal);
 }

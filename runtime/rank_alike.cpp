@@ -37,6 +37,7 @@ std::string_view CommandName(const Arguments& arguments) {
     case Command::kTokenize: return "tokenize";
     case Command::kPlan: return "plan";
     case Command::kBench: return "bench";
+    case Command::kServe: return "serve";
   }
   return "";
 }

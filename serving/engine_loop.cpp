@@ -33,9 +33,9 @@ EngineLoop::EngineLoop(Engine& engine, const Tokenizer* tokenizer, std::int64_t 
     : engine_(engine),
       inbox_(most_requests),
       session_(engine, tokenizer,
-               {.on_text =
-                    [this](std::int64_t id, std::size_t sample, std::string_view text) {
-                      Tell(id, [&](RequestSink& sink) { sink.OnText(sample, text); });
+               {.on_piece =
+                    [this](std::int64_t id, std::size_t sample, const TokenPiece& piece) {
+                      Tell(id, [&](RequestSink& sink) { sink.OnPiece(sample, piece); });
                     },
                 .on_result = [this](std::int64_t id,
                                     TextResult result) { TakeResult(id, std::move(result)); }}),

@@ -24,7 +24,11 @@ class RequestSink {
  public:
   virtual ~RequestSink() = default;
 
-  // New text of a sample: whole characters, never a part of a stop string.
+  // A token of a sample.
+  virtual void OnPiece(std::size_t sample, const TokenPiece& piece) {
+    if (!piece.text.empty()) OnText(sample, piece.text);
+  }
+  // For whoever wants its text alone: whole characters, never a part of a stop string.
   virtual void OnText(std::size_t /*sample*/, std::string_view /*text*/) {}
 
   // The last call is one of these two, unless the request was cancelled: then there may be none.

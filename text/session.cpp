@@ -21,6 +21,14 @@ double MeanLogprob(const TextSample& sample) {
   return sample.logprobs.empty() ? 0.0 : sum / static_cast<double>(sample.logprobs.size());
 }
 
+// A beam that has won, as if it had come at once.
+TokenPiece LastPieceOf(const TextSample& sample) {
+  return {.text = sample.text,
+          .token = sample.tokens.empty() ? 0 : sample.tokens.back(),
+          .logprob = nullptr,
+          .finish = sample.finish};
+}
+
 void KeepLikeliest(std::vector<TextSample>& samples, std::size_t count) {
   std::stable_sort(samples.begin(), samples.end(), [](const TextSample& a, const TextSample& b) {
     return MeanLogprob(a) > MeanLogprob(b);
@@ -170,13 +178,20 @@ void TextSession::Take(const TokenEvent& event) {
   } else {
     sample.result.finish = event.finish;
   }
-  const bool ended = sample.result.finish != FinishReason::kNone;
+  const FinishReason finish = sample.result.finish;
+  const bool ended = finish != FinishReason::kNone;
   if (ended) {
     if (event.finish == FinishReason::kNone) engine_.Cancel(event.request);
     samples_.erase(event.request);
     --state.open;
   }
-  if (callbacks_.on_text && !text.empty()) callbacks_.on_text(id, index, text);
+  if (callbacks_.on_piece && event.token >= 0)
+    callbacks_.on_piece(id, index,
+                        {.text = text,
+                         .token = event.token,
+                         .logprob = event.logprob ? &*event.logprob : nullptr,
+                         .prompt_logprobs = event.prompt_logprobs,
+                         .finish = finish});
   if (ended && requests_.contains(id) && requests_.at(id)->open == 0) FinishRequest(id);
 }
 
@@ -189,9 +204,9 @@ void TextSession::TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& 
   CancelBeams(state);
   TextResult result{.samples = state.beams->Samples(*tokenizer_), .prompt_logprobs = {}};
   requests_.erase(id);
-  if (callbacks_.on_text)
+  if (callbacks_.on_piece)
     for (std::size_t i = 0; i < result.samples.size(); ++i)
-      callbacks_.on_text(id, i, result.samples[i].text);
+      callbacks_.on_piece(id, i, LastPieceOf(result.samples[i]));
   if (callbacks_.on_result) callbacks_.on_result(id, std::move(result));
 }
 

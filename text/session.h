@@ -21,8 +21,8 @@ namespace lockstep {
 class TextSession {
  public:
   struct Callbacks {
-    // New text of a sample: whole characters, never a part of a stop string.
-    std::function<void(std::int64_t id, std::size_t sample, std::string_view text)> on_text = {};
+    // A token of a sample, and the text that it completes. Beams give theirs at the end, as one.
+    std::function<void(std::int64_t id, std::size_t sample, const TokenPiece& piece)> on_piece = {};
     // A request has ended. Requests end in any order.
     std::function<void(std::int64_t id, TextResult result)> on_result = {};
   };

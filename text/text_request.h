@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +56,16 @@ struct TextSample {
   FinishReason finish = FinishReason::kNone;
   std::vector<TokenLogprob> logprobs;  // of the tokens, when asked for
   std::optional<float> score;          // of beam search
+};
+
+// What one token adds to a sample, as it comes.
+struct TokenPiece {
+  std::string_view text;  // whole characters, never a part of a stop string; often empty
+  std::int32_t token = 0;
+  // When asked for; valid during the call. Of the prompt: with the first piece of a first sample.
+  const TokenLogprob* logprob = nullptr;
+  std::span<const TokenLogprob> prompt_logprobs = {};
+  FinishReason finish = FinishReason::kNone;
 };
 
 struct TextResult {

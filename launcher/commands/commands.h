@@ -12,6 +12,7 @@ namespace lockstep {
 int RunGenerate(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunScore(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunEmbed(const Arguments& arguments, std::span<const std::string> arguments_given);
+int RunServe(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunTokenize(const Arguments& arguments);
 int RunPlan(const Arguments& arguments);
 int RunBench(const Arguments& arguments, std::span<const std::string> arguments_given);

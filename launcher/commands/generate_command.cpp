@@ -5,13 +5,13 @@
 
 #include "api/requests.h"
 #include "batch/batch_job.h"
-#include "batch/model_job.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "launcher/commands/commands.h"
 #include "layers/kv_cache.h"
 #include "runtime/standard_streams.h"
 #include "runtime/world/interrupt.h"
+#include "serving/model_job.h"
 #include "serving/request_sink.h"
 
 namespace lockstep {

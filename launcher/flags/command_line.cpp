@@ -23,6 +23,7 @@ constexpr const char* kSamplingGroup = "Choosing tokens";
 constexpr const char* kEmbedGroup = "Hidden states";
 constexpr const char* kConfigGroup = "Configuration";
 constexpr const char* kBenchGroup = "What to measure";
+constexpr const char* kServerGroup = "Server";
 
 // CLI11's help, in the words and with the spacing of the rest of the project.
 class HelpFormatter : public CLI::Formatter {
@@ -101,12 +102,16 @@ void AddPlaceFlags(CLI::App& command, Bindings& bound) {
   command.add_flag("--verbose", bound.verbose, "says what it does")->group(kRunGroup);
 }
 
-void AddRunFlags(CLI::App& command, Bindings& bound) {
+void AddModelFlags(CLI::App& command, Bindings& bound) {
   bound.flags.Add(command, kModelGroup,
                   {{"--model", "model.path", "MODEL"},
                    {"--tokenizer", "model.tokenizer", "PATH"},
                    {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
   AddRandomWeights(command, bound);
+}
+
+void AddRunFlags(CLI::App& command, Bindings& bound) {
+  AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);
   command.add_option("--input", bound.input, "JSON lines; - is standard input")
       ->type_name("FILE")
@@ -203,6 +208,22 @@ void AddEmbed(CLI::App& app, AllBindings& all) {
   AddConfigFlags(command, bound);
 }
 
+void AddServe(CLI::App& app, AllBindings& all) {
+  Bindings& bound =
+      AddCommand(app, all, "serve", {"Answers clients over HTTP, as OpenAI does.", kServeFooter});
+  CLI::App& command = *app.get_subcommand("serve");
+  bound.flags.Add(command, kServerGroup,
+                  {{"--host", "server.host", "ADDRESS"},
+                   {"--port", "server.port", "N"},
+                   {"--served-model-name", "server.model_name", "NAME"},
+                   {"--api-key-file", "server.api_key_file", "FILE"},
+                   {"--max-queue", "server.max_queue", "N"}});
+  AddModelFlags(command, bound);
+  AddPlaceFlags(command, bound);
+  AddChoiceFlags(command, bound);
+  AddConfigFlags(command, bound);
+}
+
 void AddTokenize(CLI::App& app, AllBindings& all) {
   Bindings& bound =
       AddCommand(app, all, "tokenize", {"Turns text into token ids, and back.", kTokenizeFooter});
@@ -242,6 +263,7 @@ Command CommandOf(const std::string& name) {
   if (name == "generate") return Command::kGenerate;
   if (name == "score") return Command::kScore;
   if (name == "embed") return Command::kEmbed;
+  if (name == "serve") return Command::kServe;
   return name == "tokenize" ? Command::kTokenize : Command::kPlan;
 }
 
@@ -300,11 +322,20 @@ void CheckTexts(const Arguments& arguments, const Bindings& bound) {
     throw BadInput("{}: no model; expected --model MODEL, or model.path in a configuration", name);
 }
 
+void CheckServe(const Arguments& arguments) {
+  if (arguments.options.model.path.empty())
+    throw BadInput("serve: no model; expected --model MODEL, or model.path in a configuration");
+  if (arguments.options.parallel.dp > 1)
+    throw BadInput("serve: parallel.dp is {}; expected 1: a server has one group of ranks",
+                   arguments.options.parallel.dp);
+}
+
 void Check(const Arguments& arguments, const Bindings& bound) {
   switch (arguments.command) {
     case Command::kGenerate:
     case Command::kScore:
     case Command::kEmbed: return CheckTexts(arguments, bound);
+    case Command::kServe: return CheckServe(arguments);
     case Command::kTokenize:
       if (arguments.options.model.tokenizer.empty())
         throw BadInput("tokenize: no tokenizer; expected --tokenizer PATH");
@@ -364,6 +395,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   AddGenerate(app, all);
   AddScore(app, all);
   AddEmbed(app, all);
+  AddServe(app, all);
   AddTokenize(app, all);
   AddPlan(app, all);
   AddBench(app, all);
@@ -382,7 +414,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   const auto commands = app.get_subcommands();
   if (commands.empty())
     throw BadInput(
-        "no command; expected generate, score, embed, tokenize, plan or bench; see lockstep "
+        "no command; expected serve, generate, score, embed, tokenize, plan or bench; see lockstep "
         "--help");
   if (commands.size() > 1)
     throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),

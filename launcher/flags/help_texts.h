@@ -60,6 +60,14 @@ A job may be killed: the same command goes on where it stopped, as if nothing ha
 Layers are counted as in hidden_states of transformers: 0 is the embedding's output, 1 that of the
 first block, the last one is behind the final norm.)";
 
+inline constexpr const char* kServeFooter = R"(Examples:
+  lockstep serve --model EleutherAI/pythia-1.4b --tp 2
+  curl http://127.0.0.1:8000/v1/completions -d '{"prompt": "Once upon a time", "max_tokens": 20}'
+
+Answers POST /v1/completions as OpenAI's clients expect, with the extras of vLLM's; GET /v1/models,
+/health, /version, /metrics and /tokenizer_info; POST /tokenize and /detokenize. Told to stop (Ctrl-C,
+SIGTERM) it answers what it has accepted first; a second time ends it at once.)";
+
 inline constexpr const char* kTokenizeFooter = R"(Examples:
   echo '{"text": "Hello world"}' | lockstep tokenize --tokenizer ./pythia-70m
   echo '{"tokens": [12092, 1533]}' | lockstep tokenize --tokenizer ./pythia-70m --decode

@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-enum class Command { kGenerate, kScore, kEmbed, kTokenize, kPlan, kBench };
+enum class Command { kGenerate, kScore, kEmbed, kTokenize, kPlan, kBench, kServe };
 enum class Verbosity { kQuiet, kNormal, kVerbose };
 enum class ReportFormat { kTable, kJson };
 enum class TokenizeDirection { kEncode, kDecode };

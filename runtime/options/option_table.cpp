@@ -196,6 +196,27 @@ void AddEmbedKeys(std::vector<OptionKey>& table) {
       [](auto& o) -> auto& { return o.embed.pooling; }));
 }
 
+void AddServerKeys(std::vector<OptionKey>& table) {
+  table.push_back(Key(
+      "server.host", "the address to listen at; 0.0.0.0: all of this machine's", TextType{},
+      [](auto& o) -> auto& { return o.server.host; }));
+  table.push_back(Key(
+      "server.port", "the port to listen at; 0: any that is free", IntegerType{0, 65535},
+      [](auto& o) -> auto& { return o.server.port; }));
+  table.push_back(Key(
+      "server.model_name", "what clients call the model; empty: model.path", TextType{},
+      [](auto& o) -> auto& { return o.server.model_name; }));
+  table.push_back(Key(
+      "server.api_key_file", "a file with the key that clients have to send; empty: none",
+      TextType{}, [](auto& o) -> auto& { return o.server.api_key_file; }));
+  table.push_back(Key(
+      "server.max_queue", "most requests that are accepted and not answered yet",
+      IntegerType{1, 1 << 20}, [](auto& o) -> auto& { return o.server.max_queue; }));
+  table.push_back(Key(
+      "server.drain_seconds", "time for what is accepted, when the server is told to stop",
+      NumberType{0.0, 86400.0}, [](auto& o) -> auto& { return o.server.drain_seconds; }));
+}
+
 std::vector<OptionKey> MakeTable() {
   std::vector<OptionKey> table;
   AddModelKeys(table);
@@ -205,6 +226,7 @@ std::vector<OptionKey> MakeTable() {
   AddSamplingKeys(table);
   AddEmbedKeys(table);
   AddInputKeys(table);
+  AddServerKeys(table);
   return table;
 }
 

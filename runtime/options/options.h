@@ -105,6 +105,16 @@ struct InputOptions {
   UnknownFields unknown_fields = UnknownFields::kRefuse;
 };
 
+// serve.
+struct ServerOptions {
+  std::string host = "127.0.0.1";
+  std::int64_t port = 8000;
+  std::string model_name;         // empty: model.path
+  std::string api_key_file;       // empty: anybody may ask
+  std::int64_t max_queue = 4096;  // requests that are accepted and not answered
+  double drain_seconds = 30.0;    // to answer what is accepted, when it is told to stop
+};
+
 // Everything that can be configured. Filled from YAML, then --set, then flags: the later wins.
 // option_table.h binds every member to its key.
 struct Options {
@@ -115,6 +125,7 @@ struct Options {
   SamplingOptions sampling;
   EmbedOptions embed;
   InputOptions input;
+  ServerOptions server;
 
   // Who has set a key, by its path, as messages name it: "run.yaml:3:7: parallel.tp", "--tp".
   std::map<std::string, std::string, std::less<>> stated;

@@ -38,9 +38,9 @@ class TextSessionTest : public testing::Test {
   TextSession Open() {
     return {engine_,
             tokenizer_,
-            {.on_text =
-                 [this](std::int64_t id, std::size_t sample, std::string_view text) {
-                   shown_[{id, sample}].emplace_back(text);
+            {.on_piece =
+                 [this](std::int64_t id, std::size_t sample, const TokenPiece& piece) {
+                   if (!piece.text.empty()) shown_[{id, sample}].emplace_back(piece.text);
                  },
              .on_result = [this](std::int64_t id,
                                  TextResult result) { results_[id] = std::move(result); }}};
@@ -247,9 +247,10 @@ TEST_F(TextSessionTest, ForgetsARequestThatIsCancelledWhileItSpeaks) {
   std::vector<std::int64_t> ended;
   std::int64_t pieces = 0;
   TextSession session(engine_, tokenizer_,
-                      {.on_text =
-                           [&](std::int64_t id, std::size_t, std::string_view) {
-                             if (id == 1 && ++pieces == 3) running->Cancel(1);
+                      {.on_piece =
+                           [&](std::int64_t id, std::size_t, const TokenPiece& piece) {
+                             if (id == 1 && !piece.text.empty() && ++pieces == 3)
+                               running->Cancel(1);
                            },
                        .on_result = [&](std::int64_t id, TextResult) { ended.push_back(id); }});
   running = &session;

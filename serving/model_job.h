@@ -5,7 +5,6 @@
 #include <span>
 #include <string>
 
-#include "batch/files/finished_output.h"
 #include "comm/messenger.h"
 #include "runtime/model_files.h"
 #include "runtime/options/arguments.h"
@@ -19,6 +18,12 @@ struct JobContext {
   EngineLoop& loop;  // to be run once, by the job
   const RankGroup& group;
   Messenger* messenger;  // between the first ranks of groups; null where there is one group
+};
+
+// What an earlier run of a job has done already.
+struct FinishedJob {
+  std::int64_t lines = 0;
+  std::int64_t errors = 0;  // of the lines, those that could not be used
 };
 
 // What a command does with a model, without the ranks: those are RunModelJob()'s. All of it
@@ -40,13 +45,14 @@ class ModelJob {
 
   // After Prepare(): the output, where the same job has made it already; then nothing is to be
   // done.
-  const std::optional<FinishedOutput>& finished() const { return finished_; }
+  const std::optional<FinishedJob>& finished() const { return finished_; }
 
   // After Prepare(): KV cache pages that the work needs, if it is known (else as memory allows),
   // and ids that may be sampled.
   virtual std::optional<std::int64_t> cache_pages() const = 0;
   virtual std::int64_t sampled_vocab() const = 0;
   virtual const Tokenizer* tokenizer() const = 0;          // null: there is none
+  virtual std::int64_t most_requests() const { return EngineLoop::kAnyNumber; }  // of the loop
   virtual std::int64_t hidden_layer() const { return 0; }  // see EngineOptions
 
   // The work. Returns the exit code: 0, or that of an interrupt.
@@ -54,11 +60,11 @@ class ModelJob {
 
  protected:
   int group_size() const { return group_size_; }
-  void set_finished(const std::optional<FinishedOutput>& finished) { finished_ = finished; }
+  void set_finished(const std::optional<FinishedJob>& finished) { finished_ = finished; }
 
  private:
   int group_size_ = 1;
-  std::optional<FinishedOutput> finished_;
+  std::optional<FinishedJob> finished_;
 };
 
 // Brings the model up on the ranks that --tp and --dp ask for or mpirun has started, runs the job

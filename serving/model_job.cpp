@@ -1,4 +1,4 @@
-#include "batch/model_job.h"
+#include "serving/model_job.h"
 
 #include <unistd.h>
 
@@ -42,7 +42,7 @@ ModelFiles Check(const Arguments& arguments, ModelJob& job, const RankGroup& gro
 }
 
 // For a job that an earlier run has done: what that run's exit code was.
-ExitCode ReportFinished(const Arguments& arguments, const FinishedOutput& finished) {
+ExitCode ReportFinished(const Arguments& arguments, const FinishedJob& finished) {
   SetLogRank(0, 1);  // said for all ranks
   LogInfo("{}: complete, nothing to do", arguments.output);
   if (finished.errors == 0) return ExitCode::kOk;
@@ -89,7 +89,7 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
                  .sampled_vocab = job.sampled_vocab(),
                  .end_tokens = model.generation.end_tokens,
                  .hidden_layer = job.hidden_layer()});
-  EngineLoop loop(engine, job.tokenizer(), EngineLoop::kAnyNumber);
+  EngineLoop loop(engine, job.tokenizer(), job.most_requests());
   const ExitCode code = job.Run({loop, group, messenger.get()});
   engine.Shutdown();
   ReportMemory(rank);

@@ -1,0 +1,160 @@
+#include "api/openai/completion_reply.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace lockstep {
+namespace {
+
+// JSON has no infinities; clients know this number.
+constexpr double kImpossible = -9999.0;
+
+Json Number(float logprob) {
+  return std::isfinite(logprob) ? Json(static_cast<double>(logprob)) : Json(kImpossible);
+}
+
+std::int64_t Characters(std::string_view text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
+Json FinishOf(FinishReason finish) {
+  if (finish == FinishReason::kNone) return nullptr;
+  return finish == FinishReason::kLength ? "length" : "stop";
+}
+
+// Different tokens may have one text: the likelier one counts.
+void Keep(const std::string& text, float logprob, Json& top) {
+  const auto found = top.find(text);
+  if (found != top.end() && found->get<double>() >= static_cast<double>(logprob)) return;
+  top[text] = Number(logprob);
+}
+
+Json ToJson(Json tokens, Json token_logprobs, Json top_logprobs, Json text_offset) {
+  return {{"tokens", std::move(tokens)},
+          {"token_logprobs", std::move(token_logprobs)},
+          {"top_logprobs", std::move(top_logprobs)},
+          {"text_offset", std::move(text_offset)}};
+}
+
+}  // namespace
+
+CompletionReply::CompletionReply(Parts parts) : parts_(std::move(parts)) {
+  const auto& prompts = parts_.request.prompts;
+  for (const LineRequest& one : prompts) prompt_tokens_ += std::ssize(one.request.tokens);
+  choices_.resize(prompts.size() * static_cast<std::size_t>(prompts.front().request.n));
+}
+
+bool CompletionReply::has_logprobs() const {
+  return parts_.request.prompts.front().request.logprobs.has_value();
+}
+
+Json CompletionReply::Head() const {
+  return {{"id", parts_.id},
+          {"object", "text_completion"},
+          {"created", parts_.created},
+          {"model", parts_.model}};
+}
+
+Json CompletionReply::Usage(std::int64_t prompt_tokens, std::int64_t completion_tokens) const {
+  return {{"prompt_tokens", prompt_tokens},
+          {"completion_tokens", completion_tokens},
+          {"total_tokens", prompt_tokens + completion_tokens}};
+}
+
+std::string CompletionReply::TextOf(std::int32_t token) const {
+  return parts_.tokenizer.Decode({&token, 1}, SpecialTokens::kKeep);
+}
+
+void CompletionReply::Add(const TokenLogprob& one, std::int64_t& offset, Logprobs& to) const {
+  const std::string text = TextOf(one.token);
+  Json top = Json::object();
+  for (const auto& [token, logprob] : one.likeliest) Keep(TextOf(token), logprob, top);
+  Keep(text, one.logprob, top);
+  to.tokens.push_back(text);
+  to.token_logprobs.push_back(Number(one.logprob));
+  to.top_logprobs.push_back(std::move(top));
+  to.text_offset.push_back(offset);
+  offset += Characters(text);
+}
+
+// The first token has nothing before it that it could follow on.
+void CompletionReply::AddPrompt(std::size_t prompt, std::span<const TokenLogprob> logprobs,
+                                std::int64_t& offset, Logprobs& to) const {
+  const std::string first = TextOf(parts_.request.prompts[prompt].request.tokens.front());
+  to.tokens.push_back(first);
+  to.token_logprobs.push_back(nullptr);
+  to.top_logprobs.push_back(nullptr);
+  to.text_offset.push_back(offset);
+  offset += Characters(first);
+  for (const TokenLogprob& one : logprobs) Add(one, offset, to);
+}
+
+Json CompletionReply::WholeChoice(std::size_t prompt, const TextSample& sample,
+                                  std::span<const TokenLogprob> prompt_logprobs) const {
+  const bool echo = parts_.request.echo;
+  Json logprobs;
+  if (has_logprobs()) {
+    Logprobs arrays;
+    std::int64_t offset = 0;
+    if (echo) AddPrompt(prompt, prompt_logprobs, offset, arrays);
+    for (const TokenLogprob& one : sample.logprobs) Add(one, offset, arrays);
+    logprobs = ToJson(std::move(arrays.tokens), std::move(arrays.token_logprobs),
+                      std::move(arrays.top_logprobs), std::move(arrays.text_offset));
+  }
+  return {{"text", (echo ? parts_.request.texts[prompt] : "") + sample.text},
+          {"logprobs", std::move(logprobs)},
+          {"finish_reason", FinishOf(sample.finish)},
+          {"stop_reason", nullptr}};
+}
+
+std::string CompletionReply::Whole(std::span<const TextResult> results) const {
+  Json reply = Head(), choices = Json::array();
+  std::int64_t tokens = 0;
+  for (std::size_t prompt = 0; prompt < results.size(); ++prompt) {
+    for (const TextSample& sample : results[prompt].samples) {
+      Json choice = WholeChoice(prompt, sample, results[prompt].prompt_logprobs);
+      choice["index"] = choices.size();
+      choices.push_back(std::move(choice));
+      tokens += std::ssize(sample.tokens);
+    }
+  }
+  reply["choices"] = std::move(choices);
+  reply["usage"] = Usage(prompt_tokens_, tokens);
+  return DumpJson(reply);
+}
+
+std::string CompletionReply::Chunk(const ReplyPiece& piece) {
+  const auto n = static_cast<std::size_t>(parts_.request.prompts.front().request.n);
+  const std::size_t index = piece.prompt * n + piece.sample;
+  Choice& choice = choices_[index];
+  const bool echoes = parts_.request.echo && !std::exchange(choice.begun, true);
+  const std::string text = (echoes ? parts_.request.texts[piece.prompt] : "") + piece.text;
+  ++completion_tokens_;
+  Json logprobs;
+  if (piece.logprob) {
+    Logprobs arrays;
+    if (echoes) AddPrompt(piece.prompt, piece.prompt_logprobs, choice.text_offset, arrays);
+    Add(*piece.logprob, choice.text_offset, arrays);
+    logprobs = ToJson(std::move(arrays.tokens), std::move(arrays.token_logprobs),
+                      std::move(arrays.top_logprobs), std::move(arrays.text_offset));
+  }
+  Json reply = Head();
+  reply["choices"] = Json::array({{{"index", index},
+                                   {"text", text},
+                                   {"logprobs", std::move(logprobs)},
+                                   {"finish_reason", FinishOf(piece.finish)},
+                                   {"stop_reason", nullptr}}});
+  if (parts_.request.continuous_usage) reply["usage"] = Usage(prompt_tokens_, completion_tokens_);
+  return DumpJson(reply);
+}
+
+std::string CompletionReply::UsageChunk() const {
+  Json reply = Head();
+  reply["choices"] = Json::array();
+  reply["usage"] = Usage(prompt_tokens_, completion_tokens_);
+  return DumpJson(reply);
+}
+
+}  // namespace lockstep

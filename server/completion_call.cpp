@@ -1,0 +1,88 @@
+#include "server/completion_call.h"
+
+#include <utility>
+
+#include "api/openai/api_error.h"
+
+namespace lockstep {
+
+struct CompletionCall::Shared {
+  std::mutex mutex;
+  std::vector<CallEvent> events;
+  std::function<void()> notify;  // empty: the call is gone
+
+  void Put(CallEvent event) {
+    const std::lock_guard lock(mutex);
+    if (!notify) return;
+    events.push_back(std::move(event));
+    if (events.size() == 1) notify();
+  }
+};
+
+class CompletionCall::Sink : public RequestSink {
+ public:
+  enum class Pieces { kDropped, kKept };
+
+  Sink(std::shared_ptr<Shared> shared, std::size_t prompt, Pieces pieces)
+      : shared_(std::move(shared)), prompt_(prompt), pieces_(pieces) {}
+
+  void OnPiece(std::size_t sample, const TokenPiece& piece) override {
+    if (pieces_ == Pieces::kDropped) return;
+    ReplyPiece kept{.prompt = prompt_,
+                    .sample = sample,
+                    .text = std::string(piece.text),
+                    .token = piece.token,
+                    .logprob = {},
+                    .prompt_logprobs = {piece.prompt_logprobs.begin(), piece.prompt_logprobs.end()},
+                    .finish = piece.finish};
+    if (piece.logprob != nullptr) kept.logprob = *piece.logprob;
+    shared_->Put({.prompt = prompt_, .piece = std::move(kept), .result = {}, .error = {}});
+  }
+  void OnResult(TextResult result) override {
+    shared_->Put({.prompt = prompt_, .piece = {}, .result = std::move(result), .error = {}});
+  }
+  void OnError(const Error& error) override {
+    shared_->Put({.prompt = prompt_, .piece = {}, .result = {}, .error = error});
+  }
+
+ private:
+  std::shared_ptr<Shared> shared_;
+  std::size_t prompt_;
+  Pieces pieces_;
+};
+
+CompletionCall::CompletionCall(EngineLoop& loop, const CompletionRequest& request,
+                               std::function<void()> notify)
+    : loop_(loop), shared_(std::make_shared<Shared>()) {
+  shared_->notify = std::move(notify);
+  const auto pieces = request.stream ? Sink::Pieces::kKept : Sink::Pieces::kDropped;
+  for (std::size_t i = 0; i < request.prompts.size(); ++i) {
+    const Admission admission =
+        loop_.Submit(request.prompts[i].request, std::make_shared<Sink>(shared_, i, pieces));
+    if (admission) {
+      tickets_.push_back(admission.ticket);
+      continue;
+    }
+    Cancel();
+    throw ApiError(503, admission.refusal == Refusal::kFull
+                            ? "the server has as many requests as it may hold; try again later"
+                            : "the server is shutting down");
+  }
+}
+
+CompletionCall::~CompletionCall() { Cancel(); }
+
+void CompletionCall::Cancel() {
+  {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->notify = nullptr;
+  }
+  for (const Ticket ticket : tickets_) loop_.Cancel(ticket);
+}
+
+std::vector<CallEvent> CompletionCall::Take() {
+  const std::lock_guard lock(shared_->mutex);
+  return std::exchange(shared_->events, {});
+}
+
+}  // namespace lockstep

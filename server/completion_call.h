@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "api/openai/completion_reply.h"
+#include "core/error.h"
+#include "serving/engine_loop.h"
+
+namespace lockstep {
+
+// Something that a completion's client is to hear of: one of the three.
+struct CallEvent {
+  std::size_t prompt = 0;
+  std::optional<ReplyPiece> piece;
+  std::optional<TextResult> result;
+  std::optional<Error> error;
+};
+
+// The requests of one completion in the engine loop, which brings their events from its thread to
+// that of the connection. Destroying it cancels what has not ended: a client that leaves costs no
+// further step.
+//
+// Thread safety: the loop's thread writes; all methods are for one other thread.
+class CompletionCall {
+ public:
+  // notify: called from the loop's thread whenever there are events and there were none; may not
+  // throw, and may be called once more while the call is destroyed. Throws ApiError(503) when the
+  // loop has no room; then nothing of the request runs.
+  CompletionCall(EngineLoop& loop, const CompletionRequest& request, std::function<void()> notify);
+  ~CompletionCall();
+  CompletionCall(const CompletionCall&) = delete;
+  CompletionCall& operator=(const CompletionCall&) = delete;
+
+  // All that has come since the last time.
+  std::vector<CallEvent> Take();
+
+ private:
+  struct Shared;  // with the sinks, which may outlive the call
+  class Sink;
+
+  void Cancel();
+
+  EngineLoop& loop_;
+  std::shared_ptr<Shared> shared_;
+  std::vector<Ticket> tickets_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,325 @@
+#include "server/http_server.h"
+
+#include <atomic>
+#include <list>
+#include <thread>
+#include <utility>  // Boost 1.74's awaitable.hpp needs it and does not say so
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+
+#include "api/openai/api_error.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "server/routes.h"
+
+namespace lockstep {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using Tcp = asio::ip::tcp;
+using Code = beast::error_code;
+
+constexpr std::uint32_t kMostHeaderBytes = 16 << 10;
+// To send a whole request, or to take a part of an answer.
+constexpr std::chrono::seconds kPatience{60};
+
+auto Into(Code& code) { return asio::redirect_error(asio::use_awaitable, code); }
+
+// One client's connection.
+struct Connection {
+  explicit Connection(Tcp::socket socket) : stream(std::move(socket)), wake(stream.get_executor()) {
+    wake.expires_at(std::chrono::steady_clock::time_point::max());
+  }
+  beast::tcp_stream stream;
+  asio::steady_timer wake;  // cancelled when there is something to look at
+  bool idle = true;         // between two requests
+  bool left = false;        // the client has
+};
+using ConnectionPtr = std::shared_ptr<Connection>;
+
+// Notices a client that leaves while it waits for its answer. Bytes of its next request are left
+// where they are, and end the watch.
+void WatchForLeaving(const ConnectionPtr& connection) {
+  connection->stream.socket().async_wait(Tcp::socket::wait_read, [connection](Code code) {
+    if (code) return;
+    char byte = 0;
+    Tcp::socket& socket = connection->stream.socket();
+    Code peeked;
+    socket.non_blocking(true, peeked);
+    const std::size_t bytes =
+        socket.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, peeked);
+    connection->left = bytes == 0 && peeked != asio::error::would_block;
+    if (connection->left) connection->wake.cancel();
+  });
+}
+
+}  // namespace
+
+struct HttpServer::Impl {
+  Impl(const HttpOptions& wanted, Service& answers)
+      : options(wanted), service(answers), acceptor(io) {}
+
+  asio::awaitable<void> Accept();
+  asio::awaitable<void> Serve(ConnectionPtr connection);
+  asio::awaitable<bool> Answer(ConnectionPtr connection,
+                               const http::request<http::string_body>& request);
+  asio::awaitable<bool> Complete(ConnectionPtr connection,
+                                 const http::request<http::string_body>& request);
+  asio::awaitable<CompletionRequest> ParseElsewhere(const std::string& body);
+  asio::awaitable<void> AwaitEvents(ConnectionPtr connection, CompletionCall& call,
+                                    std::vector<CallEvent>& events);
+  asio::awaitable<HttpAnswer> CollectAnswer(ConnectionPtr connection, CompletionCall& call,
+                                            const CompletionRequest& request);
+  asio::awaitable<bool> Stream(ConnectionPtr connection, CompletionCall& call,
+                               const CompletionRequest& request,
+                               const http::request<http::string_body>& asked);
+  asio::awaitable<bool> Send(ConnectionPtr connection, HttpAnswer answer, bool keep_alive,
+                             unsigned version);
+  bool MayAsk(const http::request<http::string_body>& request) const;
+
+  const HttpOptions options;
+  Service& service;
+  asio::io_context io{1};
+  asio::thread_pool workers{1};  // reads prompts, which takes long where they are long
+  Tcp::acceptor acceptor;
+  std::list<std::weak_ptr<Connection>> connections;
+  bool draining = false;  // of the server's thread
+  std::atomic<std::int64_t> open_answers = 0;
+  std::thread thread;
+};
+
+asio::awaitable<void> HttpServer::Impl::Accept() {
+  while (acceptor.is_open()) {
+    Code code;
+    Tcp::socket socket = co_await acceptor.async_accept(Into(code));
+    if (code == asio::error::operation_aborted || !acceptor.is_open()) co_return;
+    if (code) {  // out of descriptors, most often: others may close theirs
+      LogWarning("a connection was not accepted: {}", code.message());
+      asio::steady_timer pause(io, std::chrono::milliseconds(100));
+      co_await pause.async_wait(Into(code));
+      continue;
+    }
+    socket.set_option(Tcp::no_delay(true), code);
+    const auto connection = std::make_shared<Connection>(std::move(socket));
+    connections.remove_if([](const auto& one) { return one.expired(); });
+    connections.push_back(connection);
+    asio::co_spawn(io, Serve(connection), asio::detached);
+  }
+}
+
+asio::awaitable<void> HttpServer::Impl::Serve(ConnectionPtr connection) {
+  beast::flat_buffer buffer;
+  bool open = true;
+  while (open && !draining) {
+    http::request_parser<http::string_body> parser;
+    parser.header_limit(kMostHeaderBytes);
+    parser.body_limit(static_cast<std::uint64_t>(options.most_body_bytes));
+    connection->stream.expires_after(kPatience);
+    Code code;
+    co_await http::async_read(connection->stream, buffer, parser, Into(code));
+    if (code == http::error::end_of_stream || code == beast::error::timeout ||
+        code == asio::error::operation_aborted || code == asio::error::connection_reset)
+      break;
+    connection->idle = false;
+    ++open_answers;
+    if (code) {
+      co_await Send(connection,
+                    AnswerToUnreadable(code.message(), code == http::error::body_limit,
+                                       code == http::error::header_limit),
+                    false, 11);
+      open = false;
+    } else {
+      open = co_await Answer(connection, parser.get());
+    }
+    --open_answers;
+    connection->idle = true;
+  }
+  Code ignored;
+  connection->stream.socket().shutdown(Tcp::socket::shutdown_send, ignored);
+}
+
+bool HttpServer::Impl::MayAsk(const http::request<http::string_body>& request) const {
+  if (options.api_key.empty()) return true;
+  const auto given = request[http::field::authorization];
+  return IsBearer({given.data(), given.size()}, options.api_key);
+}
+
+asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
+                                               const http::request<http::string_body>& request) {
+  const std::string_view target(request.target().data(), request.target().size());
+  const std::string_view method(request.method_string().data(), request.method_string().size());
+  const bool keep = request.keep_alive();
+  HttpAnswer answer;
+  if (NeedsKey(target) && !MayAsk(request)) {
+    answer = AnswerOf(ApiError(401,
+                               "the API key is missing or wrong; send it as "
+                               "\"Authorization: Bearer KEY\""));
+  } else if (IsCompletion(method, target)) {
+    co_return co_await Complete(connection, request);
+  } else {
+    answer = AnswerPlain(service, method, target, request.body());
+  }
+  co_return co_await Send(connection, std::move(answer), keep, request.version());
+}
+
+asio::awaitable<CompletionRequest> HttpServer::Impl::ParseElsewhere(const std::string& body) {
+  co_return service.Parse(body);
+}
+
+asio::awaitable<bool> HttpServer::Impl::Complete(ConnectionPtr connection,
+                                                 const http::request<http::string_body>& request) {
+  HttpAnswer answer;
+  const unsigned version = request.version();
+  try {
+    const CompletionRequest parsed =
+        co_await asio::co_spawn(workers, ParseElsewhere(request.body()), asio::use_awaitable);
+    connection->left = false;
+    WatchForLeaving(connection);
+    const std::weak_ptr<Connection> waiting = connection;
+    const auto call = service.Begin(parsed, [this, waiting] {
+      asio::post(io, [waiting] {
+        if (const auto there = waiting.lock()) there->wake.cancel();
+      });
+    });
+    if (parsed.stream) co_return co_await Stream(connection, *call, parsed, request);
+    answer = co_await CollectAnswer(connection, *call, parsed);
+    if (connection->left) co_return false;
+  } catch (...) {
+    answer = AnswerOfCurrentException();
+  }
+  co_return co_await Send(connection, std::move(answer), request.keep_alive(), version);
+}
+
+asio::awaitable<void> HttpServer::Impl::AwaitEvents(ConnectionPtr connection, CompletionCall& call,
+                                                    std::vector<CallEvent>& events) {
+  connection->stream.expires_never();
+  for (events = call.Take(); events.empty() && !connection->left; events = call.Take()) {
+    Code woken;
+    co_await connection->wake.async_wait(Into(woken));
+  }
+}
+
+asio::awaitable<HttpAnswer> HttpServer::Impl::CollectAnswer(ConnectionPtr connection,
+                                                            CompletionCall& call,
+                                                            const CompletionRequest& request) {
+  std::vector<TextResult> results(request.prompts.size());
+  std::vector<CallEvent> events;
+  for (std::size_t open = results.size(); open > 0 && !connection->left;) {
+    co_await AwaitEvents(connection, call, events);
+    for (CallEvent& event : events) {
+      if (event.error) throw Error(*event.error);
+      if (!event.result) continue;
+      results[event.prompt] = std::move(*event.result);
+      --open;
+    }
+  }
+  if (connection->left) co_return HttpAnswer{};
+  co_return HttpAnswer{.status = 200, .body = service.ReplyTo(request).Whole(results)};
+}
+
+asio::awaitable<bool> HttpServer::Impl::Stream(ConnectionPtr connection, CompletionCall& call,
+                                               const CompletionRequest& request,
+                                               const http::request<http::string_body>& asked) {
+  beast::tcp_stream& stream = connection->stream;
+  const bool chunked = asked.version() >= 11;  // else the end of the connection is that of the text
+  const bool keep_alive = chunked && asked.keep_alive();
+  http::response<http::empty_body> head(http::status::ok, asked.version());
+  head.set(http::field::content_type, "text/event-stream; charset=utf-8");
+  head.set(http::field::cache_control, "no-cache");
+  head.chunked(chunked);
+  head.keep_alive(keep_alive);
+  http::response_serializer<http::empty_body> serializer(head);
+  Code code;
+  co_await http::async_write_header(stream, serializer, Into(code));
+  EventStream reply(service.ReplyTo(request), request);
+  std::vector<CallEvent> events;
+  while (!code && !connection->left && !reply.ended()) {
+    co_await AwaitEvents(connection, call, events);
+    const std::string data = reply.DataOf(events);
+    if (data.empty()) continue;
+    stream.expires_after(kPatience);
+    if (chunked)
+      co_await asio::async_write(stream, http::make_chunk(asio::buffer(data)), Into(code));
+    else
+      co_await asio::async_write(stream, asio::buffer(data), Into(code));
+  }
+  if (code || connection->left) co_return false;
+  if (chunked) co_await asio::async_write(stream, http::make_chunk_last(), Into(code));
+  co_return keep_alive && !code && !reply.failed();
+}
+
+asio::awaitable<bool> HttpServer::Impl::Send(ConnectionPtr connection, HttpAnswer answer,
+                                             bool keep_alive, unsigned version) {
+  http::response<http::string_body> response(static_cast<http::status>(answer.status), version);
+  response.set(http::field::content_type, answer.type);
+  if (!answer.allow.empty()) response.set(http::field::allow, answer.allow);
+  if (answer.status == 503) response.set(http::field::retry_after, "1");
+  if (answer.status == 401) response.set(http::field::www_authenticate, "Bearer");
+  response.keep_alive(keep_alive && !draining);
+  response.body() = std::move(answer.body);
+  response.prepare_payload();
+  connection->stream.expires_after(kPatience);
+  Code code;
+  co_await http::async_write(connection->stream, response, Into(code));
+  co_return !code && response.keep_alive();
+}
+
+HttpServer::HttpServer(const HttpOptions& options, Service& service)
+    : impl_(std::make_unique<Impl>(options, service)) {
+  const auto fail = [&](const Code& code) {
+    if (code)
+      throw EnvironmentError("server: cannot listen at {}:{}: {}; choose --host and --port",
+                             options.host, options.port, code.message());
+  };
+  Code code;
+  const auto address =
+      asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, code);
+  fail(code);
+  Tcp::acceptor& acceptor = impl_->acceptor;
+  const Tcp::endpoint place(address, options.port);
+  acceptor.open(place.protocol(), code);
+  fail(code);
+  acceptor.set_option(asio::socket_base::reuse_address(true), code);
+  acceptor.bind(place, code);
+  fail(code);
+  acceptor.listen(1024, code);
+  fail(code);
+  asio::co_spawn(impl_->io, impl_->Accept(), asio::detached);
+  impl_->thread = std::thread([this] { impl_->io.run(); });
+}
+
+HttpServer::~HttpServer() {
+  impl_->workers.join();
+  impl_->io.stop();
+  impl_->thread.join();
+}
+
+std::uint16_t HttpServer::port() const { return impl_->acceptor.local_endpoint().port(); }
+
+void HttpServer::Drain() {
+  asio::post(impl_->io, [this] {
+    impl_->draining = true;
+    Code ignored;
+    impl_->acceptor.close(ignored);
+    for (const auto& one : impl_->connections)
+      if (const auto connection = one.lock(); connection && connection->idle)
+        connection->stream.cancel();
+  });
+}
+
+std::int64_t HttpServer::open_answers() const { return impl_->open_answers; }
+
+}  // namespace lockstep

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "server/service.h"
+
+namespace lockstep {
+
+struct HttpOptions {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8000;  // 0: any that is free
+  std::string api_key = {};   // empty: none is wanted
+  std::int64_t most_body_bytes = std::int64_t{32} << 20;
+};
+
+// Answers HTTP/1.1 on a thread of its own, all connections together.
+//
+// Thread safety: for one thread, beside that of its own.
+class HttpServer {
+ public:
+  // Listens at once. The service stays the caller's and outlives it. Throws EnvironmentError,
+  // naming the address, where that cannot be.
+  HttpServer(const HttpOptions& options, Service& service);
+  // Closes every connection.
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  std::uint16_t port() const;
+  // Takes no new connection; ends those that idle.
+  void Drain();
+  // Answers that have not been sent to their end.
+  std::int64_t open_answers() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,142 @@
+#include "server/routes.h"
+
+#include <array>
+#include <functional>
+
+#include "core/error.h"
+#include "core/log.h"
+
+namespace lockstep {
+namespace {
+
+struct Route {
+  std::string_view method;
+  std::string_view path;
+  HttpAnswer (*answer)(Service& service, std::string_view body);
+};
+
+HttpAnswer Health(Service& service, std::string_view) {
+  if (service.ready()) return {};
+  return AnswerOf(ApiError(503, "the server is shutting down"));
+}
+
+constexpr std::string_view kCompletions = "/v1/completions";
+
+constexpr std::array<Route, 7> kRoutes{{
+    {"GET", "/health", Health},
+    {"GET", "/v1/models",
+     [](Service& service, std::string_view) { return HttpAnswer{.body = service.Models()}; }},
+    {"GET", "/version",
+     [](Service& service, std::string_view) { return HttpAnswer{.body = service.Version()}; }},
+    {"GET", "/metrics",
+     [](Service& service, std::string_view) {
+       return HttpAnswer{.body = service.Metrics(), .type = "text/plain; version=0.0.4"};
+     }},
+    {"GET", "/tokenizer_info",
+     [](Service& service, std::string_view) {
+       return HttpAnswer{.body = service.TokenizerInfo()};
+     }},
+    {"POST", "/tokenize",
+     [](Service& service, std::string_view body) {
+       return HttpAnswer{.body = service.Tokenize(body)};
+     }},
+    {"POST", "/detokenize",
+     [](Service& service, std::string_view body) {
+       return HttpAnswer{.body = service.Detokenize(body)};
+     }},
+}};
+
+std::string_view PathOf(std::string_view target) { return target.substr(0, target.find('?')); }
+
+HttpAnswer WrongMethod(std::string_view method, std::string_view path, std::string_view allowed) {
+  HttpAnswer answer =
+      AnswerOf(ApiError(405, fmt::format("{} {}: expected {}", method, path, allowed)));
+  answer.allow = allowed;
+  return answer;
+}
+
+ApiError ErrorOf(const Error& error) {
+  if (error.code() == ExitCode::kBadInput) return ApiError(400, error.what());
+  if (error.code() == ExitCode::kInterrupted)
+    return ApiError(503, "the server was stopped before it had answered");
+  LogError("a request was not answered: {}", error.what());
+  return ApiError(500, "the server has failed; its log says why");
+}
+
+}  // namespace
+
+HttpAnswer AnswerOf(const ApiError& error) {
+  return {.status = static_cast<unsigned>(error.status()), .body = FormatApiError(error)};
+}
+
+HttpAnswer AnswerOfCurrentException() {
+  try {
+    throw;
+  } catch (const ApiError& error) {
+    return AnswerOf(error);
+  } catch (...) {
+    return AnswerOf(ErrorOf(CurrentError()));
+  }
+}
+
+HttpAnswer AnswerToUnreadable(std::string_view why, bool body_too_long, bool header_too_long) {
+  if (body_too_long) return AnswerOf(ApiError(413, "the body is longer than the server takes"));
+  if (header_too_long) return AnswerOf(ApiError(431, "the header is longer than the server takes"));
+  return AnswerOf(ApiError(400, fmt::format("this is no HTTP request: {}", why)));
+}
+
+bool IsCompletion(std::string_view method, std::string_view target) {
+  return method == "POST" && PathOf(target) == kCompletions;
+}
+
+bool NeedsKey(std::string_view target) {
+  const std::string_view path = PathOf(target);
+  return path != "/health" && path != "/metrics" && path != "/version";
+}
+
+bool IsBearer(std::string_view header, std::string_view key) {
+  constexpr std::string_view kScheme = "Bearer ";
+  const bool has_scheme = header.starts_with(kScheme);
+  const std::string_view given = has_scheme ? header.substr(kScheme.size()) : "";
+  unsigned difference = given.size() == key.size() ? 0 : 1;
+  for (std::size_t i = 0; i < given.size(); ++i)
+    difference |= static_cast<unsigned char>(given[i]) ^
+                  static_cast<unsigned char>(key[key.empty() ? 0 : i % key.size()]);
+  return has_scheme && !key.empty() && difference == 0;
+}
+
+HttpAnswer AnswerPlain(Service& service, std::string_view method, std::string_view target,
+                       std::string_view body) {
+  const std::string_view path = PathOf(target);
+  if (path == kCompletions) return WrongMethod(method, path, "POST");
+  for (const Route& route : kRoutes) {
+    if (route.path != path) continue;
+    if (route.method != method) return WrongMethod(method, path, route.method);
+    try {
+      return route.answer(service, body);
+    } catch (...) {
+      return AnswerOfCurrentException();
+    }
+  }
+  return AnswerOf(ApiError(404, fmt::format("there is no {}", path)));
+}
+
+std::string EventStream::DataOf(std::vector<CallEvent>& events) {
+  std::string data;
+  const auto add = [&](const std::string& json) { data += "data: " + json + "\n\n"; };
+  for (CallEvent& event : events) {
+    if (event.piece) add(reply_.Chunk(*event.piece));
+    if (event.result) --open_;
+    if (event.error) {
+      add(FormatApiError(ErrorOf(*event.error)));
+      failed_ = true;
+      open_ = 0;
+      return data;
+    }
+  }
+  if (open_ > 0) return data;
+  if (request_.include_usage) add(reply_.UsageChunk());
+  return data + "data: [DONE]\n\n";
+}
+
+}  // namespace lockstep

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/openai/api_error.h"
+#include "server/service.h"
+
+namespace lockstep {
+
+// What is answered to which request, without sockets.
+
+struct HttpAnswer {
+  unsigned status = 200;
+  std::string body = {};
+  std::string type = "application/json";
+  std::string allow = {};  // the methods, with 405
+};
+
+HttpAnswer AnswerOf(const ApiError& error);
+// In a handler. What is no fault of the client's is logged, and not told.
+HttpAnswer AnswerOfCurrentException();
+// To bytes that are no request.
+HttpAnswer AnswerToUnreadable(std::string_view why, bool body_too_long, bool header_too_long);
+
+bool IsCompletion(std::string_view method, std::string_view target);
+bool NeedsKey(std::string_view target);
+// Whether a header is "Bearer " and the key; takes as long whatever is wrong.
+bool IsBearer(std::string_view header, std::string_view key);
+
+// Everything but completions.
+HttpAnswer AnswerPlain(Service& service, std::string_view method, std::string_view target,
+                       std::string_view body);
+
+// A stream of server-sent events.
+class EventStream {
+ public:
+  EventStream(CompletionReply reply, const CompletionRequest& request)
+      : reply_(std::move(reply)), request_(request), open_(request.prompts.size()) {}
+
+  // What these make the client hear: "data: {…}\n\n" for each, and the end.
+  std::string DataOf(std::vector<CallEvent>& events);
+
+  bool ended() const { return open_ == 0; }
+  bool failed() const { return failed_; }
+
+ private:
+  CompletionReply reply_;
+  const CompletionRequest& request_;
+  std::size_t open_;  // prompts
+  bool failed_ = false;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,161 @@
+#include "server/service.h"
+
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include "api/openai/api_error.h"
+#include "core/json.h"
+#include "core/version.h"
+
+namespace lockstep {
+namespace {
+
+std::int64_t Now() {
+  using std::chrono::system_clock;
+  return std::chrono::duration_cast<std::chrono::seconds>(system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::uint64_t Random() {
+  std::random_device device;
+  return static_cast<std::uint64_t>(device()) << 32 | device();
+}
+
+Json ObjectOf(std::string_view body) {
+  try {
+    Json object = ParseJson(body, "the request");
+    if (object.is_object()) return object;
+    throw ApiError(400, fmt::format("the request is {}; expected an object", ShownJson(object)));
+  } catch (const Error& error) {
+    throw ApiError(400, error.what());
+  }
+}
+
+void AddMetric(std::string_view name, std::string_view kind, std::string_view help, double value,
+               std::string& text) {
+  text += fmt::format("# HELP lockstep:{} {}\n# TYPE lockstep:{} {}\nlockstep:{} {}\n", name, help,
+                      name, kind, name, value);
+}
+
+}  // namespace
+
+Service::Service(Parts parts) : parts_(std::move(parts)), started_(Now()), first_id_(Random()) {}
+
+std::string Service::Models() const {
+  const Json model = {{"id", parts_.model},
+                      {"object", "model"},
+                      {"created", started_},
+                      {"owned_by", "lockstep"},
+                      {"root", parts_.model},
+                      {"parent", nullptr},
+                      {"max_model_len", parts_.spec.context_tokens}};
+  return DumpJson({{"object", "list"}, {"data", Json::array({model})}});
+}
+
+std::string Service::Version() const {
+  return DumpJson({{"version", std::string(lockstep::Version())}});
+}
+
+std::string Service::Metrics() const {
+  const LoopStatistics now = parts_.loop.statistics();
+  const auto as_double = [](std::int64_t count) { return static_cast<double>(count); };
+  const EngineStatus& engine = now.engine;
+  std::string text;
+  AddMetric("num_requests_running", "gauge", "Requests that the engine has seen.",
+            as_double(now.in_flight), text);
+  AddMetric("num_requests_waiting", "gauge", "Requests that wait for the engine.",
+            as_double(now.queued), text);
+  AddMetric("kv_cache_usage_perc", "gauge", "Pages of the KV cache that are in use, 1 being all.",
+            engine.pages == 0 ? 0.0 : as_double(engine.pages_used) / as_double(engine.pages), text);
+  AddMetric("requests_accepted_total", "counter", "Requests that were accepted.",
+            as_double(now.accepted), text);
+  AddMetric("requests_refused_total", "counter", "Requests that found no room.",
+            as_double(now.refused), text);
+  AddMetric("requests_completed_total", "counter", "Requests that were answered.",
+            as_double(now.completed), text);
+  AddMetric("requests_failed_total", "counter", "Requests that ended with an error.",
+            as_double(now.failed), text);
+  AddMetric("requests_cancelled_total", "counter", "Requests whose client has left.",
+            as_double(now.cancelled), text);
+  return text;
+}
+
+std::string Service::Tokenize(std::string_view body) const {
+  const Json object = ObjectOf(body);
+  try {
+    const auto prompt = FindString(object, "prompt", "the request");
+    if (!prompt) throw ApiError(400, "prompt is missing; expected a text", "prompt");
+    const auto tokens = parts_.tokenizer.Encode(*prompt);
+    return DumpJson({{"count", tokens.size()},
+                     {"max_model_len", parts_.spec.context_tokens},
+                     {"tokens", tokens}});
+  } catch (const Error& error) {
+    throw ApiError(400, error.what(), "prompt");
+  }
+}
+
+std::string Service::Detokenize(std::string_view body) const {
+  const Json object = ObjectOf(body);
+  const auto tokens = object.find("tokens");
+  if (tokens == object.end() || !tokens->is_array())
+    throw ApiError(400, "tokens is missing; expected a list of token ids", "tokens");
+  std::vector<std::int32_t> ids;
+  for (const Json& one : *tokens) {
+    if (!one.is_number_integer() || one < 0 || one >= parts_.tokenizer.vocab_size())
+      throw ApiError(400,
+                     fmt::format("tokens has {}; expected ids from 0 to {}", ShownJson(one),
+                                 parts_.tokenizer.vocab_size() - 1),
+                     "tokens");
+    ids.push_back(one.get<std::int32_t>());
+  }
+  return DumpJson({{"prompt", parts_.tokenizer.Decode(ids, SpecialTokens::kKeep)}});
+}
+
+std::string Service::TokenizerInfo() const {
+  Json info = {{"vocab_size", parts_.tokenizer.vocab_size()},
+               {"model_max_length", parts_.spec.context_tokens}};
+  if (parts_.end_tokens.empty()) return DumpJson(info);
+  const std::int32_t end = parts_.end_tokens.front();
+  info["eos_token"] = std::string(parts_.tokenizer.TokenBytes(end));
+  info["eos_token_id"] = end;
+  return DumpJson(info);
+}
+
+void Service::Drain() {
+  draining_ = true;
+  parts_.loop.Drain();
+}
+
+bool Service::ready() const { return !draining_; }
+
+// Before anything is tokenized.
+void Service::RefuseIfBusy() const {
+  const LoopStatistics now = parts_.loop.statistics();
+  if (draining_) throw ApiError(503, "the server is shutting down");
+  if (now.queued + now.in_flight >= parts_.most_requests)
+    throw ApiError(503, "the server has as many requests as it may hold; try again later");
+}
+
+CompletionRequest Service::Parse(std::string_view body) const {
+  RefuseIfBusy();
+  return ParseCompletion(body, {.model = parts_.model,
+                                .defaults = parts_.defaults,
+                                .tokenizer = parts_.tokenizer,
+                                .spec = parts_.spec});
+}
+
+std::unique_ptr<CompletionCall> Service::Begin(const CompletionRequest& request,
+                                               std::function<void()> notify) const {
+  return std::make_unique<CompletionCall>(parts_.loop, request, std::move(notify));
+}
+
+CompletionReply Service::ReplyTo(const CompletionRequest& request) const {
+  return CompletionReply({.request = request,
+                          .tokenizer = parts_.tokenizer,
+                          .id = fmt::format("cmpl-{:016x}", first_id_ + next_id_++),
+                          .model = parts_.model,
+                          .created = Now()});
+}
+
+}  // namespace lockstep

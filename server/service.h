@@ -1,0 +1,58 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "api/openai/completion_reply.h"
+#include "server/completion_call.h"
+
+namespace lockstep {
+
+// What the server answers, without HTTP. Made before the engine loop runs.
+// Thread safety: all methods may be called from any thread.
+class Service {
+ public:
+  struct Parts {
+    EngineLoop& loop;
+    const Tokenizer& tokenizer;
+    const ModelSpec& spec;
+    const Options& defaults;                                 // of sampling
+    std::string model;                                       // the name by which it is served
+    std::int64_t most_requests = EngineLoop::kMostRequests;  // of the loop
+    std::vector<std::int32_t> end_tokens = {};
+  };
+  explicit Service(Parts parts);
+
+  // JSON documents, and the metrics in Prometheus' text format.
+  std::string Models() const;
+  std::string Version() const;
+  std::string Metrics() const;
+  std::string Tokenize(std::string_view body) const;
+  std::string Detokenize(std::string_view body) const;
+  std::string TokenizerInfo() const;
+
+  // Nothing is accepted from now on; what was accepted is answered.
+  void Drain();
+  bool ready() const;
+
+  CompletionRequest Parse(std::string_view body) const;
+  // notify: as CompletionCall's.
+  std::unique_ptr<CompletionCall> Begin(const CompletionRequest& request,
+                                        std::function<void()> notify) const;
+  CompletionReply ReplyTo(const CompletionRequest& request) const;
+
+ private:
+  void RefuseIfBusy() const;
+
+  Parts parts_;
+  std::int64_t started_;  // seconds since 1970
+  std::atomic<bool> draining_ = false;
+  mutable std::atomic<std::uint64_t> next_id_ = 0;
+  std::uint64_t first_id_;
+};
+
+}  // namespace lockstep

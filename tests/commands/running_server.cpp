@@ -1,0 +1,65 @@
+#include "running_server.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <regex>
+#include <stdexcept>
+
+#include "tests/support/test_data.h"
+
+namespace lockstep {
+RunningServer::RunningServer(const std::vector<std::string>& arguments) {
+  int pipe_ends[2];
+  if (::pipe(pipe_ends) != 0) throw std::runtime_error("pipe");
+  std::vector<std::string> words{BuiltProgram(), "serve", "--port", "0"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  process_ = ::fork();
+  if (process_ == 0) {
+    ::dup2(pipe_ends[1], STDERR_FILENO);
+    ::close(pipe_ends[0]);
+    ::close(pipe_ends[1]);
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  ::close(pipe_ends[1]);
+  errors_pipe_ = pipe_ends[0];
+  const std::regex ready("ready: http://[^:]*:([0-9]+)\n");
+  for (std::smatch found; port_ == 0;) {
+    if (!ReadErrors()) throw std::runtime_error("the server has ended: " + errors_);
+    if (std::regex_search(errors_, found, ready)) port_ = std::stoi(found[1]);
+  }
+}
+
+RunningServer::~RunningServer() {
+  if (process_ > 0) {
+    Signal(SIGKILL);
+    ::waitpid(process_, nullptr, 0);
+  }
+  if (errors_pipe_ >= 0) ::close(errors_pipe_);
+}
+
+bool RunningServer::ReadErrors() {
+  char buffer[4096];
+  const ssize_t bytes = ::read(errors_pipe_, buffer, sizeof(buffer));
+  if (bytes <= 0) return false;
+  errors_.append(buffer, static_cast<std::size_t>(bytes));
+  return true;
+}
+
+void RunningServer::Signal(int signal_number) const { ::kill(process_, signal_number); }
+
+int RunningServer::Wait() {
+  while (ReadErrors()) {
+  }
+  int status = 0;
+  ::waitpid(process_, &status, 0);
+  process_ = -1;
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,187 @@
+// lockstep serve as its clients see it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "core/json.h"
+#include "program.h"
+#include "running_server.h"
+#include "tests/support/message_of.h"
+#include "tests/support/test_data.h"
+
+namespace lockstep {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+
+std::string Model() { return (SourceFolder() / "models/shakespeare-neox").string(); }
+
+std::vector<std::string> OnRanks(int ranks, std::vector<std::string> more = {}) {
+  more.insert(more.end(), {"--model", Model(), "--served-model-name", "bard", "--threads", "1"});
+  if (ranks > 1) more.insert(more.end(), {"--tp", std::to_string(ranks)});
+  return more;
+}
+
+// The text of a stream's events, put together.
+std::string TextOf(const std::string& events) {
+  std::string text;
+  for (std::size_t at = 0; at < events.size();) {
+    const std::size_t end = events.find("\n\n", at);
+    const std::string data = events.substr(at, end - at);
+    at = end == std::string::npos ? events.size() : end + 2;
+    if (data == "data: [DONE]") break;
+    const Json chunk = ParseJson(data.substr(6), "chunk");
+    for (const Json& choice : chunk["choices"]) text += choice["text"].get<std::string>();
+  }
+  return text;
+}
+
+class Serve : public testing::TestWithParam<int> {};
+
+INSTANTIATE_TEST_SUITE_P(Ranks, Serve, testing::Values(1, 2),
+                         [](const auto& test) { return "On" + std::to_string(test.param); });
+
+TEST_P(Serve, GivesTheTextThatGenerateGives) {
+  if (GetParam() > LOCKSTEP_TEST_RANKS) GTEST_SKIP() << "built without MPI";
+  const Outcome generated = RunLockstep({"generate", "--model", Model(), "--prompt",
+                                         "ROMEO:", "--max-new-tokens", "24", "--temperature", "0"});
+  RunningServer server(OnRanks(GetParam()));
+  const std::string asked =
+      R"({"model": "bard", "prompt": "ROMEO:", "max_tokens": 24, "temperature": 0)";
+  const HttpReply whole = server.Post("/v1/completions", asked + "}");
+  EXPECT_EQ(whole.status, 200) << whole.body;
+  const Json reply = ParseJson(whole.body, "reply");
+  EXPECT_EQ(reply["choices"][0]["text"].get<std::string>() + "\n", generated.output);
+  EXPECT_EQ(reply["usage"]["completion_tokens"], 24);
+  const HttpReply stream = server.Post("/v1/completions", asked + R"(, "stream": true})");
+  EXPECT_THAT(stream.header, HasSubstr("text/event-stream"));
+  EXPECT_EQ(TextOf(stream.body) + "\n", generated.output);
+  EXPECT_THAT(stream.body, EndsWith("data: [DONE]\n\n"));
+  server.Signal(SIGTERM);
+  EXPECT_EQ(server.Wait(), 0) << server.errors();
+}
+
+TEST_P(Serve, AnswersWhatItHasAcceptedWhenItIsToldToStop) {
+  if (GetParam() > LOCKSTEP_TEST_RANKS) GTEST_SKIP() << "built without MPI";
+  RunningServer server(OnRanks(GetParam()));
+  const int connection = BeginRequest(
+      server.port(),
+      PostText("/v1/completions",
+               R"({"prompt": "ROMEO:", "max_tokens": 200, "ignore_eos": true, "stream": true})"));
+  char byte = 0;
+  ASSERT_EQ(::recv(connection, &byte, 1, MSG_PEEK), 1);  // it has begun
+  server.Signal(SIGTERM);
+  const HttpReply reply = ReadReply(connection);
+  ::close(connection);
+  EXPECT_THAT(reply.body, EndsWith("data: [DONE]\n\n"));
+  EXPECT_THAT(reply.body, HasSubstr("\"finish_reason\":\"length\""));
+  EXPECT_EQ(server.Wait(), 0);
+  EXPECT_THAT(server.errors(), HasSubstr("stopping: no more requests are accepted"));
+}
+
+TEST(ServedRequests, AreManyAtATimeAndEachGetsItsOwnText) {
+  RunningServer server(OnRanks(1));
+  const auto ask = [&](int seed) {
+    return server.Post("/v1/completions", R"({"prompt": "JULIET:", "max_tokens": 20, "seed": )" +
+                                              std::to_string(seed) + R"(, "stream": true})");
+  };
+  std::vector<std::string> alone, together(12);
+  for (int seed = 0; seed < 12; ++seed) alone.push_back(TextOf(ask(seed).body));
+  {
+    std::vector<std::jthread> clients;
+    for (std::size_t seed = 0; seed < together.size(); ++seed)
+      clients.emplace_back(
+          [&, seed] { together[seed] = TextOf(ask(static_cast<int>(seed)).body); });
+  }
+  EXPECT_EQ(together, alone);
+}
+
+TEST(ServedRequests, OfAClientThatLeavesAreCancelled) {
+  RunningServer server(OnRanks(1));
+  for (const char* stream : {"true", "false"}) {
+    const int connection = BeginRequest(
+        server.port(), PostText("/v1/completions",
+                                std::string(R"({"prompt": ["a", "b"], "max_tokens": 240, "n": 20,
+        "ignore_eos": true, "stream": )") +
+                                    stream + "}"));
+    const auto metric = [&](const std::string& line) {
+      return server.Get("/metrics").body.find("\nlockstep:" + line + "\n") != std::string::npos;
+    };
+    while (!metric("num_requests_running 2"))
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    ::close(connection);
+    while (!metric("num_requests_running 0"))
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    EXPECT_TRUE(metric("requests_completed_total 0")) << stream;
+  }
+}
+
+TEST(ServedRequests, ThatAreNoneAreRefusedAndTheServerGoesOn) {
+  RunningServer server(OnRanks(1));
+  EXPECT_EQ(AskServer(server.port(), "GARBAGE\r\n\r\n").status, 400);
+  EXPECT_EQ(AskServer(server.port(), "GET / HTTP/1.1\r\nX: " + std::string(20000, 'a') + "\r\n\r\n")
+                .status,
+            431);
+  EXPECT_EQ(
+      AskServer(server.port(), "POST /tokenize HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n")
+          .status,
+      413);
+  EXPECT_EQ(
+      AskServer(server.port(), "POST /tokenize HTTP/1.1\r\nContent-Length: -5\r\n\r\n").status,
+      400);
+  EXPECT_EQ(server.Post("/v1/completions", "{").status, 400);
+  EXPECT_EQ(server.Post("/v1/completions", std::string("{\"prompt\": \"\xff\"}")).status, 400);
+  EXPECT_EQ(server.Post("/v1/completions", std::string(100000, '[')).status, 400);
+  EXPECT_EQ(server.Get("/v1/completions").status, 405);
+  EXPECT_EQ(server.Get("/etc/passwd").status, 404);
+  const HttpReply model = server.Post("/v1/completions", R"({"prompt": "a", "model": "other"})");
+  EXPECT_EQ(model.status, 404);
+  EXPECT_THAT(model.body, HasSubstr("\"type\":\"not_found_error\""));
+  EXPECT_EQ(server.Get("/health").status, 200);
+  EXPECT_EQ(ParseJson(server.Get("/v1/models").body, "models")["data"][0]["id"], "bard");
+}
+
+TEST(ServedRequests, NeedTheKeyWhereThereIsOne) {
+  const TemporaryFolder folder;
+  WriteText(folder / "key", "secret\n");
+  RunningServer server(OnRanks(1, {"--api-key-file", (folder / "key").string()}));
+  EXPECT_EQ(server.Get("/v1/models").status, 401);
+  EXPECT_EQ(server.Get("/v1/models", "Authorization: Bearer wrong\r\n").status, 401);
+  EXPECT_EQ(server.Get("/v1/models", "Authorization: Bearer secret\r\n").status, 200);
+  EXPECT_EQ(server.Get("/health").status, 200);
+}
+
+TEST(ServedRequests, BeyondTheQueueAreSentAwayWithATimeToComeBack) {
+  RunningServer server(OnRanks(1, {"--max-queue", "1"}));
+  const std::string asked = R"({"prompt": "a", "max_tokens": 240, "ignore_eos": true, "n": 20})";
+  const int connection = BeginRequest(server.port(), PostText("/v1/completions", asked));
+  while (server.Get("/metrics").body.find("\nlockstep:num_requests_running 1\n") ==
+         std::string::npos)
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  const HttpReply refused = server.Post("/v1/completions", R"({"prompt": "a", "max_tokens": 1})");
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_THAT(refused.header, HasSubstr("Retry-After: 1\r\n"));
+  EXPECT_EQ(ReadReply(connection).status, 200);
+  ::close(connection);
+}
+
+TEST(AServer, SaysWhyItCannotBegin) {
+  RunningServer server(OnRanks(1));
+  const auto taken = OnRanks(1, {"serve", "--port", std::to_string(server.port())});
+  const Outcome outcome = RunLockstep(taken);
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_THAT(outcome.errors,
+              HasSubstr("server: cannot listen at 127.0.0.1:" + std::to_string(server.port())));
+  const Outcome nowhere = RunLockstep({"serve", "--port", "0"});
+  EXPECT_EQ(nowhere.exit_code, 2);
+  EXPECT_THAT(nowhere.errors, HasSubstr("serve: no model; expected --model MODEL"));
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,113 @@
+#include "api/openai/completion_reply.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "partition/model/config_json.h"
+#include "tests/support/byte_tokenizer.h"
+#include "tests/support/test_data.h"
+
+namespace lockstep {
+namespace {
+
+class CompletionReplyTest : public testing::Test {
+ protected:
+  void Ask(const std::string& body) {
+    request_ = ParseCompletion(body, {"served", defaults_, tokenizer_, spec_});
+  }
+  CompletionReply Reply() const {
+    return CompletionReply({request_, tokenizer_, "cmpl-1", "served", 17});
+  }
+  static TokenLogprob Logprob(std::int32_t token, float logprob) {
+    return {.token = token, .logprob = logprob, .top = 5, .likeliest = {{5, -0.25f}}};
+  }
+
+  Options defaults_;
+  Tokenizer tokenizer_ = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
+  ModelSpec spec_ = LoadModelSpec(SourceFolder() / "tests/golden/cases/gptj_saved_single");
+  CompletionRequest request_;
+};
+
+TEST_F(CompletionReplyTest, NumbersTheChoicesOfAllPrompts) {
+  Ask(R"({"prompt": [[1], [2, 3]], "n": 2})");
+  const auto sample = [](const char* text, FinishReason finish) {
+    return TextSample{
+        .text = text, .tokens = {7, 8}, .finish = finish, .logprobs = {}, .score = {}};
+  };
+  const std::vector<TextResult> results{
+      {.samples = {sample("a", FinishReason::kLength), sample("b", FinishReason::kEos)},
+       .prompt_logprobs = {}},
+      {.samples = {sample("c", FinishReason::kStop), sample("d", FinishReason::kLength)},
+       .prompt_logprobs = {}}};
+  const Json reply = ParseJson(Reply().Whole(results), "reply");
+  EXPECT_EQ(reply["id"], "cmpl-1");
+  EXPECT_EQ(reply["object"], "text_completion");
+  EXPECT_EQ(reply["created"], 17);
+  EXPECT_EQ(reply["model"], "served");
+  ASSERT_EQ(reply["choices"].size(), 4u);
+  EXPECT_EQ(reply["choices"][2],
+            ParseJson(R"({"index": 2, "text": "c", "logprobs": null, "finish_reason": "stop",
+                          "stop_reason": null})",
+                      "expected"));
+  EXPECT_EQ(reply["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(reply["choices"][1]["finish_reason"], "stop");
+  EXPECT_EQ(reply["usage"], ParseJson(R"({"prompt_tokens": 3, "completion_tokens": 8,
+                                          "total_tokens": 11})",
+                                      "expected"));
+}
+
+// What lm-evaluation-harness reads.
+TEST_F(CompletionReplyTest, EchoesThePromptsLogprobsFromNullOn) {
+  Ask(R"({"prompt": [1, 2], "logprobs": 1, "echo": true, "max_tokens": 1})");
+  const std::vector<TextResult> results{
+      {.samples = {{.text = "x",
+                    .tokens = {3},
+                    .finish = FinishReason::kLength,
+                    .logprobs = {Logprob(3, -2.0f)},
+                    .score = {}}},
+       .prompt_logprobs = {Logprob(2, -std::numeric_limits<float>::infinity())}}};
+  const Json choice = ParseJson(Reply().Whole(results), "reply")["choices"][0];
+  const Json& logprobs = choice["logprobs"];
+  const std::string one = tokenizer_.Decode(std::vector{1}, SpecialTokens::kKeep);
+  const std::string two = tokenizer_.Decode(std::vector{2}, SpecialTokens::kKeep);
+  EXPECT_EQ(choice["text"], one + two + "x");
+  EXPECT_EQ(logprobs["token_logprobs"], ParseJson("[null, -9999.0, -2.0]", "expected"));
+  ASSERT_EQ(logprobs["top_logprobs"].size(), 3u);
+  EXPECT_TRUE(logprobs["top_logprobs"][0].is_null());
+  EXPECT_EQ(logprobs["top_logprobs"][2].size(), 2u) << "the likeliest and the token itself";
+  EXPECT_EQ(logprobs["tokens"][0], one);
+  EXPECT_EQ(logprobs["text_offset"], ParseJson("[0, 1, 2]", "expected"));
+}
+
+TEST_F(CompletionReplyTest, SendsAChunkForEachTokenAndTheUsageLast) {
+  Ask(R"({"prompt": [[1], [2]], "stream": true, "echo": true,
+          "stream_options": {"include_usage": true, "continuous_usage_stats": true}})");
+  CompletionReply reply = Reply();
+  const std::string two = tokenizer_.Decode(std::vector{2}, SpecialTokens::kKeep);
+  const auto chunk = [&](const std::string& text, FinishReason finish) {
+    return ParseJson(reply.Chunk({.prompt = 1,
+                                  .sample = 0,
+                                  .text = text,
+                                  .token = 4,
+                                  .logprob = {},
+                                  .prompt_logprobs = {},
+                                  .finish = finish}),
+                     "chunk");
+  };
+  const Json first = chunk("a", FinishReason::kNone);
+  EXPECT_EQ(first["choices"][0]["index"], 1);
+  EXPECT_EQ(first["choices"][0]["text"], two + "a");
+  EXPECT_TRUE(first["choices"][0]["finish_reason"].is_null());
+  EXPECT_EQ(first["usage"]["completion_tokens"], 1);
+  const Json last = chunk("", FinishReason::kLength);
+  EXPECT_EQ(last["choices"][0]["text"], "");
+  EXPECT_EQ(last["choices"][0]["finish_reason"], "length");
+  const Json usage = ParseJson(reply.UsageChunk(), "usage");
+  EXPECT_EQ(usage["choices"], Json::array());
+  EXPECT_EQ(usage["usage"]["total_tokens"], 4);
+}
+
+}  // namespace
+}  // namespace lockstep

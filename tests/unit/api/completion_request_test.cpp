@@ -1,0 +1,149 @@
+#include "api/openai/completion_request.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/openai/api_error.h"
+#include "partition/model/config_json.h"
+#include "tests/support/byte_tokenizer.h"
+#include "tests/support/test_data.h"
+
+namespace lockstep {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+class CompletionRequestTest : public testing::Test {
+ protected:
+  CompletionRequest Parse(const std::string& body) const {
+    return ParseCompletion(body, {"served", defaults_, tokenizer_, spec_});
+  }
+  // "400: message" of a body that is refused.
+  std::string Refusal(const std::string& body) const {
+    try {
+      Parse(body);
+    } catch (const ApiError& error) {
+      return fmt::format("{}: {}", error.status(), error.what());
+    }
+    return "accepted";
+  }
+
+  Options defaults_;
+  Tokenizer tokenizer_ = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
+  ModelSpec spec_ = LoadModelSpec(SourceFolder() / "tests/golden/cases/gptj_saved_single");
+};
+
+TEST_F(CompletionRequestTest, TakesAllFormsOfPrompts) {
+  EXPECT_THAT(Parse(R"({"prompt": "ab"})").prompts, SizeIs(1));
+  EXPECT_THAT(Parse(R"({"prompt": ["ab", "c"]})").prompts, SizeIs(2));
+  const auto tokens = Parse(R"({"prompt": [1, 2, 3]})");
+  ASSERT_THAT(tokens.prompts, SizeIs(1));
+  EXPECT_THAT(tokens.prompts[0].request.tokens, ElementsAre(1, 2, 3));
+  const auto lists = Parse(R"({"prompt": [[1, 2], [3]]})");
+  ASSERT_THAT(lists.prompts, SizeIs(2));
+  EXPECT_THAT(lists.prompts[1].request.tokens, ElementsAre(3));
+}
+
+TEST_F(CompletionRequestTest, HasTheDefaultsOfOpenAi) {
+  const TextRequest one = Parse(R"({"prompt": "ab"})").prompts[0].request;
+  EXPECT_EQ(one.sampling.max_new_tokens, 16);
+  EXPECT_EQ(one.sampling.temperature, 1.0);
+  EXPECT_EQ(one.n, 1);
+  EXPECT_FALSE(one.logprobs);
+  EXPECT_NE(one.sampling.seed, Parse(R"({"prompt": "ab"})").prompts[0].request.sampling.seed);
+}
+
+TEST_F(CompletionRequestTest, TakesNullForMissingAndPassesOverWhatItDoesNotKnow) {
+  const TextRequest one =
+      Parse(R"({"prompt": "ab", "max_tokens": null, "stop": null, "logprobs": null, "seed": null,
+                "echo": null, "stream": null, "suffix": null, "user": "me", "whatever": [1]})")
+          .prompts[0]
+          .request;
+  EXPECT_EQ(one.sampling.max_new_tokens, 16);
+}
+
+TEST_F(CompletionRequestTest, ReadsWhatIsAskedFor) {
+  const CompletionRequest read = Parse(R"({
+      "model": "served", "prompt": "ab", "max_tokens": 5, "temperature": 0.5, "top_p": 0.5, "top_k": -1,
+      "min_p": 0.1, "n": 2, "best_of": 3, "logprobs": 1, "stop": ["x", "y"], "seed": 7,
+      "presence_penalty": 0.5, "frequency_penalty": 0.25, "repetition_penalty": 1.5,
+      "logit_bias": {"5": 2}, "stop_token_ids": [3], "min_tokens": 1, "ignore_eos": true,
+      "priority": 2, "echo": true})");
+  const TextRequest& one = read.prompts[0].request;
+  EXPECT_TRUE(read.echo);
+  EXPECT_EQ(one.sampling.max_new_tokens, 5);
+  EXPECT_EQ(one.sampling.temperature, 0.5);
+  EXPECT_EQ(one.sampling.top_p, 0.5);
+  EXPECT_EQ(one.sampling.top_k, 0);
+  EXPECT_EQ(one.sampling.min_p, 0.1);
+  EXPECT_EQ(one.n, 2);
+  EXPECT_EQ(one.best_of, 3);
+  EXPECT_EQ(one.logprobs, 1);
+  EXPECT_EQ(one.prompt_logprobs, 1) << "for the echo";
+  EXPECT_THAT(one.stop, ElementsAre("x", "y"));
+  EXPECT_EQ(one.sampling.seed, 7u);
+  EXPECT_EQ(one.sampling.presence_penalty, 0.5);
+  EXPECT_EQ(one.sampling.frequency_penalty, 0.25);
+  EXPECT_EQ(one.sampling.repetition_penalty, 1.5);
+  EXPECT_THAT(one.sampling.logit_bias, ElementsAre(std::pair(5, 2.0)));
+  EXPECT_THAT(one.sampling.stop_tokens, ElementsAre(3));
+  EXPECT_EQ(one.sampling.min_tokens, 1);
+  EXPECT_TRUE(one.sampling.ignore_eos);
+  EXPECT_EQ(one.priority, 2);
+}
+
+TEST_F(CompletionRequestTest, SearchesWithBeams) {
+  const TextRequest one =
+      Parse(R"({"prompt": "ab", "use_beam_search": true, "n": 2, "best_of": 4})")
+          .prompts[0]
+          .request;
+  EXPECT_EQ(one.beams.num_beams, 4);
+  EXPECT_EQ(one.n, 2);
+}
+
+TEST_F(CompletionRequestTest, HasTheModelsDefaultsBeforeThoseOfOpenAi) {
+  defaults_.sampling.params.temperature = 0.25;
+  defaults_.stated["sampling.temperature"] = "generation_config.json";
+  EXPECT_EQ(Parse(R"({"prompt": "ab"})").prompts[0].request.sampling.temperature, 0.25);
+}
+
+TEST_F(CompletionRequestTest, SaysWhatIsWrong) {
+  EXPECT_THAT(Refusal("{"), HasSubstr("400: the request: not valid JSON at byte 2"));
+  EXPECT_EQ(Refusal("[]"), "400: the request is []; expected an object");
+  EXPECT_THAT(Refusal("{}"), HasSubstr("400: prompt is missing; expected a text"));
+  EXPECT_THAT(Refusal(R"({"prompt": []})"), HasSubstr("prompt is an empty list"));
+  EXPECT_THAT(Refusal(R"({"prompt": ["a", 1]})"), HasSubstr("prompt is a list with 1"));
+  EXPECT_THAT(Refusal(R"({"prompt": 5})"), HasSubstr("prompt is 5"));
+  EXPECT_THAT(Refusal(R"({"prompt": ""})"), HasSubstr("\"prompt\" is empty"));
+  EXPECT_THAT(Refusal(R"({"prompt": [100000]})"), HasSubstr("token 0 is 100000"));
+  EXPECT_THAT(Refusal(R"({"prompt": [-1]})"), HasSubstr("400: "));
+  EXPECT_THAT(Refusal(R"({"prompt": "a", "model": "other"})"),
+              HasSubstr("404: the model \"other\" does not exist; this server has \"served\""));
+  EXPECT_THAT(Refusal(R"({"prompt": "a", "stream": 1})"), HasSubstr("stream is 1"));
+  EXPECT_THAT(Refusal(R"({"prompt": "a", "temperature": "hot"})"), HasSubstr("temperature"));
+  EXPECT_THAT(Refusal(R"({"prompt": "a", "max_tokens": 1e99})"), HasSubstr("400: "));
+  EXPECT_THAT(Refusal(R"({"prompt": "a", "suffix": "b"})"), HasSubstr("suffix is not supported"));
+  EXPECT_THAT(Refusal(R"({"prompt": "a", "stream_options": {}})"),
+              HasSubstr("stream_options goes with stream"));
+  EXPECT_THAT(Refusal(R"({"prompt": "a", "stream": true, "n": 1, "best_of": 2})"),
+              HasSubstr("cannot be streamed"));
+}
+
+// Clients look for these words.
+TEST_F(CompletionRequestTest, NamesTheContextWhereItIsTooShort) {
+  const std::string tokens = fmt::format(
+      "This model's maximum context length is {} tokens. However, ", spec_.context_tokens);
+  EXPECT_THAT(
+      Refusal(fmt::format(R"({{"prompt": [1, 2], "max_tokens": {}}})", spec_.context_tokens - 1)),
+      HasSubstr("400: " + tokens + "you requested"));
+  EXPECT_EQ(
+      Refusal(fmt::format(R"({{"prompt": [1, 2], "max_tokens": {}}})", spec_.context_tokens - 2)),
+      "accepted");
+  EXPECT_THAT(Refusal(fmt::format(R"({{"prompt": "{}"}})", std::string(5000, 'b'))),
+              HasSubstr("400: " + tokens));
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,98 @@
+// Connections, their threads and the engine's, in one process.
+#include "server/http_server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "comm/self_communicator.h"
+#include "core/json.h"
+#include "partition/model/config_json.h"
+#include "tests/support/byte_tokenizer.h"
+#include "tests/support/golden/golden_model.h"
+#include "tests/support/http_client.h"
+#include "tests/support/test_data.h"
+
+namespace lockstep {
+namespace {
+
+class HttpServerTest : public testing::Test {
+ protected:
+  std::string Body(int seed, bool stream) const {
+    return DumpJson({{"prompt", {1, 2, seed % 7}},
+                     {"max_tokens", 20},
+                     {"ignore_eos", true},
+                     {"seed", seed},
+                     {"stream", stream}});
+  }
+  HttpReply Complete(int seed, bool stream) const {
+    return AskServer(http_.port(), PostText("/v1/completions", Body(seed, stream)));
+  }
+  // One that is not there any more when the answer comes.
+  void Leave(int seed, bool stream) const {
+    ::close(BeginRequest(http_.port(), PostText("/v1/completions", Body(seed, stream))));
+  }
+
+  std::filesystem::path folder_ = SourceFolder() / "tests/golden/cases/gptj_saved_single";
+  SelfCommunicator self_;
+  GoldenModel model_{folder_, self_, {}};
+  ModelSpec spec_ = LoadModelSpec(folder_);
+  Tokenizer tokenizer_ = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
+  Engine engine_{model_.decoder(), self_, {.sampled_vocab = 90}};
+  EngineLoop loop_{engine_, &tokenizer_};
+  Options defaults_;
+  Service service_{{.loop = loop_,
+                    .tokenizer = tokenizer_,
+                    .spec = spec_,
+                    .defaults = defaults_,
+                    .model = "served"}};
+  HttpServer http_{{.port = 0}, service_};
+};
+
+TEST_F(HttpServerTest, AnswersManyOfWhomSomeLeave) {
+  std::atomic<int> answered = 0;
+  {
+    const std::jthread clients([&] {
+      std::vector<std::jthread> all;
+      for (int client = 0; client < 8; ++client) {
+        all.emplace_back([&, client] {
+          for (int i = 0; i < 6; ++i) {
+            const int seed = 10 * client + i;
+            if (seed % 3 == 0) {
+              Leave(seed, i % 2 == 0);
+              continue;
+            }
+            const HttpReply reply = Complete(seed, i % 2 == 0);
+            EXPECT_EQ(reply.status, 200) << reply.body;
+            ++answered;
+            (void)AskServer(http_.port(), GetText("/metrics"));
+          }
+        });
+      }
+      all.clear();
+      service_.Drain();
+    });
+    loop_.Run();
+  }
+  EXPECT_EQ(answered, 32);
+  EXPECT_EQ(loop_.statistics().in_flight, 0);
+  EXPECT_TRUE(engine_.idle());
+}
+
+TEST_F(HttpServerTest, ClosesWhatIdlesWhenItDrains) {
+  const int idle = BeginRequest(http_.port(), "GET /health HTTP/1.1\r\nHost: here\r\n\r\n");
+  char byte = 0;
+  ASSERT_EQ(::read(idle, &byte, 1), 1);  // it is answered, and stays open
+  http_.Drain();
+  while (::read(idle, &byte, 1) > 0) {
+  }
+  ::close(idle);
+  EXPECT_THROW(BeginRequest(http_.port(), ""), std::exception);
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,102 @@
+#include "server/routes.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "comm/self_communicator.h"
+#include "core/json.h"
+#include "partition/model/config_json.h"
+#include "tests/support/byte_tokenizer.h"
+#include "tests/support/golden/golden_model.h"
+#include "tests/support/test_data.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+class RoutesTest : public testing::Test {
+ protected:
+  HttpAnswer Ask(const std::string& method, const std::string& target,
+                 const std::string& body = "") {
+    return AnswerPlain(service_, method, target, body);
+  }
+  Json Answer(const std::string& method, const std::string& target, const std::string& body = "") {
+    const HttpAnswer answer = Ask(method, target, body);
+    EXPECT_EQ(answer.status, 200u) << answer.body;
+    return ParseJson(answer.body, target);
+  }
+
+  std::filesystem::path folder_ = SourceFolder() / "tests/golden/cases/gptj_saved_single";
+  SelfCommunicator self_;
+  GoldenModel model_{folder_, self_, {}};
+  ModelSpec spec_ = LoadModelSpec(folder_);
+  Tokenizer tokenizer_ = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
+  Engine engine_{model_.decoder(), self_, {.sampled_vocab = 90}};
+  EngineLoop loop_{engine_, &tokenizer_};
+  Options defaults_;
+  Service service_{{.loop = loop_,
+                    .tokenizer = tokenizer_,
+                    .spec = spec_,
+                    .defaults = defaults_,
+                    .model = "served",
+                    .end_tokens = {5}}};
+};
+
+TEST_F(RoutesTest, TellOfTheModel) {
+  const Json models = Answer("GET", "/v1/models");
+  EXPECT_EQ(models["object"], "list");
+  EXPECT_EQ(models["data"][0]["id"], "served");
+  EXPECT_EQ(models["data"][0]["max_model_len"], spec_.context_tokens);
+  EXPECT_TRUE(Answer("GET", "/version?x=1").contains("version"));
+  EXPECT_EQ(Answer("GET", "/tokenizer_info")["eos_token_id"], 5);
+}
+
+TEST_F(RoutesTest, TokenizeThereAndBack) {
+  const Json tokens = Answer("POST", "/tokenize", R"({"prompt": "abc"})");
+  EXPECT_EQ(tokens["count"], 3);
+  const Json text = Answer("POST", "/detokenize", DumpJson({{"tokens", tokens["tokens"]}}));
+  EXPECT_EQ(text["prompt"], "abc");
+}
+
+TEST_F(RoutesTest, RefuseWhatTheyCannotRead) {
+  for (const char* body : {"", "{", "[]", "{}", R"({"prompt": 5})"})
+    EXPECT_EQ(Ask("POST", "/tokenize", body).status, 400u) << body;
+  for (const char* body : {"{}", R"({"tokens": 5})", R"({"tokens": ["a"]})", R"({"tokens": [-1]})",
+                           R"({"tokens": [90]})", R"({"tokens": [1e30]})"})
+    EXPECT_EQ(Ask("POST", "/detokenize", body).status, 400u) << body;
+}
+
+TEST_F(RoutesTest, NameTheMethodOrThePath) {
+  const HttpAnswer wrong = Ask("POST", "/health");
+  EXPECT_EQ(wrong.status, 405u);
+  EXPECT_EQ(wrong.allow, "GET");
+  EXPECT_EQ(Ask("GET", "/v1/completions").allow, "POST");
+  EXPECT_EQ(Ask("GET", "/nowhere").status, 404u);
+  EXPECT_THAT(Ask("GET", "/nowhere").body, HasSubstr("\"code\":404"));
+}
+
+TEST_F(RoutesTest, SayThatTheServerIsStopping) {
+  EXPECT_EQ(Ask("GET", "/health").status, 200u);
+  service_.Drain();
+  EXPECT_EQ(Ask("GET", "/health").status, 503u);
+  EXPECT_THROW(service_.Parse(R"({"prompt": "a"})"), ApiError);
+}
+
+TEST_F(RoutesTest, CountInPrometheusFormat) {
+  const HttpAnswer answer = Ask("GET", "/metrics");
+  EXPECT_THAT(answer.type, HasSubstr("text/plain"));
+  EXPECT_THAT(answer.body, HasSubstr("# TYPE lockstep:num_requests_running gauge\n"
+                                     "lockstep:num_requests_running 0\n"));
+}
+
+TEST(IsBearer, ComparesTheWholeKey) {
+  EXPECT_TRUE(IsBearer("Bearer abc", "abc"));
+  for (const char* wrong : {"", "abc", "Bearer ", "Bearer ab", "Bearer abcd", "Bearer abd",
+                            "bearer abc", "Bearer abcabc"})
+    EXPECT_FALSE(IsBearer(wrong, "abc")) << wrong;
+  EXPECT_FALSE(IsBearer("Bearer ", ""));
+}
+
+}  // namespace
+}  // namespace lockstep
