@@ -123,9 +123,9 @@ std::optional<std::int64_t> BatchJob::cache_pages() const {
 
 BatchCoordinator BatchJob::OpenHub(const JobContext& place) const {
   // What earlier runs have left may take long to read.
-  const HeartbeatScope beat(HeartbeatPeriod(place.group.world().deadline_seconds()), [&place] {
-    for (int group = 1; group < place.group.count(); ++group)
-      place.messenger->Send(place.group.leader(group), Pack(Assignment{}));
+  const HeartbeatScope beat(HeartbeatPeriod(place.grid.world().deadline_seconds()), [&place] {
+    for (int group = 1; group < place.grid.shape().data; ++group)
+      place.messenger->Send(place.grid.RankAt({.data = group}), Pack(Assignment{}));
   });
   // Twice what runs together: so the scheduler always has someone to admit.
   BatchCoordinator::Parts parts{.input = arguments_.input,
@@ -136,9 +136,9 @@ BatchCoordinator BatchJob::OpenHub(const JobContext& place) const {
                                 .counted = &input_};
   BatchCoordinator::Groups groups;
   if (place.messenger != nullptr) {
-    groups = {.leaders = {}, .world = &place.group.world(), .messenger = place.messenger};
-    for (int group = 0; group < place.group.count(); ++group)
-      groups.leaders.push_back(place.group.leader(group));
+    groups = {.leaders = {}, .world = &place.grid.world(), .messenger = place.messenger};
+    for (int group = 0; group < place.grid.shape().data; ++group)
+      groups.leaders.push_back(place.grid.RankAt({.data = group}));
   }
   return BatchCoordinator(std::move(parts), std::move(groups));
 }
@@ -154,8 +154,8 @@ void BatchJob::Work(EngineLoop& loop, WorkQueue& queue) const {
 }
 
 ExitCode BatchJob::Help(const JobContext& place) const {
-  RemoteWorkQueue queue(place.group.world(), *place.messenger);
-  const HeartbeatScope beat(HeartbeatPeriod(place.group.world().deadline_seconds()),
+  RemoteWorkQueue queue(place.grid.world(), *place.messenger);
+  const HeartbeatScope beat(HeartbeatPeriod(place.grid.world().deadline_seconds()),
                             [&queue] { queue.SendHeartbeat(); });
   Work(place.loop, queue);
   queue.Leave();
@@ -163,11 +163,11 @@ ExitCode BatchJob::Help(const JobContext& place) const {
 }
 
 ExitCode BatchJob::Run(const JobContext& place) {
-  if (place.group.index() > 0) return Help(place);
+  if (place.grid.place().data > 0) return Help(place);
   BatchCoordinator hub = OpenHub(place);
-  const HeartbeatScope beat(HeartbeatPeriod(place.group.world().deadline_seconds()),
+  const HeartbeatScope beat(HeartbeatPeriod(place.grid.world().deadline_seconds()),
                             [&hub] { hub.SendHeartbeat(); });
-  ReportStart(hub, place.group.world().size());
+  ReportStart(hub, place.grid.world().size());
   Work(place.loop, hub);
   hub.Leave();
   if (hub.all_done()) hub.Commit();

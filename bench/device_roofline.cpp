@@ -18,7 +18,7 @@ CeilingName NameOf(DeviceRate::Kind kind) {
 // Ranks measure at the same time, each its own device; what they reach adds up.
 class DeviceMeter final : public CeilingMeter {
  public:
-  DeviceMeter(Communicator& comm, DeviceModule& module, const Backend& backend)
+  DeviceMeter(ControlPlane& comm, DeviceModule& module, const Backend& backend)
       : comm_(comm), module_(module), backend_(backend) {
     for (const DeviceRate& rate : module_.MeasureRates(backend_))
       names_.push_back(NameOf(rate.kind));
@@ -43,7 +43,7 @@ class DeviceMeter final : public CeilingMeter {
   }
 
  private:
-  Communicator& comm_;
+  ControlPlane& comm_;
   DeviceModule& module_;
   const Backend& backend_;
   std::vector<CeilingName> names_;
@@ -51,7 +51,7 @@ class DeviceMeter final : public CeilingMeter {
 
 }  // namespace
 
-std::unique_ptr<CeilingMeter> MeterOfDevices(Communicator& comm, DeviceModule& module,
+std::unique_ptr<CeilingMeter> MeterOfDevices(ControlPlane& comm, DeviceModule& module,
                                              const Backend& backend) {
   return std::make_unique<DeviceMeter>(comm, module, backend);
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 #include "layers/kernels/device_module.h"
 #include "layers/kernels/peaks.h"
 
@@ -39,10 +39,10 @@ struct ThreadsToMeter {
 
 // With the threads that the model runs on. Collective. Takes the memory, in huge pages where there
 // are any, each thread its own part.
-std::unique_ptr<CeilingMeter> MeterOfThreads(Communicator& comm, const ThreadsToMeter& setup);
+std::unique_ptr<CeilingMeter> MeterOfThreads(ControlPlane& comm, const ThreadsToMeter& setup);
 
 // With the devices that the model runs on, of this module. Module and backend must outlive it.
-std::unique_ptr<CeilingMeter> MeterOfDevices(Communicator& comm, DeviceModule& module,
+std::unique_ptr<CeilingMeter> MeterOfDevices(ControlPlane& comm, DeviceModule& module,
                                              const Backend& backend);
 
 }  // namespace lockstep

@@ -36,14 +36,14 @@ std::int64_t IterationsOf(const Peak& peak) {
 }
 
 // Those that every rank has: hosts may differ.
-std::vector<Peak> CommonPeaks(Communicator& comm) {
+std::vector<Peak> CommonPeaks(ControlPlane& comm) {
   std::vector<Peak> peaks = Peaks();
   std::string names;
   for (const Peak& peak : peaks) names += fmt::format("{}\n", peak.name);
   const auto all = comm.AllGather(std::as_bytes(std::span(names)));
   std::erase_if(peaks, [&](const Peak& peak) {
     const std::string line = fmt::format("{}\n", peak.name);
-    return std::ranges::any_of(all, [&](const Communicator::Bytes& bytes) {
+    return std::ranges::any_of(all, [&](const ControlPlane::Bytes& bytes) {
       const std::string_view theirs(reinterpret_cast<const char*>(bytes.data()), bytes.size());
       return theirs.find(line) == theirs.npos;
     });
@@ -58,7 +58,7 @@ struct Share {
 
 class ThreadMeter final : public CeilingMeter {
  public:
-  ThreadMeter(Communicator& comm, const ThreadsToMeter& setup);
+  ThreadMeter(ControlPlane& comm, const ThreadsToMeter& setup);
   ~ThreadMeter() override;
   ThreadMeter(const ThreadMeter&) = delete;
   ThreadMeter& operator=(const ThreadMeter&) = delete;
@@ -71,7 +71,7 @@ class ThreadMeter final : public CeilingMeter {
   void RunRead(ReadLoop loop);
   double Rate(double amount, double seconds);
 
-  Communicator& comm_;
+  ControlPlane& comm_;
   ThreadPool threads_;
   std::vector<CeilingName> names_;
   std::vector<Peak> peaks_;
@@ -82,7 +82,7 @@ class ThreadMeter final : public CeilingMeter {
   std::size_t thread_bytes_ = 0;
 };
 
-ThreadMeter::ThreadMeter(Communicator& comm, const ThreadsToMeter& setup)
+ThreadMeter::ThreadMeter(ControlPlane& comm, const ThreadsToMeter& setup)
     : comm_(comm), threads_(setup.threads), peaks_(CommonPeaks(comm)) {
   names_.push_back({.name = "read bandwidth", .unit = "GB/s", .memory = true});
   for (const Peak& peak : peaks_) {
@@ -164,7 +164,7 @@ double ThreadMeter::Rate(double amount, double seconds) {
 
 }  // namespace
 
-std::unique_ptr<CeilingMeter> MeterOfThreads(Communicator& comm, const ThreadsToMeter& setup) {
+std::unique_ptr<CeilingMeter> MeterOfThreads(ControlPlane& comm, const ThreadsToMeter& setup) {
   return std::make_unique<ThreadMeter>(comm, setup);
 }
 

@@ -3,17 +3,9 @@
 #include <cstdlib>
 
 namespace lockstep {
-namespace {
 
-// A rank that waits for a peer on its own host can name it. One that waits for a rank on another
-// host does not know that it waits too: it leaves that rank the time to speak first.
-constexpr double kSpeakFirstSeconds = 5;
-
-}  // namespace
-
-HierarchicalCommunicator::HierarchicalCommunicator(Parts parts) : parts_(std::move(parts)) {
-  set_deadline_seconds(parts_.world->deadline_seconds());
-}
+HierarchicalCommunicator::HierarchicalCommunicator(Parts parts)
+    : Communicator(parts.world->deadline()), parts_(std::move(parts)) {}
 
 HierarchicalCommunicator::~HierarchicalCommunicator() {
   // Leaving in good order would wait for ranks that do not come.
@@ -31,8 +23,6 @@ void HierarchicalCommunicator::AllReduceSum(const TensorView& x, Stream stream) 
   x.data<float>();  // refuses other dtypes before anything has begun
   broken_ = true;
   ++all_reduce_count_;
-  parts_.local->set_deadline_seconds(deadline_seconds());
-  parts_.across->set_deadline_seconds(deadline_seconds() + kSpeakFirstSeconds);
   parts_.local->AllReduceSum(x, stream);
   broken_ = false;
 }
@@ -42,22 +32,22 @@ void HierarchicalCommunicator::Abort(int exit_code) {
   std::_Exit(exit_code);
 }
 
-Communicator& HierarchicalCommunicator::World() {
-  parts_.world->set_deadline_seconds(deadline_seconds());
-  return *parts_.world;
-}
-
-std::vector<Communicator::Bytes> HierarchicalCommunicator::AllGather(
+std::vector<ControlPlane::Bytes> HierarchicalCommunicator::AllGather(
     std::span<const std::byte> mine) {
-  return World().AllGather(mine);
+  return parts_.world->AllGather(mine);
 }
 
-std::vector<Communicator::Bytes> HierarchicalCommunicator::Gather(std::span<const std::byte> mine) {
-  return World().Gather(mine);
+std::vector<ControlPlane::Bytes> HierarchicalCommunicator::Gather(std::span<const std::byte> mine) {
+  return parts_.world->Gather(mine);
 }
 
-void HierarchicalCommunicator::Broadcast(Bytes& message) { World().Broadcast(message); }
+void HierarchicalCommunicator::Broadcast(Bytes& message) { parts_.world->Broadcast(message); }
 
-void HierarchicalCommunicator::Barrier() { World().Barrier(); }
+void HierarchicalCommunicator::Barrier() { parts_.world->Barrier(); }
+
+std::unique_ptr<Communicator> HierarchicalCommunicator::Split(int color, int key) {
+  LOCKSTEP_CHECK(!broken_, "a collective after one that failed");
+  return parts_.world->Split(color, key);
+}
 
 }  // namespace lockstep

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -14,7 +13,7 @@ namespace lockstep {
 // Ranks on several hosts whose sums nest (comm/hosts.h). Sums are made within each host in shared
 // memory, a slice by each rank, then each slice by the ranks that have it on their hosts; that
 // is the order of SumTree() over all ranks. Everything else goes through the world.
-// Not thread-safe, as Communicator.
+// Not thread-safe, as ControlPlane and Reducer.
 class HierarchicalCommunicator final : public Communicator {
  public:
   struct Parts {
@@ -27,7 +26,7 @@ class HierarchicalCommunicator final : public Communicator {
 
   int rank() const override { return parts_.world->rank(); }
   int size() const override { return parts_.world->size(); }
-  std::string host(int rank) const override { return parts_.world->host(rank); }
+  const HostMap& hosts() const override { return parts_.world->hosts(); }
   std::string_view transport() const override { return "shared memory, MPI between hosts"; }
   void set_waiting(Waiting waiting) override;
 
@@ -37,11 +36,10 @@ class HierarchicalCommunicator final : public Communicator {
   std::vector<Bytes> Gather(std::span<const std::byte> mine) override;
   void Broadcast(Bytes& message) override;
   void Barrier() override;
+  std::unique_ptr<Communicator> Split(int color, int key) override;
   [[noreturn]] void Abort(int exit_code) override;
 
  private:
-  Communicator& World();
-
   Parts parts_;
   bool broken_ = false;  // an all-reduce has begun and not ended
 };

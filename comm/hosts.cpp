@@ -1,9 +1,66 @@
 #include "comm/hosts.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <filesystem>
+#include <fstream>
+
+#include "core/error.h"
 
 namespace lockstep {
+
+std::string HostName() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof(name) - 1) != 0) return "unknown";
+  return name;
+}
+
+RankHost ThisHost() {
+  RankHost host{.name = HostName()};
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> host.machine;
+  std::error_code ignored;
+  host.processes = std::filesystem::read_symlink("/proc/self/ns/pid", ignored).string();
+  return host;
+}
+
+const RankHost& HostMap::At(int rank) const {
+  LOCKSTEP_CHECK(rank >= 0 && rank < size(), "rank {} of {}", rank, size());
+  return ranks_[static_cast<std::size_t>(rank)];
+}
+
+bool HostMap::SameHost(int a, int b) const {
+  return At(a).name == At(b).name && At(a).machine == At(b).machine;
+}
+
+std::vector<int> HostMap::Neighbours(int rank) const {
+  std::vector<int> neighbours;
+  for (int peer = 0; peer < size(); ++peer)
+    if (SameHost(rank, peer)) neighbours.push_back(peer);
+  return neighbours;
+}
+
+std::vector<HostPlace> HostMap::Places() const {
+  std::vector<HostPlace> places;
+  for (int rank = 0; rank < size(); ++rank) {
+    HostPlace place{rank, 0};
+    for (const int peer : Neighbours(rank)) {
+      if (At(peer).processes != At(rank).processes) continue;
+      place.first_rank = std::min(place.first_rank, peer);
+      ++place.ranks;
+    }
+    places.push_back(place);
+  }
+  return places;
+}
+
+HostMap HostMap::Select(std::span<const int> ranks) const {
+  std::vector<RankHost> some;
+  for (const int rank : ranks) some.push_back(At(rank));
+  return HostMap(std::move(some));
+}
 
 bool SumOrderIsHierarchical(std::span<const HostPlace> places) {
   if (places.empty()) return false;

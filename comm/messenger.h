@@ -3,7 +3,7 @@
 #include <memory>
 #include <optional>
 
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 
 namespace lockstep {
 
@@ -15,12 +15,12 @@ class Messenger {
  public:
   struct Message {
     int from = 0;
-    Communicator::Bytes text;
+    ControlPlane::Bytes text;
   };
 
   virtual ~Messenger() = default;
 
-  virtual void Send(int to, Communicator::Bytes text) = 0;
+  virtual void Send(int to, ControlPlane::Bytes text) = 0;
 
   // A message that has arrived, if there is one.
   virtual std::optional<Message> Receive() = 0;
@@ -31,6 +31,6 @@ class Messenger {
 
 // Collective over the world, which the messenger is not to outlive. Whoever has sent messages waits
 // until empty() before it leaves the world.
-std::unique_ptr<Messenger> OpenMessenger(Communicator& world);
+std::unique_ptr<Messenger> OpenMessenger(ControlPlane& world);
 
 }  // namespace lockstep

@@ -13,16 +13,11 @@ std::unique_ptr<Communicator> JoinWorld(const WorldOptions& /*options*/) {
       "libopenmpi-dev and build it with -DLOCKSTEP_MPI=ON, or run it without mpirun");
 }
 
-std::unique_ptr<Communicator> JoinGroup(Communicator& /*world*/, int /*groups*/,
-                                        const WorldOptions& /*options*/) {
+std::unique_ptr<Messenger> OpenMessenger(ControlPlane& /*world*/) {
   throw EnvironmentError("groups of ranks: this lockstep was built without MPI");
 }
 
-std::unique_ptr<Messenger> OpenMessenger(Communicator& /*world*/) {
-  throw EnvironmentError("groups of ranks: this lockstep was built without MPI");
-}
-
-double TimeMpiAllReduce(Communicator& /*world*/, std::size_t /*count*/, int /*repeats*/) {
+double TimeMpiAllReduce(ControlPlane& /*world*/, std::size_t /*count*/, int /*repeats*/) {
   throw EnvironmentError("MPI's all-reduce: this lockstep was built without MPI");
 }
 

@@ -2,30 +2,33 @@
 
 #include <cstdlib>
 
-#include "comm/world.h"
+#include "comm/split.h"
 
 namespace lockstep {
-
-std::string SelfCommunicator::host(int rank) const {
-  LOCKSTEP_CHECK(rank == 0, "rank {} of 1", rank);
-  return HostName();
-}
 
 void SelfCommunicator::AllReduceSum(const TensorView& x, Stream /*stream*/) {
   LOCKSTEP_CHECK(x.dtype() == DType::kF32, "all-reduce of {}", Name(x.dtype()));
   ++all_reduce_count_;
 }
 
-std::vector<Communicator::Bytes> SelfCommunicator::AllGather(std::span<const std::byte> mine) {
+std::vector<ControlPlane::Bytes> SelfCommunicator::AllGather(std::span<const std::byte> mine) {
   return {Bytes(mine.begin(), mine.end())};
 }
 
-std::vector<Communicator::Bytes> SelfCommunicator::Gather(std::span<const std::byte> mine) {
+std::vector<ControlPlane::Bytes> SelfCommunicator::Gather(std::span<const std::byte> mine) {
   return AllGather(mine);
 }
 
 void SelfCommunicator::Broadcast(Bytes& /*message*/) {}
 
-void SelfCommunicator::Abort(int exit_code) { std::_Exit(exit_code); }
+std::unique_ptr<Communicator> SelfCommunicator::Split(int color, int key) {
+  CheckColor({color, key});
+  return std::make_unique<SelfCommunicator>(static_cast<ControlPlane&>(*this));
+}
+
+void SelfCommunicator::Abort(int exit_code) {
+  if (group_ != nullptr) group_->Abort(exit_code);
+  std::_Exit(exit_code);
+}
 
 }  // namespace lockstep

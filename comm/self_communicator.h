@@ -1,6 +1,6 @@
 #pragma once
 
-#include <string>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -8,13 +8,18 @@
 
 namespace lockstep {
 
-// A world of one process. Its sums and broadcasts leave everything as it is.
-// Not thread-safe, as Communicator.
-class SelfCommunicator final : public Communicator {
+// A group of one process. Its sums and broadcasts leave everything as it is.
+// Not thread-safe, as ControlPlane and Reducer.
+class SelfCommunicator : public Communicator {
  public:
+  // A world of its own.
+  SelfCommunicator() = default;
+  // A part of a larger group, which outlives it.
+  explicit SelfCommunicator(ControlPlane& group) : Communicator(group.deadline()), group_(&group) {}
+
   int rank() const override { return 0; }
   int size() const override { return 1; }
-  std::string host(int rank) const override;
+  const HostMap& hosts() const override { return hosts_; }
   std::string_view transport() const override { return "one rank"; }
 
   void AllReduceSum(const TensorView& x, Stream stream) override;
@@ -22,7 +27,12 @@ class SelfCommunicator final : public Communicator {
   std::vector<Bytes> Gather(std::span<const std::byte> mine) override;
   void Broadcast(Bytes& message) override;
   void Barrier() override {}
+  std::unique_ptr<Communicator> Split(int color, int key) override;
   [[noreturn]] void Abort(int exit_code) override;
+
+ private:
+  HostMap hosts_{{ThisHost()}};
+  ControlPlane* group_ = nullptr;
 };
 
 }  // namespace lockstep

@@ -6,7 +6,7 @@
 namespace lockstep {
 
 // Adds arrays of `count` floats, one of each rank, elementwise and in the order of SumTree()
-// (comm/communicator.h), and writes the sums to each of `sums`. Those may be among the arrays
+// (comm/reducer.h), and writes the sums to each of `sums`. Those may be among the arrays
 // that are added, but otherwise no two arrays may overlap.
 //
 // Two arrays that are added in place can be gone through downwards: then the processor does not

@@ -15,7 +15,8 @@ namespace lockstep {
 enum class SharedMemory { kAuto, kOn, kOff };
 
 struct WorldOptions {
-  // Of every collective; the communicator's set_deadline_seconds() changes it later.
+  // Of every call of the world, its parts and transports: the world's Deadline, changed there
+  // later.
   double deadline_seconds = 60;
   // Of joining: the peers must all have started, and found each other, in this time.
   double init_deadline_seconds = 60;
@@ -26,7 +27,7 @@ struct WorldOptions {
   int ranks_per_host = 0;
   // Called by JoinWorld() as soon as ranks can speak, before anything depends on their having the
   // same options. Collective; what it throws, all ranks throw.
-  std::function<void(Communicator& world)> check = nullptr;
+  std::function<void(ControlPlane& world)> check = nullptr;
   // Which ranks have not begun to join, as far as this process can know: "rank 3 has not started".
   // Asked for when the init deadline has passed, by another thread.
   std::function<std::string()> absent = nullptr;
@@ -53,19 +54,5 @@ bool BuiltWithMpi();
 // Throws JoinError, on every rank the same, for what options.check throws, and when memory has to
 // be shared and cannot be; CollectiveError when a rank that has joined does not answer.
 std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options);
-
-// The part of the world that this rank belongs to when it is cut into `groups` parts of as many
-// ranks in a row each: its own communicator, with the same deadlines. Collective over the world;
-// the world is still there for what concerns all, and is left last. An error in a group names ranks
-// as the world does. Throws JoinError likewise.
-std::unique_ptr<Communicator> JoinGroup(Communicator& world, int groups,
-                                        const WorldOptions& options);
-
-// This machine's name, as messages show it.
-std::string HostName();
-
-// Tells machines apart that have the same name, and containers on one machine that cannot see each
-// other's processes.
-std::string MachineId();
 
 }  // namespace lockstep

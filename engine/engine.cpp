@@ -69,7 +69,7 @@ struct LaunchedStep {
 
 struct Engine::Impl {
   Decoder& decoder;
-  Communicator& communicator;
+  ControlPlane& control;
   StepExecutor executor;
   EngineOptions options;
   Scheduler scheduler;
@@ -78,10 +78,10 @@ struct Engine::Impl {
   std::optional<LaunchedStep> launched;
   bool shut_down = false;
 
-  Impl(Decoder& decoder_in, Communicator& communicator_in, const EngineOptions& options_in)
+  Impl(Decoder& decoder_in, ControlPlane& control_in, const EngineOptions& options_in)
       : decoder(decoder_in),
-        communicator(communicator_in),
-        executor(decoder_in, communicator_in),
+        control(control_in),
+        executor(decoder_in, control_in),
         options(options_in),
         scheduler({.max_sequences = options_in.max_sequences,
                    .max_step_tokens = options_in.max_step_tokens,
@@ -176,8 +176,8 @@ void Engine::Impl::End(std::int64_t id) {
 }
 
 void Engine::Impl::Send(const StepMessage& message) {
-  Communicator::Bytes bytes = Flatten(message);
-  communicator.Broadcast(bytes);
+  ControlPlane::Bytes bytes = Flatten(message);
+  control.Broadcast(bytes);
 }
 
 void Engine::Impl::CheckBetweenSteps() const {
@@ -327,10 +327,9 @@ FinishReason Engine::Impl::FinishOf(const Live& one, std::int32_t token) const {
   return enough ? FinishReason::kLength : FinishReason::kNone;
 }
 
-Engine::Engine(Decoder& decoder, Communicator& communicator, const EngineOptions& options)
-    : impl_(std::make_unique<Impl>(decoder, communicator, options)) {
-  LOCKSTEP_CHECK(communicator.rank() == 0, "the engine is rank 0's, this is rank {}",
-                 communicator.rank());
+Engine::Engine(Decoder& decoder, ControlPlane& control, const EngineOptions& options)
+    : impl_(std::make_unique<Impl>(decoder, control, options)) {
+  LOCKSTEP_CHECK(control.rank() == 0, "the engine is rank 0's, this is rank {}", control.rank());
 }
 
 Engine::~Engine() = default;
@@ -370,7 +369,7 @@ void Engine::Launch() { impl_->Launch(); }
 
 std::vector<TokenEvent> Engine::Collect() { return impl_->Collect(); }
 
-double Engine::deadline_seconds() const { return impl_->communicator.deadline_seconds(); }
+double Engine::deadline_seconds() const { return impl_->control.deadline_seconds(); }
 
 void Engine::KeepAlive() {
   if (!impl_->shut_down && !impl_->launched) impl_->Send(StepMessage{});
@@ -381,11 +380,11 @@ void Engine::Shutdown() {
   impl_->Send({.shutdown = true});
 }
 
-void RunWorker(Decoder& decoder, Communicator& communicator) {
-  StepExecutor executor(decoder, communicator);
+void RunWorker(Decoder& decoder, ControlPlane& control) {
+  StepExecutor executor(decoder, control);
   for (;;) {
-    Communicator::Bytes bytes;
-    communicator.Broadcast(bytes);
+    ControlPlane::Bytes bytes;
+    control.Broadcast(bytes);
     const StepMessage message = ParseStepMessage(bytes);
     if (message.shutdown) return;
     if (!message.is_empty()) executor.Run(message);  // else KeepAlive()

@@ -11,7 +11,7 @@
 
 namespace lockstep {
 
-class Communicator;
+class ControlPlane;
 class Decoder;
 
 struct EngineOptions {
@@ -37,12 +37,12 @@ struct EngineStatus {
 
 // The part of the engine that decides, on rank 0. The other ranks run RunWorker() with the same
 // decoder; they learn everything from the one message broadcast per step.
-// Not thread-safe: one thread makes every call, which owns decoder, communicator and device, too;
+// Not thread-safe: one thread makes every call, which owns decoder, control and device, too;
 // serving/engine_loop.h lets others in.
 class Engine {
  public:
-  // The decoder and the communicator stay the caller's and outlive the engine.
-  Engine(Decoder& decoder, Communicator& communicator, const EngineOptions& options);
+  // The decoder and the control plane stay the caller's and outlive the engine.
+  Engine(Decoder& decoder, ControlPlane& control, const EngineOptions& options);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -84,7 +84,7 @@ class Engine {
   }
 
   // Tells the workers that rank 0 is busy with something else. They take it for lost when they
-  // hear nothing for a deadline of the communicator, so whoever takes long between steps calls
+  // hear nothing for their deadline, so whoever takes long between steps calls
   // this every few seconds. Nothing happens in a step, which they wait for, and after Shutdown().
   void KeepAlive();
   // How long the workers wait for rank 0 to say something.
@@ -100,6 +100,6 @@ class Engine {
 };
 
 // The other ranks: executes step messages until rank 0 says shutdown.
-void RunWorker(Decoder& decoder, Communicator& communicator);
+void RunWorker(Decoder& decoder, ControlPlane& control);
 
 }  // namespace lockstep

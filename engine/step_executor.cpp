@@ -24,7 +24,7 @@ void StepExecutor::Launch(const StepMessage& message) {
   const bool goes_on = IsFirst(message) == FirstQuestions::kNo;
   const std::int64_t expected = goes_on ? step_ : step_ + 1;
   LOCKSTEP_CHECK(message.step == expected, "rank {} was sent step {}, and expected step {}",
-                 communicator_.rank(), message.step, expected);
+                 control_.rank(), message.step, expected);
   if (goes_on) return;
   step_ = message.step;
   decoder_.Forward(message.batch);
@@ -34,8 +34,8 @@ std::vector<RowAnswer> StepExecutor::Collect(const StepMessage& message) {
   const Activity doing(Doing(message));
   const FirstQuestions first = IsFirst(message);
   const auto answers =
-      communicator_.Gather(decoder_.Answer(message.questions, first, message.vocab_limit));
-  if (communicator_.rank() != 0) return {};
+      control_.Gather(decoder_.Answer(message.questions, first, message.vocab_limit));
+  if (control_.rank() != 0) return {};
   return MergeAnswers(answers, message.questions, first);
 }
 

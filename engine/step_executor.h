@@ -3,19 +3,18 @@
 #include <cstdint>
 #include <vector>
 
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 #include "engine/step_message.h"
 #include "layers/decoder.h"
 
 namespace lockstep {
 
 // What one rank does with step messages. Collective: every rank makes the same calls with the same
-// messages. Not thread-safe: the thread that owns the decoder and the communicator.
+// messages. Not thread-safe: the thread that owns the decoder and the control plane.
 class StepExecutor {
  public:
   // Both stay the caller's and outlive it.
-  StepExecutor(Decoder& decoder, Communicator& communicator)
-      : decoder_(decoder), communicator_(communicator) {}
+  StepExecutor(Decoder& decoder, ControlPlane& control) : decoder_(decoder), control_(control) {}
 
   // Starts the message's batch, if it has one; where the device lags behind, it is computed
   // afterwards. Throws Error(kInternal) when it is not the step that follows on the last one.
@@ -33,7 +32,7 @@ class StepExecutor {
 
  private:
   Decoder& decoder_;
-  Communicator& communicator_;
+  ControlPlane& control_;
   std::int64_t step_ = 0;  // the last that was launched
 };
 

@@ -37,12 +37,12 @@ struct Decoder::Workspace {
     return tensor.view().Rows(0, rows);
   }
 
-  // What is summed over the ranks lies where the communicator adds without copying.
-  void Reserve(std::int64_t rows, std::int64_t d_model, Communicator& communicator) {
+  // What is summed over the ranks lies where the reducer adds without copying.
+  void Reserve(std::int64_t rows, std::int64_t d_model, Reducer& reducer) {
     for (Tensor* tensor : {&x, &partial}) {
       if (!IsShort(*tensor, rows)) continue;
       LetGo(*tensor);
-      *tensor = communicator.AllocateReducible({rows, d_model});
+      *tensor = reducer.AllocateReducible({rows, d_model});
     }
   }
 
@@ -60,20 +60,20 @@ struct Decoder::Workspace {
 };
 
 Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& backend,
-                 Communicator& communicator, const DecoderOptions& options)
+                 Reducer& reducer, const DecoderOptions& options)
     : spec_(plan.spec()),
       cache_dtype_(options.cache_dtype),
       weights_(std::move(weights)),
       device_(*backend.device),
       ops_(*backend.ops),
       steps_(*backend.steps),
-      communicator_(communicator),
+      reducer_(reducer),
       rotary_(MakeRotaryTable(spec_, device_)),
       workspace_(
           std::make_unique<Workspace>(device_, weights_.layers.front().qkv->activation_dtype())) {
-  LOCKSTEP_CHECK(plan.rank_count() == communicator.size(), "plan of {} ranks in a world of {}",
-                 plan.rank_count(), communicator.size());
-  const RankSlices slices = plan.Slices(communicator.rank());
+  LOCKSTEP_CHECK(plan.rank_count() == reducer.size(), "plan of {} ranks in a world of {}",
+                 plan.rank_count(), reducer.size());
+  const RankSlices slices = plan.Slices(reducer.rank());
   vocab_rows_ = slices.vocab_rows;
   position_rows_ = slices.position_rows;
   vocab_leaves_ = slices.vocab_leaves;
@@ -103,7 +103,7 @@ void Decoder::Reserve(const StepLimits& limits) {
                       .vocab_ranges = static_cast<std::int64_t>(vocab_leaves_.size())});
   const std::int64_t width = local_heads_ * spec_.d_head();
   const std::int64_t most = std::max(rows.tokens, rows.logits);
-  work.Reserve(most, spec_.d_model, communicator_);
+  work.Reserve(most, spec_.d_model, reducer_);
   work.Activations(work.normed, most, spec_.d_model);
   if (spec_.parallel_residual && layer.mlp_norm)
     work.Activations(work.mlp_normed, rows.tokens, spec_.d_model);
@@ -115,7 +115,7 @@ void Decoder::Reserve(const StepLimits& limits) {
 
 void Decoder::Connect() {
   Workspace& work = *workspace_;
-  work.Reserve(1, spec_.d_model, communicator_);
+  work.Reserve(1, spec_.d_model, reducer_);
   // Few values and many go different ways.
   Reduce(work.partial.view().Rows(0, 1));
   Reduce(work.partial.view());
@@ -129,12 +129,12 @@ TensorView Decoder::Forward(const Batch& batch) {
   cache_.Copy(batch.page_copies, device_);
   work.step = steps_.Begin(
       {.ids = batch.ids, .sequences = batch.sequences, .logit_rows = batch.logit_rows});
-  work.Reserve(std::max(work.step.tokens, work.step.logits), spec_.d_model, communicator_);
+  work.Reserve(std::max(work.step.tokens, work.step.logits), spec_.d_model, reducer_);
   // States that are kept are waited for on the way.
   if (batch.hidden_layer >= 0)
     RunOnce(batch, work);
   else
-    RunOrReplay(batch, work);
+    steps_.Run(this, [&] { RunOnce(batch, work); });
   logits_ = work.logits.view().Rows(0, static_cast<std::int64_t>(batch.logit_rows.size()));
   return logits_;
 }
@@ -148,15 +148,6 @@ std::vector<std::byte> Decoder::Answer(std::span<const RowQuestion> questions, F
                      .leaves = vocab_leaves_,
                      .vocab_limit = vocab_limit},
                     questions, first);
-}
-
-void Decoder::RunOrReplay(const Batch& batch, Workspace& work) {
-  const std::int64_t before = communicator_.all_reduce_count();
-  const StepRun run = steps_.Run(this, [&] { RunOnce(batch, work); });
-  if (run == StepRun::kReplayed)
-    communicator_.CountReplayed(sums_of_step_, work.step.tokens * spec_.d_model);
-  else
-    sums_of_step_ = communicator_.all_reduce_count() - before;
 }
 
 void Decoder::RunOnce(const Batch& batch, Workspace& work) {
@@ -177,7 +168,7 @@ void Decoder::RunOnce(const Batch& batch, Workspace& work) {
 
 // Every rank has all of it; rank 0 is the one that answers.
 void Decoder::KeepHidden(const TensorView& x) {
-  if (communicator_.rank() != 0) return;
+  if (reducer_.rank() != 0) return;
   hidden_rows_ = x.dim(0);
   if (hidden_.empty() || hidden_.view().dim(0) < hidden_rows_)
     hidden_ = Tensor::OnHost(DType::kF32, x.shape());
@@ -310,7 +301,7 @@ void Decoder::RunMlp(const LayerWeights& layer, const TensorView& normed, Worksp
 }
 
 void Decoder::Reduce(const TensorView& partial) {
-  communicator_.AllReduceSum(partial, device_.stream());
+  reducer_.AllReduceSum(partial, device_.stream());
 }
 
 void Decoder::Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y) {

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "comm/communicator.h"
+#include "comm/reducer.h"
 #include "layers/kernels/backend.h"
 #include "layers/kv_cache.h"
 #include "layers/rotary_table.h"
@@ -33,10 +33,10 @@ struct DecoderOptions {
 // The model on one rank: embedding, blocks, final norm, this rank's slice of the LM head.
 class Decoder {
  public:
-  // The backend's parts and the communicator stay the caller's and outlive the decoder. `plan` and
-  // the communicator must agree on the number of ranks.
-  Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& backend,
-          Communicator& communicator, const DecoderOptions& options);
+  // The backend's parts and the reducer stay the caller's and outlive the decoder. `plan` and the
+  // reducer must agree on the number of ranks.
+  Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& backend, Reducer& reducer,
+          const DecoderOptions& options);
   ~Decoder();
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
@@ -58,7 +58,7 @@ class Decoder {
   // Takes the memory that steps within these limits need: none of them allocates on the device or
   // frees there, which would wait for a sum that may never end. Throws EnvironmentError.
   void Reserve(const StepLimits& limits);
-  // Makes the connections that communicators make when they first add. Collective.
+  // Makes the connections that reducers make when they first add. Collective.
   void Connect();
   // The cache, in place of the one before it.
   void AllocateCache(std::int64_t pages);
@@ -71,7 +71,6 @@ class Decoder {
   struct Workspace;  // the activations of one step
 
   void RunOnce(const Batch& batch, Workspace& work);
-  void RunOrReplay(const Batch& batch, Workspace& work);
   void EmbedTokens(const Batch& batch, Workspace& work);
   void RunBlock(std::size_t index, const Batch& batch, Workspace& work);
   void RunAttention(std::size_t index, const Batch& batch, Workspace& work);
@@ -97,14 +96,13 @@ class Decoder {
   Device& device_;
   Ops& ops_;
   StepRunner& steps_;
-  Communicator& communicator_;
+  Reducer& reducer_;
   KvCache cache_;
   RotaryTable rotary_;
   std::unique_ptr<Workspace> workspace_;
   TensorView logits_;  // of the last Forward()
   Tensor hidden_;
   std::int64_t hidden_rows_ = 0;
-  std::int64_t sums_of_step_ = 0;  // all-reduces
 };
 
 }  // namespace lockstep

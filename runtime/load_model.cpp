@@ -29,7 +29,7 @@ namespace {
 constexpr const char* kTerminalVariable = "LOCKSTEP_STDERR_IS_TERMINAL";
 
 // A line on the terminal that counts the layers; nothing when nobody watches.
-LoadProgress ProgressLine(const Communicator& comm, Verbosity verbosity) {
+LoadProgress ProgressLine(const ControlPlane& comm, Verbosity verbosity) {
   if (comm.rank() != 0 || verbosity == Verbosity::kQuiet || !StderrIsTerminal()) return nullptr;
   return [](std::int64_t done, std::int64_t all) {
     const std::string line =
@@ -42,14 +42,14 @@ struct LoadJob {
   const Arguments& arguments;
   const ModelFiles& model;
   std::optional<std::int64_t> cache_pages;
-  const RankGroup& group;
+  const ProcessGrid& grid;
 
   const EngineLimits& limits() const { return arguments.options.engine; }
-  Communicator& comm() const { return group.comm(); }
+  Communicator& comm() const { return grid.tensor(); }
   ShardPlan Plan() const { return ShardPlan(model.spec, comm().size()); }
 };
 
-std::int64_t LeastOfAll(Communicator& world, std::int64_t number) {
+std::int64_t LeastOfAll(ControlPlane& world, std::int64_t number) {
   for (const auto& theirs : world.AllGather(std::as_bytes(std::span(&number, 1)))) {
     std::int64_t other = number;
     std::memcpy(&other, theirs.data(), std::min(theirs.size(), sizeof(other)));
@@ -71,23 +71,23 @@ void LoadHere(const LoadJob& job, LoadedModel& rank) {
   const WeightSource source(job.model);
   // Vectors need no logits: models without an LM head have them too.
   if (job.arguments.command == Command::kEmbed) slices.head = {};
-  if (job.group.world().rank() == 0) source.WarnOfTwoTables(job.model);
+  if (job.grid.world().rank() == 0) source.WarnOfTwoTables(job.model);
   const Backend& backend = rank.device.backend;
   ModelWeights weights =
       LoadWeights(job.model.spec, slices, options.model.dtype, source.reader(), backend,
-                  ProgressLine(job.group.world(), job.arguments.verbosity));
+                  ProgressLine(job.grid.world(), job.arguments.verbosity));
   rank.read_bytes = source.bytes_read();
   rank.weight_bytes =
       static_cast<double>(WeightBytes(CountParameters(slices), options.model.dtype));
   rank.decoder = std::make_unique<Decoder>(
-      plan, std::move(weights), backend, rank.device.communicator(job.comm()),
+      plan, std::move(weights), backend, rank.device.reducer(job.comm()),
       DecoderOptions{.cache_pages = 0, .cache_dtype = options.model.kv_dtype()});
 }
 
 // A device's memory is taken now. A host's is taken when it is used: steps are mostly small.
 void ReserveSteps(const LoadJob& job, LoadedModel& rank) {
   if (rank.device.index < 0) return;
-  Agree(job.group.world(), "making room for steps",
+  Agree(job.grid.world(), "making room for steps",
         [&] { rank.decoder->Reserve(LimitsOfSteps(job)); });
   rank.decoder->Connect();
 }
@@ -135,8 +135,7 @@ std::vector<MemoryClaim> ClaimsOf(const LoadJob& job, const RankDevice& device) 
     MemoryClaim claim{.pool = pool,
                       .need = need_with(job.arguments.options.model.dtype),
                       .otherwise = {},
-                      .rank = rank,
-                      .host = ""};
+                      .rank = job.grid.world().rank()};
     claim.need.staging += beside;
     for (const WeightFormat format : FormatsOf(device))
       claim.otherwise.emplace_back(Name(format), need_with(format).total() + beside);
@@ -156,9 +155,9 @@ std::int64_t PagesOf(const LoadJob& job, const LoadedModel& rank) {
   const CachePlace place = rank.device.index < 0 ? CachePlace::kHost : CachePlace::kDevice;
   const std::int64_t least = LeastPages(job);
   return LeastOfAll(
-      job.group.world(),
+      job.grid.world(),
       FittingPages(
-          {.free_bytes = ShareOfMemory(job.group.world(), PoolsOf(rank.device)),
+          {.free_bytes = ShareOfMemory(job.grid.world(), PoolsOf(rank.device)),
            .fraction = MemoryFraction(place, job.limits()),
            .page_bytes = static_cast<double>(elements) * static_cast<double>(SizeOf(dtype)),
            .least = least,
@@ -190,25 +189,25 @@ bool StderrIsTerminal() {
 }
 
 LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
-                      std::optional<std::int64_t> cache_pages, const RankGroup& group) {
+                      std::optional<std::int64_t> cache_pages, const ProcessGrid& grid) {
   const auto start = std::chrono::steady_clock::now();
   LoadedModel rank;
   const ParallelOptions& parallel = arguments.options.parallel;
-  const LoadJob job{arguments, model, cache_pages, group};
+  const LoadJob job{arguments, model, cache_pages, grid};
   // All groups share the cores, whichever they are in.
   const Placement placement =
-      PlaceRank(group.world(), {.threads = parallel.threads, .bind = parallel.bind});
-  group.comm().set_waiting(placement.waiting);
+      PlaceRank(grid.world(), {.threads = parallel.threads, .bind = parallel.bind});
+  grid.tensor().set_waiting(placement.waiting);
   rank.threads = placement.threads;
   // Before the backend starts its threads and touches its memory: both stay where this is.
   BindWhereAllowed(placement.cores);
-  rank.device = OpenDevice(DeviceRequestOf(arguments.options, rank.threads), group);
+  rank.device = OpenDevice(DeviceRequestOf(arguments.options, rank.threads), grid);
   if (job.limits().memory_check == MemoryCheck::kAuto)
-    CheckMemory(group.world(), ClaimsOf(job, rank.device));
-  Agree(group.world(), "loading weights", [&] { LoadHere(job, rank); });
+    CheckMemory(grid.world(), ClaimsOf(job, rank.device));
+  Agree(grid.world(), "loading weights", [&] { LoadHere(job, rank); });
   ReserveSteps(job, rank);
   const std::int64_t pages = PagesOf(job, rank);
-  Agree(group.world(), "making room for the KV cache", [&] { rank.decoder->AllocateCache(pages); });
+  Agree(grid.world(), "making room for the KV cache", [&] { rank.decoder->AllocateCache(pages); });
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   WriteLog(LogLevel::kDebug,
            fmt::format("loaded in {:.2f} s; {:.1f} MB of KV cache, {} threads", took.count(),
@@ -220,12 +219,6 @@ double PeakMemoryBytes() {
   struct rusage usage {};
   ::getrusage(RUSAGE_SELF, &usage);
   return 1024.0 * static_cast<double>(usage.ru_maxrss);
-}
-
-WorldOptions OptionsOfWorld(const Options& options) {
-  return {.deadline_seconds = options.comm.deadline_seconds,
-          .init_deadline_seconds = options.comm.init_deadline_seconds,
-          .shared_memory = options.comm.shared_memory};
 }
 
 int RunOnRanks(const Arguments& arguments, std::span<const std::string> arguments_given,
@@ -242,15 +235,14 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
     if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
     return SpawnWorld({ranks, options.comm.init_deadline_seconds}, arguments_given);
   }
-  const WorldConfig config{.expected_ranks = ranks,
-                           .groups = groups,
-                           .asked_by = options.stated.contains("parallel.tp")
-                                           ? options.stated.at("parallel.tp")
-                                           : "--tp",
-                           .deadline_seconds = options.comm.deadline_seconds,
-                           .init_deadline_seconds = options.comm.init_deadline_seconds,
-                           .shared_memory = options.comm.shared_memory,
-                           .facts = SettingsOf(arguments)};
+  WorldConfig config;
+  config.expected_ranks = ranks;
+  config.groups = groups;
+  if (options.stated.contains("parallel.tp")) config.asked_by = options.stated.at("parallel.tp");
+  config.world.deadline_seconds = options.comm.deadline_seconds;
+  config.world.init_deadline_seconds = options.comm.init_deadline_seconds;
+  config.world.shared_memory = options.comm.shared_memory;
+  config.facts = SettingsOf(arguments);
   return RunWorld(config, [&](Communicator& comm) { return static_cast<int>(program.run(comm)); });
 }
 

@@ -8,11 +8,11 @@
 #include <string>
 
 #include "comm/communicator.h"
+#include "comm/process_grid.h"
 #include "layers/decoder.h"
 #include "runtime/model_files.h"
 #include "runtime/options/arguments.h"
 #include "runtime/rank_device.h"
-#include "runtime/world/rank_group.h"
 
 namespace lockstep {
 
@@ -32,10 +32,7 @@ struct LoadedModel {
 // Throws EnvironmentError, before anything is read, where what is to be loaded does not fit into
 // memory. Collective over the world.
 LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
-                      std::optional<std::int64_t> cache_pages, const RankGroup& group);
-
-// What --tp, --dp and comm.* ask of the world.
-WorldOptions OptionsOfWorld(const Options& options);
+                      std::optional<std::int64_t> cache_pages, const ProcessGrid& grid);
 
 // What parallel.device and what depends on it ask for.
 DeviceRequest DeviceRequestOf(const Options& options, int threads);

@@ -23,7 +23,6 @@ std::string Size(double bytes) {
 // All claims on one pool.
 struct Demand {
   MemoryPool pool;
-  std::string host;
   int first_rank = 0;
   int ranks = 0;
   MemoryNeed need;
@@ -32,8 +31,9 @@ struct Demand {
   bool Fits() const { return need.total() <= pool.free_bytes; }
 };
 
-bool SamePool(const Demand& demand, const MemoryClaim& claim) {
-  if (demand.pool.id != claim.pool.id || demand.host != claim.host) return false;
+bool SamePool(const Demand& demand, const MemoryClaim& claim, const HostMap& hosts) {
+  if (demand.pool.id != claim.pool.id || !hosts.SameHost(demand.first_rank, claim.rank))
+    return false;
   return claim.pool.id != MemoryPool::kOwn ||
          (demand.first_rank == claim.rank && demand.pool.name == claim.pool.name);
 }
@@ -47,17 +47,16 @@ void Add(const MemoryClaim& claim, Demand& demand) {
     demand.otherwise[i].second += claim.otherwise[i].second;
 }
 
-std::vector<Demand> DemandsOf(const std::vector<MemoryClaim>& claims) {
+std::vector<Demand> DemandsOf(const std::vector<MemoryClaim>& claims, const HostMap& hosts) {
   std::vector<Demand> demands;
   for (const MemoryClaim& claim : claims) {
     const auto known = std::ranges::find_if(
-        demands, [&](const Demand& demand) { return SamePool(demand, claim); });
+        demands, [&](const Demand& demand) { return SamePool(demand, claim, hosts); });
     if (known != demands.end()) {
       Add(claim, *known);
       continue;
     }
     demands.push_back({.pool = claim.pool,
-                       .host = claim.host,
                        .first_rank = claim.rank,
                        .ranks = 1,
                        .need = claim.need,
@@ -76,15 +75,16 @@ std::string Remedies(const Demand& demand) {
   return text + ", engine.memory_check off tries it all the same";
 }
 
-std::string Describe(const Demand& demand) {
+std::string Describe(const Demand& demand, const HostMap& hosts) {
   const MemoryNeed& need = demand.need;
   const std::string who = demand.ranks == 1 ? fmt::format("rank {}", demand.first_rank)
                                             : fmt::format("{} ranks", demand.ranks);
   std::string parts = fmt::format("weights {}, KV cache {}", Size(need.weights), Size(need.cache));
   parts += fmt::format(", buffers {}", Size(need.activations + need.staging));
-  return fmt::format("{} on {} {} {} ({}), {} are free in {}; {}", who, demand.host,
-                     demand.ranks == 1 ? "needs" : "need", Size(need.total()), parts,
-                     Size(demand.pool.free_bytes), demand.pool.name, Remedies(demand));
+  return fmt::format("{} on {} {} {} ({}), {} are free in {}; {}", who,
+                     hosts.name(demand.first_rank), demand.ranks == 1 ? "needs" : "need",
+                     Size(need.total()), parts, Size(demand.pool.free_bytes), demand.pool.name,
+                     Remedies(demand));
 }
 
 Json ToJson(const MemoryClaim& claim) {
@@ -106,14 +106,13 @@ MemoryClaim FromJson(const Json& json) {
                .activations = json.at("need").at(2),
                .staging = json.at("need").at(3)},
       .otherwise = {},
-      .rank = 0,
-      .host = ""};
+      .rank = 0};
   for (const Json& one : json.at("otherwise")) claim.otherwise.emplace_back(one.at(0), one.at(1));
   return claim;
 }
 
 // The claims of all ranks, on every rank.
-std::vector<MemoryClaim> Exchange(Communicator& world, const std::vector<MemoryClaim>& mine) {
+std::vector<MemoryClaim> Exchange(ControlPlane& world, const std::vector<MemoryClaim>& mine) {
   Json list = Json::array();
   for (const MemoryClaim& claim : mine) list.push_back(ToJson(claim));
   const std::string text = list.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -125,7 +124,6 @@ std::vector<MemoryClaim> Exchange(Communicator& world, const std::vector<MemoryC
     for (const Json& one : Json::parse(first, first + bytes.size())) {
       all.push_back(FromJson(one));
       all.back().rank = rank;
-      all.back().host = world.host(rank);
     }
   }
   return all;
@@ -133,33 +131,33 @@ std::vector<MemoryClaim> Exchange(Communicator& world, const std::vector<MemoryC
 
 }  // namespace
 
-std::string WhyTooLittleMemory(const std::vector<MemoryClaim>& claims) {
+std::string WhyTooLittleMemory(const std::vector<MemoryClaim>& claims, const HostMap& hosts) {
   std::optional<Demand> worst;
   const auto missing = [](const Demand& demand) {
     return demand.need.total() - demand.pool.free_bytes;
   };
-  for (Demand& demand : DemandsOf(claims))
+  for (Demand& demand : DemandsOf(claims, hosts))
     if (!demand.Fits() && (!worst || missing(demand) > missing(*worst))) worst = std::move(demand);
-  return worst ? Describe(*worst) : "";
+  return worst ? Describe(*worst, hosts) : "";
 }
 
-void CheckMemory(Communicator& world, const std::vector<MemoryClaim>& mine) {
-  const std::string why = WhyTooLittleMemory(Exchange(world, mine));
+void CheckMemory(ControlPlane& world, const std::vector<MemoryClaim>& mine) {
+  const std::string why = WhyTooLittleMemory(Exchange(world, mine), world.hosts());
   Agree(world, "looking for memory", [&] {
     if (!why.empty()) throw EnvironmentError("{}", why);
   });
 }
 
-double ShareOfMemory(Communicator& world, const std::vector<MemoryPool>& pools) {
+double ShareOfMemory(ControlPlane& world, const std::vector<MemoryPool>& pools) {
   std::vector<MemoryClaim> mine;
   for (const MemoryPool& pool : pools)
-    mine.push_back({.pool = pool, .need = {}, .otherwise = {}, .rank = world.rank(), .host = ""});
-  for (MemoryClaim& claim : mine) claim.host = world.host(world.rank());
-  const std::vector<Demand> demands = DemandsOf(Exchange(world, mine));
+    mine.push_back({.pool = pool, .need = {}, .otherwise = {}, .rank = world.rank()});
+  const std::vector<Demand> demands = DemandsOf(Exchange(world, mine), world.hosts());
   double share = std::numeric_limits<double>::infinity();
   for (const MemoryClaim& claim : mine)
     for (const Demand& demand : demands)
-      if (SamePool(demand, claim)) share = std::min(share, demand.pool.free_bytes / demand.ranks);
+      if (SamePool(demand, claim, world.hosts()))
+        share = std::min(share, demand.pool.free_bytes / demand.ranks);
   return share;
 }
 

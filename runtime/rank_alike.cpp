@@ -106,9 +106,9 @@ std::string FileFact(const std::filesystem::path& file) {
 }
 
 // Those who need the files are the first ranks of groups; the others have no say ("").
-void AddTextFiles(const Options& options, const ModelFiles& model, const RankGroup& group,
+void AddTextFiles(const Options& options, const ModelFiles& model, const ProcessGrid& grid,
                   RankFacts& facts) {
-  const bool reads = group.comm().rank() == 0;
+  const bool reads = grid.tensor().rank() == 0;
   const std::filesystem::path tokenizer = options.model.tokenizer;
   const bool one_file = IsRegularFile(tokenizer);
   const auto& folder = tokenizer.empty() ? model.folder : tokenizer;
@@ -137,15 +137,15 @@ RankFacts SettingsOf(const Arguments& arguments) {
   return facts;
 }
 
-void CompareModels(const Arguments& arguments, const ModelFiles& model, const RankGroup& group) {
-  if (group.world().size() == 1) return;
+void CompareModels(const Arguments& arguments, const ModelFiles& model, const ProcessGrid& grid) {
+  if (grid.world().size() == 1) return;
   RankFacts facts;
-  Agree(group.world(), "comparing the ranks' models", [&] {
+  Agree(grid.world(), "comparing the ranks' models", [&] {
     AddSpec(model.spec, facts);
     AddWeights(model, facts);
-    if (group.count() > 1) AddTextFiles(arguments.options, model, group, facts);
+    if (grid.shape().data > 1) AddTextFiles(arguments.options, model, grid, facts);
   });
-  CompareFacts(group.world(), facts,
+  CompareFacts(grid.world(), facts,
                fmt::format("give all ranks copies of one model (rank 0's is {})",
                            model.folder.empty() ? "made up" : model.folder.string()));
 }

@@ -2,10 +2,10 @@
 
 #include <string>
 
+#include "comm/process_grid.h"
 #include "runtime/model_files.h"
 #include "runtime/options/arguments.h"
 #include "runtime/world/rank_facts.h"
-#include "runtime/world/rank_group.h"
 
 namespace lockstep {
 
@@ -19,6 +19,6 @@ RankFacts SettingsOf(const Arguments& arguments);
 // Compares the models: their shapes, every tensor's type, shape and a sample of its bytes, and on
 // the first ranks of groups the files that turn text into tokens. Reads a few kilobytes a tensor.
 // Throws BadInput, the same on every rank, naming a rank that differs. Collective over the world.
-void CompareModels(const Arguments& arguments, const ModelFiles& model, const RankGroup& group);
+void CompareModels(const Arguments& arguments, const ModelFiles& model, const ProcessGrid& grid);
 
 }  // namespace lockstep

@@ -1,5 +1,6 @@
 #include "runtime/rank_device.h"
 
+#include <algorithm>
 #include <functional>
 #include <string_view>
 
@@ -38,15 +39,13 @@ void CheckCpu(const DeviceRequest& request) {
 }
 
 // How many ranks of lower numbers are on this one's host.
-int LocalRank(const Communicator& world) {
-  int local = 0;
-  for (int rank = 0; rank < world.rank(); ++rank)
-    local += world.host(rank) == world.host(world.rank()) ? 1 : 0;
-  return local;
+int LocalRank(const ControlPlane& world) {
+  const std::vector<int> here = world.hosts().Neighbours(world.rank());
+  return static_cast<int>(std::ranges::find(here, world.rank()) - here.begin());
 }
 
 // This rank's GPU. Where a process sees only one, whatever started it has shared them out.
-int DeviceOf(const Communicator& world) {
+int DeviceOf(const ControlPlane& world) {
   const int count = CudaModule().DeviceCount();
   const int local = LocalRank(world);
   if (count == 1) return 0;
@@ -59,7 +58,7 @@ int DeviceOf(const Communicator& world) {
 }
 
 // For kAuto: whether all ranks have a GPU, and if not the first reason.
-std::string WhyNotEverywhere(Communicator& world, std::string mine) {
+std::string WhyNotEverywhere(ControlPlane& world, std::string mine) {
   const auto* bytes = reinterpret_cast<const std::byte*>(mine.data());
   std::string first;
   for (const auto& theirs : world.AllGather({bytes, mine.size()}))
@@ -67,7 +66,7 @@ std::string WhyNotEverywhere(Communicator& world, std::string mine) {
   return first;
 }
 
-DeviceChoice Decide(const DeviceRequest& request, Communicator& world) {
+DeviceChoice Decide(const DeviceRequest& request, ControlPlane& world) {
   if (request.choice != DeviceChoice::kAuto) return request.choice;
   std::string why = WhyNotCuda(request);
   try {
@@ -104,25 +103,25 @@ std::string DeviceHere(const DeviceRequest& request) {
   }
 }
 
-RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group) {
+RankDevice OpenDevice(const DeviceRequest& request, const ProcessGrid& grid) {
   RankDevice device;
-  const bool cuda = Decide(request, group.world()) == DeviceChoice::kCuda;
-  Agree(group.world(), "opening the device", [&] {
+  const bool cuda = Decide(request, grid.world()) == DeviceChoice::kCuda;
+  Agree(grid.world(), "opening the device", [&] {
     CheckDevice(request);
     if (!cuda) {
       CheckCpu(request);
       device.backend = MakeBackend(request.cpu_backend, request.threads);
       return;
     }
-    const int index = DeviceOf(group.world());
+    const int index = DeviceOf(grid.world());
     const DeviceInfo info = CudaModule().Describe(index);
     device.backend = CudaModule().MakeBackend(index, request.graphs);
     device.index = index;
     device.name = fmt::format("cuda device {} ({})", index, info.name);
   });
   if (!cuda) return device;
-  Agree(group.world(), "joining the devices",
-        [&] { device.sums = CudaModule().MakeCommunicator(group.comm(), device.backend); });
+  Agree(grid.world(), "joining the devices",
+        [&] { device.sums = CudaModule().MakeReducer(grid.tensor(), device.backend); });
   WriteLog(LogLevel::kDebug,
            fmt::format("{}; sums through {}", device.name, device.sums->transport()));
   return device;

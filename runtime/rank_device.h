@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "comm/process_grid.h"
 #include "core/memory_pools.h"
 #include "core/numbers/weight_format.h"
 #include "layers/kernels/backend.h"
 #include "runtime/options/device_choice.h"
-#include "runtime/world/rank_group.h"
 
 namespace lockstep {
 
@@ -26,11 +26,13 @@ struct DeviceRequest {
 // What a rank computes with. Destroyed last first.
 struct RankDevice {
   Backend backend;
-  std::unique_ptr<Communicator> sums;  // over the group, in the device's memory; null: the group's
-  int index = -1;                      // of a device with memory of its own
+  std::unique_ptr<Reducer> sums;  // of the group, in the device's memory; null: the group's own
+  int index = -1;                 // of a device with memory of its own
   std::string name = "cpu";
 
-  Communicator& communicator(Communicator& group) const { return sums != nullptr ? *sums : group; }
+  Reducer& reducer(Communicator& group) const {
+    return sums != nullptr ? *sums : static_cast<Reducer&>(group);
+  }
 };
 
 // Throws BadInput when kCuda is asked for what only the processor can do: before any rank starts.
@@ -42,7 +44,7 @@ std::string DeviceHere(const DeviceRequest& request);
 
 // Opens this rank's device; several ranks of a host take its GPUs in their order. Collective over
 // the world: throws the same on every rank, EnvironmentError where kCuda cannot be had.
-RankDevice OpenDevice(const DeviceRequest& request, const RankGroup& group);
+RankDevice OpenDevice(const DeviceRequest& request, const ProcessGrid& grid);
 
 // Where this rank's weights and cache come from, as it is now: its device's memory, or the host's.
 std::vector<MemoryPool> PoolsOf(const RankDevice& device);

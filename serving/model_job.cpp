@@ -24,20 +24,29 @@ void ReportMemory(const LoadedModel& rank) {
                        1e-6 * rank.read_bytes, 1e-6 * rank.weight_bytes, 1e-6 * PeakMemoryBytes()));
 }
 
+ProcessGrid FormGrid(Communicator& world, int copies) {
+  if (copies == 1) return ProcessGrid(world);
+  std::optional<ProcessGrid> grid;
+  Agree(world, "forming groups", [&] {
+    grid.emplace(world, GridShape{.tensor = world.size() / copies, .pipeline = 1, .data = copies});
+  });
+  return *std::move(grid);
+}
+
 // Rank 0 checks the job as well, the first ranks of other groups their part of it; the others only
 // need the model.
-ModelFiles Check(const Arguments& arguments, ModelJob& job, const RankGroup& group) {
+ModelFiles Check(const Arguments& arguments, ModelJob& job, const ProcessGrid& grid) {
   ModelFiles model;
-  Agree(group.world(), "reading the model's configuration and the input", [&] {
+  Agree(grid.world(), "reading the model's configuration and the input", [&] {
     model = OpenModel(arguments);
-    ShardPlan(model.spec, group.size());
-    job.set_group_size(group.size());
-    if (group.world().rank() == 0)
+    ShardPlan(model.spec, grid.shape().tensor);
+    job.set_group_size(grid.shape().tensor);
+    if (grid.world().rank() == 0)
       job.Prepare(model);
-    else if (group.comm().rank() == 0)
+    else if (grid.tensor().rank() == 0)
       job.PrepareHelper(model);
   });
-  CompareModels(arguments, model, group);
+  CompareModels(arguments, model, grid);
   return model;
 }
 
@@ -52,8 +61,8 @@ ExitCode ReportFinished(const Arguments& arguments, const FinishedJob& finished)
 }
 
 // Rank 0's number on every rank.
-std::int64_t Share(Communicator& comm, std::int64_t number) {
-  Communicator::Bytes bytes(sizeof(number));
+std::int64_t Share(ControlPlane& comm, std::int64_t number) {
+  ControlPlane::Bytes bytes(sizeof(number));
   std::memcpy(bytes.data(), &number, sizeof(number));
   comm.Broadcast(bytes);
   LOCKSTEP_CHECK(bytes.size() == sizeof(number), "{} bytes", bytes.size());
@@ -62,27 +71,26 @@ std::int64_t Share(Communicator& comm, std::int64_t number) {
 }
 
 ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& world) {
-  const RankGroup group(world, static_cast<int>(arguments.options.parallel.dp),
-                        OptionsOfWorld(arguments.options));
-  const ModelFiles model = Check(arguments, job, group);
+  const ProcessGrid grid = FormGrid(world, static_cast<int>(arguments.options.parallel.dp));
+  const ModelFiles model = Check(arguments, job, grid);
   if (Share(world, job.finished() ? 1 : 0) != 0)
     return job.finished() ? ReportFinished(arguments, *job.finished()) : ExitCode::kOk;
   constexpr std::int64_t kUnknown = -1;
   const std::int64_t asked =
       Share(world, world.rank() == 0 ? job.cache_pages().value_or(kUnknown) : 0);
   const auto pages = asked == kUnknown ? std::nullopt : std::optional(asked);
-  const LoadedModel rank = LoadModel(arguments, model, pages, group);
+  const LoadedModel rank = LoadModel(arguments, model, pages, grid);
   // The messenger is opened together with the ranks that do not need it.
-  const auto messenger = group.count() > 1 ? OpenMessenger(world) : nullptr;
+  const auto messenger = grid.shape().data > 1 ? OpenMessenger(world) : nullptr;
   const Activity doing("generating");
   FinishStepsOnInterrupt();
-  if (group.comm().rank() != 0) {
-    RunWorker(*rank.decoder, group.comm());
+  if (grid.tensor().rank() != 0) {
+    RunWorker(*rank.decoder, grid.tensor());
     ReportMemory(rank);
     return ExitCode::kOk;
   }
   const EngineLimits& limits = arguments.options.engine;
-  Engine engine(*rank.decoder, group.comm(),
+  Engine engine(*rank.decoder, grid.tensor(),
                 {.max_sequences = limits.max_sequences,
                  .max_step_tokens = limits.max_step_tokens,
                  .prefix_cache = limits.prefix_cache ? PrefixCache::kOn : PrefixCache::kOff,
@@ -90,7 +98,7 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
                  .end_tokens = model.generation.end_tokens,
                  .hidden_layer = job.hidden_layer()});
   EngineLoop loop(engine, job.tokenizer(), job.most_requests());
-  const ExitCode code = job.Run({loop, group, messenger.get()});
+  const ExitCode code = job.Run({loop, grid, messenger.get()});
   engine.Shutdown();
   ReportMemory(rank);
   return code;

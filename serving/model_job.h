@@ -6,9 +6,9 @@
 #include <string>
 
 #include "comm/messenger.h"
+#include "comm/process_grid.h"
 #include "runtime/model_files.h"
 #include "runtime/options/arguments.h"
-#include "runtime/world/rank_group.h"
 #include "serving/engine_loop.h"
 
 namespace lockstep {
@@ -16,7 +16,7 @@ namespace lockstep {
 // Where the first rank of a group works.
 struct JobContext {
   EngineLoop& loop;  // to be run once, by the job
-  const RankGroup& group;
+  const ProcessGrid& grid;
   Messenger* messenger;  // between the first ranks of groups; null where there is one group
 };
 

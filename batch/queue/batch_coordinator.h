@@ -32,7 +32,7 @@ class BatchCoordinator : public WorkQueue {
   // The other groups, if there are any: their first ranks, and how to reach them. Not owned.
   struct Groups {
     std::vector<int> leaders = {0};
-    Communicator* world = nullptr;
+    ControlPlane* world = nullptr;
     Messenger* messenger = nullptr;
   };
   BatchCoordinator(Parts parts, Groups groups);

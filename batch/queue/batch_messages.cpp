@@ -4,7 +4,7 @@
 
 namespace lockstep {
 
-Communicator::Bytes Pack(const WorkerReport& report) {
+ControlPlane::Bytes Pack(const WorkerReport& report) {
   MessageWriter writer;
   writer.Put(report.interrupted);
   writer.Put(report.last);
@@ -18,7 +18,7 @@ Communicator::Bytes Pack(const WorkerReport& report) {
   return writer.Take();
 }
 
-Communicator::Bytes Pack(const Assignment& assignment) {
+ControlPlane::Bytes Pack(const Assignment& assignment) {
   MessageWriter writer;
   writer.Put(assignment.end);
   writer.PutCount(assignment.lines.size());

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "batch/queue/work_queue.h"
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 
 namespace lockstep {
 
@@ -27,8 +27,8 @@ struct Assignment {
   bool operator==(const Assignment&) const = default;
 };
 
-Communicator::Bytes Pack(const WorkerReport& report);
-Communicator::Bytes Pack(const Assignment& assignment);
+ControlPlane::Bytes Pack(const WorkerReport& report);
+ControlPlane::Bytes Pack(const Assignment& assignment);
 // Throw Error(kInternal) when the lengths do not add up: both ends are this program.
 WorkerReport UnpackReport(std::span<const std::byte> bytes);
 Assignment UnpackAssignment(std::span<const std::byte> bytes);

@@ -13,7 +13,7 @@ namespace lockstep {
 class RemoteWorkQueue : public WorkQueue {
  public:
   // world and messenger stay the caller's.
-  RemoteWorkQueue(Communicator& world, Messenger& messenger)
+  RemoteWorkQueue(ControlPlane& world, Messenger& messenger)
       : world_(world), messenger_(messenger), heartbeat_(world.deadline_seconds()) {}
 
   std::vector<WorkLine> Take() override;
@@ -31,7 +31,7 @@ class RemoteWorkQueue : public WorkQueue {
   void Send();
   void CheckTimeout();
 
-  Communicator& world_;
+  ControlPlane& world_;
   Messenger& messenger_;
   WorkerReport report_;  // not sent yet
   PeerTimeout timeout_;

@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 #include "core/activity.h"
 
 namespace lockstep {
@@ -23,11 +24,10 @@ CollectiveError Absence(fmt::format_string<Args...> format, Args&&... args) {
 
 // Whether this host's ranks have fewer processors than they are.
 bool ShareProcessors(const MpiRanks& ranks, int self) {
-  const auto& machine = ranks.machines[static_cast<std::size_t>(self)];
   cpu_set_t mine;
   CPU_ZERO(&mine);
   return ::sched_getaffinity(0, sizeof(mine), &mine) != 0 ||
-         CPU_COUNT(&mine) < std::ranges::count(ranks.machines, machine);
+         CPU_COUNT(&mine) < std::ssize(ranks.hosts.Neighbours(self));
 }
 
 }  // namespace
@@ -43,14 +43,8 @@ MpiChannel::MpiChannel(MpiRanks ranks, std::size_t max_message_bytes)
   answered_.resize(ranks_.numbers.size());
 }
 
-const std::string& MpiChannel::host(int rank) const {
-  LOCKSTEP_CHECK(rank >= 0 && rank < size(), "rank {} of {}", rank, size());
-  return ranks_.hosts[static_cast<std::size_t>(rank)];
-}
-
-void MpiChannel::set_hosts(std::vector<std::string> names, std::vector<std::string> machines) {
-  ranks_.hosts = std::move(names);
-  ranks_.machines = std::move(machines);
+void MpiChannel::set_hosts(HostMap hosts) {
+  ranks_.hosts = std::move(hosts);
   cores_ = ShareProcessors(ranks_, rank_) ? DeadlineBackoff::Cores::kShared
                                           : DeadlineBackoff::Cores::kEnough;
 }
@@ -232,7 +226,7 @@ std::string MpiChannel::What() const {
 }
 
 std::string MpiChannel::Name(int rank) const {
-  return fmt::format("rank {} on {}", WorldRank(rank), host(rank));
+  return fmt::format("rank {} on {}", WorldRank(rank), hosts().name(rank));
 }
 
 std::string MpiChannel::Name(const Presence& presence) const {

@@ -22,7 +22,7 @@ namespace lockstep {
 //   channel.Begin(Collective::kGather, bytes, deadline);
 //   channel.PostReceive(peer, buffer); channel.PostSend(peer, data); channel.Wait();
 // Buffers belong to the caller and stay untouched until Wait() returns. Every method throws what
-// Communicator documents; after that the channel is unusable.
+// ControlPlane documents; after that the channel is unusable.
 //
 // When a deadline passes the channel calls the roll: every rank that is itself waiting in a
 // collective answers, so the message names the ranks that are really absent, not the neighbour
@@ -36,9 +36,9 @@ class MpiChannel {
   int rank() const { return rank_; }
   int size() const { return ranks_.size(); }
   const MpiRanks& ranks() const { return ranks_; }
-  const std::string& host(int rank) const;
+  const HostMap& hosts() const { return ranks_.hosts; }
   // Learnt after the first messages.
-  void set_hosts(std::vector<std::string> names, std::vector<std::string> machines);
+  void set_hosts(HostMap hosts);
   // Whether a waiting rank may keep its core busy for a while.
   void set_cores(DeadlineBackoff::Cores cores) { cores_ = cores; }
 

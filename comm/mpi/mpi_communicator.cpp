@@ -4,8 +4,13 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
+#include <string>
 
 #include "comm/mpi/mpi_blocking.h"
+#include "comm/mpi/mpi_share_memory.h"
+#include "comm/self_communicator.h"
+#include "comm/split.h"
 
 namespace lockstep {
 namespace {
@@ -19,20 +24,20 @@ constexpr std::size_t kWholeBytes = 16 * 1024;
 constexpr std::size_t kPacketBytes = 4096;
 constexpr std::size_t kInlineBytes = kPacketBytes - sizeof(std::uint64_t);
 
-Communicator::Bytes MakePacket(std::span<const std::byte> message) {
+ControlPlane::Bytes MakePacket(std::span<const std::byte> message) {
   const auto length = static_cast<std::uint64_t>(message.size());
   const std::size_t inlined = std::min(message.size(), kInlineBytes);
-  Communicator::Bytes packet(sizeof(length) + inlined);
+  ControlPlane::Bytes packet(sizeof(length) + inlined);
   std::memcpy(packet.data(), &length, sizeof(length));
   std::copy_n(message.begin(), inlined, packet.begin() + sizeof(length));
   return packet;
 }
 
 // What the packet says: the whole length, with the inlined part filled in.
-Communicator::Bytes OpenPacket(std::span<const std::byte> packet) {
+ControlPlane::Bytes OpenPacket(std::span<const std::byte> packet) {
   std::uint64_t length = 0;
   std::memcpy(&length, packet.data(), sizeof(length));
-  Communicator::Bytes message(length);
+  ControlPlane::Bytes message(length);
   const std::size_t inlined = std::min<std::size_t>(length, kInlineBytes);
   std::copy_n(packet.begin() + sizeof(length), inlined, message.begin());
   return message;
@@ -50,14 +55,18 @@ void Add(std::span<float> x, std::span<const float> other) {
 
 }  // namespace
 
-MpiCommunicator::MpiCommunicator(MpiRanks ranks, const WorldOptions& options)
-    : channel_(std::move(ranks), options.max_message_bytes) {
-  set_deadline_seconds(options.deadline_seconds);
-}
+MpiCommunicator::MpiCommunicator(Parts parts)
+    : Communicator(std::move(parts.deadline)),
+      channel_(std::move(parts.ranks), parts.max_message_bytes),
+      max_message_bytes_(parts.max_message_bytes),
+      shared_memory_(parts.shared_memory),
+      grace_seconds_(parts.grace_seconds) {}
 
 MpiCommunicator::~MpiCommunicator() {
-  // After a failure MPI_Finalize would wait for ranks that do not come.
-  if (broken_ || ranks().lane != MpiLane::kWorld) return;
+  // After a failure messages may still be on their way.
+  if (broken_) static_cast<void>(lane_.release());
+  // MPI_Finalize would wait for ranks that do not come.
+  if (broken_ || ranks().lane != kWorldLane) return;
   // Lower ranks first: one message is enough.
   const double turn = 1.5 * std::min(rank(), 8);
   LeaveMpi({deadline_seconds() + turn, [this] {
@@ -67,17 +76,57 @@ MpiCommunicator::~MpiCommunicator() {
             }});
 }
 
-void MpiCommunicator::LearnHosts() {
-  const std::string mine = fmt::format("{}\n{}", HostName(), MachineId());
-  std::vector<std::string> names;
-  std::vector<std::string> machines;
+void MpiCommunicator::LearnHosts(int ranks_per_host) {
+  const RankHost here = ThisHost();
+  const int pretended = ranks_per_host > 0 ? rank() / ranks_per_host : 0;
+  const std::string mine =
+      fmt::format("{}\n{} {}\n{}", here.name, here.machine, pretended, here.processes);
+  std::vector<RankHost> all;
   for (const Bytes& bytes : AllGather(std::as_bytes(std::span(mine)))) {
-    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    const auto end = std::min(text.find('\n'), text.size());
-    names.push_back(text.substr(0, end));
-    machines.push_back(text);
+    std::istringstream text({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    RankHost& one = all.emplace_back();
+    std::getline(text, one.name);
+    std::getline(text, one.machine);
+    std::getline(text, one.processes);
   }
-  channel_.set_hosts(std::move(names), std::move(machines));
+  channel_.set_hosts(HostMap(std::move(all)));
+}
+
+std::unique_ptr<MpiCommunicator> MpiCommunicator::AcrossHosts(std::span<const int> some,
+                                                              double grace_seconds) const {
+  return std::make_unique<MpiCommunicator>(
+      Parts{.ranks = ranks().Select(some, ranks().lane + kAcrossHosts),
+            .deadline = deadline(),
+            .max_message_bytes = max_message_bytes_,
+            .shared_memory = SharedMemory::kOff,
+            .grace_seconds = grace_seconds});
+}
+
+std::unique_ptr<Communicator> MpiCommunicator::Split(int color, int key) {
+  struct Note {
+    SplitChoice choice;
+    std::uint64_t lanes_in_use;
+  };
+  CheckColor({color, key});
+  const Note mine{{color, key}, LanesInUse()};
+  std::vector<SplitChoice> choices;
+  std::uint64_t in_use = 0;
+  for (const Bytes& bytes : AllGather(std::as_bytes(std::span(&mine, 1)))) {
+    Note note{};
+    LOCKSTEP_CHECK(bytes.size() == sizeof(note), "{} bytes", bytes.size());
+    std::memcpy(&note, bytes.data(), sizeof(note));
+    choices.push_back(note.choice);
+    in_use |= note.lanes_in_use;
+  }
+  const int lane = FreeLane(in_use);
+  const std::vector<int> part = PartOf(rank(), choices);
+  if (part.size() == 1) return std::make_unique<SelfCommunicator>(*this);
+  auto group = std::make_unique<MpiCommunicator>(Parts{.ranks = ranks().Select(part, lane),
+                                                       .deadline = deadline(),
+                                                       .max_message_bytes = max_message_bytes_,
+                                                       .shared_memory = shared_memory_});
+  group->lane_ = std::make_unique<LaneClaim>(lane);
+  return ShareMemory(std::move(group));
 }
 
 void MpiCommunicator::set_waiting(Waiting waiting) {
@@ -88,7 +137,7 @@ void MpiCommunicator::set_waiting(Waiting waiting) {
 void MpiCommunicator::Begin(Collective collective, std::size_t bytes) {
   LOCKSTEP_CHECK(!broken_, "a collective after one that failed");
   broken_ = true;
-  channel_.Begin(collective, bytes, deadline_seconds());
+  channel_.Begin(collective, bytes, deadline_seconds() + grace_seconds_);
 }
 
 void MpiCommunicator::Abort(int exit_code) { AbortMpi(exit_code); }
@@ -184,14 +233,14 @@ void MpiCommunicator::SumHalves(std::span<float> x, int index, int ranks) {
   }
 }
 
-std::vector<Communicator::Bytes> MpiCommunicator::Gather(std::span<const std::byte> mine) {
+std::vector<ControlPlane::Bytes> MpiCommunicator::Gather(std::span<const std::byte> mine) {
   Begin(Collective::kGather, mine.size());
   auto all = GatherToFirst(mine);
   Finish();
   return all;
 }
 
-std::vector<Communicator::Bytes> MpiCommunicator::GatherToFirst(std::span<const std::byte> mine) {
+std::vector<ControlPlane::Bytes> MpiCommunicator::GatherToFirst(std::span<const std::byte> mine) {
   if (rank() != 0) {
     const Bytes packet = MakePacket(mine);
     channel_.PostSend(0, packet);
@@ -216,7 +265,7 @@ std::vector<Communicator::Bytes> MpiCommunicator::GatherToFirst(std::span<const 
   return all;
 }
 
-std::vector<Communicator::Bytes> MpiCommunicator::AllGather(std::span<const std::byte> mine) {
+std::vector<ControlPlane::Bytes> MpiCommunicator::AllGather(std::span<const std::byte> mine) {
   Begin(Collective::kAllGather, mine.size());
   std::vector<Bytes> all = GatherToFirst(mine);
   all.resize(static_cast<std::size_t>(size()));
@@ -262,7 +311,7 @@ void MpiCommunicator::BroadcastFromFirst(Bytes& message) {
   channel_.Wait();
 }
 
-Communicator::Bytes MpiCommunicator::ReceiveMessage(int from) {
+ControlPlane::Bytes MpiCommunicator::ReceiveMessage(int from) {
   Bytes packet(kPacketBytes);
   channel_.PostReceiveUpTo(from, packet);
   channel_.Wait();

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <memory>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -19,21 +19,32 @@ namespace lockstep {
 // SumTree() on every rank. Short messages go whole, log2(N) exchanges in all; long ones are
 // halved at each exchange and collected again on the way back, which moves 2 (N-1)/N of the
 // bytes. When N is no power of two, the first N - P pairs add up before and share after.
-// Not thread-safe, as Communicator.
+// Not thread-safe, as ControlPlane and Reducer.
 class MpiCommunicator final : public Communicator {
  public:
+  struct Parts {
+    MpiRanks ranks;
+    std::shared_ptr<Deadline> deadline;
+    std::size_t max_message_bytes;  // see WorldOptions
+    SharedMemory shared_memory;     // what parts of these ranks are to do
+    double grace_seconds = 0;       // beyond the deadline: others are to speak first
+  };
   // MPI has been started, and this process is one of the ranks. That of the world leaves MPI when
   // destroyed, unless a collective has failed.
-  MpiCommunicator(MpiRanks ranks, const WorldOptions& options);
+  explicit MpiCommunicator(Parts parts);
   ~MpiCommunicator() override;
 
   int rank() const override { return channel_.rank(); }
   int size() const override { return channel_.size(); }
-  std::string host(int rank) const override { return channel_.host(rank); }
+  const HostMap& hosts() const override { return channel_.hosts(); }
   std::string_view transport() const override { return "MPI"; }
   const MpiRanks& ranks() const { return channel_.ranks(); }
-  // Asks all ranks where they live. Collective.
-  void LearnHosts();
+  SharedMemory shared_memory() const { return shared_memory_; }
+  // Asks all ranks where they live. ranks_per_host: see WorldOptions. Collective.
+  void LearnHosts(int ranks_per_host);
+  // Some of these ranks that go on adding across hosts, with a deadline that is later by so much.
+  std::unique_ptr<MpiCommunicator> AcrossHosts(std::span<const int> ranks,
+                                               double grace_seconds) const;
   void set_waiting(Waiting waiting) override;
 
   void AllReduceSum(const TensorView& x, Stream stream) override;
@@ -41,6 +52,7 @@ class MpiCommunicator final : public Communicator {
   std::vector<Bytes> Gather(std::span<const std::byte> mine) override;
   void Broadcast(Bytes& message) override;
   void Barrier() override;
+  std::unique_ptr<Communicator> Split(int color, int key) override;
   [[noreturn]] void Abort(int exit_code) override;
 
  private:
@@ -59,6 +71,10 @@ class MpiCommunicator final : public Communicator {
   Bytes ReceiveMessage(int from);
 
   MpiChannel channel_;
+  std::size_t max_message_bytes_;
+  SharedMemory shared_memory_;
+  double grace_seconds_;
+  std::unique_ptr<LaneClaim> lane_;  // of a part of the world
   std::vector<float> scratch_;
   bool broken_ = false;  // a collective has begun and not ended
 };

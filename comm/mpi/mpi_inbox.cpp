@@ -47,7 +47,7 @@ void MpiInbox::Begin(double deadline_seconds) {
     int bytes = 0;
     MPI_Get_count(&status, MPI_BYTE, &bytes);
     Arriving& one = arriving_.emplace_back(
-        Arriving{{status.MPI_SOURCE, Communicator::Bytes(static_cast<std::size_t>(bytes))},
+        Arriving{{status.MPI_SOURCE, ControlPlane::Bytes(static_cast<std::size_t>(bytes))},
                  MPI_REQUEST_NULL,
                  DeadlineBackoff(deadline_seconds, DeadlineBackoff::Cores::kShared)});
     Check(MPI_Imrecv(one.message.bytes.data(), bytes, MPI_BYTE, &handle, &one.request),

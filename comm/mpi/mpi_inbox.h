@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 #include "comm/deadline_backoff.h"
 
 namespace lockstep {
@@ -19,7 +19,7 @@ class MpiInbox {
  public:
   struct Message {
     int from;  // in MPI's world
-    Communicator::Bytes bytes;
+    ControlPlane::Bytes bytes;
   };
   // name: of a rank, for messages.
   MpiInbox(int tag, std::function<std::string(int)> name);

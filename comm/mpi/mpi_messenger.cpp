@@ -5,7 +5,7 @@
 
 #include "comm/messenger.h"
 #include "comm/mpi/mpi_inbox.h"
-#include "comm/mpi/mpi_ranks.h"
+#include "comm/mpi/mpi_lanes.h"
 #include "core/error.h"
 
 namespace lockstep {
@@ -15,9 +15,9 @@ constexpr std::size_t kMostBytes = std::size_t{1} << 30;  // MPI counts in int
 
 class MpiMessenger final : public Messenger {
  public:
-  explicit MpiMessenger(Communicator& world)
+  explicit MpiMessenger(ControlPlane& world)
       : world_(world),
-        tag_(TagOf(MpiLane::kLetters, Collective::kBroadcast, 0)),
+        tag_(TagOf(kMessengerLane, Collective::kBroadcast, 0)),
         inbox_(tag_, [this](int rank) { return Name(rank); }) {}
 
   // MPI may read what is on its way until the process ends.
@@ -28,7 +28,7 @@ class MpiMessenger final : public Messenger {
   MpiMessenger(const MpiMessenger&) = delete;
   MpiMessenger& operator=(const MpiMessenger&) = delete;
 
-  void Send(int to, Communicator::Bytes text) override {
+  void Send(int to, ControlPlane::Bytes text) override {
     LOCKSTEP_CHECK(text.size() <= kMostBytes, "a message of {} bytes", text.size());
     Sent& sent = sent_.emplace_back(Sent{to, std::move(text), MPI_REQUEST_NULL});
     Check(MPI_Isend(sent.text.data(), static_cast<int>(sent.text.size()), MPI_BYTE, to, tag_,
@@ -51,7 +51,7 @@ class MpiMessenger final : public Messenger {
  private:
   struct Sent {
     int to;
-    Communicator::Bytes text;
+    ControlPlane::Bytes text;
     MPI_Request request;
   };
 
@@ -74,7 +74,7 @@ class MpiMessenger final : public Messenger {
     }
   }
 
-  Communicator& world_;
+  ControlPlane& world_;
   int tag_;
   std::list<Sent> sent_;
   MpiInbox inbox_;
@@ -82,7 +82,7 @@ class MpiMessenger final : public Messenger {
 
 }  // namespace
 
-std::unique_ptr<Messenger> OpenMessenger(Communicator& world) {
+std::unique_ptr<Messenger> OpenMessenger(ControlPlane& world) {
   return std::make_unique<MpiMessenger>(world);
 }
 

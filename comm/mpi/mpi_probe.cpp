@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-double TimeMpiAllReduce(Communicator& world, std::size_t count, int repeats) {
+double TimeMpiAllReduce(ControlPlane& world, std::size_t count, int repeats) {
   int started = 0;
   MPI_Initialized(&started);
   if (started == 0) throw EnvironmentError("MPI's all-reduce: this process is in no MPI world");

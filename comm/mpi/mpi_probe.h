@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 
 namespace lockstep {
 
@@ -10,6 +10,6 @@ namespace lockstep {
 // adding `count` floats over all ranks of the world; the mean of `repeats` calls on this rank.
 // Collective, in a world that JoinWorld() has joined. Throws EnvironmentError in builds without
 // MPI, and outside a world.
-double TimeMpiAllReduce(Communicator& world, std::size_t count, int repeats);
+double TimeMpiAllReduce(ControlPlane& world, std::size_t count, int repeats);
 
 }  // namespace lockstep

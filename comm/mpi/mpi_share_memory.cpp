@@ -1,6 +1,7 @@
 #include "comm/mpi/mpi_share_memory.h"
 
 #include <cstring>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,6 +14,10 @@
 
 namespace lockstep {
 namespace {
+
+// A rank that waits for a peer on its own host can name it. One that waits for a rank on another
+// host does not know that it waits too: it leaves that rank the time to speak first.
+constexpr double kSpeakFirstSeconds = 5;
 
 // This rank's place among those of its host.
 struct Host {
@@ -31,7 +36,7 @@ std::optional<std::string> Obstacle(const std::vector<HostPlace>& places) {
 
 // The segment of this rank's host, which its lowest rank makes. Collective over the world; throws
 // on single ranks, after everybody has what it needs from them.
-std::shared_ptr<SharedSegment> MeetInSegment(Communicator& world, const Host& host) {
+std::shared_ptr<SharedSegment> MeetInSegment(ControlPlane& world, const Host& host) {
   std::shared_ptr<SharedSegment> segment;
   SharedSegment::Address address{};
   std::optional<Error> failure;
@@ -50,33 +55,28 @@ std::shared_ptr<SharedSegment> MeetInSegment(Communicator& world, const Host& ho
 }
 
 std::unique_ptr<SharedCommunicator> OpenSegment(MpiCommunicator& world, const Host& host,
-                                                Communicator* across) {
+                                                Reducer* across) {
   std::shared_ptr<SharedSegment> segment = MeetInSegment(world, host);
-  // Messages name ranks as the whole world knows them; these may be a part of it, in a row.
-  SharedRanks ranks{
-      host.rank, world.ranks().numbers[static_cast<std::size_t>(host.place.first_rank)], {}};
-  for (int peer = 0; peer < host.place.ranks; ++peer) {
-    ranks.hosts.push_back(world.host(host.place.first_rank + peer));
-  }
-  auto shared = std::make_unique<SharedCommunicator>(
-      SharedCommunicator::Parts{std::move(segment), std::move(ranks), across});
-  shared->set_deadline_seconds(world.deadline_seconds());
-  return shared;
+  std::vector<int> here(static_cast<std::size_t>(host.place.ranks));
+  std::iota(here.begin(), here.end(), host.place.first_rank);
+  // Messages name ranks as the whole world knows them; these may be a part of it.
+  MpiRanks named = world.ranks().Select(here, world.ranks().lane);
+  return std::make_unique<SharedCommunicator>(SharedCommunicator::Parts{
+      .segment = std::move(segment),
+      .ranks = {host.rank, std::move(named.numbers), std::move(named.hosts)},
+      .deadline = world.deadline(),
+      .across = across});
 }
 
 // The ranks that have this one's place on their hosts.
-std::unique_ptr<MpiCommunicator> AcrossHosts(const MpiCommunicator& world, const Host& host,
-                                             const WorldOptions& options) {
+std::unique_ptr<MpiCommunicator> AcrossHosts(const MpiCommunicator& world, const Host& host) {
   std::vector<int> peers;
   for (int rank = host.rank; rank < world.size(); rank += host.place.ranks) peers.push_back(rank);
-  const bool whole = world.ranks().lane == MpiLane::kWorld;
-  return std::make_unique<MpiCommunicator>(
-      world.ranks().Select(peers, whole ? MpiLane::kAcrossHosts : MpiLane::kGroupAcrossHosts),
-      options);
+  return world.AcrossHosts(peers, kSpeakFirstSeconds);
 }
 
 // The lowest failing rank's message, on every rank.
-std::optional<std::string> FirstFailure(Communicator& world, const std::string& mine) {
+std::optional<std::string> FirstFailure(ControlPlane& world, const std::string& mine) {
   const auto all = world.AllGather(std::as_bytes(std::span(mine)));
   for (int rank = 0; rank < world.size(); ++rank) {
     const auto& bytes = all[static_cast<std::size_t>(rank)];
@@ -89,8 +89,8 @@ std::optional<std::string> FirstFailure(Communicator& world, const std::string& 
 }
 
 std::unique_ptr<Communicator> DoWithout(std::unique_ptr<MpiCommunicator> world,
-                                        const WorldOptions& options, const std::string& why) {
-  if (options.shared_memory == SharedMemory::kOn) {
+                                        const std::string& why) {
+  if (world->shared_memory() == SharedMemory::kOn) {
     throw JoinError(
         ExitCode::kEnvironment,
         fmt::format("comm.shared_memory is on, but {}; use auto to do without where it must be",
@@ -105,17 +105,16 @@ std::unique_ptr<Communicator> DoWithout(std::unique_ptr<MpiCommunicator> world,
 
 }  // namespace
 
-std::unique_ptr<Communicator> ShareMemory(std::unique_ptr<MpiCommunicator> world,
-                                          const WorldOptions& options) {
-  if (options.shared_memory == SharedMemory::kOff || world->size() == 1) return world;
-  const std::vector<HostPlace> places = PlacesOf(world->ranks(), options.ranks_per_host);
+std::unique_ptr<Communicator> ShareMemory(std::unique_ptr<MpiCommunicator> world) {
+  if (world->shared_memory() == SharedMemory::kOff || world->size() == 1) return world;
+  const std::vector<HostPlace> places = world->hosts().Places();
   const HostPlace& place = places[static_cast<std::size_t>(world->rank())];
   const Host host{place, world->rank() - place.first_rank};
   const auto obstacle = Obstacle(places);
-  if (obstacle) return DoWithout(std::move(world), options, *obstacle);
+  if (obstacle) return DoWithout(std::move(world), *obstacle);
 
   std::unique_ptr<MpiCommunicator> across;
-  if (place.ranks < world->size()) across = AcrossHosts(*world, host, options);
+  if (place.ranks < world->size()) across = AcrossHosts(*world, host);
   std::unique_ptr<SharedCommunicator> local;
   std::string failure;
   try {
@@ -125,7 +124,7 @@ std::unique_ptr<Communicator> ShareMemory(std::unique_ptr<MpiCommunicator> world
   }
   // From here on all have left their mark in the segment, so that none is taken for gone.
   const auto first = FirstFailure(*world, failure);
-  if (first) return DoWithout(std::move(world), options, *first);
+  if (first) return DoWithout(std::move(world), *first);
   if (across != nullptr) {
     return std::make_unique<HierarchicalCommunicator>(
         HierarchicalCommunicator::Parts{std::move(world), std::move(across), std::move(local)});

@@ -7,10 +7,8 @@
 
 namespace lockstep {
 
-// The world, or a part of it, with the memory of each host shared, as options.shared_memory
-// demands; as it is where that cannot or shall not be. Collective. Throws JoinError: see
-// JoinWorld().
-std::unique_ptr<Communicator> ShareMemory(std::unique_ptr<MpiCommunicator> world,
-                                          const WorldOptions& options);
+// The world, or a part of it, with the memory of each host shared, as its shared_memory() demands;
+// as it is where that cannot or shall not be. Collective. Throws JoinError: see JoinWorld().
+std::unique_ptr<Communicator> ShareMemory(std::unique_ptr<MpiCommunicator> world);
 
 }  // namespace lockstep

@@ -1,12 +1,10 @@
 // Joining an MPI world; the only way in, so that no other file needs to know of MPI.
 #include <algorithm>
 #include <cstdlib>
-#include <numeric>
 
 #include "comm/mpi/mpi_blocking.h"
 #include "comm/mpi/mpi_communicator.h"
 #include "comm/mpi/mpi_share_memory.h"
-#include "comm/self_communicator.h"
 #include "comm/world.h"
 #include "core/activity.h"
 
@@ -28,10 +26,16 @@ std::string NotJoined(const WorldOptions& options, const char* rank) {
 
 // The first words between the ranks, under the deadline of joining.
 std::unique_ptr<MpiCommunicator> Meet(const WorldOptions& options) {
-  auto world = std::make_unique<MpiCommunicator>(AllMpiRanks(), options);
+  auto deadline = std::make_shared<Deadline>();
+  deadline->seconds = options.deadline_seconds;
+  auto world = std::make_unique<MpiCommunicator>(
+      MpiCommunicator::Parts{.ranks = AllMpiRanks(),
+                             .deadline = std::move(deadline),
+                             .max_message_bytes = options.max_message_bytes,
+                             .shared_memory = options.shared_memory});
   const Activity joining("joining the world");
-  const DeadlineScope deadline(*world, options.init_deadline_seconds);
-  world->LearnHosts();
+  const DeadlineScope joining_seconds(*world, options.init_deadline_seconds);
+  world->LearnHosts(options.ranks_per_host);
   if (!options.check) return world;
   try {
     options.check(*world);
@@ -52,27 +56,7 @@ std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options) {
   // Lower ranks first: the world ends with the first message, and one is enough.
   const double turn = rank != nullptr ? 1.5 * std::min(std::atoi(rank), 8) : 0;
   StartMpi({options.init_deadline_seconds + turn, [&] { return NotJoined(options, rank); }});
-  return ShareMemory(Meet(options), options);
-}
-
-std::unique_ptr<Communicator> JoinGroup(Communicator& world, int groups,
-                                        const WorldOptions& options) {
-  LOCKSTEP_CHECK(groups > 0 && world.size() % groups == 0, "{} ranks in {} groups", world.size(),
-                 groups);
-  const int size = world.size() / groups;
-  if (size == 1) return std::make_unique<SelfCommunicator>();
-  MpiRanks all = AllMpiRanks();
-  const std::string mine = MachineId();
-  const auto machines = world.AllGather(std::as_bytes(std::span(mine)));
-  for (std::size_t rank = 0; rank < machines.size(); ++rank) {
-    const auto* text = reinterpret_cast<const char*>(machines[rank].data());
-    all.hosts[rank] = world.host(static_cast<int>(rank));
-    all.machines[rank] = all.hosts[rank] + "\n" + std::string(text, machines[rank].size());
-  }
-  std::vector<int> part(static_cast<std::size_t>(size));
-  std::iota(part.begin(), part.end(), world.rank() / size * size);
-  return ShareMemory(std::make_unique<MpiCommunicator>(all.Select(part, MpiLane::kGroup), options),
-                     options);
+  return ShareMemory(Meet(options));
 }
 
 }  // namespace lockstep

@@ -46,14 +46,8 @@ SharedChannel::SharedChannel(std::shared_ptr<SharedSegment> segment, SharedRanks
       cores_(CoresFor(size_)),
       posted_(static_cast<std::size_t>(size_)),
       mapped_(static_cast<std::size_t>(size_)) {
-  LOCKSTEP_CHECK(ranks_.hosts.size() == static_cast<std::size_t>(size_), "{} hosts of {} ranks",
-                 ranks_.hosts.size(), size_);
+  LOCKSTEP_CHECK(ranks_.hosts.size() == size_, "{} hosts of {} ranks", ranks_.hosts.size(), size_);
   for (int peer = 0; peer < size_; ++peer) letterboxes_.push_back(&segment_->letterbox(peer));
-}
-
-const std::string& SharedChannel::host(int rank) const {
-  LOCKSTEP_CHECK(rank >= 0 && rank < size_, "rank {} of {}", rank, size_);
-  return ranks_.hosts[static_cast<std::size_t>(rank)];
 }
 
 const SharedPost& SharedChannel::PostOf(int peer, std::uint64_t number) const {
@@ -232,7 +226,8 @@ std::string SharedChannel::What() const {
 }
 
 std::string SharedChannel::Name(int rank) const {
-  return fmt::format("rank {} on {}", ranks_.first_world_rank + rank, host(rank));
+  return fmt::format("rank {} on {}", ranks_.numbers[static_cast<std::size_t>(rank)],
+                     hosts().name(rank));
 }
 
 std::string SharedChannel::Doing() const {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "comm/collective.h"
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 #include "comm/deadline_backoff.h"
 #include "comm/shared/shared_segment.h"
 
@@ -16,9 +16,9 @@ namespace lockstep {
 
 // Who this process is among the ranks of its host.
 struct SharedRanks {
-  int rank = 0;  // in the segment
-  int first_world_rank = 0;
-  std::vector<std::string> hosts;  // one name for each rank of the segment
+  int rank = 0;              // in the segment
+  std::vector<int> numbers;  // of the segment's ranks, as the world knows them
+  HostMap hosts;             // of the segment's ranks
 };
 
 // What the ranks of one host tell each other through their letterboxes, with the deadline of the
@@ -30,7 +30,7 @@ struct SharedRanks {
 // posted, and where, stays untouched until its peers have posted their next collective: Begin()
 // waits for that, so collectives need no barrier at their end.
 //
-// Every method throws what Communicator documents; after that the channel is unusable. When a
+// Every method throws what ControlPlane documents; after that the channel is unusable. When a
 // deadline passes, a peer that waits itself answers the peer probe; one that is gone is noticed
 // within seconds.
 // Not thread-safe: the communicator's thread.
@@ -40,7 +40,7 @@ class SharedChannel {
 
   int rank() const { return ranks_.rank; }
   int size() const { return size_; }
-  const std::string& host(int rank) const;
+  const HostMap& hosts() const { return ranks_.hosts; }
 
   // Whether a waiting rank may keep its core busy for a while.
   void set_cores(DeadlineBackoff::Cores cores) { cores_ = cores; }

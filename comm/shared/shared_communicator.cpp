@@ -33,7 +33,8 @@ Slice SliceOf(std::size_t count, int rank, int ranks) {
 }  // namespace
 
 SharedCommunicator::SharedCommunicator(Parts parts)
-    : across_(parts.across),
+    : Communicator(std::move(parts.deadline)),
+      across_(parts.across),
       channel_(parts.segment, std::move(parts.ranks)),
       arena_(std::make_shared<SharedArena>(parts.segment, channel_.rank())),
       values_(static_cast<std::size_t>(size())),
@@ -60,6 +61,12 @@ void SharedCommunicator::Begin(Collective collective, std::size_t bytes) {
 void SharedCommunicator::Abort(int exit_code) {
   if (world_ != nullptr) world_->Abort(exit_code);
   std::_Exit(exit_code);
+}
+
+std::unique_ptr<Communicator> SharedCommunicator::Split(int color, int key) {
+  LOCKSTEP_CHECK(!broken_, "a collective after one that failed");
+  LOCKSTEP_CHECK(world_ != nullptr, "parts of ranks that are no processes");
+  return world_->Split(color, key);
 }
 
 Tensor SharedCommunicator::AllocateReducible(Shape shape) {
@@ -153,14 +160,14 @@ void SharedCommunicator::PostMessage(std::span<const std::byte> message) {
   channel_.Post(*arena_->Find(memory.get(), message.size()));
 }
 
-Communicator::Bytes SharedCommunicator::ReceiveMessage(int from) {
+ControlPlane::Bytes SharedCommunicator::ReceiveMessage(int from) {
   const std::size_t bytes = channel_.Await(from).bytes;
   const std::byte* message =
       bytes <= Letterbox::kInlinedBytes ? channel_.Inlined(from).data() : channel_.Placed(from);
   return Bytes(message, message + bytes);
 }
 
-std::vector<Communicator::Bytes> SharedCommunicator::AllGather(std::span<const std::byte> mine) {
+std::vector<ControlPlane::Bytes> SharedCommunicator::AllGather(std::span<const std::byte> mine) {
   Begin(Collective::kAllGather, mine.size());
   PostMessage(mine);
   std::vector<Bytes> all;
@@ -169,7 +176,7 @@ std::vector<Communicator::Bytes> SharedCommunicator::AllGather(std::span<const s
   return all;
 }
 
-std::vector<Communicator::Bytes> SharedCommunicator::Gather(std::span<const std::byte> mine) {
+std::vector<ControlPlane::Bytes> SharedCommunicator::Gather(std::span<const std::byte> mine) {
   Begin(Collective::kGather, mine.size());
   PostMessage(mine);
   std::vector<Bytes> all;

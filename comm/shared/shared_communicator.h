@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -21,25 +20,28 @@ namespace lockstep {
 // copied there and back. Short ones are copied to the letterboxes, and every rank adds all of
 // them: one wait for the peers instead of two. Other messages are copied out of the letterboxes,
 // or, when they are long, out of the sender's arena.
-// Not thread-safe, as Communicator; memory from AllocateReducible() may be freed by any thread.
+// Not thread-safe, as ControlPlane and Reducer; memory from AllocateReducible() may be freed by any
+// thread.
 class SharedCommunicator final : public Communicator {
  public:
   struct Parts {
     std::shared_ptr<SharedSegment> segment;
     SharedRanks ranks;
+    std::shared_ptr<Deadline> deadline = std::make_shared<Deadline>();
     // Where there are more hosts of as many ranks, those with this one's place on each of them:
     // they go on adding what this host's ranks have added. Not owned.
-    Communicator* across = nullptr;
+    Reducer* across = nullptr;
   };
   explicit SharedCommunicator(Parts parts);
   ~SharedCommunicator() override;
 
-  // The world that the ranks have come from: Abort() ends it, and it is left in the end.
+  // The same ranks over MPI, which they have come from: it makes their parts, Abort() ends its
+  // world, and it is left in the end.
   void set_world(std::unique_ptr<Communicator> world) { world_ = std::move(world); }
 
   int rank() const override { return channel_.rank(); }
   int size() const override { return channel_.size(); }
-  std::string host(int rank) const override { return channel_.host(rank); }
+  const HostMap& hosts() const override { return channel_.hosts(); }
   std::string_view transport() const override { return "shared memory"; }
   void set_waiting(Waiting waiting) override;
 
@@ -49,6 +51,7 @@ class SharedCommunicator final : public Communicator {
   std::vector<Bytes> Gather(std::span<const std::byte> mine) override;
   void Broadcast(Bytes& message) override;
   void Barrier() override;
+  std::unique_ptr<Communicator> Split(int color, int key) override;
   [[noreturn]] void Abort(int exit_code) override;
 
  private:
@@ -64,7 +67,7 @@ class SharedCommunicator final : public Communicator {
   Bytes ReceiveMessage(int from);
 
   std::unique_ptr<Communicator> world_;  // left after everything here is gone
-  Communicator* across_;
+  Reducer* across_;
   SharedChannel channel_;
   std::shared_ptr<SharedArena> arena_;
   std::shared_ptr<void> staging_;

@@ -108,7 +108,7 @@ class Bench {
       plan_.emplace(model_.spec, comm_.size());
       CheckCases(cases_, limits().max_step_tokens, model_.spec);
     });
-    CompareModels(arguments_, model_, RankGroup(comm_));
+    CompareModels(arguments_, model_, ProcessGrid(comm_));
   }
 
   void Load() {
@@ -118,7 +118,7 @@ class Bench {
     Arguments arguments = arguments_;
     for (const BenchCase& one : cases_)
       arguments.options.engine.max_sequences = std::max(limits().max_sequences, one.sequences);
-    rank_ = LoadModel(arguments, model_, pages, RankGroup(comm_));
+    rank_ = LoadModel(arguments, model_, pages, ProcessGrid(comm_));
   }
 
   void Prepare() {

@@ -104,7 +104,7 @@ class PromptJob : public ModelJob {
 
   ExitCode Run(const JobContext& place) override {
     const auto start = std::chrono::steady_clock::now();
-    if (place.group.world().rank() == 0 && arguments_.verbosity != Verbosity::kQuiet) Report(place);
+    if (place.grid.world().rank() == 0 && arguments_.verbosity != Verbosity::kQuiet) Report(place);
     const auto shown = std::make_shared<ShownText>(place.loop, request_.request);
     place.loop.Submit(request_.request, shown);
     place.loop.Run([&place] {
@@ -124,7 +124,7 @@ class PromptJob : public ModelJob {
   void Report(const JobContext& place) const {
     SetLogRank(0, 1);  // said for all ranks
     ReportDefaults(generation_, defaults_);
-    SetLogRank(0, place.group.world().size());
+    SetLogRank(0, place.grid.world().size());
   }
 
   static ExitCode CodeOf(const Error& error) {

@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
+#include "comm/reducer.h"
 #include "layers/kernels/backend.h"
 
 namespace lockstep {
@@ -51,18 +52,17 @@ class DeviceModule {
   // compare with: measured anew by each call, in some milliseconds and memory of its own.
   virtual std::vector<DeviceRate> MeasureRates(const Backend& backend) = 0;
 
-  // The ranks of `world`, each with a backend of this module: sums are made by the devices, in the
-  // order of the backend's stream, everything else goes through the world. It borrows the world and
-  // the backend's parts, and may use them until it is gone.
+  // The sums of the ranks of `group`, each with a backend of this module: made by the devices, in
+  // the order of the backend's stream. It borrows the group and the backend's parts, and may use
+  // them until it is gone.
   // Collective. Throws EnvironmentError, on every rank, when the module cannot do that.
-  virtual std::unique_ptr<Communicator> MakeCommunicator(Communicator& world,
-                                                         const Backend& backend) = 0;
+  virtual std::unique_ptr<Reducer> MakeReducer(ControlPlane& group, const Backend& backend) = 0;
 };
 
 // What a module exports. kModuleVersion changes with every change of the interfaces in this file,
-// device.h, ops.h, step_runner.h, communicator.h or tensor.h; a module of another version is
-// refused.
-constexpr const char* kModuleVersion = "lockstep 0.1.0 module 8";
+// device.h, ops.h, step_runner.h, control_plane.h, reducer.h or tensor.h; a module of another
+// version is refused.
+constexpr const char* kModuleVersion = "lockstep 0.1.0 module 9";
 constexpr const char* kModuleVersionSymbol = "LockstepModuleVersion";  // const char* ()
 constexpr const char* kModuleSymbol = "LockstepModule";                // DeviceModule* ()
 

@@ -62,9 +62,8 @@ class HostStepRunner final : public StepRunner {
     return {static_cast<std::int64_t>(inputs.ids.size()),
             static_cast<std::int64_t>(inputs.logit_rows.size())};
   }
-  StepRun Run(const void* /*caller*/, const std::function<void()>& operations) override {
+  void Run(const void* /*caller*/, const std::function<void()>& operations) override {
     operations();
-    return StepRun::kCalled;
   }
   void RunConcurrently(const std::function<void()>& first,
                        const std::function<void()>& linear) override {

@@ -1,14 +1,10 @@
 #pragma once
 
-#include <cstdint>
 #include <functional>
 
 #include "layers/kernels/step_inputs.h"
 
 namespace lockstep {
-
-// Whether Run() has called the operations it was given.
-enum class StepRun : std::uint8_t { kCalled, kReplayed };
 
 // How a backend takes the operations of a step: its inputs are sent once for all layers, and steps
 // that enqueue the same may be recorded and replayed.
@@ -30,7 +26,7 @@ class StepRunner {
   // stream, none that waits. They may be recorded, and replayed for a later step of this caller
   // instead of being called, when they would enqueue the same: inputs come from Begin(), everything
   // else lies where it lay.
-  virtual StepRun Run(const void* caller, const std::function<void()>& operations) = 0;
+  virtual void Run(const void* caller, const std::function<void()>& operations) = 0;
 
   // Runs both, at the same time where the device gains by it. Neither reads or overwrites what the
   // other writes, and the second calls nothing but Ops::Linear().

@@ -12,8 +12,8 @@ namespace lockstep {
 namespace {
 
 // A rank's message: its threads, then the cores it may run on.
-Communicator::Bytes Pack(int threads, std::span<const int> cores) {
-  Communicator::Bytes bytes(sizeof(int) * (cores.size() + 1));
+ControlPlane::Bytes Pack(int threads, std::span<const int> cores) {
+  ControlPlane::Bytes bytes(sizeof(int) * (cores.size() + 1));
   std::memcpy(bytes.data(), &threads, sizeof(int));
   if (!cores.empty()) std::memcpy(bytes.data() + sizeof(int), cores.data(), cores.size_bytes());
   return bytes;
@@ -26,11 +26,10 @@ struct HostRanks {
   int self = 0;
 };
 
-HostRanks GatherHost(Communicator& comm, int threads) {
+HostRanks GatherHost(ControlPlane& comm, int threads) {
   const auto all = comm.AllGather(Pack(threads, AllowedCores()));
   HostRanks host;
-  for (int rank = 0; rank < comm.size(); ++rank) {
-    if (comm.host(rank) != comm.host(comm.rank())) continue;
+  for (const int rank : comm.hosts().Neighbours(comm.rank())) {
     if (rank == comm.rank()) host.self = static_cast<int>(host.threads.size());
     const auto& bytes = all[static_cast<std::size_t>(rank)];
     std::vector<int> numbers(bytes.size() / sizeof(int));
@@ -52,7 +51,7 @@ bool Fits(const HostRanks& host) {
 
 }  // namespace
 
-Placement PlaceRank(Communicator& comm, const PlacementOptions& options) {
+Placement PlaceRank(ControlPlane& comm, const PlacementOptions& options) {
   Placement placement;
   const double share = CpuShare(comm, options.quotas);
   placement.threads = options.threads > 0 ? static_cast<int>(options.threads) : ThreadsOf(share);
@@ -61,7 +60,7 @@ Placement PlaceRank(Communicator& comm, const PlacementOptions& options) {
   // A thread that keeps its core busy while it waits also spends the quota of its control group.
   const bool spends_more = placement.threads > ThreadsOf(share) || share < 1.0;
   const bool crowded = threads > CountCores(host.allowed) || spends_more;
-  placement.waiting = crowded ? Communicator::Waiting::kYields : Communicator::Waiting::kSpins;
+  placement.waiting = crowded ? ControlPlane::Waiting::kYields : ControlPlane::Waiting::kSpins;
   comm.set_waiting(placement.waiting);
   if (options.bind == Binding::kAuto && Fits(host)) {
     placement.cores = CoresOfRank(host.allowed, host.self);

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 #include "core/control_groups.h"
 
 namespace lockstep {
@@ -25,13 +25,13 @@ struct Placement {
   // it, or this host's ranks have more threads than cores.
   std::vector<int> cores;
   // What a rank does while it waits: keeps its core busy only where there are enough for all.
-  Communicator::Waiting waiting = Communicator::Waiting::kYields;
+  ControlPlane::Waiting waiting = ControlPlane::Waiting::kYields;
 };
 
 // Divides the cores that the ranks of each host may run on, as far as the quotas of their control
 // groups go. A core that several ranks may use is divided between them; whether mpirun has bound
-// the ranks or not, all cores are used once. Tells the communicator whether a waiting rank may keep
-// its core busy; others that the same ranks use are told by the caller. Collective.
-Placement PlaceRank(Communicator& comm, const PlacementOptions& options);
+// the ranks or not, all cores are used once. Tells the control plane whether a waiting rank may
+// keep its core busy; others that the same ranks use are told by the caller. Collective.
+Placement PlaceRank(ControlPlane& comm, const PlacementOptions& options);
 
 }  // namespace lockstep

@@ -24,8 +24,8 @@ struct Note {
   bool IsIn(std::uint64_t group) const { return std::ranges::find(groups, group) != groups.end(); }
 };
 
-Communicator::Bytes Pack(const Note& note) {
-  Communicator::Bytes bytes(sizeof(note.cores) + note.groups.size() * sizeof(std::uint64_t));
+ControlPlane::Bytes Pack(const Note& note) {
+  ControlPlane::Bytes bytes(sizeof(note.cores) + note.groups.size() * sizeof(std::uint64_t));
   std::memcpy(bytes.data(), &note.cores, sizeof(note.cores));
   if (!note.groups.empty())
     std::memcpy(bytes.data() + sizeof(note.cores), note.groups.data(),
@@ -33,7 +33,7 @@ Communicator::Bytes Pack(const Note& note) {
   return bytes;
 }
 
-Note Unpack(const Communicator::Bytes& bytes) {
+Note Unpack(const ControlPlane::Bytes& bytes) {
   Note note;
   LOCKSTEP_CHECK(bytes.size() >= sizeof(note.cores), "{} bytes", bytes.size());
   std::memcpy(&note.cores, bytes.data(), sizeof(note.cores));
@@ -45,12 +45,11 @@ Note Unpack(const Communicator::Bytes& bytes) {
 }
 
 // Of the ranks of this one's host, itself included.
-std::vector<Note> GatherHost(Communicator& comm, const Note& mine) {
+std::vector<Note> GatherHost(ControlPlane& comm, const Note& mine) {
   const auto all = comm.AllGather(Pack(mine));
   std::vector<Note> notes;
-  for (int rank = 0; rank < comm.size(); ++rank)
-    if (comm.host(rank) == comm.host(comm.rank()))
-      notes.push_back(Unpack(all[static_cast<std::size_t>(rank)]));
+  for (const int rank : comm.hosts().Neighbours(comm.rank()))
+    notes.push_back(Unpack(all[static_cast<std::size_t>(rank)]));
   return notes;
 }
 
@@ -61,7 +60,7 @@ double Sharers(const std::vector<Note>& notes, const Takes& takes) {
 
 }  // namespace
 
-double CpuShare(Communicator& comm, const std::vector<GroupLimit>& quotas) {
+double CpuShare(ControlPlane& comm, const std::vector<GroupLimit>& quotas) {
   Note mine{.cores = OwnCores(), .groups = {}};
   for (const GroupLimit& quota : quotas) mine.groups.push_back(quota.group);
   const std::vector<Note> notes = GatherHost(comm, mine);

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 #include "core/control_groups.h"
 
 namespace lockstep {
@@ -12,7 +12,7 @@ namespace lockstep {
 // more than its share of any quota of its control groups. A core that several ranks of one host may
 // run on is divided between them, as is a quota; whether mpirun has bound the ranks to cores or
 // not, all cores are used once. Collective.
-double CpuShare(Communicator& comm, const std::vector<GroupLimit>& quotas);
+double CpuShare(ControlPlane& comm, const std::vector<GroupLimit>& quotas);
 
 // The whole threads that fit in a share; at least 1.
 int ThreadsOf(double share);

@@ -41,15 +41,15 @@ Outcome Try(const std::function<void()>& work) {
   return {};
 }
 
-Communicator::Bytes Pack(const Outcome& outcome) {
-  Communicator::Bytes bytes(kHeadBytes + outcome.message.size());
+ControlPlane::Bytes Pack(const Outcome& outcome) {
+  ControlPlane::Bytes bytes(kHeadBytes + outcome.message.size());
   std::memcpy(bytes.data(), &outcome.code, sizeof(outcome.code));
   bytes[sizeof(outcome.code)] = std::byte{outcome.works};
   std::memcpy(bytes.data() + kHeadBytes, outcome.message.data(), outcome.message.size());
   return bytes;
 }
 
-Outcome Unpack(const Communicator::Bytes& bytes) {
+Outcome Unpack(const ControlPlane::Bytes& bytes) {
   Outcome outcome;
   LOCKSTEP_CHECK(bytes.size() >= kHeadBytes, "an outcome of {} bytes", bytes.size());
   std::memcpy(&outcome.code, bytes.data(), sizeof(outcome.code));
@@ -61,7 +61,7 @@ Outcome Unpack(const Communicator::Bytes& bytes) {
 
 // A round of notes. Whoever still works and whoever is done meet in the same rounds, so that no
 // work is so long that the others give it up, as long as it beats.
-std::vector<Outcome> Gather(Communicator& comm, const Outcome& mine) {
+std::vector<Outcome> Gather(ControlPlane& comm, const Outcome& mine) {
   const DeadlineScope patient(comm, comm.deadline_seconds() * kAgreePatience);
   std::vector<Outcome> outcomes;
   for (const auto& bytes : comm.AllGather(Pack(mine))) outcomes.push_back(Unpack(bytes));
@@ -69,7 +69,7 @@ std::vector<Outcome> Gather(Communicator& comm, const Outcome& mine) {
 }
 
 // One message for all ranks; the lowest failing rank's code.
-[[noreturn]] void ThrowFor(const Communicator& comm, const std::vector<Outcome>& outcomes) {
+[[noreturn]] void ThrowFor(const ControlPlane& comm, const std::vector<Outcome>& outcomes) {
   std::optional<Outcome> first;
   std::string message;
   bool all_alike = true;
@@ -86,7 +86,7 @@ std::vector<Outcome> Gather(Communicator& comm, const Outcome& mine) {
 
 }  // namespace
 
-void Agree(Communicator& comm, std::string_view what, const std::function<void()>& work) {
+void Agree(ControlPlane& comm, std::string_view what, const std::function<void()>& work) {
   const Activity doing{std::string(what)};
   Outcome mine;
   {

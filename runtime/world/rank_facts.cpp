@@ -101,7 +101,7 @@ std::string Disagreement(const std::vector<RankFacts>& ranks,
   return "";
 }
 
-void CompareFacts(Communicator& comm, const RankFacts& mine, std::string_view remedy) {
+void CompareFacts(ControlPlane& comm, const RankFacts& mine, std::string_view remedy) {
   const std::string packed = Pack(mine);
   const std::array hash{HashBytes(BytesOf(packed)), HashBytes(BytesOf(packed), 1)};
   const auto hashes = comm.AllGather(std::as_bytes(std::span(hash)));

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 
 namespace lockstep {
 
@@ -21,7 +21,7 @@ using RankFacts = std::vector<RankFact>;
 // ranks that are not as most are, their hosts, the first key that differs and both values, then the
 // remedy. A rank without any facts is passed over: something else is wrong with it. Costs one small
 // collective where all agree. Collective.
-void CompareFacts(Communicator& comm, const RankFacts& mine, std::string_view remedy);
+void CompareFacts(ControlPlane& comm, const RankFacts& mine, std::string_view remedy);
 
 // The part of it that is a pure function: what is wrong with these, by rank; "" when nothing is.
 // places: "rank 1 on node7".

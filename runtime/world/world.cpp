@@ -39,20 +39,15 @@ std::unique_ptr<Communicator> Join(const WorldConfig& config, const BoardEntry& 
         "--mpi=pmix, or leave srun out and let --tp start mpirun",
         AnnouncedSize().value_or(0));
   }
-  WorldOptions options;
-  options.deadline_seconds = config.deadline_seconds;
-  options.init_deadline_seconds = config.init_deadline_seconds;
-  options.max_message_bytes = config.max_message_bytes;
-  options.shared_memory = config.shared_memory;
-  options.ranks_per_host = config.ranks_per_host;
-  options.check = [&config](Communicator& world) {
+  WorldOptions options = config.world;
+  options.check = [&config](ControlPlane& world) {
     CompareFacts(world, config.facts, "start all ranks with the same program and settings");
   };
   options.absent = [&entry] { return entry.Absent(); };
   return JoinWorld(options);
 }
 
-void LogWorld(const Communicator& comm) {
+void LogWorld(const ControlPlane& comm) {
   struct statvfs shared {};
   const bool known = ::statvfs("/dev/shm", &shared) == 0;
   const std::uint64_t mib = known ? shared.f_bavail * shared.f_frsize >> 20 : 0;
@@ -85,7 +80,7 @@ void CheckGroups(int size, const WorldConfig& config) {
         config.groups, size, (size / config.groups + 1) * config.groups);
 }
 
-void CheckSize(const Communicator& comm, const WorldConfig& config) {
+void CheckSize(const ControlPlane& comm, const WorldConfig& config) {
   const int announced = AnnouncedSize().value_or(comm.size());
   if (InsideWorld() && announced != comm.size()) {
     throw EnvironmentError(
@@ -138,7 +133,7 @@ Failure Describe() {
 }
 
 // In the handler of an exception that only this rank is known to have.
-int AbortWorld(Communicator& comm, const BoardEntry& entry) {
+int AbortWorld(ControlPlane& comm, const BoardEntry& entry) {
   const Failure failure = Describe();
   FlushOutput();
   std::string who;  // a collective's error says that itself, and one process needs no name
@@ -158,7 +153,7 @@ int AbortWorld(Communicator& comm, const BoardEntry& entry) {
   return code;
 }
 
-int FailTogether(const Communicator& comm, const AgreedError& error) {
+int FailTogether(const ControlPlane& comm, const AgreedError& error) {
   AnnounceNoInterrupts();
   // Said for all ranks: the line carries no rank of its own.
   SetLogRank(0, 1);

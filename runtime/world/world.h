@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -16,15 +15,11 @@ namespace lockstep {
 //   return RunWorld({.expected_ranks = tp}, [&](Communicator& comm) { ...; return 0; });
 
 struct WorldConfig {
-  int expected_ranks = 0;             // what --tp (times --dp) says; 0: any
-  int groups = 1;                     // what --dp says: must divide the ranks
-  std::string asked_by = "--tp";      // who says it: "run.yaml:3:7: parallel.tp"
-  double deadline_seconds = 60;       // comm.deadline_seconds: of every collective
-  double init_deadline_seconds = 60;  // of joining
-  SharedMemory shared_memory = SharedMemory::kAuto;
-  std::size_t max_message_bytes = std::size_t{1} << 30;  // see WorldOptions; tests lower it
-  int ranks_per_host = 0;                                // see WorldOptions; tests set it
-  RankFacts facts = {};  // settings: where the ranks' differ they end with kBadInput
+  int expected_ranks = 0;         // what --tp (times --dp) says; 0: any
+  int groups = 1;                 // what --dp says: must divide the ranks
+  std::string asked_by = "--tp";  // who says it: "run.yaml:3:7: parallel.tp"
+  WorldOptions world = {};        // what comm.* says
+  RankFacts facts = {};           // settings: where the ranks' differ they end with kBadInput
 };
 
 // Whether mpirun or srun has started this process as one rank of a world (of one rank or more).
@@ -48,7 +43,7 @@ int RunWorld(const WorldConfig& config, const RankBody& body);
 // is given once, otherwise each failing rank is named. Also throws, with kInterrupted, when a
 // rank has been asked to stop. Collective; ranks may take kAgreePatience deadlines to get there.
 constexpr double kAgreePatience = 10;
-void Agree(Communicator& comm, std::string_view what, const std::function<void()>& work);
+void Agree(ControlPlane& comm, std::string_view what, const std::function<void()>& work);
 
 // An error that every rank has and knows that the others have.
 class AgreedError : public Error {

@@ -58,15 +58,15 @@ void MultiRank::TearDown() {
 
 }  // namespace lockstep::testing
 
-// main's arguments: [auto|on|off [RANKS_PER_HOST]], both of WorldConfig.
+// main's arguments: [auto|on|off [RANKS_PER_HOST]], both of WorldOptions.
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   lockstep::WorldConfig config;
   const std::string sharing = argc > 1 ? argv[1] : "auto";
-  if (sharing == "on") config.shared_memory = lockstep::SharedMemory::kOn;
-  if (sharing == "off") config.shared_memory = lockstep::SharedMemory::kOff;
-  if (argc > 2) config.ranks_per_host = std::stoi(argv[2]);
-  config.deadline_seconds = 20;
-  config.max_message_bytes = 1 << 20;  // so that the larger messages go in pieces
+  if (sharing == "on") config.world.shared_memory = lockstep::SharedMemory::kOn;
+  if (sharing == "off") config.world.shared_memory = lockstep::SharedMemory::kOff;
+  if (argc > 2) config.world.ranks_per_host = std::stoi(argv[2]);
+  config.world.deadline_seconds = 20;
+  config.world.max_message_bytes = 1 << 20;  // so that the larger messages go in pieces
   return lockstep::RunWorld(config, lockstep::testing::RunTests);
 }

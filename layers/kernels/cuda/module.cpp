@@ -4,7 +4,7 @@
 #include "layers/kernels/cuda/cuda_backend.h"
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/cuda_ops.h"
-#include "layers/kernels/cuda/peers/module_communicator.h"
+#include "layers/kernels/cuda/peers/module_reducer.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -39,9 +39,8 @@ class CudaDeviceModule final : public DeviceModule {
     return OpsOf(backend).MeasureRates();
   }
 
-  std::unique_ptr<Communicator> MakeCommunicator(Communicator& world,
-                                                 const Backend& backend) override {
-    return cuda::MakeCommunicator(world, backend, host_);
+  std::unique_ptr<Reducer> MakeReducer(ControlPlane& group, const Backend& backend) override {
+    return cuda::MakeReducer(group, backend, host_);
   }
 
  private:

@@ -140,7 +140,7 @@ class CudaSums : public MultiRank {
   int Device() const { return rank() % CudaModule().DeviceCount(); }
 
   // Runs an all-reduce of so many values and returns the error that it ends in, or "".
-  std::string Sum(Communicator& sums, const Backend& backend, std::int64_t count) {
+  std::string Sum(Reducer& sums, const Backend& backend, std::int64_t count) {
     const Tensor x = sums.AllocateReducible({count});
     try {
       sums.AllReduceSum(x.view(), backend.device->stream());
@@ -162,7 +162,7 @@ bool PeersAreWanted(int ranks) {
 }
 
 // Sums of these sizes on every rank, in turns, and those of SumTree() to compare with.
-void ExpectSumsInTheOrderOfTheTree(Communicator& world, Communicator& sums,
+void ExpectSumsInTheOrderOfTheTree(const ControlPlane& world, Reducer& sums,
                                    const Backend& backend) {
   for (const std::int64_t count : {7, 4096, 1000, 6000, 300000}) {
     const Tensor host = Tensor::OnHost(DType::kF32, {count});
@@ -188,7 +188,7 @@ void ExpectSumsInTheOrderOfTheTree(Communicator& world, Communicator& sums,
 // values there: sums of one shot, of two, and of pieces or by NCCL.
 TEST_F(CudaSums, ThroughPeersMemoryHaveTheBitsOfTheCpus) {
   const Backend backend = OpenBackend(Device());
-  const auto sums = CudaModule().MakeCommunicator(comm(), backend);
+  const auto sums = CudaModule().MakeReducer(comm(), backend);
   const bool peers = sums->transport().starts_with("peer memory");
   EXPECT_EQ(peers, PeersAreWanted(size())) << sums->transport();
   if (peers || size() <= 2) ExpectSumsInTheOrderOfTheTree(comm(), *sums, backend);
@@ -196,7 +196,7 @@ TEST_F(CudaSums, ThroughPeersMemoryHaveTheBitsOfTheCpus) {
 
 TEST_F(CudaSums, AddEveryRanksValues) {
   const Backend backend = OpenBackend(Device());
-  const auto sums = CudaModule().MakeCommunicator(comm(), backend);
+  const auto sums = CudaModule().MakeReducer(comm(), backend);
   const Tensor host = Tensor::OnHost(DType::kF32, {1000});
   for (std::int64_t i = 0; i < 1000; ++i)
     host.view().data<float>()[i] = static_cast<float>(i * (rank() + 1));
@@ -212,7 +212,7 @@ TEST_F(CudaSums, AddEveryRanksValues) {
 TEST_F(CudaSums, OfDifferentSizesAreAnErrorThatNamesThem) {
   if (size() == 1) return;
   const Backend backend = OpenBackend(Device());
-  const auto sums = CudaModule().MakeCommunicator(comm(), backend);
+  const auto sums = CudaModule().MakeReducer(comm(), backend);
   const DeadlineScope soon(comm(), 5);
   const std::string error = Sum(*sums, backend, rank() == 0 ? 8 : 16);
   EXPECT_THAT(error, HasSubstr("all-reduce 1 of"));
@@ -222,7 +222,7 @@ TEST_F(CudaSums, OfDifferentSizesAreAnErrorThatNamesThem) {
 TEST_F(CudaSums, ThatARankDoesNotTakePartInNameIt) {
   if (size() == 1) return;
   const Backend backend = OpenBackend(Device());
-  const auto sums = CudaModule().MakeCommunicator(comm(), backend);
+  const auto sums = CudaModule().MakeReducer(comm(), backend);
   const DeadlineScope soon(comm(), 2);
   EXPECT_EQ(Sum(*sums, backend, 8), "");
   std::string error;

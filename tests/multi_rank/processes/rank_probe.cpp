@@ -9,6 +9,7 @@
 #include <cstring>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -87,6 +88,19 @@ int Generate(Communicator& comm, const Order& order) {
   return static_cast<int>(ExitCode::kInterrupted);
 }
 
+// Two parts that do not wait for each other, until a rank of one of them misbehaves.
+int GenerateInParts(Communicator& comm, Order order) {
+  const std::unique_ptr<Communicator> part = comm.Split(comm.rank() % 2, -comm.rank());
+  const Activity generating("decoding");
+  order.mode = order.mode.substr(order.mode.find('-') + 1);
+  for (int step = 0;; ++step) {
+    const Activity doing(fmt::format("decoding (step {})", step));
+    if (step == 5 && comm.rank() == order.rank) Misbehave(*part, order);
+    Sum(*part, 100);
+    SleepFor(0.01);
+  }
+}
+
 void EchoInput() {
   char buffer[4096];
   for (ssize_t n = 0; (n = ::read(STDIN_FILENO, buffer, sizeof(buffer))) > 0;) {
@@ -119,6 +133,7 @@ int Obey(Communicator& comm, const Order& order) {
     if (comm.rank() == 0) std::cout << "sum over " << comm.size() << " ranks" << std::endl;
     return 0;
   }
+  if (order.mode.starts_with("parts-")) return GenerateInParts(comm, order);
   return Generate(comm, order);
 }
 
@@ -138,16 +153,16 @@ int Main(int argc, char** argv) {
   }
   WorldConfig config;
   if (order.mode == "unjoined" || order.mode == "stall")
-    config.init_deadline_seconds = order.deadline_seconds;
+    config.world.init_deadline_seconds = order.deadline_seconds;
   if (order.mode == "debug" || order.mode == "unjoined" || order.mode == "stall")
     order.mode = "sum";
   if (order.mode == "unshared") {
     // As if they were two on one host and one on another.
-    config.ranks_per_host = 2;
-    config.shared_memory = SharedMemory::kOn;
+    config.world.ranks_per_host = 2;
+    config.world.shared_memory = SharedMemory::kOn;
   }
   config.expected_ranks = ranks;
-  config.deadline_seconds = order.deadline_seconds;
+  config.world.deadline_seconds = order.deadline_seconds;
   return RunWorld(config, [&](Communicator& comm) { return Obey(comm, order); });
 }
 

@@ -129,9 +129,9 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
                    ? setup.module->MakeBackend(communicator.rank() % setup.module->DeviceCount(),
                                                setup.graphs)
                    : MakeBackend(setup.backend, setup.threads)),
-      device_sums_(setup.module != nullptr ? setup.module->MakeCommunicator(communicator, backend_)
+      device_sums_(setup.module != nullptr ? setup.module->MakeReducer(communicator, backend_)
                                            : nullptr),
-      sums_(device_sums_ != nullptr ? *device_sums_ : communicator) {
+      sums_(device_sums_ != nullptr ? *device_sums_ : static_cast<Reducer&>(communicator)) {
   const Checkpoint checkpoint =
       Checkpoint::Open(GoldenCheckpoint(case_folder, scratch_ / "checkpoint"));
   ModelWeights weights = LoadWeights(plan_.spec(), plan_.Slices(communicator.rank()), setup.dtype,

@@ -71,8 +71,8 @@ class GoldenModel {
   Communicator& communicator_;
   ShardPlan plan_;
   Backend backend_;
-  std::unique_ptr<Communicator> device_sums_;  // of a module
-  Communicator& sums_;                         // what the decoder adds with
+  std::unique_ptr<Reducer> device_sums_;  // of a module
+  Reducer& sums_;                         // what the decoder adds with
   std::unique_ptr<Decoder> decoder_;
 };
 

@@ -54,7 +54,7 @@ Request VariedRequest(std::int64_t id, const RequestRoom& room) {
   return request;
 }
 
-Reports RunAlone(Decoder& decoder, Communicator& self, const SoloRuns& runs,
+Reports RunAlone(Decoder& decoder, ControlPlane& self, const SoloRuns& runs,
                  const RequestRoom& room) {
   Reports alone;
   for (std::int64_t id = 0; id < runs.count; ++id) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "comm/control_plane.h"
 #include "engine/engine.h"
 
 namespace lockstep {
@@ -32,7 +33,7 @@ struct SoloRuns {
   std::int32_t ending = 0;
   std::int64_t hidden_layer = 0;
 };
-Reports RunAlone(Decoder& decoder, Communicator& self, const SoloRuns& runs,
+Reports RunAlone(Decoder& decoder, ControlPlane& self, const SoloRuns& runs,
                  const RequestRoom& room);
 
 // Runs requests 0 to count - 1 together.

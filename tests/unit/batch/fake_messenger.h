@@ -13,7 +13,7 @@ namespace lockstep {
 // Keeps what was sent; what is in `arriving` arrives.
 class FakeMessenger : public Messenger {
  public:
-  void Send(int to, Communicator::Bytes text) override { sent[to].push_back(std::move(text)); }
+  void Send(int to, ControlPlane::Bytes text) override { sent[to].push_back(std::move(text)); }
   std::optional<Message> Receive() override {
     if (arriving.empty()) return std::nullopt;
     Message message = std::move(arriving.front());
@@ -40,7 +40,7 @@ class FakeMessenger : public Messenger {
     return reports;
   }
 
-  std::map<int, std::vector<Communicator::Bytes>> sent;
+  std::map<int, std::vector<ControlPlane::Bytes>> sent;
   std::deque<Message> arriving;
   int untaken = 0;
 };

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
 #include <vector>
 
-#include "comm/communicator.h"
+#include "comm/reducer.h"
+#include "core/error.h"
 
 namespace lockstep {
 namespace {
@@ -64,6 +66,42 @@ TEST(SumOrderIsHierarchical, MeansThatTheSumOfSumsHasTheSameBits) {
       EXPECT_EQ(SumTree(sums), SumTree(all)) << hosts << " hosts of " << here;
     }
   }
+}
+
+RankHost Of(const std::string& name, const std::string& machine, const std::string& processes) {
+  return {.name = name, .machine = machine, .processes = processes};
+}
+
+std::vector<int> FirstRanks(const HostMap& hosts) {
+  std::vector<int> first;
+  for (const HostPlace& place : hosts.Places()) first.push_back(place.first_rank);
+  return first;
+}
+
+TEST(HostMap, TellsMachinesOfOneNameApart) {
+  const HostMap hosts(
+      {Of("localhost", "a", "1"), Of("localhost", "b", "1"), Of("localhost", "a", "1")});
+  EXPECT_TRUE(hosts.SameHost(0, 2));
+  EXPECT_FALSE(hosts.SameHost(0, 1));
+  EXPECT_EQ(hosts.Neighbours(2), (std::vector{0, 2}));
+  EXPECT_EQ(hosts.Neighbours(1), (std::vector{1}));
+  EXPECT_EQ(FirstRanks(hosts), (std::vector{0, 1, 0}));
+}
+
+// They share cores and devices, but not memory.
+TEST(HostMap, KnowsContainersThatDoNotSeeEachOther) {
+  const HostMap hosts({Of("node", "a", "1"), Of("node", "a", "2")});
+  EXPECT_TRUE(hosts.SameHost(0, 1));
+  EXPECT_EQ(FirstRanks(hosts), (std::vector{0, 1}));
+}
+
+TEST(HostMap, OfAPartIsInItsOrder) {
+  const HostMap hosts({Of("x", "a", "1"), Of("y", "b", "1"), Of("x", "a", "1")});
+  const HostMap part = hosts.Select(std::vector{2, 1});
+  EXPECT_EQ(part.size(), 2);
+  EXPECT_EQ(part.name(0), "x");
+  EXPECT_EQ(part.name(1), "y");
+  EXPECT_THROW(part.name(2), Error);
 }
 
 }  // namespace

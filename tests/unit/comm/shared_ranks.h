@@ -3,6 +3,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,9 +22,11 @@ inline std::vector<std::string> RunSharedRanks(
   std::vector<std::unique_ptr<SharedCommunicator>> comms;
   // All join before the first begins, as in a world of processes.
   for (int rank = 0; rank < ranks; ++rank) {
-    std::vector<std::string> hosts(static_cast<std::size_t>(ranks), "here");
-    comms.push_back(std::make_unique<SharedCommunicator>(
-        SharedCommunicator::Parts{segment, {rank, 0, std::move(hosts)}, nullptr}));
+    std::vector<int> numbers(static_cast<std::size_t>(ranks));
+    std::iota(numbers.begin(), numbers.end(), 0);
+    HostMap hosts(std::vector<RankHost>(numbers.size(), RankHost{.name = "here"}));
+    comms.push_back(std::make_unique<SharedCommunicator>(SharedCommunicator::Parts{
+        .segment = segment, .ranks = {rank, std::move(numbers), std::move(hosts)}}));
     comms.back()->set_deadline_seconds(30);
   }
   std::vector<std::thread> threads;

@@ -6,10 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "comm/nccl/device_communicator.h"
+#include "comm/nccl/device_reducer.h"
 #include "comm/self_communicator.h"
 #include "layers/decoder.h"
 #include "layers/kernels/cuda/cuda_backend.h"
+#include "layers/kernels/cuda/steps/cuda_graphs.h"
 #include "lockstep_emulation/control.h"
 #include "partition/checkpoint/random_weights.h"
 
@@ -49,7 +50,8 @@ class ReservedDecoder {
                    [this](Shape shape) { return backend_.device->Allocate(DType::kF32, shape); },
                .set_liveness_check = [](auto) {},
                .activity = [] { return ""; },
-               .forget_steps = [] {}}),
+               .forget_steps = [] {},
+               .repeat_at_replay = RepeatAtReplay}),
         decoder_(plan_,
                  LoadWeights(plan_.spec(), plan_.Slices(0), setup.format, RandomWeights(1),
                              backend_, nullptr),
@@ -84,7 +86,7 @@ class ReservedDecoder {
   SelfCommunicator world_;
   ShardPlan plan_;
   Backend backend_;
-  DeviceCommunicator sums_;
+  DeviceReducer sums_;
   Decoder decoder_;
 };
 

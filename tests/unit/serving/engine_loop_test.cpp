@@ -22,33 +22,20 @@ using testing::HasSubstr;
 using Outcomes = std::vector<std::shared_ptr<RequestOutcome>>;
 
 // One rank, whose peers are gone after so many broadcasts, and whose sums may be damaged.
-class FrailCommunicator : public Communicator {
+class FrailCommunicator : public SelfCommunicator {
  public:
-  int rank() const override { return 0; }
-  int size() const override { return 1; }
-  std::string host(int rank) const override { return self_.host(rank); }
   void AllReduceSum(const TensorView& x, Stream stream) override {
-    self_.AllReduceSum(x, stream);
+    SelfCommunicator::AllReduceSum(x, stream);
     if (damaged) x.data<float>()[0] = std::numeric_limits<float>::quiet_NaN();
   }
-  std::vector<Bytes> AllGather(std::span<const std::byte> mine) override {
-    return self_.AllGather(mine);
-  }
-  std::vector<Bytes> Gather(std::span<const std::byte> mine) override { return self_.Gather(mine); }
-  void Broadcast(Bytes& message) override {
+  void Broadcast(Bytes& /*message*/) override {
     if (++broadcasts > most_broadcasts)
       throw CollectiveError(ExitCode::kRankFailure, "broadcast: rank 1 is gone");
-    self_.Broadcast(message);
   }
-  void Barrier() override {}
-  [[noreturn]] void Abort(int exit_code) override { self_.Abort(exit_code); }
 
   std::atomic<int> broadcasts = 0;
   std::atomic<int> most_broadcasts = std::numeric_limits<int>::max();
   bool damaged = false;
-
- private:
-  SelfCommunicator self_;
 };
 
 // Does something of its own in a call.

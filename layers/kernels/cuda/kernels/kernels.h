@@ -414,7 +414,7 @@ enum class PeerShots : std::uint8_t { kOne, kTwo };
 // for what a later block of a peer does; and with every rank's before the next, none waits at all.
 enum class PeerPhase : std::uint8_t { kWhole, kPublish, kSum, kCollect };
 
-// x = sum over ranks of x, in place, added as SumTree() of comm/communicator.h does.
+// x = sum over ranks of x, in place, added as SumTree() of comm/reducer.h does.
 struct PeerReduceArgs {
   void* x = nullptr;  // [count] of type: fp32, bf16 or fp16; sums in fp32
   DType type = DType::kF32;

@@ -106,7 +106,7 @@ __device__ __forceinline__ bool Await(const PeerReduceArgs& args, int phase, std
   return __syncthreads_and(came ? 1 : 0) != 0;
 }
 
-// As SumTree() of comm/communicator.h: ((0 + 1) + (2 + 3)) + ...
+// As SumTree() of comm/reducer.h: ((0 + 1) + (2 + 3)) + ...
 __device__ __forceinline__ void SumInTree(float (&values)[kMaxPeers][kChunk], int count) {
   if (count == 5) {  // the only count up to 8 whose first pairs are not all neighbours
 #pragma unroll

@@ -30,7 +30,7 @@ struct Note {
 };
 
 template <typename T>
-std::vector<T> Exchange(Communicator& world, const T& mine) {
+std::vector<T> Exchange(ControlPlane& world, const T& mine) {
   std::vector<T> all(static_cast<std::size_t>(world.size()));
   const auto messages = world.AllGather(std::as_bytes(std::span(&mine, 1)));
   for (std::size_t i = 0; i < all.size(); ++i)
@@ -39,7 +39,7 @@ std::vector<T> Exchange(Communicator& world, const T& mine) {
 }
 
 // The first rank's reason, on every rank; "" where none has one.
-std::string FirstReason(Communicator& world, const std::string& mine) {
+std::string FirstReason(ControlPlane& world, const std::string& mine) {
   for (const auto& theirs : world.AllGather(std::as_bytes(std::span(mine))))
     if (!theirs.empty()) return {reinterpret_cast<const char*>(theirs.data()), theirs.size()};
   return "";
@@ -68,7 +68,7 @@ std::string WhyNotReach(int device, const Note& mine, const Note& theirs, int pe
   return can != 0 ? "" : fmt::format("no access to rank {}'s GPU {}", peer, theirs.bus_id);
 }
 
-std::string WhyNot(Communicator& world, const std::vector<Note>& notes) {
+std::string WhyNot(ControlPlane& world, const std::vector<Note>& notes) {
   const int rank = world.rank();
   const Note& mine = notes[static_cast<std::size_t>(rank)];
   int device = 0;
@@ -77,7 +77,7 @@ std::string WhyNot(Communicator& world, const std::vector<Note>& notes) {
     const Note& theirs = notes[static_cast<std::size_t>(peer)];
     if (theirs.elements != mine.elements)
       return fmt::format("{} differs between the ranks", kVariable);
-    if (world.host(peer) != world.host(rank)) return "ranks on several hosts";
+    if (!world.hosts().SameHost(peer, rank)) return "ranks on several hosts";
     if (peer == rank) continue;
     if (std::string why = WhyNotReach(device, mine, theirs, peer); !why.empty())
       return fmt::format("rank {}: {}", rank, why);
@@ -115,7 +115,7 @@ PeerShots ShotsFor(int rank_count, std::int64_t elements) {
   return elements * (n - 1) * (n - 2) <= kExchangeElements * n ? PeerShots::kOne : PeerShots::kTwo;
 }
 
-std::unique_ptr<PeerGroup> PeerGroup::Join(Communicator& world, std::int64_t elements,
+std::unique_ptr<PeerGroup> PeerGroup::Join(ControlPlane& world, std::int64_t elements,
                                            std::string& why) {
   // All ranks know that by themselves, and before anything that has room for so many is touched.
   if (world.size() > kMaxPeers) {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 #include "layers/kernels/cuda/kernels/kernels.h"
 
 namespace lockstep::cuda {
@@ -31,7 +31,7 @@ class PeerGroup {
  public:
   // Collective. Where it cannot be, on any rank, none has it and `why` says so, on every rank.
   // elements: at most so many are added at a time; 0: not wanted. Throws CollectiveError.
-  static std::unique_ptr<PeerGroup> Join(Communicator& world, std::int64_t elements,
+  static std::unique_ptr<PeerGroup> Join(ControlPlane& world, std::int64_t elements,
                                          std::string& why);
   // Waits until no peer reads this rank's memory any more, for a few seconds; memory that may still
   // be read is not freed. The device must be done with this rank's sums, or have been told to

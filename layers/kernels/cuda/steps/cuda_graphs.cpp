@@ -20,17 +20,32 @@ void CheckRecording(cudaError_t code, const char* call) {
       call, cudaGetErrorString(code), cudaGetErrorName(code));
 }
 
+// Of the step that this thread records; null while it records none.
+thread_local std::vector<std::function<void()>>* t_on_host = nullptr;
+
+class HostWorkScope {
+ public:
+  explicit HostWorkScope(std::vector<std::function<void()>>& on_host) { t_on_host = &on_host; }
+  ~HostWorkScope() { t_on_host = nullptr; }
+  HostWorkScope(const HostWorkScope&) = delete;
+  HostWorkScope& operator=(const HostWorkScope&) = delete;
+};
+
 struct DestroyGraph {
   void operator()(cudaGraph_t graph) const { static_cast<void>(cudaGraphDestroy(graph)); }
 };
 
 }  // namespace
 
+void RepeatAtReplay(std::function<void()> work) {
+  if (t_on_host != nullptr) t_on_host->push_back(std::move(work));
+}
+
 void CudaGraphs::Destroy::operator()(cudaGraphExec_t graph) const {
   static_cast<void>(cudaGraphExecDestroy(graph));
 }
 
-StepRun CudaGraphs::Run(const StepKey& key, const std::function<void()>& operations) {
+void CudaGraphs::Run(const StepKey& key, const std::function<void()>& operations) {
   if (frees_ != FreedDeviceMemory()) Clear();
   frees_ = FreedDeviceMemory();
   const auto known = steps_.find(key);
@@ -41,17 +56,21 @@ StepRun CudaGraphs::Run(const StepKey& key, const std::function<void()>& operati
     frees_ = FreedDeviceMemory();
     MakeRoom();
     steps_[key].last_run = ++runs_;
-    return StepRun::kCalled;
+    return;
   }
-  const StepRun run = known->second.graph == nullptr ? StepRun::kCalled : StepRun::kReplayed;
-  if (run == StepRun::kCalled) {
+  const bool replays = known->second.graph != nullptr;
+  if (!replays) {
+    std::vector<std::function<void()>> on_host;
+    const HostWorkScope records(on_host);
     Graph graph = Record(operations);
     steps_[key].graph = std::move(graph);
+    steps_[key].on_host = std::move(on_host);
   }
   Step& step = steps_[key];
   step.last_run = ++runs_;
   CheckRecording(cudaGraphLaunch(step.graph.get(), stream_.get()), "cudaGraphLaunch");
-  return run;
+  if (!replays) return;  // what it has called has done that
+  for (const auto& work : step.on_host) work();
 }
 
 CudaGraphs::Graph CudaGraphs::Record(const std::function<void()>& operations) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "layers/kernels/cuda/cuda_stream.h"
 #include "layers/kernels/step_runner.h"
@@ -22,6 +23,10 @@ struct StepKey {
   auto operator<=>(const StepKey&) const = default;
 };
 
+// What the host does beside an operation that has just been enqueued, such as counting it: while
+// this thread records a step it is done again whenever the step is replayed. Else it is forgotten.
+void RepeatAtReplay(std::function<void()> work);
+
 // Steps recorded as CUDA graphs. The first step of a key is run, so that buffers get the size it
 // takes; the second is recorded; from then on one launch replays all of it. Graphs are dropped when
 // memory of the device has been freed since, as they may refer to it.
@@ -31,7 +36,7 @@ class CudaGraphs {
 
   // `operations` enqueue on the stream and wait for nothing. Throws what they throw, or
   // Error(kEnvironment) where they cannot be recorded.
-  StepRun Run(const StepKey& key, const std::function<void()>& operations);
+  void Run(const StepKey& key, const std::function<void()>& operations);
   void Clear() { steps_.clear(); }
 
  private:
@@ -40,7 +45,8 @@ class CudaGraphs {
   };
   using Graph = std::unique_ptr<CUgraphExec_st, Destroy>;
   struct Step {
-    Graph graph;  // null: to be recorded the next time
+    Graph graph;                                 // null: to be recorded the next time
+    std::vector<std::function<void()>> on_host;  // RepeatAtReplay()
     std::uint64_t last_run = 0;
   };
 

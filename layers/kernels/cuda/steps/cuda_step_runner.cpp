@@ -15,12 +15,11 @@ StepRows CudaStepRunner::Reserve(const StepSizes& sizes) {
   return most;
 }
 
-StepRun CudaStepRunner::Run(const void* caller, const std::function<void()>& operations) {
+void CudaStepRunner::Run(const void* caller, const std::function<void()>& operations) {
   const StepBucket bucket = ops_.inputs().bucket();
   if (bucket.rows > 0 && step_graphs_ == StepGraphs::kAuto)
     return graphs_.Run({caller, bucket.rows, bucket.max_positions}, operations);
   operations();
-  return StepRun::kCalled;
 }
 
 // Where a few rows meet many weights: products wait for memory, attention for one kernel after the

@@ -23,7 +23,7 @@ class CudaStepRunner final : public StepRunner {
 
   StepRows Reserve(const StepSizes& sizes) override;
   StepRows Begin(const StepInputs& inputs) override { return ops_.inputs().Begin(inputs); }
-  StepRun Run(const void* caller, const std::function<void()>& operations) override;
+  void Run(const void* caller, const std::function<void()>& operations) override;
   void RunConcurrently(const std::function<void()>& first,
                        const std::function<void()>& linear) override;
 

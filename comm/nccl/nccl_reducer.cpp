@@ -1,4 +1,4 @@
-#include "comm/nccl/nccl_communicator.h"
+#include "comm/nccl/nccl_reducer.h"
 
 #include <cstring>
 #include <exception>
@@ -15,12 +15,12 @@ bool Failed(ncclResult_t code) { return code != ncclSuccess && code != ncclInPro
 
 }  // namespace
 
-std::unique_ptr<Communicator> MakeNcclCommunicator(Communicator& world, SummingDevice device) {
-  return std::make_unique<NcclCommunicator>(world, std::move(device));
+std::unique_ptr<DeviceReducer> MakeNcclReducer(ControlPlane& group, SummingDevice device) {
+  return std::make_unique<NcclReducer>(group, std::move(device));
 }
 
-NcclCommunicator::NcclCommunicator(Communicator& world, SummingDevice device)
-    : DeviceCommunicator(world, std::move(device)) {
+NcclReducer::NcclReducer(ControlPlane& group, SummingDevice device)
+    : DeviceReducer(group, std::move(device)) {
   int version = 0;
   ncclGetVersion(&version);
   transport_ = fmt::format("NCCL {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
@@ -33,7 +33,7 @@ NcclCommunicator::NcclCommunicator(Communicator& world, SummingDevice device)
   device_.set_liveness_check([this](double waited_seconds) { Watch(waited_seconds); });
 }
 
-NcclCommunicator::~NcclCommunicator() {
+NcclReducer::~NcclReducer() {
   device_.set_liveness_check(nullptr);
   // NCCL does not let go of a communicator while there are graphs with its sums.
   device_.forget_steps();
@@ -44,7 +44,7 @@ NcclCommunicator::~NcclCommunicator() {
     return;
   }
   ncclResult_t state = ncclCommFinalize(comm_);
-  DeadlineBackoff patience(world_.deadline_seconds(), DeadlineBackoff::Cores::kEnough);
+  DeadlineBackoff patience(group_.deadline_seconds(), DeadlineBackoff::Cores::kEnough);
   while (state == ncclInProgress && !patience.expired()) {
     patience.Pause();
     ncclCommGetAsyncError(comm_, &state);
@@ -52,14 +52,14 @@ NcclCommunicator::~NcclCommunicator() {
   static_cast<void>(state == ncclSuccess ? ncclCommDestroy(comm_) : ncclCommAbort(comm_));
 }
 
-void NcclCommunicator::Join() {
+void NcclReducer::Join() {
   ncclUniqueId id{};
-  Bytes bytes(sizeof(id));
+  ControlPlane::Bytes bytes(sizeof(id));
   ncclResult_t code = ncclSuccess;
   if (rank() == 0) code = ncclGetUniqueId(&id);
   std::memcpy(bytes.data(), &id, sizeof(id));
   if (code != ncclSuccess) bytes.clear();  // so that the peers know
-  world_.Broadcast(bytes);
+  group_.Broadcast(bytes);
   if (bytes.size() != sizeof(id))
     throw EnvironmentError("ncclGetUniqueId on rank 0 failed: {}; NCCL_DEBUG=INFO says more",
                            rank() == 0 ? ncclGetLastError(nullptr) : "see there");
@@ -71,8 +71,8 @@ void NcclCommunicator::Join() {
 }
 
 // Until a call that returns at once has done its work.
-void NcclCommunicator::Settle(ncclResult_t code, const char* call) {
-  DeadlineBackoff patience(world_.deadline_seconds(), DeadlineBackoff::Cores::kEnough);
+void NcclReducer::Settle(ncclResult_t code, const char* call) {
+  DeadlineBackoff patience(group_.deadline_seconds(), DeadlineBackoff::Cores::kEnough);
   while (code == ncclInProgress && !patience.expired()) {
     patience.Pause();
     const ncclResult_t asked = ncclCommGetAsyncError(comm_, &code);
@@ -80,39 +80,32 @@ void NcclCommunicator::Settle(ncclResult_t code, const char* call) {
   }
   if (code == ncclSuccess) return;
   if (code == ncclInProgress)
-    Fail(fmt::format("{} did not end within {:g} s", call, world_.deadline_seconds()));
+    Fail(fmt::format("{} did not end within {:g} s", call, group_.deadline_seconds()));
   Fail(fmt::format("{}: {} ({})", call, ncclGetErrorString(code), ncclGetLastError(comm_)));
 }
 
-void NcclCommunicator::AllReduceSum(const TensorView& x, Stream stream) {
+void NcclReducer::AllReduceSum(const TensorView& x, Stream stream) {
   LOCKSTEP_CHECK(comm_ != nullptr, "a collective after one that failed");
   LOCKSTEP_CHECK(stream.handle != nullptr, "NCCL adds in the order of a stream");
   auto* values = x.data<float>();
-  ++all_reduce_count_;
-  last_elements_ = x.elements();
+  CountSum(x.elements());
   Settle(ncclAllReduce(values, values, static_cast<std::size_t>(x.elements()), ncclFloat, ncclSum,
                        comm_, static_cast<cudaStream_t>(stream.handle)),
          "ncclAllReduce");
 }
 
-void NcclCommunicator::CountReplayed(std::int64_t all_reduces, std::int64_t elements) {
-  LOCKSTEP_CHECK(comm_ != nullptr, "a collective after one that failed");
-  DeviceCommunicator::CountReplayed(all_reduces, elements);
-  last_elements_ = elements;
-}
-
-void NcclCommunicator::Watch(double waited_seconds) {
+void NcclReducer::Watch(double waited_seconds) {
   if (comm_ == nullptr) return;
   ncclResult_t state = ncclSuccess;
   const ncclResult_t asked = ncclCommGetAsyncError(comm_, &state);
   if (Failed(asked)) state = asked;
   if (Failed(state))
     Fail(fmt::format("{} ({})", ncclGetErrorString(state), ncclGetLastError(comm_)));
-  if (waited_seconds > world_.deadline_seconds())
-    Fail(fmt::format("did not end within {:g} s", world_.deadline_seconds()));
+  if (waited_seconds > group_.deadline_seconds())
+    Fail(fmt::format("did not end within {:g} s", group_.deadline_seconds()));
 }
 
-void NcclCommunicator::Fail(const std::string& what) {
+void NcclReducer::Fail(const std::string& what) {
   const std::string doing = device_.activity();
   // First of all: work that waits for a peer on the device holds up everything behind it.
   device_.forget_steps();
@@ -121,8 +114,8 @@ void NcclCommunicator::Fail(const std::string& what) {
   throw CollectiveError(
       ExitCode::kRankFailure,
       fmt::format("NCCL all-reduce {} of {} values, rank {} on {}, while {}: {}; {}",
-                  all_reduce_count_, last_elements_, rank(), host(rank()), doing, what,
-                  ProbePeers(last_elements_)));
+                  all_reduce_count_, last_elements(), rank(), host(rank()), doing, what,
+                  ProbePeers()));
 }
 
 }  // namespace lockstep

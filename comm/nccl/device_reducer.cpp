@@ -1,6 +1,5 @@
-#include "comm/nccl/device_communicator.h"
+#include "comm/nccl/device_reducer.h"
 
-#include <cstdlib>
 #include <cstring>
 
 namespace lockstep {
@@ -17,26 +16,30 @@ struct Note {
 
 }  // namespace
 
-void DeviceCommunicator::AllReduceSum(const TensorView& x, Stream /*stream*/) {
+void DeviceReducer::AllReduceSum(const TensorView& x, Stream /*stream*/) {
   LOCKSTEP_CHECK(size() == 1, "a sum over {} ranks", size());
   LOCKSTEP_CHECK(x.dtype() == DType::kF32, "all-reduce of {}", Name(x.dtype()));
-  ++all_reduce_count_;
+  CountSum(x.elements());
 }
 
-void DeviceCommunicator::Abort(int exit_code) {
-  world_.Abort(exit_code);
-  std::_Exit(exit_code);
+void DeviceReducer::CountSum(std::int64_t elements) {
+  const auto count = [this, elements] {
+    ++all_reduce_count_;
+    last_elements_ = elements;
+  };
+  count();
+  device_.repeat_at_replay(count);
 }
 
-std::string DeviceCommunicator::ProbePeers(std::int64_t elements) {
-  const Note mine{all_reduce_count_, elements};
+std::string DeviceReducer::ProbePeers() {
+  const Note mine{all_reduce_count_, last_elements_};
   try {
-    const DeadlineScope soon(world_, kAskSeconds);
+    const DeadlineScope soon(group_, kAskSeconds);
     std::string found;
-    const auto notes = world_.AllGather(std::as_bytes(std::span(&mine, 1)));
+    const auto notes = group_.AllGather(std::as_bytes(std::span(&mine, 1)));
     for (int peer = 0; peer < size(); ++peer) {
       Note note;
-      const Bytes& bytes = notes[static_cast<std::size_t>(peer)];
+      const ControlPlane::Bytes& bytes = notes[static_cast<std::size_t>(peer)];
       if (bytes.size() == sizeof(note)) std::memcpy(&note, bytes.data(), sizeof(note));
       if (note.all_reduces == mine.all_reduces && note.elements == mine.elements) continue;
       found +=

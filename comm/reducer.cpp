@@ -1,12 +1,13 @@
-#include "comm/communicator.h"
+#include "comm/reducer.h"
 
 #include <bit>
+#include <vector>
 
 #include "core/error.h"
 
 namespace lockstep {
 
-Tensor Communicator::AllocateReducible(Shape shape) { return Tensor::OnHost(DType::kF32, shape); }
+Tensor Reducer::AllocateReducible(Shape shape) { return Tensor::OnHost(DType::kF32, shape); }
 
 float SumTree(std::span<const float> values) {
   LOCKSTEP_CHECK(!values.empty(), "a sum of no ranks");

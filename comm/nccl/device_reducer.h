@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "comm/control_plane.h"
+#include "comm/reducer.h"
+
+namespace lockstep {
+
+// What the sums of a device need of it.
+struct SummingDevice {
+  std::function<Tensor(Shape)> allocate;  // fp32, in the device's memory
+  std::function<void(std::function<void(double waited_seconds)>)>
+      set_liveness_check;                 // CudaStream's
+  std::function<std::string()> activity;  // core/activity.h
+  std::function<void()> forget_steps;     // recorded ones hold on to NCCL
+  // While a step is recorded: what is to be done on the host as well whenever it is replayed.
+  std::function<void(std::function<void()>)> repeat_at_replay;
+};
+
+// Sums that lie in the memory of devices. The ranks that make them talk through `group`, which is
+// borrowed. By itself it is for a group of one rank, whose sums are what they were.
+// Not thread-safe, as Reducer.
+class DeviceReducer : public Reducer {
+ public:
+  DeviceReducer(ControlPlane& group, SummingDevice device)
+      : group_(group), device_(std::move(device)) {}
+  // Steps that have been recorded with its sums are of no use any more.
+  ~DeviceReducer() override { device_.forget_steps(); }
+  DeviceReducer(const DeviceReducer&) = delete;
+  DeviceReducer& operator=(const DeviceReducer&) = delete;
+
+  int rank() const override { return group_.rank(); }
+  int size() const override { return group_.size(); }
+  std::string_view transport() const override { return "one device"; }
+
+  void AllReduceSum(const TensorView& x, Stream stream) override;
+  Tensor AllocateReducible(Shape shape) override { return device_.allocate(shape); }
+
+ protected:
+  // Notes that a sum of so many values is enqueued, now and whenever its step is replayed.
+  void CountSum(std::int64_t elements);
+  // Of the sum that was enqueued last.
+  std::int64_t last_elements() const { return last_elements_; }
+  // Who is missing, or which ranks are not at the same all-reduce: when a sum has failed, the group
+  // finds out, within a few seconds.
+  std::string ProbePeers();
+  std::string host(int rank) const { return group_.host(rank); }
+
+  ControlPlane& group_;
+  SummingDevice device_;
+
+ private:
+  std::int64_t last_elements_ = 0;
+};
+
+// Over NCCL, each rank with a device of its own, the current one of the calling thread. Collective.
+// Throws EnvironmentError where this module was built without NCCL, or CollectiveError.
+std::unique_ptr<DeviceReducer> MakeNcclReducer(ControlPlane& group, SummingDevice device);
+// Whether this module was built with NCCL.
+bool HasNccl();
+
+}  // namespace lockstep
