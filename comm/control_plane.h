@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -72,6 +73,15 @@ class ControlPlane {
 
   virtual void Barrier() = 0;
 
+  // A message of any length between two ranks of the group; those from one rank to another arrive
+  // in the order in which they were sent. Only these two take part, whatever collectives and
+  // messages the others are in. Send() returns when the receiver has it (one to this rank itself at
+  // once), so two ranks that send to each other at the same time wait in vain. Receiving into a
+  // message of the same length allocates nothing; what Reducer::AllocateReducible() has given goes
+  // from there to a rank of the same host without another copy.
+  void Send(int to, std::span<const std::byte> message);
+  void Recv(int from, Bytes& message);
+
   // Cuts the group into parts: one for each color (0 or more), its ranks in the order of their
   // keys, of equal keys in that of their ranks here. Collective over the group; each rank gets the
   // part it belongs to. Parts work independently of each other, of the group and of other parts of
@@ -95,8 +105,14 @@ class ControlPlane {
   enum class Waiting { kSpins, kYields };
   virtual void set_waiting(Waiting /*waiting*/) {}
 
+ protected:
+  // The same to and from another rank.
+  virtual void SendTo(int to, std::span<const std::byte> message) = 0;
+  virtual void RecvFrom(int from, Bytes& message) = 0;
+
  private:
   std::shared_ptr<Deadline> deadline_;
+  std::deque<Bytes> to_self_;
 };
 
 // Another deadline for a phase in which ranks may take very different times, such as loading. Not

@@ -50,4 +50,12 @@ std::unique_ptr<Communicator> HierarchicalCommunicator::Split(int color, int key
   return parts_.world->Split(color, key);
 }
 
+void HierarchicalCommunicator::SendTo(int to, std::span<const std::byte> message) {
+  parts_.world->Send(to, message);
+}
+
+void HierarchicalCommunicator::RecvFrom(int from, Bytes& message) {
+  parts_.world->Recv(from, message);
+}
+
 }  // namespace lockstep

@@ -39,6 +39,10 @@ class HierarchicalCommunicator final : public Communicator {
   std::unique_ptr<Communicator> Split(int color, int key) override;
   [[noreturn]] void Abort(int exit_code) override;
 
+ protected:
+  void SendTo(int to, std::span<const std::byte> message) override;
+  void RecvFrom(int from, Bytes& message) override;
+
  private:
   Parts parts_;
   bool broken_ = false;  // an all-reduce has begun and not ended

@@ -26,6 +26,14 @@ std::unique_ptr<Communicator> SelfCommunicator::Split(int color, int key) {
   return std::make_unique<SelfCommunicator>(static_cast<ControlPlane&>(*this));
 }
 
+void SelfCommunicator::SendTo(int to, std::span<const std::byte> /*message*/) {
+  LOCKSTEP_CHECK(false, "a message to rank {} of 1", to);
+}
+
+void SelfCommunicator::RecvFrom(int from, Bytes& /*message*/) {
+  LOCKSTEP_CHECK(false, "a message from rank {} of 1", from);
+}
+
 void SelfCommunicator::Abort(int exit_code) {
   if (group_ != nullptr) group_->Abort(exit_code);
   std::_Exit(exit_code);

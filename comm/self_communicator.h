@@ -30,6 +30,10 @@ class SelfCommunicator : public Communicator {
   std::unique_ptr<Communicator> Split(int color, int key) override;
   [[noreturn]] void Abort(int exit_code) override;
 
+ protected:
+  void SendTo(int to, std::span<const std::byte> message) override;
+  void RecvFrom(int from, Bytes& message) override;
+
  private:
   HostMap hosts_{{ThisHost()}};
   ControlPlane* group_ = nullptr;

@@ -37,7 +37,7 @@ struct EngineStatus {
 
 // The part of the engine that decides, on rank 0. The other ranks run RunWorker() with the same
 // decoder; they learn everything from the one message broadcast per step.
-// Not thread-safe: one thread makes every call, which owns decoder, control and device, too;
+// Not thread-safe: one thread makes every call, which owns decoder, control plane and device;
 // serving/engine_loop.h lets others in.
 class Engine {
  public:
@@ -84,8 +84,8 @@ class Engine {
   }
 
   // Tells the workers that rank 0 is busy with something else. They take it for lost when they
-  // hear nothing for their deadline, so whoever takes long between steps calls
-  // this every few seconds. Nothing happens in a step, which they wait for, and after Shutdown().
+  // hear nothing for a deadline of the world, so whoever takes long between steps calls this every
+  // few seconds. Nothing happens in a step, which they wait for, and after Shutdown().
   void KeepAlive();
   // How long the workers wait for rank 0 to say something.
   double deadline_seconds() const;

@@ -32,6 +32,10 @@ bool ShareProcessors(const MpiRanks& ranks, int self) {
 
 }  // namespace
 
+bool MpiChannel::Receives(Pending::Kind kind) {
+  return kind == Pending::Kind::kReceive || kind == Pending::Kind::kReceiveUpTo;
+}
+
 MpiChannel::MpiChannel(MpiRanks ranks, std::size_t max_message_bytes)
     : ranks_(std::move(ranks)),
       max_message_bytes_(max_message_bytes),
@@ -41,6 +45,8 @@ MpiChannel::MpiChannel(MpiRanks ranks, std::size_t max_message_bytes)
   if (!ShareProcessors(ranks_, rank_)) cores_ = DeadlineBackoff::Cores::kEnough;
   roll_.resize(ranks_.numbers.size());
   answered_.resize(ranks_.numbers.size());
+  sent_.resize(ranks_.numbers.size());
+  received_.resize(ranks_.numbers.size());
 }
 
 void MpiChannel::set_hosts(HostMap hosts) {
@@ -50,9 +56,14 @@ void MpiChannel::set_hosts(HostMap hosts) {
 }
 
 void MpiChannel::Begin(Collective collective, std::size_t bytes, double deadline_seconds) {
-  collective_ = collective;
-  bytes_ = bytes;
-  ++number_;
+  call_ = {collective, ++collectives_, bytes};
+  patience_ = DeadlineBackoff(deadline_seconds, cores_);
+}
+
+void MpiChannel::BeginMessage(const PeerCall& call, double deadline_seconds) {
+  call_ = call;
+  auto& count = call.collective == Collective::kSend ? sent_ : received_;
+  call_.number = ++count[static_cast<std::size_t>(call.peer)];
   patience_ = DeadlineBackoff(deadline_seconds, cores_);
 }
 
@@ -63,6 +74,12 @@ void MpiChannel::PostSend(int to, std::span<const std::byte> message) {
     const std::size_t bytes = std::min(max_message_bytes_, message.size() - at);
     Post({to, bytes, Pending::Kind::kSend}, data + at);
   }
+}
+
+void MpiChannel::PostSendToReceiver(int to, std::span<const std::byte> message) {
+  LOCKSTEP_CHECK(message.size() <= max_message_bytes_, "{} bytes in one message", message.size());
+  Post({to, message.size(), Pending::Kind::kSendToReceiver},
+       const_cast<std::byte*>(message.data()));
 }
 
 void MpiChannel::PostReceive(int from, std::span<std::byte> message) {
@@ -81,9 +98,13 @@ void MpiChannel::Post(const Pending& what, std::byte* data) {
   MPI_Request request = MPI_REQUEST_NULL;
   const int count = static_cast<int>(what.bytes);
   const int peer = WorldRank(what.peer);
-  const int code = what.kind == Pending::Kind::kSend
-                       ? MPI_Isend(data, count, MPI_BYTE, peer, Tag(), MPI_COMM_WORLD, &request)
-                       : MPI_Irecv(data, count, MPI_BYTE, peer, Tag(), MPI_COMM_WORLD, &request);
+  int code = MPI_SUCCESS;
+  if (what.kind == Pending::Kind::kSend)
+    code = MPI_Isend(data, count, MPI_BYTE, peer, Tag(), MPI_COMM_WORLD, &request);
+  else if (what.kind == Pending::Kind::kSendToReceiver)
+    code = MPI_Issend(data, count, MPI_BYTE, peer, Tag(), MPI_COMM_WORLD, &request);
+  else
+    code = MPI_Irecv(data, count, MPI_BYTE, peer, Tag(), MPI_COMM_WORLD, &request);
   Check(code, what.peer);
   requests_.push_back(request);
   pending_.push_back(what);
@@ -109,8 +130,7 @@ void MpiChannel::Wait() {
 // A late message must not land in a buffer that its owner has given up.
 void MpiChannel::CancelReceives() {
   for (std::size_t i = 0; i < requests_.size(); ++i) {
-    const bool receives = pending_[i].kind != Pending::Kind::kSend;
-    if (receives && requests_[i] != MPI_REQUEST_NULL) MPI_Cancel(&requests_[i]);
+    if (Receives(pending_[i].kind) && requests_[i] != MPI_REQUEST_NULL) MPI_Cancel(&requests_[i]);
   }
 }
 
@@ -138,7 +158,7 @@ void MpiChannel::CheckCompletion(const Pending& what, MPI_Status& status) const 
   MPI_Error_class(status.MPI_ERROR, &error_class);
   if (error_class != MPI_ERR_TRUNCATE) Check(status.MPI_ERROR, what.peer);
   int received = 0;
-  if (what.kind != Pending::Kind::kSend) MPI_Get_count(&status, MPI_BYTE, &received);
+  if (Receives(what.kind)) MPI_Get_count(&status, MPI_BYTE, &received);
   const bool too_short = what.kind == Pending::Kind::kReceive && error_class == MPI_SUCCESS &&
                          static_cast<std::size_t>(received) != what.bytes;
   if (error_class != MPI_ERR_TRUNCATE && !too_short) return;
@@ -161,7 +181,7 @@ void MpiChannel::SendPresence(int to) {
   const auto index = static_cast<std::size_t>(to);
   if (to == rank_ || answered_[index] != 0) return;
   answered_[index] = 1;
-  mine_ = {number_, static_cast<int>(collective_), 1};
+  mine_ = {call_, 1};
   MPI_Request request = MPI_REQUEST_NULL;
   MPI_Isend(&mine_, sizeof(mine_), MPI_BYTE, WorldRank(to),
             TagOf(ranks_.lane, Collective::kPeerProbe, 0), MPI_COMM_WORLD, &request);
@@ -191,20 +211,33 @@ void MpiChannel::CallTheRoll() {
   }
 }
 
-void MpiChannel::FailAtDeadline() {
-  CallTheRoll();
+// Of a message only the other end counts, as long as it does not wait for somebody itself.
+std::vector<std::string> MpiChannel::AbsentPeers() const {
+  if (IsOfTwo(call_.collective) && !IsPresent(call_.peer)) return {Name(call_.peer)};
   std::vector<std::string> absent;
+  for (int peer = 0; peer < size(); ++peer)
+    if (peer != rank_ && !IsPresent(peer)) absent.push_back(Name(peer));
+  return absent;
+}
+
+// Those that are not in this collective; of a message the other end, which waits for something
+// else.
+std::vector<std::string> MpiChannel::PeersElsewhere() const {
   std::vector<std::string> elsewhere;
   for (int peer = 0; peer < size(); ++peer) {
-    const Presence& presence = roll_[static_cast<std::size_t>(peer)];
-    if (peer == rank_) continue;
-    if (presence.here == 0) absent.push_back(Name(peer));
-    const bool with_us =
-        presence.number == number_ && presence.collective == static_cast<int>(collective_);
-    if (presence.here != 0 && !with_us) {
-      elsewhere.push_back(Name(peer) + " is in " + Name(presence));
-    }
+    const PeerCall& call = roll_[static_cast<std::size_t>(peer)].call;
+    const bool concerns_us = !IsOfTwo(call_.collective) || peer == call_.peer;
+    if (peer == rank_ || !IsPresent(peer) || !concerns_us || Meet(call_, call, rank_)) continue;
+    elsewhere.push_back(
+        fmt::format("{} is in {}", Name(peer), Describe(call.collective, call.number)));
   }
+  return elsewhere;
+}
+
+void MpiChannel::FailAtDeadline() {
+  CallTheRoll();
+  const std::vector<std::string> absent = AbsentPeers();
+  const std::vector<std::string> elsewhere = PeersElsewhere();
   const double seconds = patience_.deadline_seconds();
   if (!absent.empty()) {
     throw Absence("{}: {} did not arrive within {:g} s{}", What(), fmt::join(absent, ", "), seconds,
@@ -222,16 +255,11 @@ void MpiChannel::FailAtDeadline() {
 }
 
 std::string MpiChannel::What() const {
-  return fmt::format("{} of {} bytes (collective {})", NameOf(collective_), bytes_, number_);
+  return Describe(call_, IsOfTwo(call_.collective) ? Name(call_.peer) : "");
 }
 
 std::string MpiChannel::Name(int rank) const {
   return fmt::format("rank {} on {}", WorldRank(rank), hosts().name(rank));
-}
-
-std::string MpiChannel::Name(const Presence& presence) const {
-  return fmt::format("{} (collective {})", NameOf(static_cast<Collective>(presence.collective)),
-                     presence.number);
 }
 
 std::string MpiChannel::Doing() const {

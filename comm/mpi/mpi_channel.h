@@ -43,7 +43,11 @@ class MpiChannel {
   void set_cores(DeadlineBackoff::Cores cores) { cores_ = cores; }
 
   void Begin(Collective collective, std::size_t bytes, double deadline_seconds);
+  // The same for a message between this rank and a peer: kSend or kReceive.
+  void BeginMessage(const PeerCall& call, double deadline_seconds);
   void PostSend(int to, std::span<const std::byte> message);
+  // At most max_message_bytes; is complete when the receiver has begun to take it.
+  void PostSendToReceiver(int to, std::span<const std::byte> message);
   void PostReceive(int from, std::span<std::byte> message);
   // The message may be shorter than the buffer. At most max_message_bytes.
   void PostReceiveUpTo(int from, std::span<std::byte> buffer);
@@ -53,41 +57,45 @@ class MpiChannel {
   struct Pending {
     int peer;
     std::size_t bytes;
-    enum class Kind { kSend, kReceive, kReceiveUpTo } kind;
+    enum class Kind { kSend, kSendToReceiver, kReceive, kReceiveUpTo } kind;
   };
-  // One rank's answer to the peer probe: which collective it is waiting in.
+  // One rank's answer to the peer probe: which call it is waiting in.
   struct Presence {
-    std::uint64_t number = 0;
-    int collective = 0;
+    PeerCall call;
     int here = 0;
   };
 
+  static bool Receives(Pending::Kind kind);
   void Post(const Pending& what, std::byte* data);
   bool Poll();
   void CancelReceives();
   void CheckCompletion(const Pending& what, MPI_Status& status) const;
   void Check(int code, int peer) const;
 
-  int Tag() const { return TagOf(ranks_.lane, collective_, number_); }
+  int Tag() const { return TagOf(ranks_.lane, call_.collective, call_.number); }
   int WorldRank(int rank) const { return ranks_.numbers[static_cast<std::size_t>(rank)]; }
   void AnswerRollCalls();
   void SendPresence(int to);
   void CallTheRoll();
   [[noreturn]] void FailAtDeadline();
 
-  std::string What() const;                          // "all-reduce of 4096 bytes (collective 17)"
-  std::string Name(int rank) const;                  // "rank 1 on node7"
-  std::string Name(const Presence& presence) const;  // "broadcast (collective 18)"
-  std::string Doing() const;                         // " (rank 0 on node6, while decoding)"
+  bool IsPresent(int rank) const { return roll_[static_cast<std::size_t>(rank)].here != 0; }
+  std::vector<std::string> AbsentPeers() const;
+  std::vector<std::string> PeersElsewhere() const;
+
+  std::string What() const;          // "all-reduce of 4096 bytes (collective 17)"
+  std::string Name(int rank) const;  // "rank 1 on node7"
+  std::string Doing() const;         // " (rank 0 on node6, while decoding)"
 
   MpiRanks ranks_;
   std::size_t max_message_bytes_;
   int rank_;
   DeadlineBackoff::Cores cores_ = DeadlineBackoff::Cores::kShared;
 
-  Collective collective_ = Collective::kBarrier;
-  std::uint64_t number_ = 0;
-  std::size_t bytes_ = 0;
+  PeerCall call_;
+  std::uint64_t collectives_ = 0;
+  std::vector<std::uint64_t> sent_;      // messages to each rank
+  std::vector<std::uint64_t> received_;  // and from each
   DeadlineBackoff patience_;
 
   std::vector<MPI_Request> requests_;

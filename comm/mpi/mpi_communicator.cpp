@@ -4,13 +4,8 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
-#include <sstream>
-#include <string>
 
 #include "comm/mpi/mpi_blocking.h"
-#include "comm/mpi/mpi_share_memory.h"
-#include "comm/self_communicator.h"
-#include "comm/split.h"
 
 namespace lockstep {
 namespace {
@@ -34,13 +29,12 @@ ControlPlane::Bytes MakePacket(std::span<const std::byte> message) {
 }
 
 // What the packet says: the whole length, with the inlined part filled in.
-ControlPlane::Bytes OpenPacket(std::span<const std::byte> packet) {
+void OpenPacket(std::span<const std::byte> packet, ControlPlane::Bytes& message) {
   std::uint64_t length = 0;
   std::memcpy(&length, packet.data(), sizeof(length));
-  ControlPlane::Bytes message(length);
+  message.resize(length);
   const std::size_t inlined = std::min<std::size_t>(length, kInlineBytes);
   std::copy_n(packet.begin() + sizeof(length), inlined, message.begin());
-  return message;
 }
 
 template <typename Container>
@@ -74,59 +68,6 @@ MpiCommunicator::~MpiCommunicator() {
                   "leaving the world: the peers of rank {} on {} did not arrive within {:g} s",
                   rank(), host(rank()), deadline_seconds());
             }});
-}
-
-void MpiCommunicator::LearnHosts(int ranks_per_host) {
-  const RankHost here = ThisHost();
-  const int pretended = ranks_per_host > 0 ? rank() / ranks_per_host : 0;
-  const std::string mine =
-      fmt::format("{}\n{} {}\n{}", here.name, here.machine, pretended, here.processes);
-  std::vector<RankHost> all;
-  for (const Bytes& bytes : AllGather(std::as_bytes(std::span(mine)))) {
-    std::istringstream text({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-    RankHost& one = all.emplace_back();
-    std::getline(text, one.name);
-    std::getline(text, one.machine);
-    std::getline(text, one.processes);
-  }
-  channel_.set_hosts(HostMap(std::move(all)));
-}
-
-std::unique_ptr<MpiCommunicator> MpiCommunicator::AcrossHosts(std::span<const int> some,
-                                                              double grace_seconds) const {
-  return std::make_unique<MpiCommunicator>(
-      Parts{.ranks = ranks().Select(some, ranks().lane + kAcrossHosts),
-            .deadline = deadline(),
-            .max_message_bytes = max_message_bytes_,
-            .shared_memory = SharedMemory::kOff,
-            .grace_seconds = grace_seconds});
-}
-
-std::unique_ptr<Communicator> MpiCommunicator::Split(int color, int key) {
-  struct Note {
-    SplitChoice choice;
-    std::uint64_t lanes_in_use;
-  };
-  CheckColor({color, key});
-  const Note mine{{color, key}, LanesInUse()};
-  std::vector<SplitChoice> choices;
-  std::uint64_t in_use = 0;
-  for (const Bytes& bytes : AllGather(std::as_bytes(std::span(&mine, 1)))) {
-    Note note{};
-    LOCKSTEP_CHECK(bytes.size() == sizeof(note), "{} bytes", bytes.size());
-    std::memcpy(&note, bytes.data(), sizeof(note));
-    choices.push_back(note.choice);
-    in_use |= note.lanes_in_use;
-  }
-  const int lane = FreeLane(in_use);
-  const std::vector<int> part = PartOf(rank(), choices);
-  if (part.size() == 1) return std::make_unique<SelfCommunicator>(*this);
-  auto group = std::make_unique<MpiCommunicator>(Parts{.ranks = ranks().Select(part, lane),
-                                                       .deadline = deadline(),
-                                                       .max_message_bytes = max_message_bytes_,
-                                                       .shared_memory = shared_memory_});
-  group->lane_ = std::make_unique<LaneClaim>(lane);
-  return ShareMemory(std::move(group));
 }
 
 void MpiCommunicator::set_waiting(Waiting waiting) {
@@ -257,7 +198,7 @@ std::vector<ControlPlane::Bytes> MpiCommunicator::GatherToFirst(std::span<const 
   std::vector<Bytes> all(ranks);
   all[0].assign(mine.begin(), mine.end());
   for (std::size_t peer = 1; peer < ranks; ++peer) {
-    all[peer] = OpenPacket(packets[peer]);
+    OpenPacket(packets[peer], all[peer]);
     const auto rest = Rest(all[peer]);
     if (!rest.empty()) channel_.PostReceive(static_cast<int>(peer), rest);
   }
@@ -299,7 +240,7 @@ void MpiCommunicator::Broadcast(Bytes& message) {
 // A binomial tree: every rank hears it from the rank without its lowest bit.
 void MpiCommunicator::BroadcastFromFirst(Bytes& message) {
   const int lowest_bit = rank() & -rank();
-  if (rank() != 0) message = ReceiveMessage(rank() - lowest_bit);
+  if (rank() != 0) ReceiveMessage(rank() - lowest_bit, message);
   const Bytes packet = MakePacket(message);
   const auto farthest = static_cast<int>(std::bit_floor(static_cast<unsigned>(size())));
   for (int distance = farthest; distance >= 1; distance /= 2) {
@@ -311,17 +252,37 @@ void MpiCommunicator::BroadcastFromFirst(Bytes& message) {
   channel_.Wait();
 }
 
-ControlPlane::Bytes MpiCommunicator::ReceiveMessage(int from) {
+void MpiCommunicator::ReceiveMessage(int from, Bytes& message) {
   Bytes packet(kPacketBytes);
   channel_.PostReceiveUpTo(from, packet);
   channel_.Wait();
-  Bytes message = OpenPacket(packet);
+  OpenPacket(packet, message);
   const auto rest = Rest(message);
   if (!rest.empty()) {
     channel_.PostReceive(from, rest);
     channel_.Wait();
   }
-  return message;
+}
+
+void MpiCommunicator::SendTo(int to, std::span<const std::byte> message) {
+  LOCKSTEP_CHECK(!broken_, "a message after a call that failed");
+  broken_ = true;
+  channel_.BeginMessage({.collective = Collective::kSend, .bytes = message.size(), .peer = to},
+                        deadline_seconds() + grace_seconds_);
+  const Bytes packet = MakePacket(message);
+  channel_.PostSendToReceiver(to, packet);
+  if (message.size() > kInlineBytes) channel_.PostSend(to, Rest(message));
+  channel_.Wait();
+  Finish();
+}
+
+void MpiCommunicator::RecvFrom(int from, Bytes& message) {
+  LOCKSTEP_CHECK(!broken_, "a message after a call that failed");
+  broken_ = true;
+  channel_.BeginMessage({.collective = Collective::kReceive, .peer = from},
+                        deadline_seconds() + grace_seconds_);
+  ReceiveMessage(from, message);
+  Finish();
 }
 
 // Dissemination: after log2(N) rounds everybody has heard, through others, from everybody.

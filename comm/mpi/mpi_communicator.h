@@ -55,6 +55,10 @@ class MpiCommunicator final : public Communicator {
   std::unique_ptr<Communicator> Split(int color, int key) override;
   [[noreturn]] void Abort(int exit_code) override;
 
+ protected:
+  void SendTo(int to, std::span<const std::byte> message) override;
+  void RecvFrom(int from, Bytes& message) override;
+
  private:
   void Begin(Collective collective, std::size_t bytes);
   void Finish() { broken_ = false; }
@@ -68,7 +72,7 @@ class MpiCommunicator final : public Communicator {
 
   std::vector<Bytes> GatherToFirst(std::span<const std::byte> mine);
   void BroadcastFromFirst(Bytes& message);
-  Bytes ReceiveMessage(int from);
+  void ReceiveMessage(int from, Bytes& message);
 
   MpiChannel channel_;
   std::size_t max_message_bytes_;

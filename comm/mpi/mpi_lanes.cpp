@@ -10,7 +10,7 @@ namespace {
 constexpr int kNumberBits = 6;
 constexpr int kCollectiveBits = 3;
 constexpr int kLanes = 1 << (15 - kCollectiveBits - kNumberBits);
-static_assert(static_cast<int>(Collective::kPeerProbe) < 1 << kCollectiveBits);
+static_assert(static_cast<int>(Collective::kReceive) < 1 << kCollectiveBits);
 static_assert(kLanes <= 64, "LanesInUse() has one bit for each");
 
 constexpr std::uint64_t PairAt(int lane) { return std::uint64_t{3} << lane; }
@@ -21,6 +21,8 @@ std::uint64_t g_in_use = PairAt(kWorldLane) | PairAt(kMessengerLane);
 
 int TagOf(int lane, Collective collective, std::uint64_t number) {
   const auto low = static_cast<int>(number & ((1u << kNumberBits) - 1));
+  // Both ends of a message between two ranks have one tag.
+  if (collective == Collective::kReceive) collective = Collective::kSend;
   const int high = lane << kCollectiveBits | static_cast<int>(collective);
   return high << kNumberBits | low;
 }

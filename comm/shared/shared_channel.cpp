@@ -64,12 +64,23 @@ void SharedChannel::Begin(Collective collective, std::size_t bytes, double deadl
   deadline_seconds_ = deadline_seconds;
   waited_long_ = false;
   ++number_;
+  call_ = {collective, number_, bytes};
   if (number_ == 1) return;
   // Whoever has posted the last collective has finished with the one before it, whose post and
   // inlined message are about to be overwritten. It is also the last chance to see a drift.
   for (int peer = 0; peer < size_; ++peer) {
     if (peer != rank()) AwaitPost(number_ - 1, previous_, peer);
   }
+}
+
+void SharedChannel::BeginMessage(const PeerCall& call, double deadline_seconds) {
+  call_ = call;
+  deadline_seconds_ = deadline_seconds;
+  waited_long_ = false;
+}
+
+void SharedChannel::AwaitMessage(const SharedCounter& counter) {
+  AwaitCounter(counter, call_.number, call_.peer);
 }
 
 void SharedChannel::Post(const SharedPlace& place) {
@@ -92,8 +103,8 @@ void SharedChannel::AwaitPost(std::uint64_t number, Collective collective, int p
   AwaitCounter(post.number, number, peer);
   posted = number;
   if (post.collective == static_cast<std::uint32_t>(collective)) return;
-  FailDrifted(fmt::format("{} is in {} (collective {})", Name(peer),
-                          NameOf(static_cast<Collective>(post.collective)), number));
+  FailDrifted(fmt::format("{} is in {}", Name(peer),
+                          Describe(static_cast<Collective>(post.collective), number)));
 }
 
 const SharedPost& SharedChannel::AwaitSameSize(int peer) {
@@ -145,31 +156,45 @@ void SharedChannel::AwaitLong(const SharedCounter& counter, std::uint64_t value,
     if (patience_.waited_seconds() > kRollCallAfterSeconds) AnswerRollCall();
     if (patience_.waited_seconds() < look_again_seconds_ || counter.value() >= value) continue;
     look_again_seconds_ = patience_.waited_seconds() + kGoneEverySeconds;
-    CheckForTheGone(peer);
+    const auto gone = GoneRank(peer);
+    // It may have done its part and left since.
+    if (!gone || counter.value() >= value) continue;
+    throw CollectiveError(ExitCode::kRankFailure,
+                          fmt::format("{}: {} has ended{}", What(), Name(*gone), Doing()));
   }
 }
 
-// Not only the awaited rank: it may itself be waiting for one that is gone.
-void SharedChannel::CheckForTheGone(int awaited) {
+// Not only the awaited rank: in a collective it may itself be waiting for one that is gone.
+std::optional<int> SharedChannel::GoneRank(int awaited) const {
+  if (IsOfTwo(call_.collective))
+    return presence_.IsGone(awaited) ? std::optional(awaited) : std::nullopt;
   for (int peer = 0; peer < size_; ++peer) {
     if (peer == rank() || !presence_.IsGone(peer)) continue;
     // One that has done its part in this collective may leave.
     if (peer != awaited && HasPosted(peer, number_)) continue;
-    throw CollectiveError(ExitCode::kRankFailure,
-                          fmt::format("{}: {} has ended{}", What(), Name(peer), Doing()));
+    return peer;
   }
+  return std::nullopt;
 }
 
 void SharedChannel::AnswerRollCall() {
   Letterbox& mine = *letterboxes_[static_cast<std::size_t>(rank())];
   if (segment_->roll_called().load() == 0 || mine.answered.load() != 0) return;
-  mine.answered_number = number_;
-  mine.answered_collective = static_cast<std::uint32_t>(collective_);
+  mine.answered_number = call_.number;
+  mine.answered_collective = static_cast<std::uint32_t>(call_.collective);
+  mine.answered_peer = call_.peer;
   mine.answered = 1;
 }
 
 bool SharedChannel::IsPresent(int peer) const {
   return letterboxes_[static_cast<std::size_t>(peer)]->answered.load() != 0;
+}
+
+PeerCall SharedChannel::AnswerOf(int peer) const {
+  const Letterbox& theirs = *letterboxes_[static_cast<std::size_t>(peer)];
+  return {.collective = static_cast<Collective>(theirs.answered_collective.load()),
+          .number = theirs.answered_number,
+          .peer = theirs.answered_peer};
 }
 
 // Once is enough: the world is about to end.
@@ -186,22 +211,38 @@ void SharedChannel::CallTheRoll() {
   while (!patience.expired() && !complete()) patience.Pause();
 }
 
-void SharedChannel::FailAtDeadline() {
-  CallTheRoll();
+// Of a message only the other end counts, as long as it does not wait for somebody itself.
+std::vector<std::string> SharedChannel::AbsentPeers() const {
+  const bool of_two = IsOfTwo(call_.collective);
+  if (of_two && !IsPresent(call_.peer)) return {Name(call_.peer)};
   std::vector<std::string> absent;
+  for (int peer = 0; peer < size_; ++peer) {
+    const PeerCall call = AnswerOf(peer);
+    // Whoever has done its part since was late, and waits for us in the next one.
+    const bool late = !of_two && !IsOfTwo(call.collective) && call.number > number_;
+    if (peer != rank() && (!IsPresent(peer) || late)) absent.push_back(Name(peer));
+  }
+  return absent;
+}
+
+// Those that are not in this collective; of a message the other end, which waits for something
+// else.
+std::vector<std::string> SharedChannel::PeersElsewhere() const {
   std::vector<std::string> elsewhere;
   for (int peer = 0; peer < size_; ++peer) {
-    const Letterbox& theirs = *letterboxes_[static_cast<std::size_t>(peer)];
-    const auto collective = static_cast<Collective>(theirs.answered_collective.load());
-    // Whoever has done its part since was late, and waits for us in the next one.
-    const bool late = theirs.answered_number > number_;
-    if (!IsPresent(peer) || late) {
-      absent.push_back(Name(peer));
-    } else if (theirs.answered_number != number_ || collective != collective_) {
-      elsewhere.push_back(fmt::format("{} is in {} (collective {})", Name(peer), NameOf(collective),
-                                      theirs.answered_number.load()));
-    }
+    const PeerCall call = AnswerOf(peer);
+    const bool concerns_us = !IsOfTwo(call_.collective) || peer == call_.peer;
+    if (peer == rank() || !IsPresent(peer) || !concerns_us || Meet(call_, call, rank())) continue;
+    elsewhere.push_back(
+        fmt::format("{} is in {}", Name(peer), Describe(call.collective, call.number)));
   }
+  return elsewhere;
+}
+
+void SharedChannel::FailAtDeadline() {
+  CallTheRoll();
+  const std::vector<std::string> absent = AbsentPeers();
+  const std::vector<std::string> elsewhere = PeersElsewhere();
   if (!absent.empty()) {
     throw CollectiveError(ExitCode::kRankFailure,
                           fmt::format("{}: {} did not arrive within {:g} s{}", What(),
@@ -222,7 +263,7 @@ void SharedChannel::FailDrifted(const std::string& how) const {
 }
 
 std::string SharedChannel::What() const {
-  return fmt::format("{} of {} bytes (collective {})", NameOf(collective_), bytes_, number_);
+  return Describe(call_, IsOfTwo(call_.collective) ? Name(call_.peer) : "");
 }
 
 std::string SharedChannel::Name(int rank) const {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -48,6 +49,11 @@ class SharedChannel {
   void Begin(Collective collective, std::size_t bytes, double deadline_seconds);
   std::uint64_t number() const { return number_; }
 
+  // A message between this rank and call.peer, beside the collectives and with numbers of its own:
+  // waits until the counter that the peer raises has reached the number.
+  void BeginMessage(const PeerCall& call, double deadline_seconds);
+  void AwaitMessage(const SharedCounter& counter);
+
   // Where this collective's short message of this rank goes.
   std::span<std::byte> inlined() { return Inlined(rank()); }
   // Tells the peers about this rank's message: the inlined one, or that at the place.
@@ -75,8 +81,11 @@ class SharedChannel {
   void AnswerRollCall();
   void CallTheRoll();
   bool IsPresent(int peer) const;
+  PeerCall AnswerOf(int peer) const;
   [[noreturn]] void FailAtDeadline();
-  void CheckForTheGone(int awaited);
+  std::optional<int> GoneRank(int awaited) const;
+  std::vector<std::string> AbsentPeers() const;
+  std::vector<std::string> PeersElsewhere() const;
   [[noreturn]] void FailDrifted(const std::string& how) const;
 
   std::string What() const;
@@ -89,10 +98,11 @@ class SharedChannel {
   SharedSegment::Presence presence_;
   DeadlineBackoff::Cores cores_;
 
+  PeerCall call_;
+  Collective previous_ = Collective::kBarrier;  // and this one: the last two collectives
   Collective collective_ = Collective::kBarrier;
-  Collective previous_ = Collective::kBarrier;
-  std::uint64_t number_ = 0;
-  std::size_t bytes_ = 0;
+  std::uint64_t number_ = 0;  // of collectives
+  std::size_t bytes_ = 0;     // of this rank in the last one
   double deadline_seconds_ = 0;
   bool waited_long_ = false;  // in this collective, so that patience_ counts for it
   double look_again_seconds_ = 0;

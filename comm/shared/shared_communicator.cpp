@@ -37,6 +37,7 @@ SharedCommunicator::SharedCommunicator(Parts parts)
       across_(parts.across),
       channel_(parts.segment, std::move(parts.ranks)),
       arena_(std::make_shared<SharedArena>(parts.segment, channel_.rank())),
+      messages_(parts.segment, arena_, channel_),
       values_(static_cast<std::size_t>(size())),
       sums_(static_cast<std::size_t>(size())) {}
 
@@ -200,6 +201,20 @@ void SharedCommunicator::Barrier() {
   Begin(Collective::kBarrier, 0);
   channel_.Post();
   for (int peer = 0; peer < size(); ++peer) channel_.Await(peer);
+  Finish();
+}
+
+void SharedCommunicator::SendTo(int to, std::span<const std::byte> message) {
+  LOCKSTEP_CHECK(!broken_, "a message after a call that failed");
+  broken_ = true;
+  messages_.Send(to, message, deadline_seconds());
+  Finish();
+}
+
+void SharedCommunicator::RecvFrom(int from, Bytes& message) {
+  LOCKSTEP_CHECK(!broken_, "a message after a call that failed");
+  broken_ = true;
+  messages_.Receive(from, message, deadline_seconds());
   Finish();
 }
 

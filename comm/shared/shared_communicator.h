@@ -10,6 +10,7 @@
 #include "comm/communicator.h"
 #include "comm/shared/shared_arena.h"
 #include "comm/shared/shared_channel.h"
+#include "comm/shared/shared_messages.h"
 
 namespace lockstep {
 
@@ -54,6 +55,10 @@ class SharedCommunicator final : public Communicator {
   std::unique_ptr<Communicator> Split(int color, int key) override;
   [[noreturn]] void Abort(int exit_code) override;
 
+ protected:
+  void SendTo(int to, std::span<const std::byte> message) override;
+  void RecvFrom(int from, Bytes& message) override;
+
  private:
   void Begin(Collective collective, std::size_t bytes);
   void Finish() { broken_ = false; }
@@ -70,6 +75,7 @@ class SharedCommunicator final : public Communicator {
   Reducer* across_;
   SharedChannel channel_;
   std::shared_ptr<SharedArena> arena_;
+  SharedMessages messages_;
   std::shared_ptr<void> staging_;
   std::size_t staging_bytes_ = 0;
   std::shared_ptr<void> long_messages_[2];  // of the last two collectives

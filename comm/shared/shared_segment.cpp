@@ -77,7 +77,7 @@ void SharedCounter::SleepWhile(std::uint64_t seen) const {
   sleepers_.fetch_sub(1, std::memory_order_seq_cst);
 }
 
-// Followed by one Letterbox for each rank.
+// Followed by one Letterbox for each rank, and one MessageSlot for each pair of them.
 struct alignas(128) SharedSegment::Header {
   std::uint64_t magic;
   std::uint64_t token;
@@ -85,8 +85,9 @@ struct alignas(128) SharedSegment::Header {
   alignas(128) std::atomic<std::uint32_t> roll_called;
 
   Letterbox* letterboxes() { return reinterpret_cast<Letterbox*>(this + 1); }
+  MessageSlot* slots() { return reinterpret_cast<MessageSlot*>(letterboxes() + ranks); }
   static std::size_t Bytes(std::uint64_t ranks) {
-    return sizeof(Header) + ranks * sizeof(Letterbox);
+    return sizeof(Header) + ranks * sizeof(Letterbox) + ranks * ranks * sizeof(MessageSlot);
   }
 };
 
@@ -149,6 +150,12 @@ int SharedSegment::ranks() const { return static_cast<int>(header_->ranks); }
 Letterbox& SharedSegment::letterbox(int rank) const {
   LOCKSTEP_CHECK(rank >= 0 && rank < ranks(), "rank {} of {}", rank, ranks());
   return header_->letterboxes()[rank];
+}
+
+MessageSlot& SharedSegment::slot(int from, int to) const {
+  LOCKSTEP_CHECK(from >= 0 && from < ranks() && to >= 0 && to < ranks(), "ranks {} and {} of {}",
+                 from, to, ranks());
+  return header_->slots()[from * ranks() + to];
 }
 
 std::atomic<std::uint32_t>& SharedSegment::roll_called() const { return header_->roll_called; }

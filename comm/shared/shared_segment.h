@@ -52,7 +52,20 @@ struct Letterbox {
   alignas(128) std::atomic<std::uint32_t> answered;  // has answered a peer probe, with:
   std::atomic<std::uint64_t> answered_number;
   std::atomic<std::uint32_t> answered_collective;
+  std::atomic<std::int32_t> answered_peer;
   alignas(128) std::byte inlined[2][kInlinedBytes];  // short messages, beside posts
+};
+
+// Messages of one rank to another, one at a time: the next one is put here when the receiver has
+// taken the last.
+struct alignas(128) MessageSlot {
+  static constexpr std::size_t kInlinedBytes = 4096;
+
+  SharedCounter sent;  // how many
+  std::uint64_t bytes;
+  SharedPlace place;                 // of the message; unused where it fits into `inlined`
+  alignas(128) SharedCounter taken;  // how many; raised by the receiver
+  alignas(128) std::byte inlined[kInlinedBytes];
 };
 
 // Memory that the ranks of one host share. It has no name in any file system, so nothing is left
@@ -81,6 +94,7 @@ class SharedSegment {
   int ranks() const;
   const Address& address() const { return address_; }
   Letterbox& letterbox(int rank) const;
+  MessageSlot& slot(int from, int to) const;
   // Set once somebody wants to know who is there: see SharedChannel.
   std::atomic<std::uint32_t>& roll_called() const;
 

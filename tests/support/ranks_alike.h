@@ -34,6 +34,8 @@ class RankAlike : public Communicator {
   void Broadcast(Bytes&) override {}
   void Barrier() override {}
   std::unique_ptr<Communicator> Split(int, int) override { return nullptr; }
+  void SendTo(int, std::span<const std::byte>) override {}
+  void RecvFrom(int, Bytes&) override {}
   [[noreturn]] void Abort(int exit_code) override { std::exit(exit_code); }
   void set_waiting(Waiting waiting) override { waiting_ = waiting; }
   Waiting waiting() const { return waiting_; }

@@ -65,6 +65,30 @@ TEST(SelfCommunicator, IsRankZeroOfOneOnThisHost) {
   EXPECT_THROW(comm.host(1), Error);
 }
 
+TEST(SelfCommunicator, ReceivesWhatItHasSentItself) {
+  SelfCommunicator comm;
+  const Bytes first{std::byte{1}}, second;
+  comm.Send(0, first);
+  comm.Send(0, second);
+  Bytes message(7);
+  comm.Recv(0, message);
+  EXPECT_EQ(message, first);
+  comm.Recv(0, message);
+  EXPECT_EQ(message, second);
+  EXPECT_THROW(comm.Recv(0, message), CollectiveError);
+  EXPECT_THROW(comm.Send(1, first), Error);
+  EXPECT_THROW(comm.Recv(1, message), Error);
+}
+
+TEST(SelfCommunicator, IsItsOwnPart) {
+  SelfCommunicator comm;
+  const auto part = comm.Split(3, -1);
+  EXPECT_EQ(part->size(), 1);
+  const DeadlineScope scope(comm, 12);
+  EXPECT_EQ(part->deadline_seconds(), 12);
+  EXPECT_THROW(comm.Split(-1, 0), Error);
+}
+
 TEST(SelfCommunicatorDeathTest, AbortsWithTheGivenCode) {
   EXPECT_EXIT(SelfCommunicator().Abort(4), ::testing::ExitedWithCode(4), "");
 }

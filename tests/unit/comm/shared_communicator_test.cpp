@@ -272,6 +272,88 @@ TEST(SharedCommunicator, LetsARankEndThatHasDoneItsPart) {
   EXPECT_THAT(errors, Each(IsEmpty()));
 }
 
+// Each rank to each other, with messages around the size of a slot, from memory of both kinds.
+TEST_P(SharedRanksOf, SendEachOtherMessages) {
+  const auto length = [](int i) {
+    return std::size_t{4096} * static_cast<unsigned>(i % 4) / 2 + 1;
+  };
+  const auto errors = RunSharedRanks(GetParam(), [&](SharedCommunicator& comm) {
+    const Tensor buffer = comm.AllocateReducible({4096});
+    const std::span<std::byte> shared(reinterpret_cast<std::byte*>(buffer.view().raw()), 16'384);
+    Bytes message;
+    for (int i = 0; i < 40; ++i)
+      for (int from = 0; from < comm.size(); ++from) {
+        const Bytes sent(length(i + from), static_cast<std::byte>(10 * i + from));
+        std::ranges::copy(sent, shared.begin() + from);
+        const auto in_arena = shared.subspan(static_cast<std::size_t>(from), sent.size());
+        for (int to = 0; to < comm.size(); ++to) {
+          if (comm.rank() == from) comm.Send(to, i % 2 == 0 ? in_arena : std::span(sent));
+          if (comm.rank() != to) continue;
+          comm.Recv(from, message);
+          ASSERT_EQ(message, sent);
+        }
+      }
+  });
+  EXPECT_THAT(errors, Each(IsEmpty()));
+}
+
+TEST(SharedCommunicator, NamesTheOtherEndOfAMessageThatDoesNotCome) {
+  const auto errors = RunSharedRanks(3, [](SharedCommunicator& comm) {
+    comm.set_deadline_seconds(0.5);
+    comm.Barrier();
+    Bytes message(100'000);
+    if (comm.rank() == 0) comm.Send(2, message);
+    if (comm.rank() == 1) comm.Recv(2, message);
+    SleepFor(3.2);
+  });
+  EXPECT_THAT(errors[0], HasSubstr("send of 100000 bytes to rank 2 on here (message 1): rank 2 on "
+                                   "here did not arrive within 0.5 s (rank 0 on here, while"));
+  EXPECT_THAT(errors[1], HasSubstr("receive from rank 2 on here (message 1): rank 2 on here did "
+                                   "not arrive within 0.5 s (rank 1 on here, while"));
+  EXPECT_THAT(errors[2], IsEmpty());
+}
+
+TEST(SharedCommunicator, NoticesThatTheOtherEndOfAMessageHasEnded) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto errors = RunSharedRanks(3, [](SharedCommunicator& comm) {
+    Bytes message(5);
+    if (comm.rank() == 1) return;
+    if (comm.rank() == 2) comm.Send(1, message);
+    if (comm.rank() == 0) comm.Recv(1, message);
+  });
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  EXPECT_LT(took.count(), 15);  // the deadline is 30 s
+  EXPECT_THAT(errors[0], HasSubstr("receive from rank 1 on here (message 1): rank 1 on here has "
+                                   "ended (rank 0 on here"));
+  EXPECT_THAT(errors[2], HasSubstr("send of 5 bytes to rank 1 on here (message 1): rank 1 on here "
+                                   "has ended (rank 2 on here"));
+}
+
+// Rank 2 has left in good order; that is none of their business.
+TEST(SharedCommunicator, SendsMessagesBesideRanksThatHaveLeft) {
+  const auto errors = RunSharedRanks(3, [](SharedCommunicator& comm) {
+    if (comm.rank() == 2) return;
+    Bytes message(5);
+    if (comm.rank() == 0) SleepFor(1.8);
+    if (comm.rank() == 0) comm.Send(1, message);
+    if (comm.rank() == 1) comm.Recv(0, message);
+  });
+  EXPECT_THAT(errors, Each(IsEmpty()));
+}
+
+TEST(SharedCommunicator, TellsACollectiveFromAMessage) {
+  const auto errors = RunSharedRanks(2, [](SharedCommunicator& comm) {
+    comm.set_deadline_seconds(0.5);
+    comm.Barrier();
+    if (comm.rank() == 0) comm.Send(1, Bytes(3));
+    if (comm.rank() == 1) SumOnes(comm, 100);
+  });
+  EXPECT_THAT(errors[0], HasSubstr("the ranks have drifted apart, rank 1 on here is in all-reduce "
+                                   "(collective 2)"));
+  EXPECT_THAT(errors[1], HasSubstr("the ranks have drifted apart, rank 0 on here is in send "
+                                   "(message 1)"));
+}
+
 TEST(SharedCommunicator, IsUnusableAfterAFailure) {
   const auto errors = RunSharedRanks(2, [](SharedCommunicator& comm) {
     EXPECT_THROW(SumOnes(comm, comm.rank() == 0 ? 100 : 200), CollectiveError);
