@@ -51,7 +51,7 @@ class ModelJob {
   // and ids that may be sampled.
   virtual std::optional<std::int64_t> cache_pages() const = 0;
   virtual std::int64_t sampled_vocab() const = 0;
-  virtual const Tokenizer* tokenizer() const = 0;          // null: there is none
+  virtual const Tokenizer* tokenizer() const = 0;  // null: there is none
   virtual std::int64_t most_requests() const { return EngineLoop::kAnyNumber; }  // of the loop
   virtual std::int64_t hidden_layer() const { return 0; }  // see EngineOptions
 
