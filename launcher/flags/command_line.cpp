@@ -414,7 +414,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   const auto commands = app.get_subcommands();
   if (commands.empty())
     throw BadInput(
-        "no command; expected serve, generate, score, embed, tokenize, plan or bench; see lockstep "
+        "no command; expected generate, score, embed, serve, tokenize, plan or bench; see lockstep "
         "--help");
   if (commands.size() > 1)
     throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
