@@ -89,6 +89,7 @@ ChildEnd ChildWatch::Run(const Child& child) {
   end_.explanation = words_.explanation();
   end_.remarks = words_.remarks();
   end_.ranks_ended = words_.ranks_ended();
+  end_.ended_rank = words_.ended_rank();
   return end_;
 }
 

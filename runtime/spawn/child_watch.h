@@ -22,6 +22,7 @@ struct ChildEnd {
   std::string explanation = {};     // mpirun's own: see MpirunWords
   std::string remarks = {};         // the same
   bool ranks_ended = false;         // the same
+  int ended_rank = -1;              // the same
   bool stuck = false;               // all ranks had ended, but mpirun had not, so we ended it
 };
 

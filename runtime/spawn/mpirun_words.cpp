@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace lockstep {
@@ -36,6 +37,16 @@ bool TellsThatRanksEnded(std::string_view block) {
                                          "returned\na non-zero exit code"};
   return std::ranges::any_of(kMarks,
                              [&](std::string_view mark) { return block.find(mark) != block.npos; });
+}
+
+// "mpirun noticed that process rank 1 with PID 7 on node host exited on signal 9 (Killed)."
+int RankIn(std::string_view block) {
+  constexpr std::string_view kMark = "noticed that process rank ";
+  const auto at = block.find(kMark);
+  int rank = -1;
+  if (at != block.npos)
+    std::from_chars(block.data() + at + kMark.size(), block.data() + block.size(), rank);
+  return rank;
 }
 
 }  // namespace
@@ -85,10 +96,12 @@ bool MpirunWords::IsOwn(std::string_view line) const {
 }
 
 void MpirunWords::Keep(std::string_view text) {
-  if (TellsThatRanksEnded(text))
-    ranks_ended_ = true;
-  else
+  if (!TellsThatRanksEnded(text)) {
     explanation_ += text;
+    return;
+  }
+  ranks_ended_ = true;
+  if (ended_rank_ < 0) ended_rank_ = RankIn(text);
 }
 
 std::string MpirunWords::Finish() {

@@ -29,6 +29,8 @@ class MpirunWords {
   const std::string& remarks() const { return remarks_; }
   // Whether it has given such news: then it has ended because of a rank.
   bool ranks_ended() const { return ranks_ended_; }
+  // The rank that this news names, the first to have ended; -1: none.
+  int ended_rank() const { return ended_rank_; }
 
  private:
   std::string PassLine(std::string_view line);
@@ -41,6 +43,7 @@ class MpirunWords {
   std::string explanation_;
   std::string remarks_;
   bool ranks_ended_ = false;
+  int ended_rank_ = -1;
   bool in_block_ = false;
   bool in_line_ = false;  // the beginning of this line has been passed on
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,14 +27,17 @@ bool AnyRank(const RankBoard& board, RankState state) {
   return false;
 }
 
-// The ranks that are gone without having been told to end and without a word.
-std::vector<int> DeadRanks(const RankBoard& board) {
+// The ranks that are gone without having been told to end and without a word. Where mpirun knows
+// which one began it, that one alone: on a busy machine it kills the others before they have heard
+// that they are to end.
+std::vector<int> DeadRanks(const ChildEnd& end, const RankBoard& board) {
   std::vector<int> dead;
   for (int rank = 0; rank < board.ranks(); ++rank) {
     const RankSlot& slot = board.slot(rank);
     if (slot.state == RankState::kRunning && slot.told_to_end == 0) dead.push_back(rank);
   }
-  return dead;
+  const bool knows = std::ranges::find(dead, end.ended_rank) != dead.end();
+  return knows ? std::vector{end.ended_rank} : dead;
 }
 
 std::string HowItEnded(int code) {
@@ -41,11 +45,11 @@ std::string HowItEnded(int code) {
   return "was killed by " + SignalName(code - 128);
 }
 
-int ReportDeadRank(const RankBoard& board, int code) {
+int ReportDeadRank(const ChildEnd& end, const RankBoard& board, int code) {
   const std::string how = HowItEnded(code);
   const std::string hint =
       code == 128 + SIGKILL ? "; if memory was short it was the kernel, see dmesg" : "";
-  const std::vector<int> dead = DeadRanks(board);
+  const std::vector<int> dead = DeadRanks(end, board);
   for (const int rank : dead) {
     const RankSlot& slot = board.slot(rank);
     LogError("rank {} on {} {} while {}{}", rank, slot.host, how, slot.activity, hint);
@@ -105,14 +109,14 @@ int ReportExit(const ChildEnd& end, const RankBoard& board, int code) {
         fmt::format("mpirun ended with exit code {} before any rank had started", code));
   }
   if (code == static_cast<int>(ExitCode::kRankFailure)) return code;
-  const std::vector<int> dead = DeadRanks(board);
+  const std::vector<int> dead = DeadRanks(end, board);
   // Ranks that end with an mpirun that was told to may not have heard of it.
   if (code <= 128 && (dead.empty() || !end.ranks_ended)) {
     const std::string who = WhoWasAsked(board);
     if (!who.empty()) return ReportAsked(who);
     if (dead.empty()) return code;
   }
-  const int answer = ReportDeadRank(board, code);
+  const int answer = ReportDeadRank(end, board, code);
   ShowWords(end.explanation);
   return answer;
 }

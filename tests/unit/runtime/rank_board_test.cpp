@@ -104,6 +104,12 @@ TEST_F(ReportEndTest, NamesTheRankThatWasNotToldToEnd) {
   EXPECT_THAT(text_, AllOf(Not(HasSubstr("node0")), Not(HasSubstr("node2"))));
 }
 
+TEST_F(ReportEndTest, NamesTheRankThatMpirunNamesAmongThoseThatItHasKilled) {
+  EXPECT_EQ(Report({.wait_status = W_EXITCODE(128 + SIGKILL, 0), .ended_rank = 2}), 4);
+  EXPECT_THAT(text_, HasSubstr("rank 2 on node2 was killed by signal 9"));
+  EXPECT_THAT(text_, AllOf(Not(HasSubstr("node0")), Not(HasSubstr("node1"))));
+}
+
 TEST_F(ReportEndTest, NamesTheSignalEvenWhereNoRankCanBeNamed) {
   for (int rank = 0; rank < 3; ++rank) board_->slot(rank).told_to_end = 1;
   EXPECT_EQ(Exit(128 + SIGSEGV), 4);
