@@ -66,7 +66,9 @@ inline constexpr const char* kServeFooter = R"(Examples:
 
 Answers POST /v1/completions as OpenAI's clients expect, with the extras of vLLM's; GET /v1/models,
 /health, /version, /metrics and /tokenizer_info; POST /tokenize and /detokenize. Told to stop (Ctrl-C,
-SIGTERM) it answers what it has accepted first; a second time ends it at once.)";
+SIGTERM) it answers what it has accepted first; a second time ends it at once.
+The flags that choose tokens are the defaults of requests. Where neither they nor the model name a
+temperature it is 1, as OpenAI has it.)";
 
 inline constexpr const char* kTokenizeFooter = R"(Examples:
   echo '{"text": "Hello world"}' | lockstep tokenize --tokenizer ./pythia-70m
