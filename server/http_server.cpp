@@ -95,6 +95,7 @@ struct HttpServer::Impl {
   asio::io_context io{1};
   asio::thread_pool workers{1};  // reads prompts, which takes long where they are long
   Tcp::acceptor acceptor;
+  std::uint16_t port = 0;
   std::list<std::weak_ptr<Connection>> connections;
   bool draining = false;  // of the server's thread
   std::atomic<std::int64_t> open_answers = 0;
@@ -297,6 +298,7 @@ HttpServer::HttpServer(const HttpOptions& options, Service& service)
   fail(code);
   acceptor.listen(1024, code);
   fail(code);
+  impl_->port = acceptor.local_endpoint().port();
   asio::co_spawn(impl_->io, impl_->Accept(), asio::detached);
   impl_->thread = std::thread([this] { impl_->io.run(); });
 }
@@ -307,7 +309,7 @@ HttpServer::~HttpServer() {
   impl_->thread.join();
 }
 
-std::uint16_t HttpServer::port() const { return impl_->acceptor.local_endpoint().port(); }
+std::uint16_t HttpServer::port() const { return impl_->port; }
 
 void HttpServer::Drain() {
   asio::post(impl_->io, [this] {
