@@ -18,7 +18,7 @@ function(lockstep_cuda_sources variable nccl)
   endif()
   # The interfaces' own few lines: all of lockstep_comm would bring MPI along, all of lockstep_layers
   # the other backends.
-  set(${variable} ${sources} "${PROJECT_SOURCE_DIR}/comm/hosts.cpp"
+  set(${variable} ${sources} "${PROJECT_SOURCE_DIR}/comm/groups/hosts.cpp"
       "${PROJECT_SOURCE_DIR}/comm/reducer.cpp"
       "${PROJECT_SOURCE_DIR}/layers/kernels/row_search.cpp" PARENT_SCOPE)
 endfunction()

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "comm/hosts.h"
+#include "comm/groups/hosts.h"
 #include "core/error.h"
 
 namespace lockstep {

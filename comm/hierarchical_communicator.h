@@ -10,10 +10,10 @@
 
 namespace lockstep {
 
-// Ranks on several hosts whose sums nest (comm/hosts.h). Sums are made within each host in shared
-// memory, a slice by each rank, then each slice by the ranks that have it on their hosts; that
-// is the order of SumTree() over all ranks. Everything else goes through the world.
-// Not thread-safe, as ControlPlane and Reducer.
+// Ranks on several hosts whose sums nest (comm/groups/hosts.h). Sums are made within each host in
+// shared memory, a slice by each rank, then each slice by the ranks that have it on their hosts;
+// that is the order of SumTree() over all ranks. Everything else goes through the world. Not
+// thread-safe, as ControlPlane and Reducer.
 class HierarchicalCommunicator final : public Communicator {
  public:
   struct Parts {

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "comm/split.h"
+#include "comm/groups/split.h"
 
 namespace lockstep {
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "comm/communicator.h"
-#include "comm/process_grid.h"
+#include "comm/groups/process_grid.h"
 #include "layers/decoder.h"
 #include "runtime/model_files.h"
 #include "runtime/options/arguments.h"

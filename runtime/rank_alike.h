@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "comm/process_grid.h"
+#include "comm/groups/process_grid.h"
 #include "runtime/model_files.h"
 #include "runtime/options/arguments.h"
 #include "runtime/world/rank_facts.h"

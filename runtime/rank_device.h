@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
-#include "comm/process_grid.h"
+#include "comm/groups/process_grid.h"
 #include "core/memory_pools.h"
 #include "core/numbers/weight_format.h"
 #include "layers/kernels/backend.h"

@@ -5,8 +5,8 @@
 #include <span>
 #include <string>
 
+#include "comm/groups/process_grid.h"
 #include "comm/messenger.h"
-#include "comm/process_grid.h"
 #include "runtime/model_files.h"
 #include "runtime/options/arguments.h"
 #include "serving/engine_loop.h"

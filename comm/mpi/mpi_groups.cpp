@@ -3,10 +3,10 @@
 #include <sstream>
 #include <string>
 
+#include "comm/groups/split.h"
 #include "comm/mpi/mpi_communicator.h"
 #include "comm/mpi/mpi_share_memory.h"
 #include "comm/self_communicator.h"
-#include "comm/split.h"
 
 namespace lockstep {
 

@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "comm/hosts.h"
+#include "comm/groups/hosts.h"
 #include "comm/mpi/mpi_lanes.h"
 
 namespace lockstep {

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "comm/groups/hosts.h"
 #include "comm/hierarchical_communicator.h"
-#include "comm/hosts.h"
 #include "comm/shared/shared_communicator.h"
 #include "core/log.h"
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "comm/process_grid.h"
+#include "comm/groups/process_grid.h"
 #include "tests/multi_rank/multi_rank.h"
 #include "tests/support/message_of.h"
 

@@ -1,4 +1,4 @@
-#include "comm/hosts.h"
+#include "comm/groups/hosts.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "comm/split.h"
+#include "comm/groups/split.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

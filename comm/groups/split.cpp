@@ -1,4 +1,4 @@
-#include "comm/split.h"
+#include "comm/groups/split.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "comm/process_grid.h"
+#include "comm/groups/process_grid.h"
 
 #include <cstdint>
 
