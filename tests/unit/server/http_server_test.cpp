@@ -9,18 +9,14 @@
 #include <thread>
 #include <vector>
 
-#include "comm/self_communicator.h"
 #include "core/json.h"
-#include "partition/model/config_json.h"
-#include "tests/support/byte_tokenizer.h"
-#include "tests/support/golden/golden_model.h"
 #include "tests/support/http_client.h"
-#include "tests/support/test_data.h"
+#include "tests/unit/server/served_model.h"
 
 namespace lockstep {
 namespace {
 
-class HttpServerTest : public testing::Test {
+class HttpServerTest : public ServedModel {
  protected:
   std::string Body(int seed, bool stream) const {
     return DumpJson({{"prompt", {1, 2, seed % 7}},
@@ -37,19 +33,6 @@ class HttpServerTest : public testing::Test {
     ::close(BeginRequest(http_.port(), PostText("/v1/completions", Body(seed, stream))));
   }
 
-  std::filesystem::path folder_ = SourceFolder() / "tests/golden/cases/gptj_saved_single";
-  SelfCommunicator self_;
-  GoldenModel model_{folder_, self_, {}};
-  ModelSpec spec_ = LoadModelSpec(folder_);
-  Tokenizer tokenizer_ = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
-  Engine engine_{model_.decoder(), self_, {.sampled_vocab = 90}};
-  EngineLoop loop_{engine_, &tokenizer_};
-  Options defaults_;
-  Service service_{{.loop = loop_,
-                    .tokenizer = tokenizer_,
-                    .spec = spec_,
-                    .defaults = defaults_,
-                    .model = "served"}};
   HttpServer http_{{.port = 0}, service_};
 };
 

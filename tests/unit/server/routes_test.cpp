@@ -3,19 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "comm/self_communicator.h"
 #include "core/json.h"
-#include "partition/model/config_json.h"
-#include "tests/support/byte_tokenizer.h"
-#include "tests/support/golden/golden_model.h"
-#include "tests/support/test_data.h"
+#include "tests/unit/server/served_model.h"
 
 namespace lockstep {
 namespace {
 
 using testing::HasSubstr;
 
-class RoutesTest : public testing::Test {
+class RoutesTest : public ServedModel {
  protected:
   HttpAnswer Ask(const std::string& method, const std::string& target,
                  const std::string& body = "") {
@@ -26,21 +22,6 @@ class RoutesTest : public testing::Test {
     EXPECT_EQ(answer.status, 200u) << answer.body;
     return ParseJson(answer.body, target);
   }
-
-  std::filesystem::path folder_ = SourceFolder() / "tests/golden/cases/gptj_saved_single";
-  SelfCommunicator self_;
-  GoldenModel model_{folder_, self_, {}};
-  ModelSpec spec_ = LoadModelSpec(folder_);
-  Tokenizer tokenizer_ = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
-  Engine engine_{model_.decoder(), self_, {.sampled_vocab = 90}};
-  EngineLoop loop_{engine_, &tokenizer_};
-  Options defaults_;
-  Service service_{{.loop = loop_,
-                    .tokenizer = tokenizer_,
-                    .spec = spec_,
-                    .defaults = defaults_,
-                    .model = "served",
-                    .end_tokens = {5}}};
 };
 
 TEST_F(RoutesTest, TellOfTheModel) {
