@@ -31,13 +31,6 @@ void Keep(const std::string& text, float logprob, Json& top) {
   top[text] = Number(logprob);
 }
 
-Json ToJson(Json tokens, Json token_logprobs, Json top_logprobs, Json text_offset) {
-  return {{"tokens", std::move(tokens)},
-          {"token_logprobs", std::move(token_logprobs)},
-          {"top_logprobs", std::move(top_logprobs)},
-          {"text_offset", std::move(text_offset)}};
-}
-
 }  // namespace
 
 CompletionReply::CompletionReply(Parts parts) : parts_(std::move(parts)) {
@@ -61,6 +54,13 @@ Json CompletionReply::Usage(std::int64_t prompt_tokens, std::int64_t completion_
   return {{"prompt_tokens", prompt_tokens},
           {"completion_tokens", completion_tokens},
           {"total_tokens", prompt_tokens + completion_tokens}};
+}
+
+Json CompletionReply::ToJson(Logprobs arrays) {
+  return {{"tokens", std::move(arrays.tokens)},
+          {"token_logprobs", std::move(arrays.token_logprobs)},
+          {"top_logprobs", std::move(arrays.top_logprobs)},
+          {"text_offset", std::move(arrays.text_offset)}};
 }
 
 std::string CompletionReply::TextOf(std::int32_t token) const {
@@ -100,8 +100,7 @@ Json CompletionReply::WholeChoice(std::size_t prompt, const TextSample& sample,
     std::int64_t offset = 0;
     if (echo) AddPrompt(prompt, prompt_logprobs, offset, arrays);
     for (const TokenLogprob& one : sample.logprobs) Add(one, offset, arrays);
-    logprobs = ToJson(std::move(arrays.tokens), std::move(arrays.token_logprobs),
-                      std::move(arrays.top_logprobs), std::move(arrays.text_offset));
+    logprobs = ToJson(std::move(arrays));
   }
   return {{"text", (echo ? parts_.request.texts[prompt] : "") + sample.text},
           {"logprobs", std::move(logprobs)},
@@ -137,8 +136,7 @@ std::string CompletionReply::Chunk(const ReplyPiece& piece) {
     Logprobs arrays;
     if (echoes) AddPrompt(piece.prompt, piece.prompt_logprobs, choice.text_offset, arrays);
     Add(*piece.logprob, choice.text_offset, arrays);
-    logprobs = ToJson(std::move(arrays.tokens), std::move(arrays.token_logprobs),
-                      std::move(arrays.top_logprobs), std::move(arrays.text_offset));
+    logprobs = ToJson(std::move(arrays));
   }
   Json reply = Head();
   reply["choices"] = Json::array({{{"index", index},

@@ -55,6 +55,7 @@ class CompletionReply {
     bool begun = false;
   };
 
+  static Json ToJson(Logprobs arrays);
   Json Head() const;
   Json Usage(std::int64_t prompt_tokens, std::int64_t completion_tokens) const;
   std::string TextOf(std::int32_t token) const;

@@ -147,18 +147,23 @@ void CheckStream(const CompletionRequest& request) {
       "prompt");
 }
 
-LineRequest ReadPrompt(Json line, const Json& prompt, std::size_t index,
+// What all prompts of a request have in common.
+struct CommonLine {
+  Json fields;
+  bool states_tokens = false;  // max_tokens is the client's
+};
+
+LineRequest ReadPrompt(const CommonLine& common, const Json& prompt, std::size_t index,
                        const CompletionRules& rules) {
+  Json line = common.fields;
   line[prompt.is_string() ? "prompt" : "tokens"] = prompt;
-  const bool states_tokens = line.contains("states_tokens");
-  line.erase("states_tokens");
   const std::string where = fmt::format("prompt {}", index);
   LineRequest request =
       ParseGenerateObject(std::move(line), where, static_cast<std::int64_t>(index), rules.defaults);
   Prepare(request, &rules.tokenizer, rules.spec);
   const auto tokens = std::ssize(request.request.tokens);
   const auto asked = request.request.sampling.max_new_tokens;
-  if (states_tokens && tokens + asked > rules.spec.context_tokens)
+  if (common.states_tokens && tokens + asked > rules.spec.context_tokens)
     RefuseLength(rules.spec.context_tokens,
                  fmt::format("you requested {} tokens ({} in the prompt, {} for the completion)",
                              tokens + asked, tokens, asked));
@@ -166,13 +171,14 @@ LineRequest ReadPrompt(Json line, const Json& prompt, std::size_t index,
 }
 
 void ReadPrompts(const Json& object, const CompletionRules& rules, CompletionRequest& request) {
-  Json line = LineOf(object, rules.defaults);
+  CommonLine common{.fields = LineOf(object, rules.defaults),
+                    .states_tokens = Find(object, "max_tokens") != nullptr};
+  Json& line = common.fields;
   UseBeams(object, line);
   if (request.echo && line.contains("logprobs")) line["prompt_logprobs"] = line["logprobs"];
-  if (Find(object, "max_tokens") != nullptr) line["states_tokens"] = true;
   const std::vector<Json> prompts = PromptsOf(object);
   for (std::size_t i = 0; i < prompts.size(); ++i) {
-    request.prompts.push_back(ReadPrompt(line, prompts[i], i, rules));
+    request.prompts.push_back(ReadPrompt(common, prompts[i], i, rules));
     request.texts.push_back(prompts[i].is_string() ? prompts[i].get<std::string>()
                                                    : request.prompts.back().request.prompt);
   }
