@@ -2,9 +2,13 @@
 
 #include <utility>
 
-#include "api/openai/api_error.h"
-
 namespace lockstep {
+
+ApiError NotAccepted(Refusal refusal) {
+  return ApiError(503, refusal == Refusal::kFull
+                           ? "the server has as many requests as it may hold; try again later"
+                           : "the server is shutting down");
+}
 
 struct CompletionCall::Shared {
   std::mutex mutex;
@@ -64,9 +68,7 @@ CompletionCall::CompletionCall(EngineLoop& loop, const CompletionRequest& reques
       continue;
     }
     Cancel();
-    throw ApiError(503, admission.refusal == Refusal::kFull
-                            ? "the server has as many requests as it may hold; try again later"
-                            : "the server is shutting down");
+    throw NotAccepted(admission.refusal);
   }
 }
 

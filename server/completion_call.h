@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "api/openai/api_error.h"
 #include "api/openai/completion_reply.h"
 #include "core/error.h"
 #include "serving/engine_loop.h"
@@ -20,6 +21,9 @@ struct CallEvent {
   std::optional<TextResult> result;
   std::optional<Error> error;
 };
+
+// Why a request is not accepted, in a client's terms: 503.
+ApiError NotAccepted(Refusal refusal);
 
 // The requests of one completion in the engine loop, which brings their events from its thread to
 // that of the connection. Destroying it cancels what has not ended: a client that leaves costs no

@@ -17,7 +17,7 @@ struct Route {
 
 HttpAnswer Health(Service& service, std::string_view) {
   if (service.ready()) return {};
-  return AnswerOf(ApiError(503, "the server is shutting down"));
+  return AnswerOf(NotAccepted(Refusal::kClosed));
 }
 
 constexpr std::string_view kCompletions = "/v1/completions";

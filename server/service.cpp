@@ -132,9 +132,8 @@ bool Service::ready() const { return !draining_; }
 // Before anything is tokenized.
 void Service::RefuseIfBusy() const {
   const LoopStatistics now = parts_.loop.statistics();
-  if (draining_) throw ApiError(503, "the server is shutting down");
-  if (now.queued + now.in_flight >= parts_.most_requests)
-    throw ApiError(503, "the server has as many requests as it may hold; try again later");
+  if (draining_) throw NotAccepted(Refusal::kClosed);
+  if (now.queued + now.in_flight >= parts_.most_requests) throw NotAccepted(Refusal::kFull);
 }
 
 CompletionRequest Service::Parse(std::string_view body) const {
