@@ -41,11 +41,6 @@ Error EnvironmentError(fmt::format_string<Args...> format, Args&&... args) {
   return Error(ExitCode::kEnvironment, fmt::format(format, std::forward<Args>(args)...));
 }
 
-template <typename... Args>
-Error RankFailure(fmt::format_string<Args...> format, Args&&... args) {
-  return Error(ExitCode::kRankFailure, fmt::format(format, std::forward<Args>(args)...));
-}
-
 // In a handler: the exception in flight as an Error. What the standard library throws is the
 // environment's: no memory, a file that may not be seen, a thread that may not be started.
 Error CurrentError();

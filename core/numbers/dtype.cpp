@@ -41,12 +41,6 @@ std::string_view Name(DType dtype) {
   return "?";
 }
 
-DType ParseDType(std::string_view name) {
-  for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16})
-    if (name == Name(dtype)) return dtype;
-  throw BadInput("dtype \"{}\" is not known; use fp32, fp16 or bf16", name);
-}
-
 void ConvertElements(DType from, const void* source, DType to, void* destination,
                      std::size_t count) {
   if (from == to) {

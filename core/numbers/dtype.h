@@ -26,9 +26,6 @@ constexpr std::size_t SizeOf(DType dtype) {
 // "fp32", "fp16", "bf16", "int32", "int8", "fp8", "fp64": the spelling of flags and messages.
 std::string_view Name(DType dtype);
 
-// The inverse of Name(). Throws BadInput listing the known names.
-DType ParseDType(std::string_view name);
-
 // Storage types. Arithmetic is done in float; these only convert.
 struct BFloat16 {
   std::uint16_t bits = 0;

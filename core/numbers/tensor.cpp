@@ -64,11 +64,6 @@ TensorView TensorView::Rows(std::int64_t begin, std::int64_t count) const {
   return {first, dtype_, Shape(std::span(extents, static_cast<std::size_t>(shape_.rank())))};
 }
 
-TensorView TensorView::Reshape(Shape shape) const {
-  LOCKSTEP_CHECK(shape.elements() == elements(), "{} as {}", shape_.ToString(), shape.ToString());
-  return {data_, dtype_, shape};
-}
-
 Tensor Tensor::OnHost(DType dtype, Shape shape) {
   constexpr std::size_t kLine = 64, kHugePage = std::size_t{2} << 20;
   const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * SizeOf(dtype);

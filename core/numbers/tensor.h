@@ -58,8 +58,6 @@ class TensorView {
 
   // Rows [begin, begin + count) of the outermost axis.
   TensorView Rows(std::int64_t begin, std::int64_t count) const;
-  // The same elements under another shape of equal size.
-  TensorView Reshape(Shape shape) const;
 
  private:
   void* data_ = nullptr;

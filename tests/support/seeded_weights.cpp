@@ -48,6 +48,12 @@ struct StoredTensor {
   }
 };
 
+DType DTypeNamed(std::string_view name) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16})
+    if (name == Name(dtype)) return dtype;
+  throw BadInput("seeded weights: no checkpoint has weights of dtype {}", name);
+}
+
 std::string_view SafetensorsName(DType dtype) {
   switch (dtype) {
     case DType::kF32: return "F32";
@@ -126,7 +132,7 @@ void WriteSeededCheckpoint(const fs::path& case_dir, const fs::path& out_dir) {
     throw BadInput("{}: its weights are committed as files, there is nothing to generate; load {}",
                    case_dir.filename().string(), case_dir.string());
   }
-  const DType dtype = ParseDType(golden.at("dtype").get<std::string>());
+  const DType dtype = DTypeNamed(golden.at("dtype").get<std::string>());
   std::map<std::string, std::vector<StoredTensor>> files;
   for (const Json& t : golden.at("tensors")) {
     files[t.at("file").get<std::string>()].push_back(

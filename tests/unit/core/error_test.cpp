@@ -17,7 +17,6 @@ using ::testing::HasSubstr;
 TEST(Error, CarriesTheExitCodeOfItsKind) {
   EXPECT_EQ(BadInput("x").code(), ExitCode::kBadInput);
   EXPECT_EQ(EnvironmentError("x").code(), ExitCode::kEnvironment);
-  EXPECT_EQ(RankFailure("x").code(), ExitCode::kRankFailure);
 }
 
 TEST(Error, ExitCodesAreTheDocumentedNumbers) {

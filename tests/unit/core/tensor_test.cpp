@@ -90,14 +90,6 @@ TEST(TensorView, RefusesRowsOutsideTheTensor) {
   EXPECT_THROW(TensorView(memory.data(), DType::kF32, {}).Rows(0, 1), Error);
 }
 
-TEST(TensorView, IsReshapedOnlyToAsManyElements) {
-  std::vector<float> memory(6);
-  const TensorView view(memory.data(), DType::kF32, {3, 2});
-  EXPECT_EQ(view.Reshape({6}).raw(), view.raw());
-  EXPECT_EQ(view.Reshape({1, 6}).shape(), (Shape{1, 6}));
-  EXPECT_THROW(view.Reshape({7}), Error);
-}
-
 TEST(Tensor, OnHostIsAlignedToACacheLine) {
   for (std::int64_t size : {0, 1, 17, 1000}) {
     const Tensor tensor = Tensor::OnHost(DType::kBF16, {size});
