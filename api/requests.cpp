@@ -266,15 +266,20 @@ void Tokenize(LineRequest& one, const Limits& limits) {
   try {
     if (one.continuation.empty()) {
       request.tokens = limits.tokenizer.Encode(request.prompt);
-      return;
+    } else {
+      ContextAndContinuation encoded =
+          EncodeContinuation(limits.tokenizer, request.prompt, one.continuation);
+      request.tokens = std::move(encoded.tokens);
+      request.context_tokens = encoded.context_tokens;
     }
-    ContextAndContinuation encoded =
-        EncodeContinuation(limits.tokenizer, request.prompt, one.continuation);
-    request.tokens = std::move(encoded.tokens);
-    request.context_tokens = encoded.context_tokens;
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("{}: {}", one.where, error.what()));
   }
+  if (request.tokens.empty())
+    throw BadInput(
+        "{}: the tokenizer makes no token of the {}: none of its characters is in the vocabulary; "
+        "give another {}, or \"tokens\"",
+        one.where, name, name);
 }
 
 }  // namespace

@@ -67,5 +67,18 @@ TEST(Prepare, RefusesTextWhereThereIsNoTokenizer) {
       "s.jsonl:1: there is no tokenizer for the text; give \"tokens\", or set model.tokenizer");
 }
 
+// The vocabulary has no entry for these bytes, and there is none for what is unknown.
+TEST(Prepare, RefusesTextOfWhichTheTokenizerMakesNothing) {
+  const std::string wanted =
+      "the tokenizer makes no token of the {0}: none of its characters is in the vocabulary; give "
+      "another {0}, or \"tokens\"";
+  LineRequest text = ReadScore("{\"text\": \"\\ud83c\\udf1e\"}");
+  EXPECT_EQ(MessageOf([&] { Prepare(text, Letters(), SmallModel()); }),
+            "s.jsonl:1: " + fmt::format(fmt::runtime(wanted), "text"));
+  auto prompts = ReadGenerate("{\"prompt\": \"\\ud83c\\udf1e\"}");
+  EXPECT_EQ(MessageOf([&] { Prepare(prompts[0], Letters(), SmallModel()); }),
+            "in.jsonl:1: " + fmt::format(fmt::runtime(wanted), "prompt"));
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -22,7 +22,7 @@ class ServedModel : public testing::Test {
   Engine engine_{model_.decoder(), self_, {.sampled_vocab = 90}};
   EngineLoop loop_{engine_, &tokenizer_};
   Options defaults_;
-  Service service_{{.loop = loop_,
+  Service service_{{.queue = loop_,
                     .tokenizer = tokenizer_,
                     .spec = spec_,
                     .defaults = defaults_,
