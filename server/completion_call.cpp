@@ -55,14 +55,14 @@ class CompletionCall::Sink : public RequestSink {
   Pieces pieces_;
 };
 
-CompletionCall::CompletionCall(EngineLoop& loop, const CompletionRequest& request,
+CompletionCall::CompletionCall(RequestQueue& queue, const CompletionRequest& request,
                                std::function<void()> notify)
-    : loop_(loop), shared_(std::make_shared<Shared>()) {
+    : queue_(queue), shared_(std::make_shared<Shared>()) {
   shared_->notify = std::move(notify);
   const auto pieces = request.stream ? Sink::Pieces::kKept : Sink::Pieces::kDropped;
   for (std::size_t i = 0; i < request.prompts.size(); ++i) {
     const Admission admission =
-        loop_.Submit(request.prompts[i].request, std::make_shared<Sink>(shared_, i, pieces));
+        queue_.Submit(request.prompts[i].request, std::make_shared<Sink>(shared_, i, pieces));
     if (admission) {
       tickets_.push_back(admission.ticket);
       continue;
@@ -79,7 +79,7 @@ void CompletionCall::Cancel() {
     const std::lock_guard lock(shared_->mutex);
     shared_->notify = nullptr;
   }
-  for (const Ticket ticket : tickets_) loop_.Cancel(ticket);
+  for (const Ticket ticket : tickets_) queue_.Cancel(ticket);
 }
 
 std::vector<CallEvent> CompletionCall::Take() {

@@ -10,7 +10,7 @@
 #include "api/openai/api_error.h"
 #include "api/openai/completion_reply.h"
 #include "core/error.h"
-#include "serving/engine_loop.h"
+#include "serving/request_queue.h"
 
 namespace lockstep {
 
@@ -25,17 +25,18 @@ struct CallEvent {
 // Why a request is not accepted, in a client's terms: 503.
 ApiError NotAccepted(Refusal refusal);
 
-// The requests of one completion in the engine loop, which brings their events from its thread to
-// that of the connection. Destroying it cancels what has not ended: a client that leaves costs no
-// further step.
+// The requests of one completion in a queue, which brings their events from its thread to that of
+// the connection. Destroying it cancels what has not ended: a client that leaves costs no further
+// step.
 //
-// Thread safety: the loop's thread writes; all methods are for one other thread.
+// Thread safety: the queue's thread writes; all methods are for one other thread.
 class CompletionCall {
  public:
-  // notify: called from the loop's thread whenever there are events and there were none; may not
+  // notify: called from the queue's thread whenever there are events and there were none; may not
   // throw, and may be called once more while the call is destroyed. Throws ApiError(503) when the
-  // loop has no room; then nothing of the request runs.
-  CompletionCall(EngineLoop& loop, const CompletionRequest& request, std::function<void()> notify);
+  // queue has no room; then nothing of the request runs.
+  CompletionCall(RequestQueue& queue, const CompletionRequest& request,
+                 std::function<void()> notify);
   ~CompletionCall();
   CompletionCall(const CompletionCall&) = delete;
   CompletionCall& operator=(const CompletionCall&) = delete;
@@ -49,7 +50,7 @@ class CompletionCall {
 
   void Cancel();
 
-  EngineLoop& loop_;
+  RequestQueue& queue_;
   std::shared_ptr<Shared> shared_;
   std::vector<Ticket> tickets_;
 };

@@ -16,8 +16,8 @@ struct Route {
 };
 
 HttpAnswer Health(Service& service, std::string_view) {
-  if (service.ready()) return {};
-  return AnswerOf(NotAccepted(Refusal::kClosed));
+  const std::string reason = service.unavailable();
+  return reason.empty() ? HttpAnswer{} : AnswerOf(ApiError(503, reason));
 }
 
 constexpr std::string_view kCompletions = "/v1/completions";

@@ -33,15 +33,15 @@ std::string ReadKey(const std::string& file) {
 // When the server is asked to stop, and when it has had its time.
 class Stopping {
  public:
-  Stopping(EngineLoop& loop, Service& service, HttpServer& http, double drain_seconds)
-      : loop_(loop), service_(service), http_(http), drain_seconds_(drain_seconds) {}
+  Stopping(RequestQueue& queue, Service& service, HttpServer& http, double drain_seconds)
+      : queue_(queue), service_(service), http_(http), drain_seconds_(drain_seconds) {}
 
   void Look() {
     if (!InterruptRequested()) return;
     if (!until_) return Begin();
     if (Clock::now() < *until_) return;
     LogWarning("{:g} s have passed; what is not answered by now is ended", drain_seconds_);
-    loop_.Abort();
+    queue_.Abort();
   }
 
  private:
@@ -49,12 +49,12 @@ class Stopping {
     until_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                 std::chrono::duration<double>(drain_seconds_));
     LogInfo("stopping: no more requests are accepted, {} are being answered",
-            loop_.statistics().queued + loop_.statistics().in_flight);
+            queue_.statistics().queued + queue_.statistics().in_flight);
     service_.Drain();
     http_.Drain();
   }
 
-  EngineLoop& loop_;
+  RequestQueue& queue_;
   Service& service_;
   HttpServer& http_;
   const double drain_seconds_;
@@ -88,7 +88,7 @@ std::string ServeJob::ModelName() const {
 
 ExitCode ServeJob::Run(const JobContext& place) {
   const ServerOptions& wanted = options_.server;
-  Service service({.loop = place.loop,
+  Service service({.queue = place.loop,
                    .tokenizer = *tokenizer_,
                    .spec = spec_,
                    .defaults = options_,

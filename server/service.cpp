@@ -58,7 +58,7 @@ std::string Service::Version() const {
 }
 
 std::string Service::Metrics() const {
-  const LoopStatistics now = parts_.loop.statistics();
+  const LoopStatistics now = parts_.queue.statistics();
   const auto as_double = [](std::int64_t count) { return static_cast<double>(count); };
   const EngineStatus& engine = now.engine;
   std::string text;
@@ -124,14 +124,17 @@ std::string Service::TokenizerInfo() const {
 
 void Service::Drain() {
   draining_ = true;
-  parts_.loop.Drain();
+  parts_.queue.Drain();
 }
 
-bool Service::ready() const { return !draining_; }
+std::string Service::unavailable() const {
+  if (draining_) return "the server is shutting down";
+  return parts_.queue.unavailable();
+}
 
 // Before anything is tokenized.
 void Service::RefuseIfBusy() const {
-  const LoopStatistics now = parts_.loop.statistics();
+  const LoopStatistics now = parts_.queue.statistics();
   if (draining_) throw NotAccepted(Refusal::kClosed);
   if (now.queued + now.in_flight >= parts_.most_requests) throw NotAccepted(Refusal::kFull);
 }
@@ -146,7 +149,7 @@ CompletionRequest Service::Parse(std::string_view body) const {
 
 std::unique_ptr<CompletionCall> Service::Begin(const CompletionRequest& request,
                                                std::function<void()> notify) const {
-  return std::make_unique<CompletionCall>(parts_.loop, request, std::move(notify));
+  return std::make_unique<CompletionCall>(parts_.queue, request, std::move(notify));
 }
 
 CompletionReply Service::ReplyTo(const CompletionRequest& request) const {

@@ -12,17 +12,17 @@
 
 namespace lockstep {
 
-// What the server answers, without HTTP. Made before the engine loop runs.
+// What the server answers, without HTTP.
 // Thread safety: all methods may be called from any thread.
 class Service {
  public:
   struct Parts {
-    EngineLoop& loop;
+    RequestQueue& queue;
     const Tokenizer& tokenizer;
     const ModelSpec& spec;
-    const Options& defaults;                                 // of sampling
-    std::string model;                                       // the name by which it is served
-    std::int64_t most_requests = EngineLoop::kMostRequests;  // of the loop
+    const Options& defaults;  // of sampling
+    std::string model;        // the name by which it is served
+    std::int64_t most_requests = RequestQueue::kMostRequests;
     std::vector<std::int32_t> end_tokens = {};
   };
   explicit Service(Parts parts);
@@ -37,7 +37,8 @@ class Service {
 
   // Nothing is accepted from now on; what was accepted is answered.
   void Drain();
-  bool ready() const;
+  // Why nothing is answered; empty where all is well.
+  std::string unavailable() const;
 
   CompletionRequest Parse(std::string_view body) const;
   // notify: as CompletionCall's.

@@ -14,6 +14,7 @@
 #include "core/heartbeat.h"
 #include "engine/engine.h"
 #include "serving/inbox.h"
+#include "serving/request_queue.h"
 #include "serving/request_sink.h"
 #include "text/session.h"
 #include "tokenizer/tokenizer.h"
@@ -27,13 +28,12 @@ namespace lockstep {
 //
 // Thread safety: Submit(), Cancel(), Drain(), Abort() and statistics() may be called from any
 // thread, before, in and after Run(), and from a sink. Everything else is for the owning thread.
-class EngineLoop {
+class EngineLoop : public RequestQueue {
  public:
   // A source of requests that has to be asked. It may call everything but Run(). What it throws
   // leaves Run().
   using Source = std::function<void()>;
 
-  static constexpr std::int64_t kMostRequests = 4096;
   // For a source that has bounds of its own.
   static constexpr std::int64_t kAnyNumber = std::numeric_limits<std::int64_t>::max();
 
@@ -44,27 +44,20 @@ class EngineLoop {
              std::int64_t most_requests = kMostRequests);
   // What was accepted and has not ended, because Run() was never called, ends by
   // OnError(kInterrupted).
-  ~EngineLoop();
+  ~EngineLoop() override;
   EngineLoop(const EngineLoop&) = delete;
   EngineLoop& operator=(const EngineLoop&) = delete;
 
-  // Hands a request in, and never waits. A sink whose request is refused is not called; what is
-  // wrong with a request that was accepted comes by OnError().
-  Admission Submit(TextRequest request, std::shared_ptr<RequestSink> sink) {
+  Admission Submit(TextRequest request, std::shared_ptr<RequestSink> sink) override {
     return inbox_.Submit(std::move(request), std::move(sink));
   }
+  void Cancel(Ticket ticket) override { inbox_.Cancel(ticket); }
+  LoopStatistics statistics() const override { return inbox_.statistics(); }
 
-  // Ends a request before the next step; until then its sink may still be called. Nothing happens
-  // to one that has ended.
-  void Cancel(Ticket ticket) { inbox_.Cancel(ticket); }
-
-  LoopStatistics statistics() const { return inbox_.statistics(); }
-
-  // Accepts no more. Run() returns when all that was accepted has ended.
-  void Drain() { inbox_.Drain(); }
-  // Accepts no more. Run() returns after the step that it is in; what has not ended by then ends by
-  // OnError(kInterrupted).
-  void Abort() { inbox_.Abort(); }
+  // Run() returns when all that was accepted has ended.
+  void Drain() override { inbox_.Drain(); }
+  // Run() returns after the step that it is in.
+  void Abort() override { inbox_.Abort(); }
 
   // Serves until it is drained or aborted; once. A source is asked before each step, and every
   // millisecond while the loop idles. An error of the engine leaves it as an exception:

@@ -11,36 +11,11 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "serving/request_queue.h"
 #include "serving/request_sink.h"
 #include "text/text_request.h"
 
 namespace lockstep {
-
-struct LoopStatistics {
-  std::int64_t queued = 0;     // accepted, not yet seen by the engine
-  std::int64_t in_flight = 0;  // seen by the engine, not ended
-  // Since the start. Of what was accepted each request is counted by one of the last three.
-  std::int64_t accepted = 0;
-  std::int64_t refused = 0;  // the loop was full or closed
-  std::int64_t completed = 0;
-  std::int64_t failed = 0;  // ended by OnError(), or by a sink that threw
-  std::int64_t cancelled = 0;
-  EngineStatus engine;  // as of the last step
-};
-
-enum class Refusal : std::uint8_t {
-  kNone,
-  kFull,   // it holds as many requests as it may: try again later
-  kClosed  // it drains, was aborted or has ended
-};
-
-// What Submit() says.
-struct Admission {
-  Refusal refusal = Refusal::kNone;
-  Ticket ticket = 0;  // of a request that was accepted
-
-  explicit operator bool() const { return refusal == Refusal::kNone; }
-};
 
 // What other threads say to the engine loop's, and what it has published for them. It holds a
 // bounded number of requests, from Submit() until each has ended: whoever submits more is refused

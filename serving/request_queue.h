@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/engine.h"
+#include "serving/request_sink.h"
+#include "text/text_request.h"
+
+namespace lockstep {
+
+struct LoopStatistics {
+  std::int64_t queued = 0;     // accepted, not yet seen by the engine
+  std::int64_t in_flight = 0;  // seen by the engine, not ended
+  // Since the start. Of what was accepted each request is counted by one of the last three.
+  std::int64_t accepted = 0;
+  std::int64_t refused = 0;  // the loop was full or closed
+  std::int64_t completed = 0;
+  std::int64_t failed = 0;  // ended by OnError(), or by a sink that threw
+  std::int64_t cancelled = 0;
+  EngineStatus engine;  // as of the last step
+};
+
+enum class Refusal : std::uint8_t {
+  kNone,
+  kFull,   // it holds as many requests as it may: try again later
+  kClosed  // it drains, was aborted or has ended
+};
+
+// What Submit() says.
+struct Admission {
+  Refusal refusal = Refusal::kNone;
+  Ticket ticket = 0;  // of a request that was accepted
+
+  explicit operator bool() const { return refusal == Refusal::kNone; }
+};
+
+// Takes requests and has them answered: by an engine in this process, or by ranks in others.
+//
+// Thread safety: all methods may be called from any thread, and from a sink.
+class RequestQueue {
+ public:
+  static constexpr std::int64_t kMostRequests = 4096;  // by default, accepted and not ended
+
+  virtual ~RequestQueue() = default;
+
+  // Hands a request in, and never waits. A sink whose request is refused is not called; what is
+  // wrong with a request that was accepted comes by OnError().
+  virtual Admission Submit(TextRequest request, std::shared_ptr<RequestSink> sink) = 0;
+  // Ends a request before the next step; until then its sink may still be called. Nothing happens
+  // to one that has ended.
+  virtual void Cancel(Ticket ticket) = 0;
+  virtual LoopStatistics statistics() const = 0;
+
+  // Accepts no more; what was accepted is answered.
+  virtual void Drain() = 0;
+  // Accepts no more; what has not ended ends by OnError(kInterrupted).
+  virtual void Abort() = 0;
+
+  // Why nothing is answered just now; empty where all is well.
+  virtual std::string unavailable() const { return ""; }
+};
+
+}  // namespace lockstep
