@@ -41,6 +41,18 @@ void CheckTokens(const SamplingParams& params, const RequestLimits& limits) {
   for (const std::int32_t token : params.stop_tokens) CheckToken(token, "stop_token_ids", limits);
 }
 
+void CheckReached(const Request& request, const RequestLimits& limits) {
+  if (request.reached.empty()) return;
+  LOCKSTEP_CHECK(request.generates() && !request.branches, "a request that cannot be resumed");
+  for (const std::int32_t token : request.reached)
+    if (token < 0 || token >= limits.sampled_vocab)
+      throw BadInput("the text to go on from holds token id {}; expected 0 to {}", token,
+                     limits.sampled_vocab - 1);
+  if (std::ssize(request.reached) >= request.sampling.max_new_tokens)
+    throw BadInput("the text to go on from has {} tokens, of which at most {} are wanted",
+                   request.reached.size(), request.sampling.max_new_tokens);
+}
+
 // Of the tokens that may be sampled, whether any may be the first of a text.
 bool AnyIsLeft(const SamplingParams& params, const RequestLimits& limits) {
   std::vector<bool> possible(static_cast<std::size_t>(limits.sampled_vocab),
@@ -92,6 +104,7 @@ void FitRequest(Request& request, const RequestLimits& limits) {
     if (params.top_k >= limits.sampled_vocab) params.top_k = 0;
     const auto prompt = static_cast<std::int64_t>(request.prompt.size());
     params.max_new_tokens = std::min(params.max_new_tokens, limits.context_tokens - prompt);
+    CheckReached(request, limits);
   }
   const std::int64_t needed = MostCachedTokens(request);
   if (needed > limits.cache_tokens)

@@ -127,6 +127,7 @@ void Engine::Impl::Submit(Request request) {
                                                        : LogitRows::kLast,
                        // The last token of the context says what the first one behind it is worth.
                        .context_tokens = std::max<std::int64_t>(0, request.context_tokens - 1)};
+  sequence.tokens.insert(sequence.tokens.end(), request.reached.begin(), request.reached.end());
   // Nothing follows on the last token, so that nothing about it has to be computed.
   if (request.only_scores()) sequence.tokens.pop_back();
   if (sequence.tokens.empty()) {
@@ -145,9 +146,11 @@ void Engine::Impl::Keep(Request request) {
   one.scored = std::max<std::int64_t>(0, one.request.context_tokens - 1);
   if (one.request.embedding) one.pooler.emplace(*one.request.embedding);
   // It looks at what is kept here.
-  if (one.request.generates())
-    one.controls = std::make_unique<LogitControls>(one.request.sampling, one.request.prompt,
-                                                   one.ending.tokens());
+  if (!one.request.generates()) return;
+  one.controls = std::make_unique<LogitControls>(one.request.sampling, one.request.prompt,
+                                                 one.ending.tokens());
+  for (const std::int32_t token : one.request.reached) one.controls->Add(token);
+  one.generated = std::ssize(one.request.reached);
 }
 
 void Engine::Impl::Branch(std::int64_t parent, std::span<const Branching> children) {
@@ -307,7 +310,7 @@ void Engine::Impl::TakeRow(const RowUse& use, const RowAnswer& row,
     events.push_back({.request = use.request, .finish = FinishReason::kLength});
   }
   TokenEvent& event = events.back();
-  if (one.generated <= 1) event.prompt_logprobs = std::move(one.prompt_logprobs);
+  event.prompt_logprobs = std::exchange(one.prompt_logprobs, std::vector<TokenLogprob>());
   if (event.finish != FinishReason::kNone && !one.request.branches) End(use.request);
 }
 

@@ -47,6 +47,9 @@ enum class Pooling : std::uint8_t { kMean, kLast };
 struct Request {
   std::int64_t id = 0;  // the caller's; unique among the requests in flight
   std::vector<std::int32_t> prompt;
+  // New tokens that it has already, from a run that did not come to its end: it goes on behind
+  // them with the same tokens as that run would have, and gives events of later ones only.
+  std::vector<std::int32_t> reached = {};
   SamplingParams sampling = {};
   std::int64_t priority = 0;  // lower ones come earlier (engine/scheduler.h)
   // Reports log-probabilities, and so many of the likeliest tokens (0: none) at each place: of new

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "engine/sampling/ending.h"
 #include "text/beam_request.h"
 #include "text/stop_matcher.h"
 #include "tokenizer/stream_decoder.h"
@@ -102,17 +103,46 @@ void TextSession::Submit(std::int64_t id, const TextRequest& request) {
   state->n = request.n;
   state->min_tokens = request.sampling.min_tokens;
   state->wants_logprobs = request.logprobs.has_value();
-  for (std::int64_t i = 0; i < SamplesMade(request); ++i) {
-    one.id = next_sample_;
-    engine_.Submit(one);  // refuses the first one or none
-    samples_[next_sample_] = {id, state->samples.size()};
-    state->samples.push_back(std::make_unique<Sample>(tokenizer_, request));
-    state->samples.back()->engine_id = next_sample_++;
+  state->prompt_logprobs = request.reached.prompt_logprobs;
+  if (!state->prompt_logprobs.empty()) one.prompt_logprobs.reset();
+  for (std::size_t i = 0; i < static_cast<std::size_t>(SamplesMade(request)); ++i) {
+    auto sample = std::make_unique<Sample>(tokenizer_, request);
+    sample->engine_id = next_sample_++;
+    GoOn(request, one, i, *sample);
+    if (sample->result.finish == FinishReason::kNone) {
+      one.id = sample->engine_id;
+      one.reached = sample->result.tokens;
+      engine_.Submit(one);  // refuses the first one or none
+      samples_[one.id] = {id, i};
+      one.prompt_logprobs.reset();  // the same for all
+      ++state->open;
+    }
+    state->samples.push_back(std::move(sample));
     one.sampling.stream += kSampleStream;
-    one.prompt_logprobs.reset();  // the same for all
   }
-  state->open = state->samples.size();
+  if (state->open == 0) complete_.push_back(id);
   requests_[id] = std::move(state);
+}
+
+// Takes in what the sample has reached. That the engine had ended it can be seen from its tokens.
+void TextSession::GoOn(const TextRequest& request, const Request& one, std::size_t index,
+                       Sample& sample) const {
+  if (index >= request.reached.samples.size()) return;
+  const ReachedText::Sample& reached = request.reached.samples[index];
+  LOCKSTEP_CHECK(reached.logprobs.size() == (one.logprobs ? reached.tokens.size() : 0),
+                 "{} log-probabilities of {} tokens", reached.logprobs.size(),
+                 reached.tokens.size());
+  const Ending ending(one.sampling, engine_.options().end_tokens);
+  const auto most =
+      std::min(one.sampling.max_new_tokens, engine_.most_tokens() - std::ssize(one.prompt));
+  for (std::size_t i = 0; i < reached.tokens.size(); ++i) {
+    TokenEvent event{.token = reached.tokens[i]};
+    event.finish = ending.Of(event.token);
+    if (event.finish == FinishReason::kNone && static_cast<std::int64_t>(i) + 1 == most)
+      event.finish = FinishReason::kLength;
+    if (one.logprobs) event.logprob = reached.logprobs[i];
+    sample.Take(event, request.sampling.min_tokens);
+  }
 }
 
 void TextSession::SubmitBeams(std::int64_t id, const TextRequest& request) {
@@ -159,6 +189,8 @@ void TextSession::Cancel(std::int64_t id) {
 }
 
 void TextSession::Step() {
+  for (const std::int64_t id : std::exchange(complete_, {}))
+    if (requests_.contains(id)) FinishRequest(id);
   for (const TokenEvent& event : engine_.Step()) Take(event);
 }
 

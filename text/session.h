@@ -51,6 +51,8 @@ class TextSession {
   struct RequestState;
 
   std::vector<std::int32_t> TokensOf(const TextRequest& request) const;
+  void GoOn(const TextRequest& request, const Request& one, std::size_t index,
+            Sample& sample) const;
   void SubmitBeams(std::int64_t id, const TextRequest& request);
   void BranchBeams(std::int64_t id, RequestState& flight);
   void CancelBeams(RequestState& flight);
@@ -66,6 +68,7 @@ class TextSession {
   // The engine's requests are samples: which sample of which request each one is.
   std::unordered_map<std::int64_t, std::pair<std::int64_t, std::size_t>> samples_;
   std::int64_t next_sample_ = 0;
+  std::vector<std::int64_t> complete_;  // requests that had reached their end when they came
 };
 
 }  // namespace lockstep

@@ -15,6 +15,16 @@ namespace lockstep {
 // What is wanted of a text: a continuation, its log-probabilities, or a vector.
 enum class Task : std::uint8_t { kGenerate, kScore, kEmbed };
 
+// What a request had of its answer when its run was broken off.
+struct ReachedText {
+  struct Sample {
+    std::vector<std::int32_t> tokens;
+    std::vector<TokenLogprob> logprobs;  // as many, where its pieces brought them; else none
+  };
+  std::vector<Sample> samples;  // that are made, in their order; those that are missing had nothing
+  std::vector<TokenLogprob> prompt_logprobs = {};
+};
+
 // One text. `tokens` is used when it is not empty, else `prompt` is tokenized. Of the other fields
 // scores and vectors take only those that name them, and `priority`.
 struct TextRequest {
@@ -33,6 +43,9 @@ struct TextRequest {
   std::optional<std::int64_t> prompt_logprobs = {};
   std::int64_t context_tokens = 0;   // kScore: so many at the beginning are given and not scored
   Pooling pooling = Pooling::kMean;  // kEmbed
+  // kGenerate without beams: goes on behind this. The result is whole, and the same as that of a
+  // run that was not broken off; pieces come of what is new.
+  ReachedText reached = {};
 };
 
 constexpr std::int64_t kMostSamples = 1024;

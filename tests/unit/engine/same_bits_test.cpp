@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "engine/engine.h"
 #include "tests/support/golden/golden_model.h"
 #include "tests/support/golden/varied_requests.h"
+#include "tests/support/message_of.h"
 
 namespace lockstep {
 namespace {
@@ -54,6 +56,50 @@ TEST_F(SameBits, WhateverElseHappensInTheEngine) {
   EXPECT_GT(preemptions, 0) << "or the pages were not scarce";
   EXPECT_GT(hits, 0) << "or nothing was shared";
   EXPECT_EQ(hits_without, 0);
+}
+
+// A run that was broken off behind any of its tokens, and another that goes on there.
+TEST_F(SameBits, WhereverARunIsBrokenOffAndResumed) {
+  constexpr std::int64_t kRequests = 40;
+  const Reports alone = Alone(kRequests);
+  const EngineOptions options{
+      .max_sequences = 5, .max_step_tokens = 40, .end_tokens = {3}, .hidden_layer = 3};
+  std::int64_t resumed = 0;
+  for (std::int64_t id = 0; id < kRequests; ++id) {
+    Request request = VariedRequest(id, kRoom);
+    if (!request.generates()) continue;
+    std::string before;
+    for (bool ended = false; !ended; ended = before == alone.at(id)) {
+      Engine engine(model_.decoder(), self_, options);
+      engine.Submit(request);
+      std::string report = before;
+      std::optional<std::int32_t> first;
+      while (!engine.idle())
+        for (const TokenEvent& event : engine.Step()) {
+          Report(event, report);
+          if (first) continue;
+          first = event.token;
+          before = report;
+        }
+      ASSERT_EQ(report, alone.at(id)) << id << " behind " << request.reached.size();
+      request.reached.push_back(*first);
+      request.prompt_logprobs.reset();  // they came with the first token
+      ++resumed;
+    }
+  }
+  EXPECT_GT(resumed, 3 * kRequests);
+}
+
+TEST_F(SameBits, RefusesToGoOnFromWhatNoRunCanHaveReached) {
+  Engine engine(model_.decoder(), self_, {});
+  Request request{.id = 1, .prompt = {5, 6}, .reached = {89, 1000}};
+  EXPECT_THAT(MessageOf([&] { engine.Submit(request); }),
+              testing::StartsWith("the text to go on from holds token id 1000; expected 0 to"));
+  request.reached = {7, 8};
+  request.sampling.max_new_tokens = 2;
+  EXPECT_THAT(MessageOf([&] { engine.Submit(request); }),
+              "the text to go on from has 2 tokens, of which at most 2 are wanted");
+  EXPECT_TRUE(engine.idle());
 }
 
 // Whether anybody waits while later ones are served.
