@@ -164,19 +164,19 @@ ExitCode BatchJob::Help(const JobContext& place) const {
 
 ExitCode BatchJob::Run(const JobContext& place) {
   if (place.grid.place().data > 0) return Help(place);
-  BatchCoordinator hub = OpenHub(place);
+  BatchCoordinator coordinator = OpenHub(place);
   const HeartbeatScope beat(HeartbeatPeriod(place.grid.world().deadline_seconds()),
-                            [&hub] { hub.SendHeartbeat(); });
-  ReportStart(hub, place.grid.world().size());
-  Work(place.loop, hub);
-  hub.Leave();
-  if (hub.all_done()) hub.Commit();
-  return ReportEnd(hub);
+                            [&coordinator] { coordinator.SendHeartbeat(); });
+  ReportStart(coordinator, place.grid.world().size());
+  Work(place.loop, coordinator);
+  coordinator.Leave();
+  if (coordinator.all_done()) coordinator.Commit();
+  return ReportEnd(coordinator);
 }
 
-void BatchJob::ReportStart(const BatchCoordinator& hub, int ranks) const {
+void BatchJob::ReportStart(const BatchCoordinator& coordinator, int ranks) const {
   if (arguments_.verbosity == Verbosity::kQuiet) return;
-  const std::int64_t done = hub.progress().done;
+  const std::int64_t done = coordinator.progress().done;
   SetLogRank(0, 1);  // said for all ranks
   if (task() == Task::kGenerate) ReportDefaults(generation_, defaults_);
   if (done > 0)
@@ -184,22 +184,23 @@ void BatchJob::ReportStart(const BatchCoordinator& hub, int ranks) const {
   SetLogRank(0, ranks);
 }
 
-ExitCode BatchJob::ReportEnd(const BatchCoordinator& hub) const {
-  const ProgressState state = hub.progress();
+ExitCode BatchJob::ReportEnd(const BatchCoordinator& coordinator) const {
+  const ProgressState state = coordinator.progress();
   SetLogRank(0, 1);  // said for all ranks
-  if (!hub.all_done()) {
+  if (!coordinator.all_done()) {
     if (state.done > 0 && KeepsJournal() && arguments_.verbosity != Verbosity::kQuiet)
       LogInfo("{} of {} lines are done and kept; the same command goes on from there", state.done,
               state.total);
     return ExitCode::kInterrupted;
   }
-  if (hub.logged_progress() || ShowsStatistics(arguments_.verbosity))
+  if (coordinator.logged_progress() || ShowsStatistics(arguments_.verbosity))
     LogInfo("{}", ProgressText(state));
-  if (hub.errors() == 0) return ExitCode::kOk;
-  const std::string first =
-      hub.first_error().empty() ? "" : fmt::format("; the first: {}", hub.first_error());
-  LogError("{} of {} lines could not be used: see \"error\" in their records{}", hub.errors(),
-           state.total, first);
+  if (coordinator.errors() == 0) return ExitCode::kOk;
+  const std::string first = coordinator.first_error().empty()
+                                ? ""
+                                : fmt::format("; the first: {}", coordinator.first_error());
+  LogError("{} of {} lines could not be used: see \"error\" in their records{}",
+           coordinator.errors(), state.total, first);
   return ExitCode::kBadInput;
 }
 

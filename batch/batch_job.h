@@ -38,8 +38,8 @@ class BatchJob : public ModelJob {
   BatchCoordinator OpenHub(const JobContext& place) const;
   void Work(EngineLoop& loop, WorkQueue& queue) const;
   ExitCode Help(const JobContext& place) const;
-  void ReportStart(const BatchCoordinator& hub, int ranks) const;
-  ExitCode ReportEnd(const BatchCoordinator& hub) const;
+  void ReportStart(const BatchCoordinator& coordinator, int ranks) const;
+  ExitCode ReportEnd(const BatchCoordinator& coordinator) const;
 
   const Arguments& arguments_;
   Options options_;  // with the model's defaults

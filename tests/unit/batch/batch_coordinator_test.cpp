@@ -21,7 +21,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-// Three groups of two ranks; group 0 is the hub's own.
+// Three groups of two ranks; group 0 is the coordinator's own.
 class BatchCoordinatorTest : public testing::Test {
  protected:
   BatchCoordinator Open(int lines, std::int64_t capacity) {
@@ -46,64 +46,64 @@ class BatchCoordinatorTest : public testing::Test {
 };
 
 TEST_F(BatchCoordinatorTest, GivesEveryGroupAnEqualShareOfFewLines) {
-  BatchCoordinator hub = Open(7, 100);
-  EXPECT_THAT(hub.Take(), SizeIs(1));  // what the others leave
+  BatchCoordinator coordinator = Open(7, 100);
+  EXPECT_THAT(coordinator.Take(), SizeIs(1));  // what the others leave
   EXPECT_THAT(messenger_.Lines(2), SizeIs(3));
   EXPECT_THAT(messenger_.Lines(4), SizeIs(3));
-  EXPECT_FALSE(hub.ended());
+  EXPECT_FALSE(coordinator.ended());
 }
 
 TEST_F(BatchCoordinatorTest, GivesNoGroupMoreThanItCanTakeAndRefillsTheOneThatIsFree) {
-  BatchCoordinator hub = Open(100, 4);
-  EXPECT_THAT(hub.Take(), SizeIs(4));
+  BatchCoordinator coordinator = Open(100, 4);
+  EXPECT_THAT(coordinator.Take(), SizeIs(4));
   EXPECT_THAT(messenger_.Lines(2), SizeIs(4));
   const std::vector<WorkLine> lines = messenger_.Lines(4);
   ASSERT_THAT(lines, SizeIs(4));
-  EXPECT_THAT(hub.Take(), IsEmpty());
+  EXPECT_THAT(coordinator.Take(), IsEmpty());
   messenger_.arriving.push_back(
       {4, Pack(WorkerReport{.results = {Result(lines[1].index), Result(lines[3].index)}})});
-  EXPECT_THAT(hub.Take(), IsEmpty());
+  EXPECT_THAT(coordinator.Take(), IsEmpty());
   EXPECT_THAT(messenger_.Lines(4), SizeIs(2));
   EXPECT_THAT(messenger_.Lines(2), IsEmpty());
-  EXPECT_THAT(hub.progress().groups, ElementsAre(0, 0, 2));
+  EXPECT_THAT(coordinator.progress().groups, ElementsAre(0, 0, 2));
 }
 
 TEST_F(BatchCoordinatorTest, WritesResultsInTheOrderOfTheInputWhoeverTheyComeFrom) {
-  BatchCoordinator hub = Open(6, 2);
-  const std::vector<WorkLine> own = hub.Take();
+  BatchCoordinator coordinator = Open(6, 2);
+  const std::vector<WorkLine> own = coordinator.Take();
   for (const int leader : {4, 2}) {
     WorkerReport report;
     for (const WorkLine& line : messenger_.Lines(leader))
       report.results.push_back(Result(line.index));
     messenger_.arriving.push_back({leader, Pack(report)});
   }
-  EXPECT_THAT(hub.Take(), IsEmpty());
-  for (const WorkLine& line : own) hub.Put(Result(line.index));
-  EXPECT_TRUE(hub.ended());
-  EXPECT_TRUE(hub.all_done());
+  EXPECT_THAT(coordinator.Take(), IsEmpty());
+  for (const WorkLine& line : own) coordinator.Put(Result(line.index));
+  EXPECT_TRUE(coordinator.ended());
+  EXPECT_TRUE(coordinator.all_done());
   for (const int leader : {2, 4})
     messenger_.arriving.push_back({leader, Pack(WorkerReport{.last = true})});
-  hub.Leave();
-  hub.Commit();
+  coordinator.Leave();
+  coordinator.Commit();
   EXPECT_EQ(ReadFile(folder_.path() / "out"), "0\n1\n2\n3\n4\n5\n");
 }
 
 TEST_F(BatchCoordinatorTest, KeepsTheOutputBackWhenTheInputIsAnotherInTheEnd) {
   WriteText(folder_.path() / "in", "a\nb\n");
   const InputSummary counted = SummarizeInput(folder_.path() / "in");
-  BatchCoordinator hub({.input = folder_.path() / "in",
-                        .total = 2,
-                        .capacity = 4,
-                        .sink = OpenSink({.output = folder_.path() / "out"}),
-                        .progress = {},
-                        .counted = &counted},
-                       {});
-  EXPECT_THAT(hub.Take(), SizeIs(2));
-  for (const int index : {0, 1}) hub.Put(Result(index));
-  hub.Take();
-  ASSERT_TRUE(hub.all_done());
+  BatchCoordinator coordinator({.input = folder_.path() / "in",
+                                .total = 2,
+                                .capacity = 4,
+                                .sink = OpenSink({.output = folder_.path() / "out"}),
+                                .progress = {},
+                                .counted = &counted},
+                               {});
+  EXPECT_THAT(coordinator.Take(), SizeIs(2));
+  for (const int index : {0, 1}) coordinator.Put(Result(index));
+  coordinator.Take();
+  ASSERT_TRUE(coordinator.all_done());
   WriteText(folder_.path() / "in", "a\nb\nc\n");
-  EXPECT_THAT(MessageOf([&] { hub.Commit(); }, ExitCode::kEnvironment),
+  EXPECT_THAT(MessageOf([&] { coordinator.Commit(); }, ExitCode::kEnvironment),
               HasSubstr("has changed while it was read"));
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "out"));
   EXPECT_EQ(ReadFile(folder_.path() / "out.partial"), "0\n1\n");
@@ -130,22 +130,22 @@ TEST_F(BatchCoordinatorTest, NamesALineThatIsTooLongAndGivesTheOthersOut) {
 }
 
 TEST_F(BatchCoordinatorTest, EndsWhenAGroupIsInterrupted) {
-  BatchCoordinator hub = Open(6, 2);
-  hub.Take();
+  BatchCoordinator coordinator = Open(6, 2);
+  coordinator.Take();
   messenger_.arriving.push_back({2, Pack(WorkerReport{.interrupted = true})});
-  EXPECT_THAT(hub.Take(), IsEmpty());
-  EXPECT_TRUE(hub.ended());
-  EXPECT_FALSE(hub.all_done());
+  EXPECT_THAT(coordinator.Take(), IsEmpty());
+  EXPECT_TRUE(coordinator.ended());
+  EXPECT_FALSE(coordinator.all_done());
 }
 
 TEST_F(BatchCoordinatorTest, NamesAGroupThatIsNotHeardOf) {
-  BatchCoordinator hub = Open(6, 2);
+  BatchCoordinator coordinator = Open(6, 2);
   world_.set_deadline_seconds(0.05);
   const std::string message = MessageOf(
       [&] {
         for (;;) {
           messenger_.arriving.push_back({4, Pack(WorkerReport{})});  // of the other one
-          hub.Take();
+          coordinator.Take();
         }
       },
       ExitCode::kRankFailure);
@@ -174,14 +174,14 @@ class SlowLeave : public FakeMessenger {
 TEST_F(BatchCoordinatorTest, ExpectsNothingMoreOfAGroupThatHasLeft) {
   SlowLeave messenger;
   WriteText(folder_.path() / "in", "");
-  BatchCoordinator hub({.input = folder_.path() / "in",
-                        .total = 0,
-                        .capacity = 1,
-                        .sink = OpenSink({.output = folder_.path() / "out"}),
-                        .progress = {}},
-                       {.leaders = {0, 2, 4}, .world = &world_, .messenger = &messenger});
+  BatchCoordinator coordinator({.input = folder_.path() / "in",
+                                .total = 0,
+                                .capacity = 1,
+                                .sink = OpenSink({.output = folder_.path() / "out"}),
+                                .progress = {}},
+                               {.leaders = {0, 2, 4}, .world = &world_, .messenger = &messenger});
   world_.set_deadline_seconds(0.2);
-  EXPECT_NO_THROW(hub.Leave());
+  EXPECT_NO_THROW(coordinator.Leave());
 }
 
 TEST(BatchMessages, ArriveAsTheyWereSent) {
