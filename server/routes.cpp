@@ -30,7 +30,7 @@ constexpr std::array<Route, 7> kRoutes{{
      [](Service& service, std::string_view) { return HttpAnswer{.body = service.Version()}; }},
     {"GET", "/metrics",
      [](Service& service, std::string_view) {
-       return HttpAnswer{.body = service.Metrics(), .type = "text/plain; version=0.0.4"};
+       return HttpAnswer{.body = service.MetricsText(), .type = "text/plain; version=0.0.4"};
      }},
     {"GET", "/tokenizer_info",
      [](Service& service, std::string_view) {

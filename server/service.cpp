@@ -32,15 +32,10 @@ Json ObjectOf(std::string_view body) {
   }
 }
 
-void AddMetric(std::string_view name, std::string_view kind, std::string_view help, double value,
-               std::string& text) {
-  text += fmt::format("# HELP lockstep:{} {}\n# TYPE lockstep:{} {}\nlockstep:{} {}\n", name, help,
-                      name, kind, name, value);
-}
-
 }  // namespace
 
-Service::Service(Parts parts) : parts_(std::move(parts)), started_(Now()), first_id_(Random()) {}
+Service::Service(Parts parts)
+    : parts_(std::move(parts)), metrics_(parts_.model), started_(Now()), first_id_(Random()) {}
 
 std::string Service::Models() const {
   const Json model = {{"id", parts_.model},
@@ -57,29 +52,7 @@ std::string Service::Version() const {
   return DumpJson({{"version", std::string(lockstep::Version())}});
 }
 
-std::string Service::Metrics() const {
-  const LoopStatistics now = parts_.queue.statistics();
-  const auto as_double = [](std::int64_t count) { return static_cast<double>(count); };
-  const EngineStatus& engine = now.engine;
-  std::string text;
-  AddMetric("num_requests_running", "gauge", "Requests that the engine has seen.",
-            as_double(now.in_flight), text);
-  AddMetric("num_requests_waiting", "gauge", "Requests that wait for the engine.",
-            as_double(now.queued), text);
-  AddMetric("kv_cache_usage_perc", "gauge", "Pages of the KV cache that are in use, 1 being all.",
-            engine.pages == 0 ? 0.0 : as_double(engine.pages_used) / as_double(engine.pages), text);
-  AddMetric("requests_accepted_total", "counter", "Requests that were accepted.",
-            as_double(now.accepted), text);
-  AddMetric("requests_refused_total", "counter", "Requests that found no room.",
-            as_double(now.refused), text);
-  AddMetric("requests_completed_total", "counter", "Requests that were answered.",
-            as_double(now.completed), text);
-  AddMetric("requests_failed_total", "counter", "Requests that ended with an error.",
-            as_double(now.failed), text);
-  AddMetric("requests_cancelled_total", "counter", "Requests whose client has left.",
-            as_double(now.cancelled), text);
-  return text;
-}
+std::string Service::MetricsText() const { return metrics_.Text(queue_.statistics()); }
 
 std::string Service::Tokenize(std::string_view body) const {
   const Json object = ObjectOf(body);
@@ -124,17 +97,17 @@ std::string Service::TokenizerInfo() const {
 
 void Service::Drain() {
   draining_ = true;
-  parts_.queue.Drain();
+  queue_.Drain();
 }
 
 std::string Service::unavailable() const {
   if (draining_) return "the server is shutting down";
-  return parts_.queue.unavailable();
+  return queue_.unavailable();
 }
 
 // Before anything is tokenized.
 void Service::RefuseIfBusy() const {
-  const LoopStatistics now = parts_.queue.statistics();
+  const LoopStatistics now = queue_.statistics();
   if (draining_) throw NotAccepted(Refusal::kClosed);
   if (now.queued + now.in_flight >= parts_.most_requests) throw NotAccepted(Refusal::kFull);
 }
@@ -149,7 +122,7 @@ CompletionRequest Service::Parse(std::string_view body) const {
 
 std::unique_ptr<CompletionCall> Service::Begin(const CompletionRequest& request,
                                                std::function<void()> notify) const {
-  return std::make_unique<CompletionCall>(parts_.queue, request, std::move(notify));
+  return std::make_unique<CompletionCall>(queue_, request, std::move(notify));
 }
 
 CompletionReply Service::ReplyTo(const CompletionRequest& request) const {

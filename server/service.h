@@ -9,6 +9,7 @@
 
 #include "api/openai/completion_reply.h"
 #include "server/completion_call.h"
+#include "server/metrics.h"
 
 namespace lockstep {
 
@@ -30,7 +31,7 @@ class Service {
   // JSON documents, and the metrics in Prometheus' text format.
   std::string Models() const;
   std::string Version() const;
-  std::string Metrics() const;
+  std::string MetricsText() const;
   std::string Tokenize(std::string_view body) const;
   std::string Detokenize(std::string_view body) const;
   std::string TokenizerInfo() const;
@@ -50,6 +51,8 @@ class Service {
   void RefuseIfBusy() const;
 
   Parts parts_;
+  Metrics metrics_;
+  mutable MeteredQueue queue_{parts_.queue, metrics_};
   std::int64_t started_;  // seconds since 1970
   std::atomic<bool> draining_ = false;
   mutable std::atomic<std::uint64_t> next_id_ = 0;

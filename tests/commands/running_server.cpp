@@ -51,6 +51,13 @@ bool RunningServer::ReadErrors() {
   return true;
 }
 
+double RunningServer::Metric(const std::string& name) const {
+  std::smatch found;
+  const std::string text = Get("/metrics").body;
+  const std::regex line("\nlockstep:" + name + "\\{model_name=\"[^\"]*\"\\} ([^\n]*)\n");
+  return std::regex_search(text, found, line) ? std::stod(found[1]) : -1;
+}
+
 void RunningServer::Signal(int signal_number) const { ::kill(process_, signal_number); }
 
 int RunningServer::Wait() {

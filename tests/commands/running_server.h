@@ -28,6 +28,10 @@ class RunningServer {
     return AskServer(port_, PostText(path, body, headers));
   }
 
+  // The value of "lockstep:" and this name, whose only label is that of the model; -1: there is
+  // none.
+  double Metric(const std::string& name) const;
+
   void Signal(int signal_number) const;
   // Until it ends: its exit code, 128 + the signal when one ended it.
   int Wait();

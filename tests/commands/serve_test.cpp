@@ -110,15 +110,12 @@ TEST(ServedRequests, OfAClientThatLeavesAreCancelled) {
                                 std::string(R"({"prompt": ["a", "b"], "max_tokens": 240, "n": 20,
         "ignore_eos": true, "stream": )") +
                                     stream + "}"));
-    const auto metric = [&](const std::string& line) {
-      return server.Get("/metrics").body.find("\nlockstep:" + line + "\n") != std::string::npos;
-    };
-    while (!metric("num_requests_running 2"))
+    while (server.Metric("num_requests_running") != 2)
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     ::close(connection);
-    while (!metric("num_requests_running 0"))
+    while (server.Metric("num_requests_running") != 0)
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    EXPECT_TRUE(metric("requests_completed_total 0")) << stream;
+    EXPECT_EQ(server.Metric("requests_completed_total"), 0) << stream;
   }
 }
 
@@ -161,8 +158,7 @@ TEST(ServedRequests, BeyondTheQueueAreSentAwayWithATimeToComeBack) {
   RunningServer server(OnRanks(1, {"--max-queue", "1"}));
   const std::string asked = R"({"prompt": "a", "max_tokens": 240, "ignore_eos": true, "n": 20})";
   const int connection = BeginRequest(server.port(), PostText("/v1/completions", asked));
-  while (server.Get("/metrics").body.find("\nlockstep:num_requests_running 1\n") ==
-         std::string::npos)
+  while (server.Metric("num_requests_running") != 1)
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   const HttpReply refused = server.Post("/v1/completions", R"({"prompt": "a", "max_tokens": 1})");
   EXPECT_EQ(refused.status, 503);

@@ -68,7 +68,7 @@ TEST_F(RoutesTest, CountInPrometheusFormat) {
   const HttpAnswer answer = Ask("GET", "/metrics");
   EXPECT_THAT(answer.type, HasSubstr("text/plain"));
   EXPECT_THAT(answer.body, HasSubstr("# TYPE lockstep:num_requests_running gauge\n"
-                                     "lockstep:num_requests_running 0\n"));
+                                     "lockstep:num_requests_running{model_name=\"served\"} 0\n"));
 }
 
 TEST(IsBearer, ComparesTheWholeKey) {

@@ -5,6 +5,7 @@
 #include "comm/self_communicator.h"
 #include "partition/model/config_json.h"
 #include "server/service.h"
+#include "serving/engine_loop.h"
 #include "tests/support/byte_tokenizer.h"
 #include "tests/support/golden/golden_model.h"
 #include "tests/support/test_data.h"

@@ -1,0 +1,97 @@
+#include "server/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+// Takes what is submitted; the test says what becomes of it.
+class HeldQueue : public RequestQueue {
+ public:
+  Admission Submit(TextRequest, std::shared_ptr<RequestSink> sink) override {
+    held = std::move(sink);
+    return {.ticket = 7};
+  }
+  void Cancel(Ticket ticket) override { cancelled = ticket; }
+  LoopStatistics statistics() const override {
+    LoopStatistics now;
+    now.in_flight = 3;
+    return now;
+  }
+  void Drain() override {}
+  void Abort() override {}
+  std::string unavailable() const override { return "a rank has died"; }
+
+  std::shared_ptr<RequestSink> held;
+  Ticket cancelled = -1;
+};
+
+struct CountingSink : RequestSink {
+  void OnPiece(std::size_t, const TokenPiece&) override { ++pieces; }
+  void OnResult(TextResult) override { ++results; }
+  void OnError(const Error&) override { ++errors; }
+  int pieces = 0, results = 0, errors = 0;
+};
+
+class MetricsTest : public testing::Test {
+ protected:
+  std::string Text() const { return metrics_.Text(queue_.statistics()); }
+
+  void Submit(std::int64_t n) {
+    TextRequest request{.prompt = "", .tokens = {1, 2, 3}, .sampling = {}, .stop = {}, .n = n};
+    EXPECT_EQ(queue_.Submit(request, sink_).ticket, 7);
+  }
+
+  HeldQueue behind_;
+  Metrics metrics_{"served"};
+  MeteredQueue queue_{behind_, metrics_};
+  std::shared_ptr<CountingSink> sink_ = std::make_shared<CountingSink>();
+};
+
+TEST_F(MetricsTest, CountTokensAndTextsByTheNamesThatDashboardsKnow) {
+  Submit(2);
+  for (const std::size_t sample : {0, 1, 0, 0})
+    behind_.held->OnPiece(sample, {.text = "", .token = 5});
+  TextResult result;
+  result.samples.resize(2);
+  result.samples[0].tokens = {5, 5, 5};
+  result.samples[0].finish = FinishReason::kLength;
+  result.samples[1].tokens = {5};
+  result.samples[1].finish = FinishReason::kEos;
+  behind_.held->OnResult(result);
+  EXPECT_EQ(sink_->pieces, 4);
+  EXPECT_EQ(sink_->results, 1);
+  for (const char* line :
+       {"lockstep:prompt_tokens_total{model_name=\"served\"} 3\n",
+        "lockstep:generation_tokens_total{model_name=\"served\"} 4\n",
+        "lockstep:request_success_total{finished_reason=\"length\",model_name=\"served\"} 1\n",
+        "lockstep:request_success_total{finished_reason=\"stop\",model_name=\"served\"} 1\n",
+        "lockstep:time_to_first_token_seconds_count{model_name=\"served\"} 1\n",
+        "lockstep:inter_token_latency_seconds_count{model_name=\"served\"} 2\n",
+        "lockstep:e2e_request_latency_seconds_count{model_name=\"served\"} 1\n",
+        "lockstep:request_generation_tokens_sum{model_name=\"served\"} 4\n",
+        "lockstep:num_requests_running{model_name=\"served\"} 3\n"})
+    EXPECT_THAT(Text(), HasSubstr(line));
+}
+
+TEST_F(MetricsTest, CountNoTimeOfARequestThatFails) {
+  Submit(1);
+  behind_.held->OnError(Error(ExitCode::kInternal, "why"));
+  EXPECT_EQ(sink_->errors, 1);
+  EXPECT_THAT(Text(), HasSubstr("lockstep:e2e_request_latency_seconds_count"
+                                "{model_name=\"served\"} 0\n"));
+}
+
+TEST_F(MetricsTest, LeaveTheQueueAsItIs) {
+  queue_.Cancel(9);
+  EXPECT_EQ(behind_.cancelled, 9);
+  EXPECT_EQ(queue_.unavailable(), "a rank has died");
+}
+
+}  // namespace
+}  // namespace lockstep
