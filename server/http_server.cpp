@@ -172,6 +172,8 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
     co_return co_await Complete(connection, request);
   } else {
     answer = AnswerPlain(service, method, target, request.body());
+    if (!answer.etag.empty() && request[http::field::if_none_match] == answer.etag)
+      answer = {.status = 304, .body = {}, .type = {}, .etag = answer.etag};
   }
   co_return co_await Send(connection, std::move(answer), keep, request.version());
 }
@@ -265,7 +267,11 @@ asio::awaitable<bool> HttpServer::Impl::Stream(ConnectionPtr connection, Complet
 asio::awaitable<bool> HttpServer::Impl::Send(ConnectionPtr connection, HttpAnswer answer,
                                              bool keep_alive, unsigned version) {
   http::response<http::string_body> response(static_cast<http::status>(answer.status), version);
-  response.set(http::field::content_type, answer.type);
+  if (!answer.type.empty()) response.set(http::field::content_type, answer.type);
+  response.set("X-Content-Type-Options", "nosniff");
+  if (!answer.etag.empty()) response.set(http::field::etag, answer.etag);
+  if (!answer.etag.empty()) response.set(http::field::cache_control, "no-cache");
+  if (!answer.policy.empty()) response.set("Content-Security-Policy", answer.policy);
   if (!answer.allow.empty()) response.set(http::field::allow, answer.allow);
   if (answer.status == 503) response.set(http::field::retry_after, "1");
   if (answer.status == 401) response.set(http::field::www_authenticate, "Bearer");

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "server/page/playground.h"
 
 namespace lockstep {
 namespace {
@@ -22,10 +23,13 @@ HttpAnswer Health(Service& service, std::string_view) {
 
 constexpr std::string_view kCompletions = "/v1/completions";
 
-constexpr std::array<Route, 7> kRoutes{{
+constexpr std::array<Route, 9> kRoutes{{
+    {"GET", "/", [](Service&, std::string_view) { return Playground(); }},
     {"GET", "/health", Health},
     {"GET", "/v1/models",
      [](Service& service, std::string_view) { return HttpAnswer{.body = service.Models()}; }},
+    {"GET", "/v1/defaults",
+     [](Service& service, std::string_view) { return HttpAnswer{.body = service.Defaults()}; }},
     {"GET", "/version",
      [](Service& service, std::string_view) { return HttpAnswer{.body = service.Version()}; }},
     {"GET", "/metrics",
@@ -91,7 +95,7 @@ bool IsCompletion(std::string_view method, std::string_view target) {
 
 bool NeedsKey(std::string_view target) {
   const std::string_view path = PathOf(target);
-  return path != "/health" && path != "/metrics" && path != "/version";
+  return path != "/" && path != "/health" && path != "/metrics" && path != "/version";
 }
 
 bool IsBearer(std::string_view header, std::string_view key) {

@@ -94,7 +94,8 @@ ExitCode ServeJob::Run(const JobContext& place) {
                    .defaults = options_,
                    .model = ModelName(),
                    .most_requests = wanted.max_queue,
-                   .end_tokens = generation_.end_tokens});
+                   .end_tokens = generation_.end_tokens,
+                   .ranks = group_size()});
   HttpServer http(
       {.host = wanted.host, .port = static_cast<std::uint16_t>(wanted.port), .api_key = api_key_},
       service);

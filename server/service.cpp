@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "api/openai/api_error.h"
+#include "api/openai/sampling_defaults.h"
 #include "core/json.h"
 #include "core/version.h"
 
@@ -53,6 +54,14 @@ std::string Service::Version() const {
 }
 
 std::string Service::MetricsText() const { return metrics_.Text(queue_.statistics()); }
+
+std::string Service::Defaults() const {
+  return DumpJson({{"model", parts_.model},
+                   {"max_model_len", parts_.spec.context_tokens},
+                   {"ranks", parts_.ranks},
+                   {"version", std::string(lockstep::Version())},
+                   {"sampling", SamplingDefaults(Rules())}});
+}
 
 std::string Service::Tokenize(std::string_view body) const {
   const Json object = ObjectOf(body);
@@ -114,10 +123,14 @@ void Service::RefuseIfBusy() const {
 
 CompletionRequest Service::Parse(std::string_view body) const {
   RefuseIfBusy();
-  return ParseCompletion(body, {.model = parts_.model,
-                                .defaults = parts_.defaults,
-                                .tokenizer = parts_.tokenizer,
-                                .spec = parts_.spec});
+  return ParseCompletion(body, Rules());
+}
+
+CompletionRules Service::Rules() const {
+  return {.model = parts_.model,
+          .defaults = parts_.defaults,
+          .tokenizer = parts_.tokenizer,
+          .spec = parts_.spec};
 }
 
 std::unique_ptr<CompletionCall> Service::Begin(const CompletionRequest& request,

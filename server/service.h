@@ -25,6 +25,7 @@ class Service {
     std::string model;        // the name by which it is served
     std::int64_t most_requests = RequestQueue::kMostRequests;
     std::vector<std::int32_t> end_tokens = {};
+    int ranks = 1;  // that share the model
   };
   explicit Service(Parts parts);
 
@@ -32,6 +33,7 @@ class Service {
   std::string Models() const;
   std::string Version() const;
   std::string MetricsText() const;
+  std::string Defaults() const;  // of requests
   std::string Tokenize(std::string_view body) const;
   std::string Detokenize(std::string_view body) const;
   std::string TokenizerInfo() const;
@@ -49,6 +51,7 @@ class Service {
 
  private:
   void RefuseIfBusy() const;
+  CompletionRules Rules() const;
 
   Parts parts_;
   Metrics metrics_;

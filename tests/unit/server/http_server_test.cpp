@@ -66,6 +66,20 @@ TEST_F(HttpServerTest, AnswersManyOfWhomSomeLeave) {
   EXPECT_TRUE(engine_.idle());
 }
 
+TEST_F(HttpServerTest, SendsThePageOnceToWhoKeepsIt) {
+  const HttpReply page = AskServer(http_.port(), GetText("/"));
+  EXPECT_EQ(page.status, 200);
+  EXPECT_THAT(page.header, testing::HasSubstr("X-Content-Type-Options: nosniff"));
+  EXPECT_THAT(page.header, testing::HasSubstr("Content-Security-Policy: default-src 'none'"));
+  const std::size_t tag = page.header.find("ETag: ");
+  ASSERT_NE(tag, std::string::npos);
+  const std::string etag = page.header.substr(tag + 6, 18);
+  const HttpReply again = AskServer(http_.port(), GetText("/", "If-None-Match: " + etag + "\r\n"));
+  EXPECT_EQ(again.status, 304);
+  EXPECT_EQ(again.body, "");
+  EXPECT_EQ(AskServer(http_.port(), GetText("/", "If-None-Match: \"x\"\r\n")).status, 200);
+}
+
 TEST_F(HttpServerTest, ClosesWhatIdlesWhenItDrains) {
   const int idle = BeginRequest(http_.port(), "GET /health HTTP/1.1\r\nHost: here\r\n\r\n");
   char byte = 0;

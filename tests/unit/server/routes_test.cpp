@@ -33,6 +33,38 @@ TEST_F(RoutesTest, TellOfTheModel) {
   EXPECT_EQ(Answer("GET", "/tokenizer_info")["eos_token_id"], 5);
 }
 
+TEST_F(RoutesTest, TellWhatARequestIsGivenThatSaysNothing) {
+  defaults_.sampling.params.top_k = 7;
+  const Json defaults = Answer("GET", "/v1/defaults");
+  EXPECT_EQ(defaults["model"], "served");
+  EXPECT_EQ(defaults["max_model_len"], spec_.context_tokens);
+  EXPECT_EQ(defaults["ranks"], 1);
+  const TextRequest silent = service_.Parse(R"({"prompt": "a"})").prompts[0].request;
+  const Json& sampling = defaults["sampling"];
+  EXPECT_EQ(sampling["top_k"], 7);
+  EXPECT_EQ(sampling["max_tokens"], silent.sampling.max_new_tokens);
+  EXPECT_EQ(sampling["temperature"], silent.sampling.temperature);
+  Json stated = sampling;  // the fields are those of a request
+  stated["prompt"] = "a";
+  stated["top_k"] = 3;
+  EXPECT_EQ(service_.Parse(DumpJson(stated)).prompts[0].request.sampling.top_k, 3);
+}
+
+TEST_F(RoutesTest, ShowAPageThatNeedsNoOtherAndMayRunItsOwnScriptAlone) {
+  const HttpAnswer page = Ask("GET", "/");
+  EXPECT_EQ(page.status, 200u);
+  EXPECT_EQ(page.type, "text/html; charset=utf-8");
+  EXPECT_TRUE(page.body.starts_with("<!doctype html>"));
+  EXPECT_EQ(page.body.find("@PAGE_"), std::string::npos);
+  for (const char* reference : {" src=", "@import", ": url(", "<link rel=\"stylesheet"})
+    EXPECT_EQ(page.body.find(reference), std::string::npos) << reference;
+  EXPECT_THAT(page.policy, HasSubstr("default-src 'none'; script-src 'sha256-"));
+  EXPECT_THAT(page.policy, testing::Not(HasSubstr("unsafe")));
+  EXPECT_EQ(page.etag.size(), 18u);
+  EXPECT_FALSE(NeedsKey("/"));
+  EXPECT_TRUE(NeedsKey("/v1/defaults"));
+}
+
 TEST_F(RoutesTest, TokenizeThereAndBack) {
   const Json tokens = Answer("POST", "/tokenize", R"({"prompt": "abc"})");
   EXPECT_EQ(tokens["count"], 3);
