@@ -1,0 +1,162 @@
+"""`lockstep serve` and a headless Chromium that looks at its page."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import urllib.request
+
+try:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.wait import WebDriverWait
+except ImportError:
+    webdriver = None
+
+PATIENCE = 60  # seconds; nothing here waits for a time to pass
+
+
+def what_is_missing():
+    """Why there can be no browser here; empty where there can."""
+    if webdriver is None:
+        return "Python's selenium"
+    if not chromium():
+        return "Chromium"
+    return "" if shutil.which("chromedriver") else "Chromium's driver"
+
+
+def chromium():
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+class Server:
+    """The program, at a port of its own."""
+
+    def __init__(self, program, model, *more):
+        environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+        self.process = subprocess.Popen(
+            [program, "serve", "--model", model, "--served-model-name", "bard", "--port", "0", "--threads", "1", *more],
+            stderr=subprocess.PIPE, text=True, env=environment)
+        said = ""
+        while not (ready := re.search(r"ready: (http://\S+)", said)):
+            line = self.process.stderr.readline()
+            if not line:
+                raise RuntimeError(f"the server has ended: {said}")
+            said += line
+        self.url = ready[1] + "/"
+
+    def ask(self, path, body=None, key=None):
+        request = urllib.request.Request(self.url + path, data=body and json.dumps(body).encode())
+        if key:
+            request.add_header("Authorization", f"Bearer {key}")
+        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
+            return reply.read().decode()
+
+    def metric(self, name):
+        values = re.findall(rf"^lockstep:{name}(?:{{.*}})? (\S+)", self.ask("metrics"), re.MULTILINE)
+        return sum(map(float, values))
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.communicate(timeout=PATIENCE)
+
+
+def start_browser():
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium()
+    for switch in ("headless=new", "disable-gpu", "disable-dev-shm-usage", "hide-scrollbars", "force-device-scale-factor=1"):
+        options.add_argument(f"--{switch}")
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")  # root has none
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    return webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
+
+
+class Page:
+    """What a test does with the page."""
+
+    def __init__(self, browser):
+        self.browser = browser
+
+    def open(self, url, width=1280, height=800, scheme="light"):
+        """As somebody sees it who was never there."""
+        self.resize(width, height)
+        self.prefer(scheme)
+        self.browser.get(url)
+        self.run("localStorage.clear(); sessionStorage.clear()")
+        self.browser.get(url)
+        self.wait(lambda: self.run("return document.activeElement !== document.body"))
+
+    def resize(self, width, height, mobile=False):
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile})
+
+    def prefer(self, scheme):
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+            "features": [{"name": "prefers-color-scheme", "value": scheme}]})
+
+    def run(self, script, *arguments):
+        return self.browser.execute_script(script, *arguments)
+
+    def wait(self, condition):
+        return WebDriverWait(self.browser, PATIENCE, poll_frequency=0.05).until(lambda _: condition())
+
+    def find(self, name):
+        return self.browser.find_element(By.ID, name)
+
+    def all(self, selector):
+        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    def click(self, name):
+        self.find(name).click()
+
+    def press(self, *keys):
+        """On what has the focus."""
+        self.browser.switch_to.active_element.send_keys(*keys)
+
+    def fill(self, name, value):
+        self.find(name).clear()
+        self.find(name).send_keys(str(value))
+
+    @property
+    def text(self):
+        return self.find("text").get_property("value")
+
+    @property
+    def status(self):
+        return self.find("status").text
+
+    def tokens(self, of="#mirror"):
+        return self.run("return [...document.querySelectorAll(arguments[0] + ' .token')].map((one) => one.textContent)", of)
+
+    def await_end(self):
+        """Until what runs has come to its end."""
+        self.wait(lambda: self.find("continue").is_displayed() and self.find("count").text)
+        return self.text
+
+    def at_token(self, count, script, of="#mirror"):
+        """Runs a script in the page as soon as it shows so many tokens, and not a token later."""
+        self.run("""const [count, of] = arguments;
+            const seen = new MutationObserver(() => {
+              if (document.querySelectorAll(of + " .token").length < count) return;
+              seen.disconnect();
+              %s;
+            });
+            seen.observe(document.querySelector(of), { childList: true, subtree: true });""" % script, count, of)
+
+    def hover(self, element):
+        x, y = self.run("""const box = arguments[0].getBoundingClientRect();
+            return [box.x + box.width / 2, box.y + box.height / 2];""", element)
+        self.browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+
+    def complaints(self):
+        """What the console has said since the last time."""
+        return [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+    def requests(self):
+        """The addresses that were asked since the last time."""
+        events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
+        return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
