@@ -92,6 +92,8 @@ class PageTest(unittest.TestCase):
         text = self.go_on()
         greedy = json.loads(self.server.ask("v1/completions", {"prompt": PROMPT, "temperature": 0, "max_tokens": 24}))
         self.assertEqual(text, PROMPT + greedy["choices"][0]["text"])
+        page.find("setting-temperature").send_keys(Keys.ARROW_UP)
+        self.assertEqual(page.find("setting-temperature").get_property("value"), "0.05")
         reset = page.all("#sampling .default")[1]
         self.assertEqual(reset.text, f"reset to {defaults['temperature']:g}")
         reset.click()
@@ -211,6 +213,14 @@ class PageTest(unittest.TestCase):
         text = self.go_on()
         self.assertEqual("".join(page.tokens()), text)
         self.assertGreater(len(page.tokens()), 8)
+
+    def test_tokens_that_are_parts_of_characters_make_up_the_text(self):
+        page = self.page
+        self.write(temperature=1000, top_k=0, max_tokens=200)  # any token, any bytes
+        text = self.go_on()
+        self.assertIn("\ufffd", text)
+        self.assertEqual(PROMPT + "".join(page.tokens()), text)
+        self.assertIn("200 tokens", page.status)
 
     def test_a_text_goes_on_until_the_context_is_full(self):
         self.write(max_tokens=200)

@@ -88,7 +88,7 @@ class Page:
         self.browser.get(url)
         self.run("localStorage.clear(); sessionStorage.clear()")
         self.browser.get(url)
-        self.wait(lambda: self.run("return document.activeElement !== document.body"))
+        self.wait(lambda: self.find("model").text or self.find("access").is_displayed())
 
     def resize(self, width, height, mobile=False):
         self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {

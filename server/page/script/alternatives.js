@@ -88,7 +88,7 @@ class Alternatives {
 
   #fill({ text, logprob, top }) {
     const about = logprob === null ? "The first token follows on nothing."
-      : `${percent(logprob)}, log-probability ${logprob.toFixed(3).replace("-", "−")}`;
+      : `${percent(logprob)}, log-probability ${logprob.toFixed(2).replace("-", "−")}`;
     const items = top.map((one) => make("li", {}, this.#button(one, one[0] === text)));
     this.#box.replaceChildren(make("p", {}, about), make("ul", { "aria-label": "Go on from" }, ...items));
   }

@@ -18,7 +18,7 @@ class Control {
   constructor(description, changed) {
     const { name, label, hint, min, max, step } = description;
     this.name = name;
-    this.number = make("input", { type: "number", id: `setting-${name}`, step: "any", title: hint });
+    this.number = make("input", { type: "number", id: `setting-${name}`, min: min ?? "", step, title: hint });
     this.reset = make("button", { type: "button", className: "default", disabled: true });
     this.slider = min === undefined ? null
       : make("input", { type: "range", min, max, step, tabIndex: -1, "aria-hidden": "true" });
@@ -43,6 +43,11 @@ class Control {
     return this.number.value === "" ? null : this.number.valueAsNumber;
   }
 
+  // Somebody types into it.
+  get isInUse() {
+    return document.activeElement === this.number;
+  }
+
   get isChanged() {
     return this.value !== null && this.value !== this.standard;
   }
@@ -54,7 +59,7 @@ class Control {
 
   // What the server takes by itself; null: no number.
   useDefault(standard) {
-    const follows = !this.isChanged;
+    const follows = !this.isChanged && !this.isInUse;
     this.standard = standard;
     this.number.placeholder = standard ?? (this.slider ? "" : "random");
     this.set(follows ? standard : this.value);
@@ -102,7 +107,7 @@ class Settings {
     for (const [name, control] of this.controls) control.useDefault(sampling[name] ?? null);
     const length = this.controls.get("max_tokens");
     length.slider.max = Math.min(context, 1024);
-    if (this.isNew) length.set(Math.min(kWantedTokens, Math.floor(context / 4)));
+    if (this.isNew && !length.isInUse) length.set(Math.min(kWantedTokens, Math.floor(context / 4)));
     this.isNew = false;
     this.onChange();
   }
