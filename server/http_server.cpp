@@ -74,6 +74,8 @@ struct HttpServer::Impl {
 
   asio::awaitable<void> Accept();
   asio::awaitable<void> Serve(ConnectionPtr connection);
+  asio::awaitable<Code> Read(ConnectionPtr connection, beast::flat_buffer& buffer,
+                             http::request_parser<http::string_body>& parser);
   asio::awaitable<bool> Answer(ConnectionPtr connection,
                                const http::request<http::string_body>& request);
   asio::awaitable<bool> Complete(ConnectionPtr connection,
@@ -128,9 +130,7 @@ asio::awaitable<void> HttpServer::Impl::Serve(ConnectionPtr connection) {
     http::request_parser<http::string_body> parser;
     parser.header_limit(kMostHeaderBytes);
     parser.body_limit(static_cast<std::uint64_t>(options.most_body_bytes));
-    connection->stream.expires_after(kPatience);
-    Code code;
-    co_await http::async_read(connection->stream, buffer, parser, Into(code));
+    const Code code = co_await Read(connection, buffer, parser);
     if (code == http::error::end_of_stream || code == beast::error::timeout ||
         code == asio::error::operation_aborted || code == asio::error::connection_reset)
       break;
@@ -152,6 +152,22 @@ asio::awaitable<void> HttpServer::Impl::Serve(ConnectionPtr connection) {
   connection->stream.socket().shutdown(Tcp::socket::shutdown_send, ignored);
 }
 
+// A client that has a long body waits a while before it sends it, in case it is not wanted.
+asio::awaitable<Code> HttpServer::Impl::Read(ConnectionPtr connection, beast::flat_buffer& buffer,
+                                             http::request_parser<http::string_body>& parser) {
+  connection->stream.expires_after(kPatience);
+  Code code;
+  co_await http::async_read_header(connection->stream, buffer, parser, Into(code));
+  if (code) co_return code;
+  if (!parser.is_done() && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+    const http::response<http::empty_body> go_on(http::status::continue_, 11);
+    co_await http::async_write(connection->stream, go_on, Into(code));
+    if (code) co_return code;
+  }
+  co_await http::async_read(connection->stream, buffer, parser, Into(code));
+  co_return code;
+}
+
 bool HttpServer::Impl::MayAsk(const http::request<http::string_body>& request) const {
   if (options.api_key.empty()) return true;
   const auto given = request[http::field::authorization];
@@ -171,10 +187,11 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
   } else if (IsCompletion(method, target)) {
     co_return co_await Complete(connection, request);
   } else {
-    answer = AnswerPlain(service, method, target, request.body());
+    answer = AnswerPlain(service, method == "HEAD" ? "GET" : method, target, request.body());
     if (!answer.etag.empty() && request[http::field::if_none_match] == answer.etag)
       answer = {.status = 304, .body = {}, .type = {}, .etag = answer.etag};
   }
+  answer.header_only = method == "HEAD";
   co_return co_await Send(connection, std::move(answer), keep, request.version());
 }
 
@@ -280,7 +297,11 @@ asio::awaitable<bool> HttpServer::Impl::Send(ConnectionPtr connection, HttpAnswe
   response.prepare_payload();
   connection->stream.expires_after(kPatience);
   Code code;
-  co_await http::async_write(connection->stream, response, Into(code));
+  http::response_serializer<http::string_body> serializer(response);
+  if (answer.header_only)
+    co_await http::async_write_header(connection->stream, serializer, Into(code));
+  else
+    co_await http::async_write(connection->stream, serializer, Into(code));
   co_return !code && response.keep_alive();
 }
 

@@ -15,9 +15,10 @@ struct HttpAnswer {
   unsigned status = 200;
   std::string body = {};
   std::string type = "application/json";
-  std::string allow = {};   // the methods, with 405
-  std::string etag = {};    // who has a body of this name is told that it still holds
-  std::string policy = {};  // Content-Security-Policy
+  std::string allow = {};    // the methods, with 405
+  std::string etag = {};     // who has a body of this name is told that it still holds
+  std::string policy = {};   // Content-Security-Policy
+  bool header_only = false;  // to HEAD
 };
 
 HttpAnswer AnswerOf(const ApiError& error);

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -78,6 +79,35 @@ TEST_F(HttpServerTest, SendsThePageOnceToWhoKeepsIt) {
   EXPECT_EQ(again.status, 304);
   EXPECT_EQ(again.body, "");
   EXPECT_EQ(AskServer(http_.port(), GetText("/", "If-None-Match: \"x\"\r\n")).status, 200);
+}
+
+TEST_F(HttpServerTest, AnswersHeadWithTheHeaderOfGet) {
+  const auto ask = [&](const char* method) {
+    return AskServer(http_.port(), std::string(method) +
+                                       " /version HTTP/1.1\r\nHost: here\r\n"
+                                       "Connection: close\r\n\r\n");
+  };
+  const HttpReply head = ask("HEAD");
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.body, "");
+  EXPECT_EQ(head.header, ask("GET").header);
+}
+
+TEST_F(HttpServerTest, SaysThatABodyIsAwaitedUnlessItIsTooLong) {
+  const std::string begun =
+      "POST /tokenize HTTP/1.1\r\nHost: here\r\nConnection: close\r\nExpect: 100-continue\r\n"
+      "Content-Length: ";
+  const std::string body = R"({"prompt": "a"})";
+  const int connection =
+      BeginRequest(http_.port(), begun + std::to_string(body.size()) + "\r\n\r\n");
+  const std::string expected = "HTTP/1.1 100 Continue\r\n\r\n";
+  std::string said(expected.size(), '\0');
+  ASSERT_EQ(::recv(connection, said.data(), said.size(), MSG_WAITALL), std::ssize(said));
+  EXPECT_EQ(said, expected);
+  ASSERT_EQ(::write(connection, body.data(), body.size()), std::ssize(body));
+  EXPECT_EQ(ReadReply(connection).status, 200);
+  ::close(connection);
+  EXPECT_EQ(AskServer(http_.port(), begun + "99999999999\r\n\r\n").status, 413);
 }
 
 TEST_F(HttpServerTest, ClosesWhatIdlesWhenItDrains) {
