@@ -99,10 +99,12 @@ Json CompletionReply::WholeChoice(std::size_t prompt, const TextSample& sample,
     Logprobs arrays;
     std::int64_t offset = 0;
     if (echo) AddPrompt(prompt, prompt_logprobs, offset, arrays);
-    for (const TokenLogprob& one : sample.logprobs) Add(one, offset, arrays);
+    if (!parts_.request.prompt_only)
+      for (const TokenLogprob& one : sample.logprobs) Add(one, offset, arrays);
     logprobs = ToJson(std::move(arrays));
   }
-  return {{"text", (echo ? parts_.request.texts[prompt] : "") + sample.text},
+  return {{"text", (echo ? parts_.request.texts[prompt] : "") +
+                       (parts_.request.prompt_only ? "" : sample.text)},
           {"logprobs", std::move(logprobs)},
           {"finish_reason", FinishOf(sample.finish)},
           {"stop_reason", nullptr}};
@@ -116,7 +118,7 @@ std::string CompletionReply::Whole(std::span<const TextResult> results) const {
       Json choice = WholeChoice(prompt, sample, results[prompt].prompt_logprobs);
       choice["index"] = choices.size();
       choices.push_back(std::move(choice));
-      tokens += std::ssize(sample.tokens);
+      if (!parts_.request.prompt_only) tokens += std::ssize(sample.tokens);
     }
   }
   reply["choices"] = std::move(choices);
@@ -129,13 +131,15 @@ std::string CompletionReply::Chunk(const ReplyPiece& piece) {
   const std::size_t index = piece.prompt * n + piece.sample;
   Choice& choice = choices_[index];
   const bool echoes = parts_.request.echo && !std::exchange(choice.begun, true);
-  const std::string text = (echoes ? parts_.request.texts[piece.prompt] : "") + piece.text;
-  ++completion_tokens_;
+  const bool prompt_only = parts_.request.prompt_only;
+  const std::string text =
+      (echoes ? parts_.request.texts[piece.prompt] : "") + (prompt_only ? "" : piece.text);
+  if (!prompt_only) ++completion_tokens_;
   Json logprobs;
   if (piece.logprob) {
     Logprobs arrays;
     if (echoes) AddPrompt(piece.prompt, piece.prompt_logprobs, choice.text_offset, arrays);
-    Add(*piece.logprob, choice.text_offset, arrays);
+    if (!prompt_only) Add(*piece.logprob, choice.text_offset, arrays);
     logprobs = ToJson(std::move(arrays));
   }
   Json reply = Head();

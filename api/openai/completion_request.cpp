@@ -175,6 +175,11 @@ void ReadPrompts(const Json& object, const CompletionRules& rules, CompletionReq
                     .states_tokens = Find(object, "max_tokens") != nullptr};
   Json& line = common.fields;
   UseBeams(object, line);
+  if (request.echo && line["max_new_tokens"] == 0) {
+    line["max_new_tokens"] = 1;  // no step without one
+    request.prompt_only = true;
+    common.states_tokens = false;
+  }
   if (request.echo && line.contains("logprobs")) line["prompt_logprobs"] = line["logprobs"];
   const std::vector<Json> prompts = PromptsOf(object);
   for (std::size_t i = 0; i < prompts.size(); ++i) {
@@ -190,6 +195,20 @@ void RefuseWhatIsMissing(const Json& object) {
   if (const Json* words = Find(object, "bad_words"); words != nullptr && !words->empty())
     throw ApiError(400, "bad_words is not supported; allowed_token_ids and logit_bias are",
                    "bad_words");
+}
+
+// What is wrong with a field in the client's words, where a line of a batch job calls it otherwise.
+ApiError InTheirWords(std::string message) {
+  const auto begin = message.find('"') + 1;
+  const auto end = message.find('"', begin);
+  if (begin == 0 || end == std::string::npos) return ApiError(400, message);
+  const std::string name = message.substr(begin, end - begin);
+  for (const auto& [theirs, ours] : kFields) {
+    if (name != ours) continue;
+    message.replace(begin, name.size(), theirs);
+    return ApiError(400, message, theirs);
+  }
+  return ApiError(400, message);
 }
 
 }  // namespace
@@ -212,7 +231,7 @@ CompletionRequest ParseCompletion(std::string_view body, const CompletionRules& 
     RefuseLength(rules.spec.context_tokens, error.what());
   } catch (const Error& error) {
     if (error.code() != ExitCode::kBadInput) throw;
-    throw ApiError(400, error.what());
+    throw InTheirWords(error.what());
   }
 }
 

@@ -15,6 +15,7 @@ struct CompletionRequest {
   std::vector<LineRequest> prompts;  // with tokens; each has n samples
   std::vector<std::string> texts;    // of the prompts, as they were given
   bool echo = false;
+  bool prompt_only = false;  // echo with max_tokens 0: what is generated is not answered
   bool stream = false;
   bool include_usage = false;     // in a last chunk
   bool continuous_usage = false;  // in each chunk

@@ -81,6 +81,33 @@ TEST_F(CompletionReplyTest, EchoesThePromptsLogprobsFromNullOn) {
   EXPECT_EQ(logprobs["text_offset"], ParseJson("[0, 1, 2]", "expected"));
 }
 
+TEST_F(CompletionReplyTest, EchoesThePromptAlone) {
+  Ask(R"({"prompt": [1, 2], "logprobs": 1, "echo": true, "max_tokens": 0, "stream": true})");
+  const std::vector<TokenLogprob> prompt{Logprob(2, -1.0f)};
+  const TextSample sample{.text = "x",
+                          .tokens = {7},
+                          .finish = FinishReason::kLength,
+                          .logprobs = {Logprob(7, -2.0f)},
+                          .score = {}};
+  const std::vector<TextResult> results{{.samples = {sample}, .prompt_logprobs = prompt}};
+  const Json whole = ParseJson(Reply().Whole(results), "whole");
+  const Json chunk = ParseJson(Reply().Chunk({.prompt = 0,
+                                              .sample = 0,
+                                              .text = "x",
+                                              .token = 7,
+                                              .logprob = Logprob(7, -2.0f),
+                                              .prompt_logprobs = prompt,
+                                              .finish = FinishReason::kLength}),
+                               "chunk");
+  for (const Json& reply : {whole, chunk}) {
+    const Json& choice = reply["choices"][0];
+    EXPECT_EQ(choice["text"], request_.texts[0]);
+    EXPECT_EQ(choice["logprobs"]["token_logprobs"], Json({nullptr, -1.0}));
+    EXPECT_EQ(choice["finish_reason"], "length");
+  }
+  EXPECT_EQ(whole["usage"]["completion_tokens"], 0);
+}
+
 TEST_F(CompletionReplyTest, SendsAChunkForEachTokenAndTheUsageLast) {
   Ask(R"({"prompt": [[1], [2]], "stream": true, "echo": true,
           "stream_options": {"include_usage": true, "continuous_usage_stats": true}})");

@@ -132,6 +132,28 @@ TEST_F(CompletionRequestTest, SaysWhatIsWrong) {
 }
 
 // Clients look for these words.
+TEST_F(CompletionRequestTest, NamesFieldsAsClientsDo) {
+  const auto refusal = [&](const std::string& body) -> ApiError {
+    try {
+      Parse(body);
+    } catch (const ApiError& error) {
+      return error;
+    }
+    return {0, "accepted"};
+  };
+  const ApiError tokens = refusal(R"({"prompt": "a", "max_tokens": 0})");
+  EXPECT_EQ(tokens.param(), "max_tokens");
+  EXPECT_THAT(tokens.what(), HasSubstr("\"max_tokens\" is 0"));
+  EXPECT_EQ(refusal(R"({"prompt": "a", "temperature": -1})").param(), "temperature");
+  EXPECT_EQ(refusal(R"({"prompt": "a", "top_p": "b"})").param(), "top_p");
+}
+
+TEST_F(CompletionRequestTest, TakesNoTokensWhereThePromptIsEchoed) {
+  const CompletionRequest request = Parse(R"({"prompt": "ab", "echo": true, "max_tokens": 0})");
+  EXPECT_TRUE(request.prompt_only);
+  EXPECT_EQ(request.prompts[0].request.sampling.max_new_tokens, 1);
+}
+
 TEST_F(CompletionRequestTest, NamesTheContextWhereItIsTooShort) {
   const std::string tokens = fmt::format(
       "This model's maximum context length is {} tokens. However, ", spec_.context_tokens);
