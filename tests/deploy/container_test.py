@@ -1,0 +1,166 @@
+"""configs/deploy/Containerfile, its steps carried out in root folders, and its program run there.
+
+Takes minutes: a Debian is laid out twice and Lockstep compiled. LOCKSTEP_ROOTS=FOLDER keeps the root folders,
+LOCKSTEP_CCACHE=FOLDER is what ccache keeps.
+"""
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import deployed
+import served
+
+FILE = deployed.FOLDER / "Containerfile"
+
+
+def steps() -> list[tuple[str, str]]:
+    """[("FROM", "debian:12-slim AS build"), ...]"""
+    text = re.sub(r"^#.*\n", "", FILE.read_text(), flags=re.M).replace("\\\n", "")
+    return [tuple(line.split(" ", 1)) for line in text.splitlines() if line.strip()]
+
+
+def run(*words, **more) -> subprocess.CompletedProcess:
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+    if done.returncode != 0:
+        raise RuntimeError(f"{words}: {done.returncode}\n{done.stdout[-4000:]}")
+    return done
+
+
+class Stage:
+    """A root folder, and what the steps so far have set for the next ones."""
+
+    def __init__(self, root: pathlib.Path, image: str):
+        assert image == "debian:12-slim", image
+        self.root, self.folder, self.user = root, "/", "0:0"
+        self.variables = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                          "HOME": "/root"}
+        self.settings: dict[str, str] = {}
+        run("mmdebstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", root)
+        for name in ("resolv.conf", "hosts"):
+            shutil.copy(f"/etc/{name}", root / "etc" / name)
+
+    def command(self, *words: str) -> list[str]:
+        """In namespaces of its own, which end with it."""
+        inside = (f"mount -t proc proc {self.root}/proc && mount -t tmpfs -o mode=1777 tmp {self.root}/tmp && "
+                  f"mkdir -p {self.root}/dev/shm && mount --rbind /dev {self.root}/dev && {self.cache()}"
+                  f'cd / && exec chroot --userspec={self.user} {self.root} '
+                  f'/bin/sh -c \'cd "$0" && exec "$@"\' {shlex.quote(self.folder)} "$@"')
+        variables = [f"{key}={value}" for key, value in self.variables.items()]
+        return ["env", "-i", *variables, "unshare", "--mount", "--pid", "--ipc", "--fork", "--kill-child",
+                "bash", "-c", inside, "bash", *words]
+
+    def cache(self) -> str:
+        kept, place = os.environ.get("LOCKSTEP_CCACHE"), f"{self.root}/root/.cache/ccache"
+        return f"mkdir -p {place} && mount --bind {shlex.quote(kept)} {place} && " if kept else ""
+
+    def run(self, *words: str) -> str:
+        return run(*self.command(*words)).stdout
+
+    def copy(self, words: list[str], others: dict[str, "Stage"]) -> None:
+        source = served.SOURCE
+        if words[0].startswith("--from="):
+            source = others[words.pop(0).removeprefix("--from=")].root
+        origin, target = words
+        place = self.root / target.lstrip("/")
+        if origin != ".":
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / origin.lstrip("/"), place)
+            return
+        # What a build sends: the clone as it is, without what git ignores.
+        place.mkdir(parents=True)
+        files = run("git", "-C", source, "ls-files", "-z", "--cached", "--others",
+                    "--exclude-standard").stdout
+        packed = self.root / "context.tar"
+        run("tar", "-C", source, "-cf", packed, "--null", "--files-from=-", input=files)
+        run("tar", "-C", place, "-xf", packed)
+        packed.unlink()
+
+
+def build(folder: pathlib.Path) -> Stage:
+    stages: dict[str, Stage] = {}
+    stage = None
+    for word, rest in steps():
+        print(f"{word} {rest[:100]}", file=sys.stderr, flush=True)
+        if word == "FROM":
+            image, _, name = rest.partition(" AS ")
+            stage = Stage(folder / (name or "last"), image)
+            stages[name] = stage
+        elif word == "RUN":
+            stage.run("/bin/sh", "-c", rest)
+        elif word == "COPY":
+            stage.copy(rest.split(), stages)
+        elif word == "ENV":
+            key, value = rest.split("=", 1)
+            stage.variables[key] = value
+        elif word == "WORKDIR":
+            stage.folder = rest
+            (stage.root / rest.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        elif word == "USER":
+            stage.user = rest
+        else:
+            assert word in ("EXPOSE", "HEALTHCHECK", "STOPSIGNAL", "ENTRYPOINT", "CMD"), word
+            stage.settings[word] = rest
+    return stage
+
+
+class Container(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        kept = os.environ.get("LOCKSTEP_ROOTS")
+        cls.folder = pathlib.Path(kept or cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.folder.chmod(0o755)
+        cls.stage = build(cls.folder)
+        cls.entry = eval(cls.stage.settings["ENTRYPOINT"])
+
+    def test_explains_itself_when_it_is_given_nothing(self):
+        said = self.stage.run(*self.entry, *eval(self.stage.settings["CMD"]))
+        self.assertIn("serve", said)
+
+    def test_serves_on_two_ranks_as_a_user_without_rights(self):
+        models = self.stage.root / "models"
+        shutil.copytree(served.SOURCE / "models", models)
+        self.addCleanup(shutil.rmtree, models)
+        self.assertNotEqual(self.stage.user.split(":")[0], "0")
+        health = self.stage.settings["HEALTHCHECK"].split(" CMD ")[1]
+        server = subprocess.Popen(
+            self.stage.command(*self.entry, "serve", "--model", "/models/shakespeare-neox", "--tp", "2",
+                               "--threads", "1", "--port", "18765"),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            said = ""
+            while "ready: " not in said:
+                line = server.stdout.readline()
+                self.assertNotEqual(line, "", said)
+                said += line
+            check = [word.replace("8000", "18765") for word in eval(health)]
+            self.assertEqual(self.stage.run(*check), "")
+            text = self.stage.run("curl", "-sS", "http://127.0.0.1:18765/v1/completions",
+                                  "-d", '{"prompt": "ROMEO:", "max_tokens": 8, "temperature": 0}')
+            self.assertIn('"finish_reason":"length"', text)
+        finally:
+            server.kill()
+            server.wait(60)
+            server.stdout.close()
+        deadline = time.monotonic() + 20  # its namespace ends with it
+        while time.monotonic() < deadline:
+            try:
+                self.stage.run(*check)
+            except RuntimeError:
+                break
+            time.sleep(0.2)
+        with self.assertRaises(RuntimeError):
+            self.stage.run(*check)
+
+
+if __name__ == "__main__":
+    deployed.need("mmdebstrap", "unshare", "git")
+    if os.geteuid() != 0:
+        served.skip("a root folder needs root")
+    unittest.main()
