@@ -37,10 +37,6 @@ std::int64_t BatchJob::sampled_vocab() const {
   return task() == Task::kGenerate ? tokenizer_->vocab_size() : spec_.vocab_rows;
 }
 
-std::int64_t BatchJob::hidden_layer() const {
-  return options_.embed.layer.value_or(spec_.layer_count);
-}
-
 bool BatchJob::KeepsJournal() const { return IsAtomicTarget(arguments_.output); }
 
 void BatchJob::Prepare(const ModelFiles& model) {
@@ -73,9 +69,7 @@ void BatchJob::LookForEarlierRuns() {
 void BatchJob::PrepareHelper(const ModelFiles& model) {
   spec_ = model.spec;
   options_ = arguments_.options;
-  if (task() == Task::kEmbed && hidden_layer() > spec_.layer_count)
-    throw BadInput("embed: layer is {}; the model's are 0 to {}", hidden_layer(),
-                   spec_.layer_count);
+  if (task() == Task::kEmbed) hidden_layer_ = HiddenLayerOf(options_.embed, spec_);
   if (task() != Task::kGenerate) return OpenTokenizerIfAny(model);
   tokenizer_ = OpenTokenizer(arguments_.options, model);
   generation_ = model.generation;

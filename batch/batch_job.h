@@ -23,7 +23,7 @@ class BatchJob : public ModelJob {
   std::optional<std::int64_t> cache_pages() const override;
   std::int64_t sampled_vocab() const override;
   const Tokenizer* tokenizer() const override { return tokenizer_ ? &*tokenizer_ : nullptr; }
-  std::int64_t hidden_layer() const override;
+  std::int64_t hidden_layer() const override { return hidden_layer_; }
   ExitCode Run(const JobContext& place) override;
 
  private:
@@ -48,6 +48,7 @@ class BatchJob : public ModelJob {
   std::optional<Tokenizer> tokenizer_;
   std::optional<Error> no_tokenizer_;  // why there is none
   ModelSpec spec_;
+  std::int64_t hidden_layer_ = 0;  // of embed
   InputSummary input_;
   JobIdentity identity_;
 };

@@ -58,6 +58,13 @@ ModelSpec ReadSpec(const Arguments& arguments) {
   return SpecOf(folder, arguments.options);
 }
 
+std::int64_t HiddenLayerOf(const EmbedOptions& options, const ModelSpec& spec) {
+  const std::int64_t layer = options.layer.value_or(spec.layer_count);
+  if (layer > spec.layer_count)
+    throw BadInput("embed: layer is {}; the model's are 0 to {}", layer, spec.layer_count);
+  return layer;
+}
+
 Tokenizer OpenTokenizer(const Options& options, const ModelFiles& model) {
   const std::string& path = options.model.tokenizer;
   if (path.empty() && model.folder.empty())

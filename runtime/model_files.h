@@ -32,6 +32,10 @@ ModelFiles OpenModel(const Arguments& arguments);
 // is not on this machine, that shape.
 ModelSpec ReadSpec(const Arguments& arguments);
 
+// The layer that vectors are taken from: embed.layer, or else the last. Throws BadInput where the
+// model has no such layer.
+std::int64_t HiddenLayerOf(const EmbedOptions& options, const ModelSpec& spec);
+
 // Throws BadInput when it is missing, or has ids that the model has no rows for.
 Tokenizer OpenTokenizer(const Options& options, const ModelFiles& model);
 

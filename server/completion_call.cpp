@@ -55,7 +55,7 @@ class CompletionCall::Sink : public RequestSink {
   Pieces pieces_;
 };
 
-CompletionCall::CompletionCall(RequestQueue& queue, const CompletionRequest& request,
+CompletionCall::CompletionCall(RequestQueue& queue, const ApiRequest& request,
                                std::function<void()> notify)
     : queue_(queue), shared_(std::make_shared<Shared>()) {
   shared_->notify = std::move(notify);

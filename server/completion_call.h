@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "api/openai/api_error.h"
-#include "api/openai/completion_reply.h"
+#include "api/openai/api_reply.h"
+#include "api/openai/api_request.h"
 #include "core/error.h"
 #include "serving/request_queue.h"
 
@@ -35,8 +36,7 @@ class CompletionCall {
   // notify: called from the queue's thread whenever there are events and there were none; may not
   // throw, and may be called once more while the call is destroyed. Throws ApiError(503) when the
   // queue has no room; then nothing of the request runs.
-  CompletionCall(RequestQueue& queue, const CompletionRequest& request,
-                 std::function<void()> notify);
+  CompletionCall(RequestQueue& queue, const ApiRequest& request, std::function<void()> notify);
   ~CompletionCall();
   CompletionCall(const CompletionCall&) = delete;
   CompletionCall& operator=(const CompletionCall&) = delete;

@@ -21,6 +21,7 @@
 #include "api/openai/api_error.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "server/cors.h"
 #include "server/routes.h"
 
 namespace lockstep {
@@ -33,9 +34,6 @@ using Tcp = asio::ip::tcp;
 using Code = beast::error_code;
 
 constexpr std::uint32_t kMostHeaderBytes = 16 << 10;
-// To send a whole request, or to take a part of an answer.
-constexpr std::chrono::seconds kPatience{60};
-
 auto Into(Code& code) { return asio::redirect_error(asio::use_awaitable, code); }
 
 // One client's connection.
@@ -47,8 +45,22 @@ struct Connection {
   asio::steady_timer wake;  // cancelled when there is something to look at
   bool idle = true;         // between two requests
   bool left = false;        // the client has
+  std::string origin;       // that may read the answer; empty: its own alone
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
+
+std::string_view HeaderOf(const http::request<http::string_body>& request, http::field field) {
+  const auto value = request[field];
+  return {value.data(), value.size()};
+}
+
+// Answers depend on who asks, but where all may.
+template <typename Head>
+void SetOrigin(const std::string& origin, Head& head) {
+  if (origin.empty()) return;
+  head.set(http::field::access_control_allow_origin, origin);
+  if (origin != "*") head.set(http::field::vary, "Origin");
+}
 
 // Notices a client that leaves while it waits for its answer. Bytes of its next request are left
 // where they are, and end the watch.
@@ -70,7 +82,7 @@ void WatchForLeaving(const ConnectionPtr& connection) {
 
 struct HttpServer::Impl {
   Impl(const HttpOptions& wanted, Service& answers)
-      : options(wanted), service(answers), acceptor(io) {}
+      : options(wanted), cors(wanted.cors_origins), service(answers), acceptor(io) {}
 
   asio::awaitable<void> Accept();
   asio::awaitable<void> Serve(ConnectionPtr connection);
@@ -79,20 +91,22 @@ struct HttpServer::Impl {
   asio::awaitable<bool> Answer(ConnectionPtr connection,
                                const http::request<http::string_body>& request);
   asio::awaitable<bool> Complete(ConnectionPtr connection,
-                                 const http::request<http::string_body>& request);
-  asio::awaitable<CompletionRequest> ParseElsewhere(const std::string& body);
+                                 const http::request<http::string_body>& request,
+                                 SlowReader reader);
+  asio::awaitable<ReadRequest> ReadElsewhere(SlowReader reader, const std::string& body);
   asio::awaitable<void> AwaitEvents(ConnectionPtr connection, CompletionCall& call,
                                     std::vector<CallEvent>& events);
   asio::awaitable<HttpAnswer> CollectAnswer(ConnectionPtr connection, CompletionCall& call,
-                                            const CompletionRequest& request);
+                                            const ReadRequest& read);
   asio::awaitable<bool> Stream(ConnectionPtr connection, CompletionCall& call,
-                               const CompletionRequest& request,
+                               const ReadRequest& read,
                                const http::request<http::string_body>& asked);
   asio::awaitable<bool> Send(ConnectionPtr connection, HttpAnswer answer, bool keep_alive,
                              unsigned version);
   bool MayAsk(const http::request<http::string_body>& request) const;
 
   const HttpOptions options;
+  const CorsRules cors;
   Service& service;
   asio::io_context io{1};
   asio::thread_pool workers{1};  // reads prompts, which takes long where they are long
@@ -155,7 +169,7 @@ asio::awaitable<void> HttpServer::Impl::Serve(ConnectionPtr connection) {
 // A client that has a long body waits a while before it sends it, in case it is not wanted.
 asio::awaitable<Code> HttpServer::Impl::Read(ConnectionPtr connection, beast::flat_buffer& buffer,
                                              http::request_parser<http::string_body>& parser) {
-  connection->stream.expires_after(kPatience);
+  connection->stream.expires_after(options.patience);
   Code code;
   co_await http::async_read_header(connection->stream, buffer, parser, Into(code));
   if (code) co_return code;
@@ -179,13 +193,20 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
   const std::string_view target(request.target().data(), request.target().size());
   const std::string_view method(request.method_string().data(), request.method_string().size());
   const bool keep = request.keep_alive();
+  connection->origin = cors.AllowedOrigin(HeaderOf(request, http::field::origin));
+  const Preflight preflight{
+      .method = method,
+      .requested_method = HeaderOf(request, http::field::access_control_request_method),
+      .requested_headers = HeaderOf(request, http::field::access_control_request_headers)};
   HttpAnswer answer;
-  if (NeedsKey(target) && !MayAsk(request)) {
+  if (!connection->origin.empty() && IsPreflight(preflight)) {
+    answer = AnswerPreflight(preflight);
+  } else if (NeedsKey(target) && !MayAsk(request)) {
     answer = AnswerOf(ApiError(401,
                                "the API key is missing or wrong; send it as "
                                "\"Authorization: Bearer KEY\""));
-  } else if (IsCompletion(method, target)) {
-    co_return co_await Complete(connection, request);
+  } else if (const SlowReader reader = SlowReaderOf(method, target)) {
+    co_return co_await Complete(connection, request, reader);
   } else {
     answer = AnswerPlain(service, method == "HEAD" ? "GET" : method, target, request.body());
     if (!answer.etag.empty() && request[http::field::if_none_match] == answer.etag)
@@ -195,27 +216,29 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
   co_return co_await Send(connection, std::move(answer), keep, request.version());
 }
 
-asio::awaitable<CompletionRequest> HttpServer::Impl::ParseElsewhere(const std::string& body) {
-  co_return service.Parse(body);
+asio::awaitable<ReadRequest> HttpServer::Impl::ReadElsewhere(SlowReader reader,
+                                                             const std::string& body) {
+  co_return (service.*reader)(body);
 }
 
 asio::awaitable<bool> HttpServer::Impl::Complete(ConnectionPtr connection,
-                                                 const http::request<http::string_body>& request) {
+                                                 const http::request<http::string_body>& request,
+                                                 SlowReader reader) {
   HttpAnswer answer;
   const unsigned version = request.version();
   try {
-    const CompletionRequest parsed =
-        co_await asio::co_spawn(workers, ParseElsewhere(request.body()), asio::use_awaitable);
+    const ReadRequest read = co_await asio::co_spawn(workers, ReadElsewhere(reader, request.body()),
+                                                     asio::use_awaitable);
     connection->left = false;
     WatchForLeaving(connection);
     const std::weak_ptr<Connection> waiting = connection;
-    const auto call = service.Begin(parsed, [this, waiting] {
+    const auto call = service.Begin(*read.request, [this, waiting] {
       asio::post(io, [waiting] {
         if (const auto there = waiting.lock()) there->wake.cancel();
       });
     });
-    if (parsed.stream) co_return co_await Stream(connection, *call, parsed, request);
-    answer = co_await CollectAnswer(connection, *call, parsed);
+    if (read.request->stream) co_return co_await Stream(connection, *call, read, request);
+    answer = co_await CollectAnswer(connection, *call, read);
     if (connection->left) co_return false;
   } catch (...) {
     answer = AnswerOfCurrentException();
@@ -234,8 +257,8 @@ asio::awaitable<void> HttpServer::Impl::AwaitEvents(ConnectionPtr connection, Co
 
 asio::awaitable<HttpAnswer> HttpServer::Impl::CollectAnswer(ConnectionPtr connection,
                                                             CompletionCall& call,
-                                                            const CompletionRequest& request) {
-  std::vector<TextResult> results(request.prompts.size());
+                                                            const ReadRequest& read) {
+  std::vector<TextResult> results(read.request->prompts.size());
   std::vector<CallEvent> events;
   for (std::size_t open = results.size(); open > 0 && !connection->left;) {
     co_await AwaitEvents(connection, call, events);
@@ -247,11 +270,11 @@ asio::awaitable<HttpAnswer> HttpServer::Impl::CollectAnswer(ConnectionPtr connec
     }
   }
   if (connection->left) co_return HttpAnswer{};
-  co_return HttpAnswer{.status = 200, .body = service.ReplyTo(request).Whole(results)};
+  co_return HttpAnswer{.status = 200, .body = read.reply->Whole(results)};
 }
 
 asio::awaitable<bool> HttpServer::Impl::Stream(ConnectionPtr connection, CompletionCall& call,
-                                               const CompletionRequest& request,
+                                               const ReadRequest& read,
                                                const http::request<http::string_body>& asked) {
   beast::tcp_stream& stream = connection->stream;
   const bool chunked = asked.version() >= 11;  // else the end of the connection is that of the text
@@ -259,18 +282,19 @@ asio::awaitable<bool> HttpServer::Impl::Stream(ConnectionPtr connection, Complet
   http::response<http::empty_body> head(http::status::ok, asked.version());
   head.set(http::field::content_type, "text/event-stream; charset=utf-8");
   head.set(http::field::cache_control, "no-cache");
+  SetOrigin(connection->origin, head);
   head.chunked(chunked);
   head.keep_alive(keep_alive);
   http::response_serializer<http::empty_body> serializer(head);
   Code code;
   co_await http::async_write_header(stream, serializer, Into(code));
-  EventStream reply(service.ReplyTo(request), request);
+  EventStream reply(read);
   std::vector<CallEvent> events;
   while (!code && !connection->left && !reply.ended()) {
     co_await AwaitEvents(connection, call, events);
     const std::string data = reply.DataOf(events);
     if (data.empty()) continue;
-    stream.expires_after(kPatience);
+    stream.expires_after(options.patience);
     if (chunked)
       co_await asio::async_write(stream, http::make_chunk(asio::buffer(data)), Into(code));
     else
@@ -286,6 +310,8 @@ asio::awaitable<bool> HttpServer::Impl::Send(ConnectionPtr connection, HttpAnswe
   http::response<http::string_body> response(static_cast<http::status>(answer.status), version);
   if (!answer.type.empty()) response.set(http::field::content_type, answer.type);
   response.set("X-Content-Type-Options", "nosniff");
+  SetOrigin(connection->origin, response);
+  for (const auto& [name, value] : answer.headers) response.set(name, value);
   if (!answer.etag.empty()) response.set(http::field::etag, answer.etag);
   if (!answer.etag.empty()) response.set(http::field::cache_control, "no-cache");
   if (!answer.policy.empty()) response.set("Content-Security-Policy", answer.policy);
@@ -295,7 +321,7 @@ asio::awaitable<bool> HttpServer::Impl::Send(ConnectionPtr connection, HttpAnswe
   response.keep_alive(keep_alive && !draining);
   response.body() = std::move(answer.body);
   response.prepare_payload();
-  connection->stream.expires_after(kPatience);
+  connection->stream.expires_after(options.patience);
   Code code;
   http::response_serializer<http::string_body> serializer(response);
   if (answer.header_only)

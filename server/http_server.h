@@ -1,8 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "server/service.h"
 
@@ -13,6 +15,9 @@ struct HttpOptions {
   std::uint16_t port = 8000;  // 0: any that is free
   std::string api_key = {};   // empty: none is wanted
   std::int64_t most_body_bytes = std::int64_t{32} << 20;
+  std::vector<std::string> cors_origins = {};  // as CorsRules takes them
+  // For a client to send a whole request, or to take a part of an answer.
+  std::chrono::milliseconds patience = std::chrono::seconds{60};
 };
 
 // Answers HTTP/1.1 on a thread of its own, all connections together.
@@ -21,7 +26,8 @@ struct HttpOptions {
 class HttpServer {
  public:
   // Listens at once. The service stays the caller's and outlives it. Throws EnvironmentError,
-  // naming the address, where that cannot be.
+  // naming the address, where that cannot be, and BadInput
+  // for origins that are none.
   HttpServer(const HttpOptions& options, Service& service);
   // Closes every connection.
   ~HttpServer();

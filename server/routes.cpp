@@ -1,10 +1,12 @@
 #include "server/routes.h"
 
+#include <algorithm>
 #include <array>
 #include <functional>
 
 #include "core/error.h"
 #include "core/log.h"
+#include "server/openapi/openapi.h"
 #include "server/page/playground.h"
 
 namespace lockstep {
@@ -21,11 +23,22 @@ HttpAnswer Health(Service& service, std::string_view) {
   return reason.empty() ? HttpAnswer{} : AnswerOf(ApiError(503, reason));
 }
 
-constexpr std::string_view kCompletions = "/v1/completions";
+struct SlowRoute {
+  std::string_view path;
+  SlowReader reader;
+};
 
-constexpr std::array<Route, 9> kRoutes{{
+constexpr std::array<SlowRoute, 3> kSlowRoutes{{
+    {"/v1/completions", &Service::ReadCompletion},
+    {"/v1/chat/completions", &Service::ReadChat},
+    {"/v1/embeddings", &Service::ReadEmbedding},
+}};
+
+constexpr std::array<Route, 10> kRoutes{{
     {"GET", "/", [](Service&, std::string_view) { return Playground(); }},
     {"GET", "/health", Health},
+    {"GET", "/openapi.json",
+     [](Service&, std::string_view) { return HttpAnswer{.body = std::string(OpenApiDocument())}; }},
     {"GET", "/v1/models",
      [](Service& service, std::string_view) { return HttpAnswer{.body = service.Models()}; }},
     {"GET", "/v1/defaults",
@@ -89,13 +102,18 @@ HttpAnswer AnswerToUnreadable(std::string_view why, bool body_too_long, bool hea
   return AnswerOf(ApiError(400, fmt::format("this is no HTTP request: {}", why)));
 }
 
-bool IsCompletion(std::string_view method, std::string_view target) {
-  return method == "POST" && PathOf(target) == kCompletions;
+SlowReader SlowReaderOf(std::string_view method, std::string_view target) {
+  if (method != "POST") return nullptr;
+  for (const SlowRoute& route : kSlowRoutes)
+    if (route.path == PathOf(target)) return route.reader;
+  return nullptr;
 }
 
 bool NeedsKey(std::string_view target) {
   const std::string_view path = PathOf(target);
-  return path != "/" && path != "/health" && path != "/metrics" && path != "/version";
+  constexpr std::array<std::string_view, 5> kOpen{"/", "/health", "/metrics", "/openapi.json",
+                                                  "/version"};
+  return std::ranges::find(kOpen, path) == kOpen.end();
 }
 
 bool IsBearer(std::string_view header, std::string_view key) {
@@ -109,10 +127,18 @@ bool IsBearer(std::string_view header, std::string_view key) {
   return has_scheme && !key.empty() && difference == 0;
 }
 
+std::vector<RouteName> RouteNames() {
+  std::vector<RouteName> names;
+  for (const Route& route : kRoutes) names.push_back({route.method, route.path});
+  for (const SlowRoute& route : kSlowRoutes) names.push_back({"POST", route.path});
+  return names;
+}
+
 HttpAnswer AnswerPlain(Service& service, std::string_view method, std::string_view target,
                        std::string_view body) {
   const std::string_view path = PathOf(target);
-  if (path == kCompletions) return WrongMethod(method, path, "POST");
+  for (const SlowRoute& route : kSlowRoutes)
+    if (route.path == path) return WrongMethod(method, path, "POST");
   for (const Route& route : kRoutes) {
     if (route.path != path) continue;
     if (route.method != method) return WrongMethod(method, path, route.method);
@@ -129,7 +155,10 @@ std::string EventStream::DataOf(std::vector<CallEvent>& events) {
   std::string data;
   const auto add = [&](const std::string& json) { data += "data: " + json + "\n\n"; };
   for (CallEvent& event : events) {
-    if (event.piece) add(reply_.Chunk(*event.piece));
+    if (event.piece) {
+      if (const std::string opening = reply_.Opening(*event.piece); !opening.empty()) add(opening);
+      add(reply_.Chunk(*event.piece));
+    }
     if (event.result) --open_;
     if (event.error) {
       add(FormatApiError(ErrorOf(*event.error)));

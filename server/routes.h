@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "api/openai/api_error.h"
@@ -19,6 +20,7 @@ struct HttpAnswer {
   std::string etag = {};     // who has a body of this name is told that it still holds
   std::string policy = {};   // Content-Security-Policy
   bool header_only = false;  // to HEAD
+  std::vector<std::pair<std::string, std::string>> headers = {};  // others
 };
 
 HttpAnswer AnswerOf(const ApiError& error);
@@ -27,20 +29,31 @@ HttpAnswer AnswerOfCurrentException();
 // To bytes that are no request.
 HttpAnswer AnswerToUnreadable(std::string_view why, bool body_too_long, bool header_too_long);
 
-bool IsCompletion(std::string_view method, std::string_view target);
+// What reads a request that takes time: for a text or a vector. Null for every other one.
+using SlowReader = ReadRequest (Service::*)(std::string_view body) const;
+SlowReader SlowReaderOf(std::string_view method, std::string_view target);
+
+// All that there is.
+struct RouteName {
+  std::string_view method;
+  std::string_view path;
+};
+std::vector<RouteName> RouteNames();
+
 bool NeedsKey(std::string_view target);
 // Whether a header is "Bearer " and the key; takes as long whatever is wrong.
 bool IsBearer(std::string_view header, std::string_view key);
 
-// Everything but completions.
+// Everything that takes no time.
 HttpAnswer AnswerPlain(Service& service, std::string_view method, std::string_view target,
                        std::string_view body);
 
 // A stream of server-sent events.
 class EventStream {
  public:
-  EventStream(CompletionReply reply, const CompletionRequest& request)
-      : reply_(std::move(reply)), request_(request), open_(request.prompts.size()) {}
+  // The request stays the caller's and outlives it.
+  explicit EventStream(const ReadRequest& read)
+      : reply_(*read.reply), request_(*read.request), open_(read.request->prompts.size()) {}
 
   // What these make the client hear: "data: {…}\n\n" for each, and the end.
   std::string DataOf(std::vector<CallEvent>& events);
@@ -49,8 +62,8 @@ class EventStream {
   bool failed() const { return failed_; }
 
  private:
-  CompletionReply reply_;
-  const CompletionRequest& request_;
+  ApiReply& reply_;
+  const ApiRequest& request_;
   std::size_t open_;  // prompts
   bool failed_ = false;
 };

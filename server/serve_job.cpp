@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "runtime/cache_size.h"
 #include "runtime/world/interrupt.h"
+#include "server/chat_support.h"
 #include "server/http_server.h"
 #include "server/service.h"
 
@@ -78,6 +79,8 @@ void ServeJob::Prepare(const ModelFiles& model) {
   generation_ = model.generation;
   defaults_ = ApplyDefaults(generation_, sampled_vocab(), options_);
   api_key_ = ReadKey(options_.server.api_key_file);
+  chat_ = FindChatSupport(options_, model);
+  hidden_layer_ = HiddenLayerOf(options_.embed, spec_);
 }
 
 std::optional<std::int64_t> ServeJob::cache_pages() const { return AskedPages(options_.engine); }
@@ -95,12 +98,17 @@ ExitCode ServeJob::Run(const JobContext& place) {
                    .model = ModelName(),
                    .most_requests = wanted.max_queue,
                    .end_tokens = generation_.end_tokens,
-                   .ranks = group_size()});
-  HttpServer http(
-      {.host = wanted.host, .port = static_cast<std::uint16_t>(wanted.port), .api_key = api_key_},
-      service);
+                   .ranks = group_size(),
+                   .chat = chat_});
+  HttpServer http({.host = wanted.host,
+                   .port = static_cast<std::uint16_t>(wanted.port),
+                   .api_key = api_key_,
+                   .most_body_bytes = wanted.max_body_bytes,
+                   .cors_origins = wanted.cors_origins},
+                  service);
   SetLogRank(0, 1);  // said for all ranks
   ReportDefaults(generation_, defaults_);
+  if (!chat_.warning.empty()) LogWarning("{}", chat_.warning);
   LogInfo("ready: http://{}:{}", wanted.host, http.port());
   Stopping stopping(place.loop, service, http, wanted.drain_seconds);
   place.loop.Run([&stopping] { stopping.Look(); });

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "api/openai/chat_request.h"
 #include "serving/model_job.h"
 
 namespace lockstep {
@@ -18,6 +19,7 @@ class ServeJob : public ModelJob {
   std::optional<std::int64_t> cache_pages() const override;
   std::int64_t sampled_vocab() const override { return tokenizer_->vocab_size(); }
   const Tokenizer* tokenizer() const override { return &*tokenizer_; }
+  std::int64_t hidden_layer() const override { return hidden_layer_; }
   std::int64_t most_requests() const override { return options_.server.max_queue; }
   ExitCode Run(const JobContext& place) override;
 
@@ -30,7 +32,9 @@ class ServeJob : public ModelJob {
   AppliedDefaults defaults_;
   std::optional<Tokenizer> tokenizer_;
   ModelSpec spec_;
+  std::int64_t hidden_layer_ = 0;  // of vectors
   std::string api_key_;
+  ChatSupport chat_;
 };
 
 }  // namespace lockstep

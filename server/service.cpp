@@ -5,6 +5,9 @@
 #include <utility>
 
 #include "api/openai/api_error.h"
+#include "api/openai/chat_reply.h"
+#include "api/openai/completion_reply.h"
+#include "api/openai/embedding_request.h"
 #include "api/openai/sampling_defaults.h"
 #include "core/json.h"
 #include "core/version.h"
@@ -121,29 +124,50 @@ void Service::RefuseIfBusy() const {
   if (now.queued + now.in_flight >= parts_.most_requests) throw NotAccepted(Refusal::kFull);
 }
 
-CompletionRequest Service::Parse(std::string_view body) const {
-  RefuseIfBusy();
-  return ParseCompletion(body, Rules());
-}
-
-CompletionRules Service::Rules() const {
+RequestRules Service::Rules() const {
   return {.model = parts_.model,
           .defaults = parts_.defaults,
           .tokenizer = parts_.tokenizer,
           .spec = parts_.spec};
 }
 
-std::unique_ptr<CompletionCall> Service::Begin(const CompletionRequest& request,
-                                               std::function<void()> notify) const {
-  return std::make_unique<CompletionCall>(queue_, request, std::move(notify));
+std::string Service::NewId(std::string_view kind) const {
+  return fmt::format("{}-{:016x}", kind, first_id_ + next_id_++);
 }
 
-CompletionReply Service::ReplyTo(const CompletionRequest& request) const {
-  return CompletionReply({.request = request,
-                          .tokenizer = parts_.tokenizer,
-                          .id = fmt::format("cmpl-{:016x}", first_id_ + next_id_++),
-                          .model = parts_.model,
-                          .created = Now()});
+ReadRequest Service::ReadCompletion(std::string_view body) const {
+  RefuseIfBusy();
+  auto request = std::make_shared<const CompletionRequest>(ParseCompletion(body, Rules()));
+  auto reply =
+      std::make_unique<CompletionReply>(CompletionReply::Parts{.request = *request,
+                                                               .tokenizer = parts_.tokenizer,
+                                                               .id = NewId("cmpl"),
+                                                               .model = parts_.model,
+                                                               .created = Now()});
+  return {std::move(request), std::move(reply)};
+}
+
+ReadRequest Service::ReadChat(std::string_view body) const {
+  RefuseIfBusy();
+  auto request = std::make_shared<const ChatRequest>(ParseChat(body, Rules(), parts_.chat));
+  auto reply = std::make_unique<ChatReply>(ChatReply::Parts{.request = *request,
+                                                            .tokenizer = parts_.tokenizer,
+                                                            .id = NewId("chatcmpl"),
+                                                            .model = parts_.model,
+                                                            .created = Now()});
+  return {std::move(request), std::move(reply)};
+}
+
+ReadRequest Service::ReadEmbedding(std::string_view body) const {
+  RefuseIfBusy();
+  auto request = std::make_shared<const EmbeddingRequest>(ParseEmbedding(body, Rules()));
+  auto reply = std::make_unique<EmbeddingReply>(*request, parts_.model);
+  return {std::move(request), std::move(reply)};
+}
+
+std::unique_ptr<CompletionCall> Service::Begin(const ApiRequest& request,
+                                               std::function<void()> notify) const {
+  return std::make_unique<CompletionCall>(queue_, request, std::move(notify));
 }
 
 }  // namespace lockstep

@@ -7,11 +7,18 @@
 #include <string>
 #include <string_view>
 
-#include "api/openai/completion_reply.h"
+#include "api/openai/api_reply.h"
+#include "api/openai/chat_request.h"
 #include "server/completion_call.h"
 #include "server/metrics.h"
 
 namespace lockstep {
+
+// A request for texts or vectors that was read, and what makes its answer.
+struct ReadRequest {
+  std::shared_ptr<const ApiRequest> request;
+  std::unique_ptr<ApiReply> reply;
+};
 
 // What the server answers, without HTTP.
 // Thread safety: all methods may be called from any thread.
@@ -26,6 +33,7 @@ class Service {
     std::int64_t most_requests = RequestQueue::kMostRequests;
     std::vector<std::int32_t> end_tokens = {};
     int ranks = 1;  // that share the model
+    ChatSupport chat = {};
   };
   explicit Service(Parts parts);
 
@@ -43,15 +51,18 @@ class Service {
   // Why nothing is answered; empty where all is well.
   std::string unavailable() const;
 
-  CompletionRequest Parse(std::string_view body) const;
+  // Of the three kinds of requests that take time. Throw ApiError.
+  ReadRequest ReadCompletion(std::string_view body) const;
+  ReadRequest ReadChat(std::string_view body) const;
+  ReadRequest ReadEmbedding(std::string_view body) const;
   // notify: as CompletionCall's.
-  std::unique_ptr<CompletionCall> Begin(const CompletionRequest& request,
+  std::unique_ptr<CompletionCall> Begin(const ApiRequest& request,
                                         std::function<void()> notify) const;
-  CompletionReply ReplyTo(const CompletionRequest& request) const;
 
  private:
   void RefuseIfBusy() const;
-  CompletionRules Rules() const;
+  RequestRules Rules() const;
+  std::string NewId(std::string_view kind) const;
 
   Parts parts_;
   Metrics metrics_;

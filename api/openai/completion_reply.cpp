@@ -1,34 +1,21 @@
 #include "api/openai/completion_reply.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace lockstep {
 namespace {
-
-// JSON has no infinities; clients know this number.
-constexpr double kImpossible = -9999.0;
-
-Json Number(float logprob) {
-  return std::isfinite(logprob) ? Json(static_cast<double>(logprob)) : Json(kImpossible);
-}
 
 std::int64_t Characters(std::string_view text) {
   return std::count_if(text.begin(), text.end(),
                        [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
 }
 
-Json FinishOf(FinishReason finish) {
-  if (finish == FinishReason::kNone) return nullptr;
-  return finish == FinishReason::kLength ? "length" : "stop";
-}
-
 // Different tokens may have one text: the likelier one counts.
 void Keep(const std::string& text, float logprob, Json& top) {
   const auto found = top.find(text);
   if (found != top.end() && found->get<double>() >= static_cast<double>(logprob)) return;
-  top[text] = Number(logprob);
+  top[text] = LogprobNumber(logprob);
 }
 
 }  // namespace
@@ -50,12 +37,6 @@ Json CompletionReply::Head() const {
           {"model", parts_.model}};
 }
 
-Json CompletionReply::Usage(std::int64_t prompt_tokens, std::int64_t completion_tokens) const {
-  return {{"prompt_tokens", prompt_tokens},
-          {"completion_tokens", completion_tokens},
-          {"total_tokens", prompt_tokens + completion_tokens}};
-}
-
 Json CompletionReply::ToJson(Logprobs arrays) {
   return {{"tokens", std::move(arrays.tokens)},
           {"token_logprobs", std::move(arrays.token_logprobs)},
@@ -63,17 +44,14 @@ Json CompletionReply::ToJson(Logprobs arrays) {
           {"text_offset", std::move(arrays.text_offset)}};
 }
 
-std::string CompletionReply::TextOf(std::int32_t token) const {
-  return parts_.tokenizer.Decode({&token, 1}, SpecialTokens::kKeep);
-}
-
 void CompletionReply::Add(const TokenLogprob& one, std::int64_t& offset, Logprobs& to) const {
-  const std::string text = TextOf(one.token);
+  const std::string text = TokenText(parts_.tokenizer, one.token);
   Json top = Json::object();
-  for (const auto& [token, logprob] : one.likeliest) Keep(TextOf(token), logprob, top);
+  for (const auto& [token, logprob] : one.likeliest)
+    Keep(TokenText(parts_.tokenizer, token), logprob, top);
   Keep(text, one.logprob, top);
   to.tokens.push_back(text);
-  to.token_logprobs.push_back(Number(one.logprob));
+  to.token_logprobs.push_back(LogprobNumber(one.logprob));
   to.top_logprobs.push_back(std::move(top));
   to.text_offset.push_back(offset);
   offset += Characters(text);
@@ -82,7 +60,8 @@ void CompletionReply::Add(const TokenLogprob& one, std::int64_t& offset, Logprob
 // The first token has nothing before it that it could follow on.
 void CompletionReply::AddPrompt(std::size_t prompt, std::span<const TokenLogprob> logprobs,
                                 std::int64_t& offset, Logprobs& to) const {
-  const std::string first = TextOf(parts_.request.prompts[prompt].request.tokens.front());
+  const std::string first =
+      TokenText(parts_.tokenizer, parts_.request.prompts[prompt].request.tokens.front());
   to.tokens.push_back(first);
   to.token_logprobs.push_back(nullptr);
   to.top_logprobs.push_back(nullptr);
@@ -106,7 +85,7 @@ Json CompletionReply::WholeChoice(std::size_t prompt, const TextSample& sample,
   return {{"text", (echo ? parts_.request.texts[prompt] : "") +
                        (parts_.request.prompt_only ? "" : sample.text)},
           {"logprobs", std::move(logprobs)},
-          {"finish_reason", FinishOf(sample.finish)},
+          {"finish_reason", FinishName(sample.finish)},
           {"stop_reason", nullptr}};
 }
 
@@ -122,7 +101,7 @@ std::string CompletionReply::Whole(std::span<const TextResult> results) const {
     }
   }
   reply["choices"] = std::move(choices);
-  reply["usage"] = Usage(prompt_tokens_, tokens);
+  reply["usage"] = UsageOf(prompt_tokens_, tokens);
   return DumpJson(reply);
 }
 
@@ -146,16 +125,16 @@ std::string CompletionReply::Chunk(const ReplyPiece& piece) {
   reply["choices"] = Json::array({{{"index", index},
                                    {"text", text},
                                    {"logprobs", std::move(logprobs)},
-                                   {"finish_reason", FinishOf(piece.finish)},
+                                   {"finish_reason", FinishName(piece.finish)},
                                    {"stop_reason", nullptr}}});
-  if (parts_.request.continuous_usage) reply["usage"] = Usage(prompt_tokens_, completion_tokens_);
+  if (parts_.request.continuous_usage) reply["usage"] = UsageOf(prompt_tokens_, completion_tokens_);
   return DumpJson(reply);
 }
 
 std::string CompletionReply::UsageChunk() const {
   Json reply = Head();
   reply["choices"] = Json::array();
-  reply["usage"] = Usage(prompt_tokens_, completion_tokens_);
+  reply["usage"] = UsageOf(prompt_tokens_, completion_tokens_);
   return DumpJson(reply);
 }
 

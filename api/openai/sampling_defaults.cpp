@@ -2,7 +2,7 @@
 
 namespace lockstep {
 
-Json SamplingDefaults(const CompletionRules& rules) {
+Json SamplingDefaults(const RequestRules& rules) {
   const CompletionRequest request = ParseCompletion(R"({"prompt": [0]})", rules);
   const TextRequest& one = request.prompts.front().request;
   const SamplingParams& sampling = one.sampling;

@@ -217,6 +217,7 @@ void AddServe(CLI::App& app, AllBindings& all) {
                    {"--port", "server.port", "N"},
                    {"--served-model-name", "server.model_name", "NAME"},
                    {"--api-key-file", "server.api_key_file", "FILE"},
+                   {"--chat-template", "server.chat_template", "FILE"},
                    {"--max-queue", "server.max_queue", "N"}});
   AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);

@@ -210,6 +210,18 @@ void AddServerKeys(std::vector<OptionKey>& table) {
       "server.api_key_file", "a file with the key that clients have to send; empty: none",
       TextType{}, [](auto& o) -> auto& { return o.server.api_key_file; }));
   table.push_back(Key(
+      "server.chat_template",
+      "a file with the Jinja template of chats; empty: that of the model's tokenizer", TextType{},
+      [](auto& o) -> auto& { return o.server.chat_template; }));
+  table.push_back(Key(
+      "server.cors_origins",
+      "origins whose pages browsers may let ask (\"https://example.com\"); \"*\": all",
+      TextListType{}, [](auto& o) -> auto& { return o.server.cors_origins; }));
+  table.push_back(Key(
+      "server.max_body_bytes", "most bytes of a request's body",
+      IntegerType{1024, std::int64_t{1} << 40},
+      [](auto& o) -> auto& { return o.server.max_body_bytes; }));
+  table.push_back(Key(
       "server.max_queue", "most requests that are accepted and not answered yet",
       IntegerType{1, 1 << 20}, [](auto& o) -> auto& { return o.server.max_queue; }));
   table.push_back(Key(

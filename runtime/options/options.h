@@ -109,8 +109,11 @@ struct InputOptions {
 struct ServerOptions {
   std::string host = "127.0.0.1";
   std::int64_t port = 8000;
-  std::string model_name;         // empty: model.path
-  std::string api_key_file;       // empty: anybody may ask
+  std::string model_name;                      // empty: model.path
+  std::string api_key_file;                    // empty: anybody may ask
+  std::string chat_template;                   // a file; empty: what the model's tokenizer has
+  std::vector<std::string> cors_origins = {};  // pages of these may ask; "*": all pages
+  std::int64_t max_body_bytes = std::int64_t{32} << 20;
   std::int64_t max_queue = 4096;  // requests that are accepted and not answered
   double drain_seconds = 30.0;    // to answer what is accepted, when it is told to stop
 };

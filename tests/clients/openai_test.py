@@ -1,5 +1,6 @@
 """The `openai` package against `lockstep serve`."""
 import asyncio
+import json
 import pathlib
 import tempfile
 import time
@@ -231,6 +232,72 @@ class Keys(unittest.TestCase):
                             continue
                         with self.assertRaises(openai.AuthenticationError):
                             one.models.list()
+
+
+class Chats(unittest.TestCase):
+    """With a template that gives the contents alone, so that a chat is a completion."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        template = pathlib.Path(folder.name, "chat.jinja")
+        template.write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+        chatting = served.Server("--model", served.demo_model(), "--served-model-name", "bard",
+                                 "--threads", "1", "--chat-template", str(template))
+        chatting.__enter__()
+        cls.addClassCleanup(chatting.__exit__, None, None, None)
+        cls.client = openai.OpenAI(base_url=chatting.url + "/v1", api_key="any", max_retries=0)
+        cls.addClassCleanup(cls.client.close)
+
+    def chat(self, **more):
+        messages = [{"role": "user", "content": PROMPT}]
+        return self.client.chat.completions.create(model="bard", messages=messages, max_tokens=12,
+                                                   temperature=0, **more)
+
+    def test_give_the_text_of_the_completion(self):
+        expected = complete(PROMPT, max_tokens=12, temperature=0)
+        reply = self.chat(logprobs=True, top_logprobs=2)
+        self.assertEqual(reply.choices[0].message.content, expected.choices[0].text)
+        self.assertEqual(reply.choices[0].message.role, "assistant")
+        self.assertEqual(reply.usage, expected.usage)
+        tokens = reply.choices[0].logprobs.content
+        self.assertEqual(b"".join(bytes(one.bytes) for one in tokens).decode(), expected.choices[0].text)
+        self.assertEqual({len(one.top_logprobs) for one in tokens}, {2})
+
+    def test_are_streamed(self):
+        chunks = list(self.chat(stream=True, stream_options={"include_usage": True}))
+        self.assertEqual(chunks[0].choices[0].delta.role, "assistant")
+        text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+        self.assertEqual(text, self.chat().choices[0].message.content)
+        self.assertEqual(chunks[-1].usage.completion_tokens, 12)
+
+    def test_need_a_template(self):
+        with self.assertRaisesRegex(openai.BadRequestError, "no chat template"):
+            client.chat.completions.create(model="bard", messages=[{"role": "user", "content": "x"}])
+
+    def test_refuse_tools(self):
+        tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+        with self.assertRaisesRegex(openai.BadRequestError, "tools are not supported"):
+            self.chat(tools=[tool])
+
+
+class Embeddings(unittest.TestCase):
+    def test_are_those_of_embed(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as lines:
+            lines.write('{"text": "ROMEO:"}\n{"text": "O, "}\n')
+            lines.flush()
+            printed = served.run("embed", "--model", served.demo_model(), "--input", lines.name,
+                                 "--threads", "1")
+        expected = [json.loads(line)["embedding"] for line in printed.splitlines()]
+        for encoding in ({}, {"encoding_format": "float"}):  # the client asks for base64 by itself
+            reply = client.embeddings.create(model="bard", input=["ROMEO:", "O, "], **encoding)
+            self.assertEqual([one.index for one in reply.data], [0, 1])
+            for one, vector in zip(reply.data, expected):
+                self.assertEqual(len(one.embedding), len(vector))
+                for a, b in zip(one.embedding, vector):
+                    self.assertAlmostEqual(a, b, places=4)
+        self.assertEqual(reply.usage.prompt_tokens, reply.usage.total_tokens)
 
 
 if __name__ == "__main__":

@@ -179,5 +179,36 @@ TEST(AServer, SaysWhyItCannotBegin) {
   EXPECT_THAT(nowhere.errors, HasSubstr("serve: no model; expected --model MODEL"));
 }
 
+// Chats are completions of what the template writes; a model without one is told apart by name.
+TEST(ServeChats, UsesTheTemplateOfAFile) {
+  const TemporaryFolder folder;
+  WriteText(folder / "chat.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}\n");
+  const std::string chat =
+      R"({"messages": [{"role": "user", "content": "ROMEO:"}], "max_tokens": 8, "temperature": 0})";
+  {
+    RunningServer server(OnRanks(1, {"--chat-template", (folder / "chat.jinja").string()}));
+    const HttpReply reply = server.Post("/v1/chat/completions", chat);
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    const HttpReply plain = server.Post(
+        "/v1/completions", R"({"prompt": "ROMEO:", "max_tokens": 8, "temperature": 0})");
+    EXPECT_EQ(ParseJson(reply.body, "chat")["choices"][0]["message"]["content"],
+              ParseJson(plain.body, "completion")["choices"][0]["text"]);
+  }
+  RunningServer server(OnRanks(1));
+  const HttpReply refused = server.Post("/v1/chat/completions", chat);
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body, HasSubstr("the model has no chat template; use /v1/completions"));
+}
+
+TEST(ServeChats, EndsWithAMessageForATemplateThatCannotBeRead) {
+  const TemporaryFolder folder;
+  WriteText(folder / "chat.jinja", "{{ messages | nope }}");
+  const Outcome run = RunLockstep({"serve", "--model", Model(), "--port", "0", "--chat-template",
+                                   (folder / "chat.jinja").string()});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.errors,
+              HasSubstr("chat.jinja: chat template, line 1, column 15: the filter nope"));
+}
+
 }  // namespace
 }  // namespace lockstep

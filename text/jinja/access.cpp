@@ -109,7 +109,7 @@ Value Attribute(const Value& value, std::string_view name) {
     if (const auto found = attributes.find(std::string(name)); found != attributes.end())
       return found->second;
   }
-  const Value method = MethodOf(value, name);
+  Value method = MethodOf(value, name);
   if (!method.Is<Undefined>()) return method;
   if (const Dict* dict = value.dict())
     if (const Value* found = dict->Find(name)) return *found;

@@ -104,6 +104,13 @@ class NamedTokens {
         roles_[std::string(role)] = {SpecialText(content), Writing::kText, true};
   }
 
+  std::map<std::string, std::string> RoleTexts() const {
+    std::map<std::string, std::string> texts;
+    for (const auto& [role, token] : own_roles_) texts[role] = token.token.content;
+    for (const auto& [role, token] : roles_) texts[role] = token.token.content;
+    return texts;
+  }
+
   // After what is there already.
   void AppendTo(std::vector<Added>& added) const {
     const std::size_t first_new = added.size();
@@ -264,6 +271,11 @@ class NamedTokens {
 void AddNamedTokens(const TokenizerFiles& files, const RoleDefaults& defaults,
                     TokenizerSpec& spec) {
   NamedTokens(files, defaults).AppendTo(spec.added);
+}
+
+std::map<std::string, std::string> RoleTexts(const TokenizerFiles& files,
+                                             const RoleDefaults& defaults) {
+  return NamedTokens(files, defaults).RoleTexts();
 }
 
 }  // namespace lockstep

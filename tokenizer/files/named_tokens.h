@@ -19,4 +19,9 @@ using RoleDefaults = std::map<std::string_view, std::string>;
 // flags, is not added again. Throws BadInput.
 void AddNamedTokens(const TokenizerFiles& files, const RoleDefaults& defaults, TokenizerSpec& spec);
 
+// The texts of the tokens that have a role: "bos_token" and the like, and those of the model's own.
+// Throws BadInput.
+std::map<std::string, std::string> RoleTexts(const TokenizerFiles& files,
+                                             const RoleDefaults& defaults);
+
 }  // namespace lockstep

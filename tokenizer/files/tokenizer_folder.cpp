@@ -22,7 +22,7 @@ struct ClassName {
   std::string name;  // as a file has it; empty where none does
 };
 
-ClassName ClassOf(const TokenizerFiles& files, const Json& options, const Json& model) {
+ClassName ClassThatIsNamed(const TokenizerFiles& files, const Json& options, const Json& model) {
   constexpr std::string_view kKey = "tokenizer_class";
   std::string name = FindString(options, kKey, files.Where(kOptions)).value_or("");
   if (name.empty()) name = FindString(model, kKey, files.Where(kModel)).value_or("");
@@ -35,6 +35,14 @@ ClassName ClassOf(const TokenizerFiles& files, const Json& options, const Json& 
   if (type == "gpt_neox") return {Class::kGptNeoX, ""};
   const bool gpt2 = type == "gptj" || type == "gpt2" || type == "gpt_neo";
   return {gpt2 ? Class::kGpt2 : Class::kOther, ""};
+}
+
+// Without a tokenizer.json there has to be a class, and GPT-2's is the usual one.
+ClassName ClassOf(const TokenizerFiles& files, const Json& options, const Json& model) {
+  ClassName named = ClassThatIsNamed(files, options, model);
+  const bool none = named.name.empty() && named.kind == Class::kOther;
+  if (none && !files.Has(kTokenizer)) named.kind = Class::kGpt2;
+  return named;
 }
 
 void RefuseAddedEnds(const TokenizerFiles& files, const Json& options) {
@@ -126,15 +134,18 @@ TokenizerSpec ParseTokenizerFiles(const TokenizerFiles& files) {
   const Json model = files.Object(kModel);
   const Json document = files.Object(kTokenizer);
   const bool has_json = files.Has(kTokenizer);
-  ClassName named = ClassOf(files, options, model);
-  // Without a tokenizer.json there has to be a class, and GPT-2's is the usual one.
-  if (!has_json && named.name.empty() && named.kind == Class::kOther) named.kind = Class::kGpt2;
+  const ClassName named = ClassOf(files, options, model);
   TokenizerSpec spec = has_json ? FromTokenizerJson(files, document, options, named.kind)
                                 : FromVocabFiles(files, options, named);
   if (FindBool(options, "split_special_tokens", files.Where(kOptions)).value_or(false))
     spec.special_in_text = SpecialInText::kIsText;
   AddNamedTokens(files, DefaultsOf(named.kind, document), spec);
   return spec;
+}
+
+std::map<std::string, std::string> SpecialTokenTexts(const TokenizerFiles& files) {
+  const ClassName named = ClassOf(files, files.Object(kOptions), files.Object(kModel));
+  return RoleTexts(files, DefaultsOf(named.kind, files.Object(kTokenizer)));
 }
 
 }  // namespace lockstep

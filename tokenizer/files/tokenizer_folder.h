@@ -38,4 +38,8 @@ TokenizerFiles ReadTokenizerFiles(const std::filesystem::path& folder);
 // Throws BadInput.
 TokenizerSpec ParseTokenizerFiles(const TokenizerFiles& files);
 
+// "bos_token" and its like: the texts of the tokens that the files, or the class, name so. Throws
+// BadInput.
+std::map<std::string, std::string> SpecialTokenTexts(const TokenizerFiles& files);
+
 }  // namespace lockstep

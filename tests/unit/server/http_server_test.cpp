@@ -10,7 +10,9 @@
 #include <thread>
 #include <vector>
 
+#include "core/error.h"
 #include "core/json.h"
+#include "server/cors.h"
 #include "tests/support/http_client.h"
 #include "tests/unit/server/served_model.h"
 
@@ -108,6 +110,97 @@ TEST_F(HttpServerTest, SaysThatABodyIsAwaitedUnlessItIsTooLong) {
   EXPECT_EQ(ReadReply(connection).status, 200);
   ::close(connection);
   EXPECT_EQ(AskServer(http_.port(), begun + "99999999999\r\n\r\n").status, 413);
+}
+
+TEST_F(HttpServerTest, AnswersChatsAndEmbeddingsAsCompletions) {
+  constexpr const char* kChat =
+      R"({"messages": [{"role": "user", "content": "abc"}], "max_tokens": 4, "ignore_eos": true)";
+  HttpReply whole, stream, vectors, none;
+  {
+    const std::jthread client([&] {
+      const auto ask = [&](const char* path, const std::string& body) {
+        return AskServer(http_.port(), PostText(path, body));
+      };
+      whole = ask("/v1/chat/completions", std::string(kChat) + "}");
+      stream = ask("/v1/chat/completions", std::string(kChat) + R"(, "stream": true})");
+      vectors = ask("/v1/embeddings", R"({"input": ["ab", "c"]})");
+      none = AskServer(http_.port(), GetText("/v1/embeddings"));
+      service_.Drain();
+    });
+    loop_.Run();
+  }
+  EXPECT_EQ(whole.status, 200) << whole.body;
+  EXPECT_EQ(ParseJson(whole.body, "reply")["usage"]["completion_tokens"], 4);
+  EXPECT_EQ(stream.status, 200);
+  EXPECT_THAT(stream.body, testing::HasSubstr(R"("delta":{"content":"","role":"assistant"})"));
+  EXPECT_THAT(stream.body, testing::HasSubstr("data: [DONE]"));
+  ASSERT_EQ(vectors.status, 200) << vectors.body;
+  const Json data = ParseJson(vectors.body, "reply")["data"];
+  EXPECT_EQ(data.size(), 2u);
+  EXPECT_EQ(static_cast<std::int64_t>(data[1]["embedding"].size()), spec_.d_model);
+  EXPECT_EQ(none.status, 405);
+}
+
+TEST_F(HttpServerTest, LetsPagesOfTheOriginsAskThatAreNamed) {
+  const HttpServer open({.port = 0, .api_key = "k", .cors_origins = {"https://a.example"}},
+                        service_);
+  const std::string preflight =
+      "OPTIONS /v1/completions HTTP/1.1\r\nHost: here\r\nConnection: close\r\nOrigin: {}\r\n"
+      "Access-Control-Request-Method: POST\r\n"
+      "Access-Control-Request-Headers: authorization,content-type\r\n\r\n";
+  const auto of = [&](const char* origin) {
+    std::string text = preflight;
+    return AskServer(open.port(), text.replace(text.find("{}"), 2, origin));
+  };
+  const HttpReply known = of("https://a.example");
+  EXPECT_EQ(known.status, 204);
+  EXPECT_THAT(known.header, testing::HasSubstr("Access-Control-Allow-Origin: https://a.example"));
+  EXPECT_THAT(known.header, testing::HasSubstr("Vary: Origin"));
+  EXPECT_THAT(known.header,
+              testing::HasSubstr("Access-Control-Allow-Headers: authorization,content-type"));
+  const HttpReply other = of("https://b.example");
+  EXPECT_EQ(other.status, 401);
+  EXPECT_THAT(other.header, testing::Not(testing::HasSubstr("Access-Control")));
+  const HttpReply refused =
+      AskServer(open.port(), GetText("/v1/models", "Origin: https://a.example\r\n"));
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_THAT(refused.header, testing::HasSubstr("Access-Control-Allow-Origin"));
+  EXPECT_THAT(AskServer(http_.port(), GetText("/health", "Origin: https://a.example\r\n")).header,
+              testing::Not(testing::HasSubstr("Access-Control")));
+}
+
+TEST_F(HttpServerTest, RefusesABodyThatIsLongerThanAllowed) {
+  const HttpServer small({.port = 0, .most_body_bytes = 2000}, service_);
+  const HttpReply reply = AskServer(small.port(), PostText("/tokenize", std::string(2001, ' ')));
+  EXPECT_EQ(reply.status, 413);
+}
+
+// However it goes on sending: the time is that of the whole request.
+TEST_F(HttpServerTest, LeavesClientsThatSendTheirRequestTooSlowly) {
+  const HttpServer hasty({.port = 0, .patience = std::chrono::milliseconds(200)}, service_);
+  const int header = BeginRequest(hasty.port(), "GET /health HT");
+  const int body = BeginRequest(
+      hasty.port(), "POST /tokenize HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n{");
+  std::atomic<bool> closed = false;
+  const std::jthread trickle([&] {
+    while (!closed && ::send(header, "T", 1, MSG_NOSIGNAL) == 1)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  });
+  char byte = 0;
+  EXPECT_LE(::read(header, &byte, 1), 0);
+  EXPECT_LE(::read(body, &byte, 1), 0);
+  closed = true;
+  EXPECT_EQ(AskServer(hasty.port(), GetText("/health")).status, 200);
+  ::close(body);
+}
+
+TEST(CorsRules, TakeOriginsOnly) {
+  for (const char* wrong : {"", "a.example", "https://", "https://a.example/", "https://a/b"})
+    EXPECT_THROW(CorsRules({wrong}), Error) << wrong;
+  EXPECT_EQ(CorsRules({"*"}).AllowedOrigin("https://x"), "*");
+  EXPECT_EQ(CorsRules({"*"}).AllowedOrigin(""), "");
+  EXPECT_EQ(CorsRules({}).AllowedOrigin("https://x"), "");
+  EXPECT_EQ(CorsRules({"https://x"}).AllowedOrigin("https://x:8080"), "");
 }
 
 TEST_F(HttpServerTest, ClosesWhatIdlesWhenItDrains) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "core/json.h"
 #include "tests/unit/server/served_model.h"
 
@@ -39,7 +41,8 @@ TEST_F(RoutesTest, TellWhatARequestIsGivenThatSaysNothing) {
   EXPECT_EQ(defaults["model"], "served");
   EXPECT_EQ(defaults["max_model_len"], spec_.context_tokens);
   EXPECT_EQ(defaults["ranks"], 1);
-  const TextRequest silent = service_.Parse(R"({"prompt": "a"})").prompts[0].request;
+  const TextRequest silent =
+      service_.ReadCompletion(R"({"prompt": "a"})").request->prompts[0].request;
   const Json& sampling = defaults["sampling"];
   EXPECT_EQ(sampling["top_k"], 7);
   EXPECT_EQ(sampling["max_tokens"], silent.sampling.max_new_tokens);
@@ -47,7 +50,8 @@ TEST_F(RoutesTest, TellWhatARequestIsGivenThatSaysNothing) {
   Json stated = sampling;  // the fields are those of a request
   stated["prompt"] = "a";
   stated["top_k"] = 3;
-  EXPECT_EQ(service_.Parse(DumpJson(stated)).prompts[0].request.sampling.top_k, 3);
+  EXPECT_EQ(service_.ReadCompletion(DumpJson(stated)).request->prompts[0].request.sampling.top_k,
+            3);
 }
 
 TEST_F(RoutesTest, ShowAPageThatNeedsNoOtherAndMayRunItsOwnScriptAlone) {
@@ -93,7 +97,7 @@ TEST_F(RoutesTest, SayThatTheServerIsStopping) {
   EXPECT_EQ(Ask("GET", "/health").status, 200u);
   service_.Drain();
   EXPECT_EQ(Ask("GET", "/health").status, 503u);
-  EXPECT_THROW(service_.Parse(R"({"prompt": "a"})"), ApiError);
+  EXPECT_THROW(service_.ReadCompletion(R"({"prompt": "a"})"), ApiError);
 }
 
 TEST_F(RoutesTest, CountInPrometheusFormat) {
@@ -101,6 +105,19 @@ TEST_F(RoutesTest, CountInPrometheusFormat) {
   EXPECT_THAT(answer.type, HasSubstr("text/plain"));
   EXPECT_THAT(answer.body, HasSubstr("# TYPE lockstep:num_requests_running gauge\n"
                                      "lockstep:num_requests_running{model_name=\"served\"} 0\n"));
+}
+
+TEST_F(RoutesTest, AreAllDescribedAndNoOthers) {
+  const Json described = Answer("GET", "/openapi.json")["paths"];
+  std::set<std::string> expected, found;
+  for (const RouteName& route : RouteNames())
+    expected.insert(fmt::format("{} {}", route.method, route.path));
+  for (const auto& [path, methods] : described.items())
+    for (const auto& [method, operation] : methods.items()) {
+      EXPECT_EQ(operation["security"].empty(), !NeedsKey(path)) << path;
+      found.insert((method == "get" ? "GET " : "POST ") + path);
+    }
+  EXPECT_EQ(found, expected);
 }
 
 TEST(IsBearer, ComparesTheWholeKey) {

@@ -28,7 +28,9 @@ class ServedModel : public testing::Test {
                     .spec = spec_,
                     .defaults = defaults_,
                     .model = "served",
-                    .end_tokens = {5}}};
+                    .end_tokens = {5},
+                    .chat = {.chat_template = ChatTemplate(
+                                 "{% for m in messages %}{{ m.content }}{% endfor %}", {})}}};
 };
 
 }  // namespace lockstep

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "api/requests.h"
+
+namespace lockstep {
+
+// What requests to OpenAI's interface have in common, once they are read.
+struct ApiRequest {
+  std::vector<LineRequest> prompts;  // with tokens; each has n samples
+  bool stream = false;
+  bool include_usage = false;     // in a last chunk
+  bool continuous_usage = false;  // in each chunk
+};
+
+// What a request is read with. All of it is the caller's and outlives the call.
+struct RequestRules {
+  std::string_view model;   // the name by which it is served
+  const Options& defaults;  // of sampling, the model's among them
+  const Tokenizer& tokenizer;
+  const ModelSpec& spec;
+};
+
+}  // namespace lockstep

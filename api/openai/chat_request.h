@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "api/openai/api_request.h"
+#include "text/chat_template.h"
+
+namespace lockstep {
+
+// What a model's folder, or the configuration, says about chats: a template, or why there is none.
+struct ChatSupport {
+  std::optional<ChatTemplate> chat_template = {};
+  std::string why_not = "the model has no chat template";  // for clients
+  std::string warning = {};                                // for the log; empty: all is well
+};
+
+// POST /v1/chat/completions: one prompt, which the chat template makes of the messages.
+struct ChatRequest : ApiRequest {
+  std::string role = "assistant";  // of the answer
+};
+
+// As OpenAI defined it, with what clients of vLLM send beside it: add_generation_prompt,
+// continue_final_message, chat_template_kwargs. Where no number of new tokens is asked for, it is
+// what the context leaves. Throws ApiError with the status 400 or 404; 400 also for what is not
+// supported: tools, formats, contents that are no text, a template in the request.
+ChatRequest ParseChat(std::string_view body, const RequestRules& rules, const ChatSupport& support);
+
+}  // namespace lockstep

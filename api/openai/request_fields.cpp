@@ -1,0 +1,212 @@
+#include "api/openai/request_fields.h"
+
+#include <random>
+
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::size_t kMostPrompts = 2048;
+
+[[noreturn]] void RefusePrompt(const char* name, const std::string& found) {
+  throw ApiError(400,
+                 fmt::format("{} is {}; expected a text, a list of texts, a list of token ids, "
+                             "or a list of such lists",
+                             name, found),
+                 name);
+}
+
+void CheckModel(const Json& object, std::string_view served) {
+  const Json* model = FindField(object, "model");
+  if (model == nullptr) return;
+  if (!model->is_string())
+    throw ApiError(400, fmt::format("model is {}; expected a name", ShownJson(*model)), "model");
+  if (model->get_ref<const std::string&>() != served)
+    throw ApiError(404,
+                   fmt::format("the model {} does not exist; this server has \"{}\"",
+                               ShownJson(*model), served),
+                   "model");
+}
+
+// {"type": "text"} is what every text is.
+void RefuseFormats(const Json& object) {
+  const Json* format = FindField(object, "response_format");
+  const bool text =
+      format != nullptr && format->is_object() && format->value("type", Json()) == "text";
+  if (format != nullptr && !text)
+    throw ApiError(400,
+                   fmt::format("response_format is {}; only {{\"type\": \"text\"}} is supported",
+                               ShownJson(*format)),
+                   "response_format");
+  for (const char* name :
+       {"guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs"})
+    if (FindField(object, name) != nullptr)
+      throw ApiError(400, fmt::format("{} is not supported: texts are not held to a form", name),
+                     name);
+}
+
+// What is wrong with a field in the client's words, where a line of a batch job calls it otherwise.
+ApiError InTheirWords(std::string message, const FieldNames& names) {
+  const auto begin = message.find('"') + 1;
+  const auto end = message.find('"', begin);
+  if (begin == 0 || end == std::string::npos) return ApiError(400, message);
+  const std::string name = message.substr(begin, end - begin);
+  for (const auto& [theirs, ours] : names) {
+    if (name != ours) continue;
+    message.replace(begin, name.size(), theirs);
+    return ApiError(400, message, theirs);
+  }
+  return ApiError(400, message);
+}
+
+}  // namespace
+
+const Json* FindField(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+bool FlagField(const Json& object, const char* name, bool otherwise) {
+  const Json* value = FindField(object, name);
+  if (value == nullptr) return otherwise;
+  if (!value->is_boolean())
+    throw ApiError(400, fmt::format("{} is {}; expected true or false", name, ShownJson(*value)),
+                   name);
+  return value->get<bool>();
+}
+
+Json ReadRequestObject(std::string_view body, const RequestRules& rules) {
+  Json object = ParseJson(body, "the request");
+  if (!object.is_object())
+    throw ApiError(400, fmt::format("the request is {}; expected an object", ShownJson(object)));
+  CheckModel(object, rules.model);
+  return object;
+}
+
+void ReadInClientsTerms(const RequestRules& rules, const FieldNames& names,
+                        const std::function<void()>& read) {
+  try {
+    read();
+  } catch (const ContextError& error) {
+    RefuseLength(rules.spec.context_tokens, error.what());
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kBadInput) throw;
+    throw InTheirWords(error.what(), names);
+  }
+}
+
+void ReadStream(const Json& object, ApiRequest& request) {
+  request.stream = FlagField(object, "stream");
+  const Json* options = FindField(object, "stream_options");
+  if (options == nullptr) return;
+  if (!options->is_object())
+    throw ApiError(400,
+                   fmt::format("stream_options is {}; expected an object", ShownJson(*options)),
+                   "stream_options");
+  if (!request.stream)
+    throw ApiError(400, "stream_options goes with stream: true", "stream_options");
+  request.include_usage = FlagField(*options, "include_usage");
+  request.continuous_usage = request.include_usage && FlagField(*options, "continuous_usage_stats");
+}
+
+void RefuseUnsupported(const Json& object) {
+  if (const Json* words = FindField(object, "bad_words"); words != nullptr && !words->empty())
+    throw ApiError(400, "bad_words is not supported; allowed_token_ids and logit_bias are",
+                   "bad_words");
+  RefuseFormats(object);
+}
+
+FieldNames SamplingFields() {
+  return {{"temperature", "temperature"},
+          {"top_p", "top_p"},
+          {"top_k", "top_k"},
+          {"min_p", "min_p"},
+          {"n", "n"},
+          {"stop", "stop"},
+          {"stop_token_ids", "stop_token_ids"},
+          {"presence_penalty", "presence_penalty"},
+          {"frequency_penalty", "frequency_penalty"},
+          {"repetition_penalty", "repetition_penalty"},
+          {"logit_bias", "logit_bias"},
+          {"allowed_token_ids", "allowed_token_ids"},
+          {"seed", "seed"},
+          {"min_tokens", "min_tokens"},
+          {"ignore_eos", "ignore_eos"},
+          {"length_penalty", "length_penalty"},
+          {"early_stopping", "early_stopping"},
+          {"priority", "priority"}};
+}
+
+Json LineOf(const Json& object, const FieldNames& names, const Options& defaults) {
+  Json line = Json::object();
+  if (!defaults.stated.contains("sampling.temperature")) line["temperature"] = 1.0;
+  for (const auto& [theirs, ours] : names)
+    if (const Json* value = FindField(object, theirs)) line[ours] = *value;
+  if (line.contains("top_k") && line["top_k"] == -1) line["top_k"] = 0;  // off, as vLLM has it
+  if (!line.contains("seed")) line["seed"] = std::random_device()();
+  return line;
+}
+
+void UseBeams(const Json& object, Json& line) {
+  if (!FlagField(object, "use_beam_search")) return;
+  const Json* width = FindField(object, "best_of");
+  if (width == nullptr) width = FindField(object, "n");
+  line["num_beams"] = width == nullptr ? Json(1) : *width;
+  line["temperature"] = 0;
+  line.erase("best_of");
+  line.erase("seed");
+}
+
+// What is known at the end only.
+void CheckStreamable(const ApiRequest& request) {
+  const TextRequest& one = request.prompts.front().request;
+  if (!request.stream) return;
+  if (one.best_of > one.n)
+    throw ApiError(400,
+                   "best_of above n cannot be streamed: which texts are the best is known at "
+                   "the end; leave stream out",
+                   "best_of");
+  if (one.beams.num_beams > 1)
+    throw ApiError(400, "beam search cannot be streamed; leave stream out", "use_beam_search");
+}
+
+LineRequest ReadPrompt(const CommonLine& common, const Json& prompt, std::size_t index,
+                       const RequestRules& rules) {
+  Json line = common.fields;
+  line[prompt.is_string() ? "prompt" : "tokens"] = prompt;
+  const std::string where = fmt::format("prompt {}", index);
+  LineRequest request =
+      ParseGenerateObject(std::move(line), where, static_cast<std::int64_t>(index), rules.defaults);
+  Prepare(request, &rules.tokenizer, rules.spec);
+  const auto tokens = std::ssize(request.request.tokens);
+  const auto asked = request.request.sampling.max_new_tokens;
+  if (common.states_tokens && tokens + asked > rules.spec.context_tokens)
+    RefuseLength(rules.spec.context_tokens,
+                 fmt::format("you requested {} tokens ({} in the prompt, {} for the completion)",
+                             tokens + asked, tokens, asked));
+  return request;
+}
+
+std::vector<Json> PromptsOf(const Json& object, const char* name) {
+  const Json* prompt = FindField(object, name);
+  if (prompt == nullptr) RefusePrompt(name, "missing");
+  if (prompt->is_string()) return {*prompt};
+  if (!prompt->is_array()) RefusePrompt(name, ShownJson(*prompt));
+  if (prompt->empty()) RefusePrompt(name, "an empty list");
+  if (prompt->front().is_number()) return {*prompt};
+  if (prompt->size() > kMostPrompts)
+    RefusePrompt(name, fmt::format("{} prompts, more than {}", prompt->size(), kMostPrompts));
+  for (const Json& one : *prompt)
+    if (!one.is_string() && !one.is_array()) RefusePrompt(name, "a list with " + ShownJson(one));
+  return *prompt;
+}
+
+void RefuseLength(std::int64_t context, const std::string& what) {
+  throw ApiError(
+      400,
+      fmt::format("This model's maximum context length is {} tokens. However, {}", context, what),
+      "prompt");
+}
+
+}  // namespace lockstep

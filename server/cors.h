@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/routes.h"
+
+namespace lockstep {
+
+// Which pages of other origins browsers let ask (Cross-Origin Resource Sharing).
+class CorsRules {
+ public:
+  // "https://example.com", with a port where it is not the usual one; "*": all. Throws BadInput for
+  // what is no origin.
+  explicit CorsRules(std::vector<std::string> origins);
+
+  // What Access-Control-Allow-Origin says to a request with this Origin; empty: nothing.
+  std::string AllowedOrigin(std::string_view origin) const;
+
+ private:
+  std::vector<std::string> origins_;
+  bool all_;
+};
+
+// What a browser asks before it sends a request of another origin's page.
+struct Preflight {
+  std::string_view method;             // of HTTP
+  std::string_view requested_method;   // Access-Control-Request-Method
+  std::string_view requested_headers;  // Access-Control-Request-Headers
+};
+bool IsPreflight(const Preflight& request);
+// 204, with the methods and headers that may be sent.
+HttpAnswer AnswerPreflight(const Preflight& request);
+
+}  // namespace lockstep

@@ -1,0 +1,118 @@
+"""What `lockstep serve` answers against the description that it serves at /openapi.json."""
+import json
+import pathlib
+import tempfile
+import unittest
+import urllib.error
+import urllib.request
+
+import served
+
+try:
+    import jsonschema
+except ImportError:
+    served.skip("there is no jsonschema")
+
+TEMPLATE = "{% for m in messages %}{{ m.content }}{% endfor %}"
+SMALL = {"max_tokens": 2, "seed": 1}
+GOOD = {
+    "/v1/completions": [
+        {"prompt": "ROMEO:", **SMALL},
+        {"prompt": ["A", "B"], **SMALL, "n": 2, "logprobs": 2, "echo": True},
+        {"prompt": [[5, 6], [7]], **SMALL, "stop": ["x"], "logit_bias": {"3": -1}, "user": "me"},
+        {"prompt": [5, 6], "max_tokens": None, "stream": None, "temperature": 0, "model": "bard"},
+    ],
+    "/v1/chat/completions": [
+        {"messages": [{"role": "user", "content": "ROMEO:"}], **SMALL},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "O"}]}], **SMALL,
+         "logprobs": True, "top_logprobs": 2, "n": 2},
+    ],
+    "/v1/embeddings": [{"input": "ROMEO"}, {"input": [[5, 6], [7]], "encoding_format": "base64"}],
+    "/tokenize": [{"prompt": ""}, {"prompt": "ROMEO"}],
+    "/detokenize": [{"tokens": []}, {"tokens": [5, 6]}],
+}
+BAD = {
+    "/v1/completions": [{}, {"prompt": 5}, {"prompt": []}, {"prompt": "a", "n": 0}, {"prompt": "a", "n": "1"},
+                        {"prompt": "a", "temperature": -1}, {"prompt": "a", "stream": 1},
+                        {"prompt": "a", "max_tokens": 1.5}, {"prompt": "a", "top_p": 2},
+                        {"prompt": "a", "stop": 5}, {"prompt": "a", "logit_bias": {"1": "x"}}, 5],
+    "/v1/chat/completions": [{}, {"messages": []}, {"messages": [{"content": "x"}]},
+                             {"messages": [{"role": "user", "content": 5}]},
+                             {"messages": [{"role": "user", "content": "x"}], "logprobs": 3}],
+    "/v1/embeddings": [{}, {"input": 5}, {"input": []}, {"input": "a", "encoding_format": "x"}],
+    "/tokenize": [{}, {"prompt": 5}],
+    "/detokenize": [{}, {"tokens": ["a"]}, {"tokens": [-1]}],
+}
+
+
+def setUpModule():
+    global server, document
+    folder = tempfile.TemporaryDirectory()
+    unittest.addModuleCleanup(folder.cleanup)
+    template = pathlib.Path(folder.name, "chat.jinja")
+    template.write_text(TEMPLATE)
+    server = served.Server("--model", served.demo_model(), "--served-model-name", "bard", "--threads", "1",
+                           "--chat-template", str(template))
+    server.__enter__()
+    unittest.addModuleCleanup(server.__exit__, None, None, None)
+    document = json.loads(server.get("/openapi.json"))
+
+
+def ask(path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(server.url + path, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return reply.status, reply.headers.get_content_type(), reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers.get_content_type(), error.read().decode()
+
+
+def validator(schema):
+    return jsonschema.Draft202012Validator({**schema, "components": document["components"]})
+
+
+def schema_of_request(path):
+    return document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+
+
+class OpenApi(unittest.TestCase):
+    def check(self, path, method, body=None):
+        status, kind, text = ask(path, body)
+        responses = document["paths"][path][method]["responses"]
+        self.assertIn(str(status), responses, (path, body, text))
+        content = responses[str(status)].get("content")
+        if content is None:
+            self.assertEqual(text, "")
+            return status
+        self.assertIn(kind, content, (path, body))
+        if kind == "application/json":
+            validator(content[kind]["schema"]).validate(json.loads(text))
+        return status
+
+    def test_schemas_are_schemas(self):
+        for schema in document["components"]["schemas"].values():
+            jsonschema.Draft202012Validator.check_schema(schema)
+
+    def test_every_answer_is_as_described(self):
+        asked = set()
+        for path, methods in document["paths"].items():
+            if "get" in methods:
+                self.assertEqual(self.check(path, "get"), 200, path)
+            for body in GOOD.get(path, []):
+                with self.subTest(path=path, body=body):
+                    validator(schema_of_request(path)).validate(body)
+                    self.assertEqual(self.check(path, "post", body), 200)
+                    asked.add(path)
+        self.assertEqual(asked, {path for path, methods in document["paths"].items() if "post" in methods})
+
+    def test_what_is_not_as_described_is_refused(self):
+        for path, bodies in BAD.items():
+            for body in bodies:
+                with self.subTest(path=path, body=body):
+                    self.assertFalse(validator(schema_of_request(path)).is_valid(body))
+                    self.assertEqual(self.check(path, "post", body), 400)
+
+
+if __name__ == "__main__":
+    unittest.main()
