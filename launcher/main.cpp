@@ -32,6 +32,7 @@ int Dispatch(const Arguments& arguments, const std::vector<std::string>& given) 
     case Command::kPlan: return RunPlan(arguments);
     case Command::kBench: return RunBench(arguments, given);
     case Command::kServe: return RunServe(arguments, given);
+    case Command::kComplete: return RunComplete(arguments, given);
   }
   return static_cast<int>(ExitCode::kInternal);
 }

@@ -38,6 +38,7 @@ std::string_view CommandName(const Arguments& arguments) {
     case Command::kPlan: return "plan";
     case Command::kBench: return "bench";
     case Command::kServe: return "serve";
+    case Command::kComplete: return "complete";
   }
   return "";
 }

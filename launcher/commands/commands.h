@@ -13,6 +13,7 @@ int RunGenerate(const Arguments& arguments, std::span<const std::string> argumen
 int RunScore(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunEmbed(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunServe(const Arguments& arguments, std::span<const std::string> arguments_given);
+int RunComplete(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunTokenize(const Arguments& arguments);
 int RunPlan(const Arguments& arguments);
 int RunBench(const Arguments& arguments, std::span<const std::string> arguments_given);

@@ -51,6 +51,7 @@ struct Bindings {
   std::string config;
   std::vector<std::string> settings;
   std::string prompt;
+  std::string url;
   std::string input;
   std::string output;
   CLI::Option* prompt_option = nullptr;
@@ -225,6 +226,21 @@ void AddServe(CLI::App& app, AllBindings& all) {
   AddConfigFlags(command, bound);
 }
 
+void AddComplete(CLI::App& app, AllBindings& all) {
+  Bindings& bound =
+      AddCommand(app, all, "complete", {"Continues what you type, at a prompt.", kCompleteFooter});
+  CLI::App& command = *app.get_subcommand("complete");
+  command.add_option("--url", bound.url, "of a server, in place of a model of its own")
+      ->type_name("http://HOST:PORT")
+      ->take_last()
+      ->group(kServerGroup);
+  bound.flags.Add(command, kServerGroup, {{"--api-key-file", "server.api_key_file", "FILE"}});
+  AddModelFlags(command, bound);
+  AddPlaceFlags(command, bound);
+  AddChoiceFlags(command, bound);
+  AddConfigFlags(command, bound);
+}
+
 void AddTokenize(CLI::App& app, AllBindings& all) {
   Bindings& bound =
       AddCommand(app, all, "tokenize", {"Turns text into token ids, and back.", kTokenizeFooter});
@@ -265,6 +281,7 @@ Command CommandOf(const std::string& name) {
   if (name == "score") return Command::kScore;
   if (name == "embed") return Command::kEmbed;
   if (name == "serve") return Command::kServe;
+  if (name == "complete") return Command::kComplete;
   return name == "tokenize" ? Command::kTokenize : Command::kPlan;
 }
 
@@ -331,12 +348,22 @@ void CheckServe(const Arguments& arguments) {
                    arguments.options.parallel.dp);
 }
 
+void CheckComplete(const Arguments& arguments) {
+  const bool has_model = !arguments.options.model.path.empty();
+  if (arguments.url.empty() && !has_model)
+    throw BadInput("complete: no model; expected --model MODEL, or --url http://HOST:PORT");
+  if (!arguments.url.empty() && has_model)
+    throw BadInput("complete: --url {} and the model {} are both given; expected one of them",
+                   arguments.url, arguments.options.model.path);
+}
+
 void Check(const Arguments& arguments, const Bindings& bound) {
   switch (arguments.command) {
     case Command::kGenerate:
     case Command::kScore:
     case Command::kEmbed: return CheckTexts(arguments, bound);
     case Command::kServe: return CheckServe(arguments);
+    case Command::kComplete: return CheckComplete(arguments);
     case Command::kTokenize:
       if (arguments.options.model.tokenizer.empty())
         throw BadInput("tokenize: no tokenizer; expected --tokenizer PATH");
@@ -361,6 +388,7 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
   Arguments arguments;
   arguments.command = CommandOf(name);
   FillOptions(bound, arguments);
+  arguments.url = bound.url;
   if (bound.print_config) return {std::nullopt, PrintOptions(arguments.options)};
   if (bound.prompt_option != nullptr && bound.prompt_option->count() > 0)
     arguments.prompt = bound.prompt;
@@ -397,6 +425,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   AddScore(app, all);
   AddEmbed(app, all);
   AddServe(app, all);
+  AddComplete(app, all);
   AddTokenize(app, all);
   AddPlan(app, all);
   AddBench(app, all);
@@ -415,8 +444,9 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   const auto commands = app.get_subcommands();
   if (commands.empty())
     throw BadInput(
-        "no command; expected generate, score, embed, serve, tokenize, plan or bench; see lockstep "
-        "--help");
+        "no command; expected generate, score, embed, serve, complete, tokenize, plan or bench; "
+        "see "
+        "lockstep --help");
   if (commands.size() > 1)
     throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
                    commands[1]->get_name());

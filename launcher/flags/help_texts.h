@@ -71,6 +71,15 @@ A browser finds a page at / to write with the model.
 The flags that choose tokens are the defaults of requests. Where neither they nor the model name a
 temperature it is 1, as OpenAI has it.)";
 
+inline constexpr const char* kCompleteFooter = R"(Examples:
+  lockstep complete --model EleutherAI/pythia-410m
+  lockstep complete --url http://127.0.0.1:8000
+
+Each line is continued by the model as it is, and streamed. /set temperature 0.8 sets a control of the
+next ones, /more goes on behind the last answer, /again makes another; /help shows all commands. Ctrl-C
+ends one answer, Ctrl-D the program. What is piped in is answered line by line.
+A model of its own is served by a `lockstep serve` that only this program knows.)";
+
 inline constexpr const char* kTokenizeFooter = R"(Examples:
   echo '{"text": "Hello world"}' | lockstep tokenize --tokenizer ./pythia-70m
   echo '{"tokens": [12092, 1533]}' | lockstep tokenize --tokenizer ./pythia-70m --decode

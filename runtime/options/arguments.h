@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-enum class Command { kGenerate, kScore, kEmbed, kTokenize, kPlan, kBench, kServe };
+enum class Command { kGenerate, kScore, kEmbed, kTokenize, kPlan, kBench, kServe, kComplete };
 enum class Verbosity { kQuiet, kNormal, kVerbose };
 enum class ReportFormat { kTable, kJson };
 enum class TokenizeDirection { kEncode, kDecode };
@@ -26,6 +26,7 @@ struct Arguments {
   Verbosity verbosity = Verbosity::kNormal;
 
   std::optional<std::string> prompt;  // generate
+  std::string url;                    // complete: of a server; empty: a model of its own
   std::string input;                  // generate, score, embed: a file, or "-" for standard input
   std::string output = "-";           // a file, or "-" for standard output
   Restart restart = Restart::kGoOn;   // generate --input, score, embed

@@ -134,7 +134,7 @@ TEST(ParseCommandLine, SaysWhatToDoInsteadOfFlagsThatAreNotHere) {
             "org/name@REVISION; see lockstep generate --help");
   EXPECT_THAT(ParseError({"generate", "-m", "m", "-p", "x", "--max-length", "9"}),
               HasSubstr("--max-new-tokens"));
-  EXPECT_THAT(ParseError({"complete", "--model", "m"}), HasSubstr("the nearest is generate"));
+  EXPECT_THAT(ParseError({"generat", "--model", "m"}), HasSubstr("the nearest is generate"));
   EXPECT_EQ(ParseError({"--model", "m", "generate"}),
             "flag \"--model\" stands before the command; write lockstep COMMAND --model ...");
 }
@@ -263,11 +263,11 @@ INSTANTIATE_TEST_SUITE_P(
     ParseCommandLine, RefusedCommandLine,
     testing::Values(
         Refused{{},
-                "no command; expected generate, score, embed, serve, tokenize, plan or bench; see "
-                "lockstep --help"},
+                "no command; expected generate, score, embed, serve, complete, tokenize, plan or "
+                "bench; see lockstep --help"},
         Refused{{"genrate", "--model", "m"},
                 "unknown command \"genrate\"; the nearest is generate, all are generate, score, "
-                "embed, serve, tokenize, plan, bench"},
+                "embed, serve, complete, tokenize, plan, bench"},
         Refused{{"plan", "score"}, "plan and score are two commands; give one"},
         Refused{{"--versio"},
                 "unknown flag \"--versio\"; the nearest known one is --version; see lockstep "

@@ -1,0 +1,222 @@
+#include "complete/server_client.h"
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using Tcp = asio::ip::tcp;
+using Code = beast::error_code;
+
+constexpr std::chrono::milliseconds kStopPeriod{100};
+constexpr std::uint64_t kMostBodyBytes = std::uint64_t{1} << 40;
+
+// The words of an error that a server has answered with.
+std::string MessageOf(const std::string& body, unsigned status) {
+  try {
+    return ParseJson(body, "answer").at("error").at("message").get<std::string>();
+  } catch (const std::exception&) {
+    return fmt::format("it answers with status {}", status);
+  }
+}
+
+// Puts the events of a stream together and hands their texts on.
+class EventReader {
+ public:
+  explicit EventReader(const std::function<void(std::string_view)>& on_text) : on_text_(on_text) {}
+
+  void Push(std::string_view bytes) {
+    pending_ += bytes;
+    for (auto end = pending_.find("\n\n"); end != std::string::npos; end = pending_.find("\n\n")) {
+      Take(std::string_view(pending_).substr(0, end));
+      pending_.erase(0, end + 2);
+    }
+  }
+  bool done() const { return done_; }
+  const std::string& finish() const { return finish_; }
+
+ private:
+  void Take(std::string_view event) {
+    constexpr std::string_view kData = "data: ";
+    if (!event.starts_with(kData)) return;
+    event.remove_prefix(kData.size());
+    if (event == "[DONE]") {
+      done_ = true;
+      return;
+    }
+    const Json json = ParseJson(event, "an event of the server");
+    if (json.contains("error"))
+      throw EnvironmentError("the server: {}", MessageOf(std::string(event), 500));
+    for (const Json& choice : json.value("choices", Json::array())) {
+      on_text_(choice.value("text", ""));
+      if (choice.contains("finish_reason") && choice["finish_reason"].is_string())
+        finish_ = choice["finish_reason"].get<std::string>();
+    }
+  }
+
+  const std::function<void(std::string_view)>& on_text_;
+  std::string pending_;
+  std::string finish_;
+  bool done_ = false;
+};
+
+}  // namespace
+
+ServerAddress ParseServerUrl(std::string_view url) {
+  constexpr std::string_view kScheme = "http://";
+  std::string_view rest = url;
+  if (rest.starts_with("https://"))
+    throw BadInput("--url {}: TLS is not spoken here; expected http://HOST:PORT", url);
+  if (rest.starts_with(kScheme)) rest.remove_prefix(kScheme.size());
+  while (rest.ends_with('/')) rest.remove_suffix(1);
+  if (rest.ends_with("/v1")) rest.remove_suffix(3);
+  const auto colon = rest.rfind(':');
+  const bool has_port = colon != std::string_view::npos && rest.find(']', colon) == rest.npos;
+  std::string_view host = has_port ? rest.substr(0, colon) : rest;
+  const std::string_view port = has_port ? rest.substr(colon + 1) : "80";
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const bool is_number = !port.empty() && port.find_first_not_of("0123456789") == port.npos;
+  if (host.empty() || host.find('/') != host.npos || !is_number)
+    throw BadInput("--url {}: expected http://HOST:PORT", url);
+  return {std::string(host), std::string(port)};
+}
+
+// One request on a connection of its own, and its answer.
+class ServerClient::Exchange {
+ public:
+  Exchange(const ServerAddress& address, const Stop& stop) : address_(address), stop_(stop) {}
+
+  // False where it was broken off.
+  bool Begin(http::request<http::string_body>& request) {
+    Tcp::resolver resolver(io_);
+    Code code;
+    const auto places = resolver.resolve(address_.host, address_.port, code);
+    if (code) Fail(code);
+    if (!Await([&](auto done) { stream_.async_connect(places, Ignoring(done)); })) return false;
+    if (!Await([&](auto done) { http::async_write(stream_, request, Ignoring(done)); }))
+      return false;
+    parser_.body_limit(kMostBodyBytes);
+    return Await(
+        [&](auto done) { http::async_read_header(stream_, buffer_, parser_, Ignoring(done)); });
+  }
+
+  unsigned status() { return parser_.get().result_int(); }
+
+  // The next bytes of the body; null at its end, or where it was broken off.
+  std::optional<std::string> Read() {
+    if (parser_.is_done()) return std::nullopt;
+    if (!Await(
+            [&](auto done) { http::async_read_some(stream_, buffer_, parser_, Ignoring(done)); }))
+      return std::nullopt;
+    return std::exchange(parser_.get().body(), "");
+  }
+
+  std::string ReadAll() {
+    std::string body;
+    while (const auto bytes = Read()) body += *bytes;
+    return body;
+  }
+
+ private:
+  template <typename Done>
+  static auto Ignoring(Done done) {
+    return [done](Code code, auto&&...) { done(code); };
+  }
+
+  [[noreturn]] void Fail(const Code& code) const {
+    throw EnvironmentError("the server at {}:{}: {}", address_.host, address_.port, code.message());
+  }
+
+  // Until what is started is done; false where that is broken off.
+  template <typename Start>
+  bool Await(const Start& start) {
+    if (stop_()) return false;  // also where bytes come one after the other
+    std::optional<Code> result;
+    start([&result](Code code) { result = code; });
+    while (!result) {
+      io_.restart();
+      io_.run_for(kStopPeriod);
+      if (result || !stop_()) continue;
+      stream_.cancel();
+      io_.restart();
+      io_.run();
+      return false;
+    }
+    if (*result && *result != http::error::end_of_stream) Fail(*result);
+    return true;
+  }
+
+  const ServerAddress& address_;
+  const Stop& stop_;
+  asio::io_context io_{1};
+  beast::tcp_stream stream_{io_};
+  beast::flat_buffer buffer_;
+  http::response_parser<http::string_body> parser_;
+};
+
+namespace {
+
+http::request<http::string_body> RequestTo(const ServerAddress& address, const std::string& api_key,
+                                           http::verb method, const char* target) {
+  http::request<http::string_body> request(method, target, 11);
+  request.set(http::field::host, address.host + ":" + address.port);
+  request.set(http::field::connection, "close");
+  if (!api_key.empty()) request.set(http::field::authorization, "Bearer " + api_key);
+  return request;
+}
+
+}  // namespace
+
+std::string ServerClient::ModelName(const Stop& stop) {
+  auto request = RequestTo(address_, api_key_, http::verb::get, "/v1/models");
+  Exchange exchange(address_, stop);
+  if (!exchange.Begin(request)) return "";
+  const std::string body = exchange.ReadAll();
+  if (exchange.status() != 200)
+    throw BadInput("the server at {}:{}: {}", address_.host, address_.port,
+                   MessageOf(body, exchange.status()));
+  try {
+    return ParseJson(body, "models").at("data").at(0).at("id").get<std::string>();
+  } catch (const std::exception&) {
+    throw BadInput("the server at {}:{}: GET /v1/models names no model", address_.host,
+                   address_.port);
+  }
+}
+
+std::string ServerClient::Complete(Json asked, const std::function<void(std::string_view)>& on_text,
+                                   const Stop& stop) {
+  asked["stream"] = true;
+  auto request = RequestTo(address_, api_key_, http::verb::post, "/v1/completions");
+  request.set(http::field::content_type, "application/json");
+  request.body() = DumpJson(asked);
+  request.prepare_payload();
+  Exchange exchange(address_, stop);
+  if (!exchange.Begin(request)) return "";
+  if (exchange.status() != 200)
+    throw BadInput("{}", MessageOf(exchange.ReadAll(), exchange.status()));
+  EventReader reader(on_text);
+  while (!reader.done()) {
+    const auto bytes = exchange.Read();
+    if (!bytes) break;
+    reader.Push(*bytes);
+  }
+  if (!reader.done() && !stop())
+    throw EnvironmentError("the server at {}:{} has broken its answer off", address_.host,
+                           address_.port);
+  return reader.done() ? reader.finish() : "";
+}
+
+}  // namespace lockstep

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "core/json.h"
+
+namespace lockstep {
+
+// Where a server answers.
+struct ServerAddress {
+  std::string host;
+  std::string port;
+};
+
+// Of "http://host:port", "host:port" or "http://host" (port 80). Throws BadInput for anything else.
+ServerAddress ParseServerUrl(std::string_view url);
+
+// A client of one server with OpenAI's completions.
+// Not thread-safe: one thread makes every call.
+class ServerClient {
+ public:
+  // api_key: empty where none is wanted.
+  ServerClient(ServerAddress address, std::string api_key)
+      : address_(std::move(address)), api_key_(std::move(api_key)) {}
+
+  // Asked every tenth of a second while an answer is awaited; true breaks it off.
+  using Stop = std::function<bool()>;
+
+  // The name of the model that is served. Throws as Complete().
+  std::string ModelName(const Stop& stop);
+
+  // Streams the answer to a request; on_text gets its text as it comes. Returns the finish reason,
+  // or "" where it was broken off, which ends the request in the server too. Throws
+  // EnvironmentError when the server cannot be reached or breaks off, BadInput with the server's
+  // words when it refuses the request.
+  std::string Complete(Json request, const std::function<void(std::string_view)>& on_text,
+                       const Stop& stop);
+
+ private:
+  class Exchange;
+
+  ServerAddress address_;
+  std::string api_key_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,42 @@
+#include "complete/server_client.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "complete/local_server.h"
+#include "core/error.h"
+#include "tests/support/message_of.h"
+
+namespace lockstep {
+namespace {
+
+TEST(ServerUrl, NamesHostAndPort) {
+  for (const char* url :
+       {"http://lab:8000", "lab:8000", "http://lab:8000/", "http://lab:8000/v1"}) {
+    EXPECT_EQ(ParseServerUrl(url).host, "lab") << url;
+    EXPECT_EQ(ParseServerUrl(url).port, "8000") << url;
+  }
+  EXPECT_EQ(ParseServerUrl("http://lab").port, "80");
+  EXPECT_EQ(ParseServerUrl("http://[::1]:8000").host, "::1");
+  EXPECT_EQ(ParseServerUrl("http://[::1]").port, "80");
+}
+
+TEST(ServerUrl, IsRefusedWhereItIsNone) {
+  for (const char* url : {"", "http://", "http://:8000", "lab:port", "http://lab/other:1"})
+    EXPECT_THAT(MessageOf([&] { ParseServerUrl(url); }),
+                testing::EndsWith("expected http://HOST:PORT"))
+        << url;
+  EXPECT_THAT(MessageOf([&] { ParseServerUrl("https://lab"); }),
+              testing::HasSubstr("TLS is not spoken here"));
+}
+
+TEST(ServeWords, AreThoseOfCompleteAtAPortOfItsOwn) {
+  const std::vector<std::string> given{"lockstep", "complete", "--model", "complete",
+                                       "--quiet",  "--tp",     "2"};
+  EXPECT_THAT(ServeWords(given),
+              testing::ElementsAre("--model", "complete", "--tp", "2", "--host", "127.0.0.1",
+                                   "--port", "0", "--set", "server.api_key_file="));
+}
+
+}  // namespace
+}  // namespace lockstep
