@@ -9,6 +9,7 @@
 #include "launcher/flags/bench_flags.h"
 #include "launcher/flags/flag_words.h"
 #include "launcher/flags/flags.h"
+#include "launcher/flags/help_format.h"
 #include "launcher/flags/help_texts.h"
 #include "runtime/options/config_yaml.h"
 #include "runtime/options/option_table.h"
@@ -24,26 +25,6 @@ constexpr const char* kEmbedGroup = "Hidden states";
 constexpr const char* kConfigGroup = "Configuration";
 constexpr const char* kBenchGroup = "What to measure";
 constexpr const char* kServerGroup = "Server";
-
-// CLI11's help, in the words and with the spacing of the rest of the project.
-class HelpFormatter : public CLI::Formatter {
- public:
-  HelpFormatter() { column_width(28); }
-
-  std::string make_usage(const CLI::App* app, std::string) const override {
-    const bool command = app->get_parent() != nullptr;
-    return command ? fmt::format("Usage: lockstep {} [FLAGS]\n", app->get_name())
-                   : "Usage: lockstep COMMAND [FLAGS]\n";
-  }
-};
-
-// CLI11 puts two empty lines between groups.
-std::string HelpText(const CLI::App& app) {
-  std::string text = app.help();
-  for (auto at = text.find("\n\n\n"); at != std::string::npos; at = text.find("\n\n\n", at))
-    text.erase(at, 1);
-  return text;
-}
 
 // CLI11 binds flags to variables: these, for all commands.
 struct Bindings {
