@@ -10,14 +10,38 @@ ApiError NotAccepted(Refusal refusal) {
                            : "the server is shutting down");
 }
 
+namespace {
+
+// Pieces that wait for a client to take those before them. One that reads so slowly is ended.
+constexpr std::size_t kMostWaitingBytes = std::size_t{64} << 20;
+
+Error TooSlow() { return BadInput("the text was ended, because it is not taken as it comes"); }
+
+std::size_t BytesOf(const ReplyPiece& piece) {
+  std::size_t bytes = sizeof(CallEvent) + piece.text.size();
+  const auto add = [&bytes](const TokenLogprob& one) {
+    bytes += sizeof(one) + one.likeliest.size() * sizeof(one.likeliest.front());
+  };
+  if (piece.logprob) add(*piece.logprob);
+  for (const TokenLogprob& one : piece.prompt_logprobs) add(one);
+  return bytes;
+}
+
+}  // namespace
+
 struct CompletionCall::Shared {
   std::mutex mutex;
   std::vector<CallEvent> events;
+  std::size_t waiting_bytes = 0;  // of the events, about
+  bool overrun = false;
   std::function<void()> notify;  // empty: the call is gone
 
   void Put(CallEvent event) {
     const std::lock_guard lock(mutex);
-    if (!notify) return;
+    if (!notify || overrun) return;
+    if (event.piece) waiting_bytes += BytesOf(*event.piece);
+    overrun = waiting_bytes > kMostWaitingBytes;
+    if (overrun) event = {.prompt = event.prompt, .piece = {}, .result = {}, .error = TooSlow()};
     events.push_back(std::move(event));
     if (events.size() == 1) notify();
   }
@@ -84,6 +108,7 @@ void CompletionCall::Cancel() {
 
 std::vector<CallEvent> CompletionCall::Take() {
   const std::lock_guard lock(shared_->mutex);
+  shared_->waiting_bytes = 0;
   return std::exchange(shared_->events, {});
 }
 

@@ -81,6 +81,10 @@ void AddStatistics(const LoopStatistics& now, Families& to) {
   to.Count("requests_completed_total", "Requests that were answered.", now.completed);
   to.Count("requests_failed_total", "Requests that ended with an error.", now.failed);
   to.Count("requests_cancelled_total", "Requests whose client has left.", now.cancelled);
+  to.Gauge("groups_ready", "Groups of ranks that can answer.",
+           static_cast<double>(now.groups_ready));
+  to.Count("group_restarts_total", "How often a group of ranks was started again.",
+           now.group_restarts);
 }
 
 }  // namespace

@@ -76,6 +76,7 @@ ApiError ErrorOf(const Error& error) {
   if (error.code() == ExitCode::kBadInput) return ApiError(400, error.what());
   if (error.code() == ExitCode::kInterrupted)
     return ApiError(503, "the server was stopped before it had answered");
+  if (error.code() == ExitCode::kRankFailure) return ApiError(500, error.what());
   LogError("a request was not answered: {}", error.what());
   return ApiError(500, "the server has failed; its log says why");
 }

@@ -20,6 +20,9 @@ struct LoopStatistics {
   std::int64_t failed = 0;  // ended by OnError(), or by a sink that threw
   std::int64_t cancelled = 0;
   EngineStatus engine;  // as of the last step
+  // Groups of ranks that can answer, and how often one was started again.
+  std::int64_t groups_ready = 1;
+  std::int64_t group_restarts = 0;
 };
 
 enum class Refusal : std::uint8_t {

@@ -1,11 +1,10 @@
 #include "launcher/commands/commands.h"
-#include "server/serve_job.h"
+#include "server/serve_process.h"
 
 namespace lockstep {
 
 int RunServe(const Arguments& arguments, std::span<const std::string> arguments_given) {
-  ServeJob job(arguments);
-  return RunModelJob(arguments, arguments_given, job);
+  return RunServer(arguments, arguments_given);
 }
 
 }  // namespace lockstep

@@ -203,6 +203,7 @@ void AddServe(CLI::App& app, AllBindings& all) {
                    {"--max-queue", "server.max_queue", "N"}});
   AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);
+  AddGroups(command, bound);
   AddChoiceFlags(command, bound);
   AddConfigFlags(command, bound);
 }
@@ -324,9 +325,6 @@ void CheckTexts(const Arguments& arguments, const Bindings& bound) {
 void CheckServe(const Arguments& arguments) {
   if (arguments.options.model.path.empty())
     throw BadInput("serve: no model; expected --model MODEL, or model.path in a configuration");
-  if (arguments.options.parallel.dp > 1)
-    throw BadInput("serve: parallel.dp is {}; expected 1: a server has one group of ranks",
-                   arguments.options.parallel.dp);
 }
 
 void CheckComplete(const Arguments& arguments) {

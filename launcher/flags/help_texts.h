@@ -68,6 +68,8 @@ Answers POST /v1/completions as OpenAI's clients expect, with the extras of vLLM
 /health, /version, /metrics and /tokenizer_info; POST /tokenize and /detokenize. Told to stop (Ctrl-C,
 SIGTERM) it answers what it has accepted first; a second time ends it at once.
 A browser finds a page at / to write with the model.
+Ranks that die or hang are started again, and what they had goes on where it was. --dp starts several
+groups of --tp ranks, which share the requests.
 The flags that choose tokens are the defaults of requests. Where neither they nor the model name a
 temperature it is 1, as OpenAI has it.)";
 

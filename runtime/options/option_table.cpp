@@ -227,6 +227,11 @@ void AddServerKeys(std::vector<OptionKey>& table) {
   table.push_back(Key(
       "server.drain_seconds", "time for what is accepted, when the server is told to stop",
       NumberType{0.0, 86400.0}, [](auto& o) -> auto& { return o.server.drain_seconds; }));
+  table.push_back(Key(
+      "server.min_ranks",
+      "a group of ranks that cannot be started again goes on with fewer, down to these; null: "
+      "never",
+      IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.server.min_ranks; }));
 }
 
 std::vector<OptionKey> MakeTable() {

@@ -114,8 +114,9 @@ struct ServerOptions {
   std::string chat_template;                   // a file; empty: what the model's tokenizer has
   std::vector<std::string> cors_origins = {};  // pages of these may ask; "*": all pages
   std::int64_t max_body_bytes = std::int64_t{32} << 20;
-  std::int64_t max_queue = 4096;  // requests that are accepted and not answered
-  double drain_seconds = 30.0;    // to answer what is accepted, when it is told to stop
+  std::int64_t max_queue = 4096;          // requests that are accepted and not answered
+  double drain_seconds = 30.0;            // to answer what is accepted, when it is told to stop
+  std::optional<std::int64_t> min_ranks;  // of a group that goes on with fewer; unset: tp
 };
 
 // Everything that can be configured. Filled from YAML, then --set, then flags: the later wins.

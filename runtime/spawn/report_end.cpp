@@ -12,9 +12,12 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "runtime/spawn/child_watch.h"
+#include "runtime/spawn/spawn.h"
 
 namespace lockstep {
 namespace {
+
+int g_signal_of_dead_rank = 0;
 
 std::string SignalName(int signal_number) {
   return fmt::format("signal {} ({})", signal_number, ::strsignal(signal_number));
@@ -46,6 +49,7 @@ std::string HowItEnded(int code) {
 }
 
 int ReportDeadRank(const ChildEnd& end, const RankBoard& board, int code) {
+  if (code > 128) g_signal_of_dead_rank = code - 128;
   const std::string how = HowItEnded(code);
   const std::string hint =
       code == 128 + SIGKILL ? "; if memory was short it was the kernel, see dmesg" : "";
@@ -142,6 +146,7 @@ int ReportStuck(const RankBoard& board) {
 int ReportSignalled(const ChildEnd& end, const RankBoard& board) {
   if (const int code = ReportedCode(board); code != 0) return code;
   const int signal_number = WTERMSIG(end.wait_status);
+  g_signal_of_dead_rank = signal_number;
   LogError("mpirun was killed by {}, and its {} ranks with it", SignalName(signal_number),
            board.ranks());
   const bool asked = signal_number == SIGTERM || signal_number == SIGINT || signal_number == SIGHUP;
@@ -149,6 +154,8 @@ int ReportSignalled(const ChildEnd& end, const RankBoard& board) {
 }
 
 }  // namespace
+
+int SignalOfDeadRank() { return g_signal_of_dead_rank; }
 
 int ReportEnd(const ChildEnd& end, const RankBoard& board) {
   constexpr int kInterrupted = static_cast<int>(ExitCode::kInterrupted);

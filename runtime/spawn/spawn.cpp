@@ -174,8 +174,10 @@ std::vector<std::string> MpirunCommand(const MpirunCall& call,
       "none",
       "-x",
       RankBoard::kVariable,
-      call.binary,
   };
+  if (std::getenv(kGroupVariable) != nullptr)  // mpirun complains of one that is not there
+    command.insert(command.end(), {"-x", kGroupVariable});
+  command.push_back(call.binary);
   for (std::size_t i = 1; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
     const bool disguise = argument == ":" || argument.starts_with(kDisguise);

@@ -33,9 +33,16 @@ struct SpawnOptions {
 };
 int SpawnWorld(const SpawnOptions& options, std::span<const std::string> arguments);
 
+// The signal that has killed a rank, or mpirun, of the world that SpawnWorld() had; 0: none has.
+int SignalOfDeadRank();
+
 // main()'s arguments as the user gave them. SpawnWorld() has to disguise a bare ":" because it
 // would end our part of mpirun's command line; this takes the disguise off.
 std::vector<std::string> RankArguments(int argc, const char* const* argv);
+
+// The environment variable that a server sets for a group of ranks (server/groups/group_place.h).
+// It reaches all of them.
+inline constexpr const char* kGroupVariable = "LOCKSTEP_GROUP";
 
 // The parts of SpawnWorld() that tests look at.
 struct MpirunCall {

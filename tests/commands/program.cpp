@@ -63,27 +63,6 @@ ProcessState StateOf(const std::filesystem::path& process) {
   return state;
 }
 
-// All processes that `ancestor` has started, and those that they have.
-std::vector<pid_t> Descendants(pid_t ancestor) {
-  std::multimap<pid_t, pid_t> children;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    const std::string name = entry.path().filename();
-    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    children.emplace(StateOf(entry.path()).parent, std::stoi(name));
-  }
-  std::vector<pid_t> found{ancestor};
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const auto [begin, end] = children.equal_range(found[i]);
-    for (auto child = begin; child != end; ++child) found.push_back(child->second);
-  }
-  found.erase(found.begin());
-  return found;
-}
-
-bool IsAlive(pid_t process) {
-  return StateOf(std::filesystem::path("/proc") / std::to_string(process)).state != 'Z';
-}
-
 // tree: what `child` has started, mpirun first where there are ranks.
 pid_t Chosen(Victim victim, pid_t child, const std::vector<pid_t>& tree) {
   if (victim == Victim::kStarted || victim == Victim::kTree || tree.empty()) return child;
@@ -113,6 +92,26 @@ Outcome Run(const std::vector<std::string>& command, const std::string& input) {
 }
 
 }  // namespace
+
+std::vector<pid_t> Descendants(pid_t ancestor) {
+  std::multimap<pid_t, pid_t> children;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    children.emplace(StateOf(entry.path()).parent, std::stoi(name));
+  }
+  std::vector<pid_t> found{ancestor};
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto [begin, end] = children.equal_range(found[i]);
+    for (auto child = begin; child != end; ++child) found.push_back(child->second);
+  }
+  found.erase(found.begin());
+  return found;
+}
+
+bool IsAlive(pid_t process) {
+  return StateOf(std::filesystem::path("/proc") / std::to_string(process)).state != 'Z';
+}
 
 Outcome RunLockstep(const std::vector<std::string>& arguments, const std::string& input) {
   std::vector<std::string> command = {BuiltProgram()};

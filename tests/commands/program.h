@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -32,6 +34,11 @@ enum class Victim { kStarted, kMpirun, kDescendant, kTree };
 // Starts the program and kills it with SIGKILL after so many milliseconds, unless it has ended.
 // Waits until nothing of it is left. True when it was killed before its end.
 bool RunAndKill(const std::vector<std::string>& arguments, int milliseconds, Victim victim);
+
+// All processes that this one has started, and those that they have, in the order in which they
+// are found from here on: mpirun before its ranks.
+std::vector<pid_t> Descendants(pid_t ancestor);
+bool IsAlive(pid_t process);
 
 // A copy of a golden model of tests/golden/cases in `folder`, with a tokenizer of `ids` ids.
 std::filesystem::path CopyModel(const std::string& name, const std::filesystem::path& folder,

@@ -19,6 +19,7 @@ class RunningServer {
   RunningServer& operator=(const RunningServer&) = delete;
 
   int port() const { return port_; }
+  pid_t process() const { return process_; }
 
   HttpReply Get(const std::string& path, const std::string& headers = "") const {
     return AskServer(port_, GetText(path, headers));

@@ -1,0 +1,101 @@
+#include "server/frontend.h"
+
+#include <thread>
+
+#include "core/error.h"
+#include "core/files/file.h"
+#include "core/heartbeat.h"
+#include "core/log.h"
+#include "runtime/world/interrupt.h"
+#include "server/chat_support.h"
+
+namespace lockstep {
+namespace {
+
+// For answers that are ready, to be sent.
+constexpr std::chrono::seconds kSendTime{5};
+
+// The first line of the file.
+std::string ReadKey(const std::string& file) {
+  if (file.empty()) return "";
+  const std::string text = ReadFile(file);
+  std::string key = text.substr(0, text.find('\n'));
+  while (!key.empty() && (key.back() == '\r' || key.back() == ' ')) key.pop_back();
+  if (key.empty()) throw BadInput("{}: is empty; expected the API key in its first line", file);
+  return key;
+}
+
+}  // namespace
+
+std::string ServerInput::ModelName() const {
+  return options.server.model_name.empty() ? options.model.path : options.server.model_name;
+}
+
+ServerInput ReadServerInput(const Arguments& arguments, const ModelFiles& model, int ranks) {
+  ServerInput input{.options = arguments.options,
+                    .generation = model.generation,
+                    .defaults = {},
+                    .spec = model.spec,
+                    .tokenizer = OpenTokenizer(arguments.options, model),
+                    .api_key = ReadKey(arguments.options.server.api_key_file),
+                    .ranks = ranks,
+                    .chat = FindChatSupport(arguments.options, model),
+                    .hidden_layer = HiddenLayerOf(arguments.options.embed, model.spec)};
+  input.defaults = ApplyDefaults(input.generation, input.tokenizer.vocab_size(), input.options);
+  return input;
+}
+
+Frontend::Frontend(const ServerInput& input, RequestQueue& queue)
+    : input_(input),
+      queue_(queue),
+      service_({.queue = queue,
+                .tokenizer = input.tokenizer,
+                .spec = input.spec,
+                .defaults = input.options,
+                .model = input.ModelName(),
+                .most_requests = input.options.server.max_queue,
+                .end_tokens = input.generation.end_tokens,
+                .ranks = input.ranks,
+                .chat = input.chat}),
+      http_({.host = input.options.server.host,
+             .port = static_cast<std::uint16_t>(input.options.server.port),
+             .api_key = input.api_key,
+             .most_body_bytes = input.options.server.max_body_bytes,
+             .cors_origins = input.options.server.cors_origins},
+            service_) {}
+
+void Frontend::SayReady() const {
+  SetLogRank(0, 1);  // said for all ranks
+  ReportDefaults(input_.generation, input_.defaults);
+  if (!input_.chat.warning.empty()) LogWarning("{}", input_.chat.warning);
+  LogInfo("ready: http://{}:{}", input_.options.server.host, http_.port());
+}
+
+void Frontend::Look() {
+  if (!InterruptRequested()) return;
+  if (!until_) return BeginToStop();
+  if (Clock::now() < *until_) return;
+  LogWarning("{:g} s have passed; what is not answered by now is ended",
+             input_.options.server.drain_seconds);
+  queue_.Abort();
+}
+
+void Frontend::BeginToStop() {
+  until_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                              std::chrono::duration<double>(input_.options.server.drain_seconds));
+  LogInfo("stopping: no more requests are accepted, {} are being answered",
+          queue_.statistics().queued + queue_.statistics().in_flight);
+  service_.Drain();
+  http_.Drain();
+}
+
+void Frontend::Finish() const {
+  const auto limit = Clock::now() + kSendTime;
+  while (http_.open_answers() > 0 && Clock::now() < limit) {
+    Heartbeat();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  LogInfo("stopped");
+}
+
+}  // namespace lockstep

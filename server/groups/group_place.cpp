@@ -1,0 +1,42 @@
+#include "server/groups/group_place.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <sstream>
+
+#include "core/error.h"
+#include "runtime/spawn/spawn.h"
+
+namespace lockstep {
+
+std::string GroupPlace::ToText() const { return fmt::format("{} {} {}", socket, ranks, groups); }
+
+std::optional<GroupPlace> GroupPlace::FromText(const std::string& text) {
+  std::istringstream stream(text);
+  GroupPlace place;
+  if (!(stream >> place.socket >> place.ranks >> place.groups)) return std::nullopt;
+  return place;
+}
+
+std::optional<GroupPlace> GroupPlace::FromEnvironment() {
+  const char* text = std::getenv(kGroupVariable);
+  if (text == nullptr || *text == '\0') return std::nullopt;
+  const std::optional<GroupPlace> place = FromText(text);
+  if (!place)
+    throw EnvironmentError("{} is \"{}\", which no server has set; unset it", kGroupVariable, text);
+  return place;
+}
+
+Arguments ArgumentsOfGroup(const Arguments& arguments, const GroupPlace& place) {
+  Arguments own = arguments;
+  Options& options = own.options;
+  options.parallel.tp = place.ranks;
+  options.parallel.dp = 1;
+  // What is left of a host's memory is shared, and all groups look at it at the same time.
+  if (place.groups > 1 && !options.engine.memory_fraction)
+    options.engine.memory_fraction = 0.5 / place.groups;
+  return own;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,384 @@
+#include "server/groups/supervisor.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/log.h"
+
+namespace lockstep {
+namespace {
+
+// Given to a group beyond what its engine takes at the same time, so that it need not wait for us.
+constexpr std::int64_t kAhead = 8;
+// As long as a request that ranks have died with is tried, its group gets no other: that makes its
+// trial short. No longer, because some have no token for long (beam search).
+constexpr std::chrono::seconds kAlone{1};
+
+double Seconds(RankGroup::Clock::duration time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+TokenPiece ViewOf(const PieceMessage& piece) {
+  return {.text = piece.text,
+          .token = piece.token,
+          .logprob = piece.logprob ? &*piece.logprob : nullptr,
+          .prompt_logprobs = piece.prompt_logprobs,
+          .finish = piece.finish};
+}
+
+void Add(const EngineStatus& one, EngineStatus& sum) {
+  sum.waiting += one.waiting;
+  sum.running += one.running;
+  sum.pages += one.pages;
+  sum.pages_used += one.pages_used;
+  sum.counts.preemptions += one.counts.preemptions;
+  sum.counts.prefix_queries += one.counts.prefix_queries;
+  sum.counts.prefix_hits += one.counts.prefix_hits;
+}
+
+}  // namespace
+
+Supervisor::Supervisor(Plan plan)
+    : most_sequences_(plan.most_sequences),
+      inbox_(plan.most_requests),
+      members_(plan.groups.size()),
+      router_(plan.groups.size()) {
+  for (std::size_t i = 0; i < members_.size(); ++i)
+    members_[i].ranks = std::make_unique<RankGroup>(
+        std::move(plan.groups[i]), children_,
+        RankGroup::Events{
+            .on_ready = [this, i] { OnReady(i); },
+            .on_message = [this, i](FromGroup message) { OnMessage(i, std::move(message)); },
+            .on_lost = [this, i](RankGroup::Fault fault) { OnLost(i, fault); }});
+}
+
+Supervisor::~Supervisor() { FailAll(); }
+
+Admission Supervisor::Submit(TextRequest request, std::shared_ptr<RequestSink> sink) {
+  const Admission admission = inbox_.Submit(std::move(request), std::move(sink));
+  wake_.Ring();
+  return admission;
+}
+
+void Supervisor::Cancel(Ticket ticket) {
+  inbox_.Cancel(ticket);
+  wake_.Ring();
+}
+
+void Supervisor::Drain() {
+  inbox_.Drain();
+  wake_.Ring();
+}
+
+void Supervisor::Abort() {
+  inbox_.Abort();
+  wake_.Ring();
+}
+
+LoopStatistics Supervisor::statistics() const {
+  LoopStatistics now = inbox_.statistics();
+  const std::lock_guard lock(mutex_);
+  const std::int64_t waiting = std::min(waiting_count_, now.in_flight);
+  now.queued += waiting;
+  now.in_flight -= waiting;
+  now.groups_ready = groups_ready_;
+  now.group_restarts = restarts_;
+  return now;
+}
+
+std::string Supervisor::unavailable() const {
+  const std::lock_guard lock(mutex_);
+  return unavailable_;
+}
+
+ExitCode Supervisor::Run(const std::function<void()>& on_ready, const std::function<void()>& look) {
+  while (Step()) {
+    if (!was_ready_ && unavailable().empty()) {
+      was_ready_ = true;
+      on_ready();
+    }
+    look();
+    Wait();
+  }
+  EndGroups();
+  for (const Member& member : members_)
+    if (const auto code = member.ranks->first_failure()) return *code;
+  return ExitCode::kOk;
+}
+
+// Whether another one follows.
+bool Supervisor::Step() {
+  if (inbox_.state() == Inbox::State::kAborting) return false;
+  TakeInbox();
+  for (const Member& member : members_) member.ranks->Step();
+  Dispatch();
+  Publish();
+  if (inbox_.is_drained()) return false;
+  return std::ranges::none_of(
+      members_, [](const Member& member) { return member.ranks->first_failure().has_value(); });
+}
+
+void Supervisor::TakeInbox() {
+  for (const Ticket ticket : inbox_.TakeCancelled()) CancelHere(ticket, &LoopStatistics::cancelled);
+  while (auto entry = inbox_.Take()) {
+    waiting_.emplace(entry->request.priority, entry->ticket);
+    held_.try_emplace(entry->ticket, std::move(entry->request), std::move(entry->sink));
+    changed_ = true;
+  }
+}
+
+// Suspects first, one at a time; then the others in their order, as far as there is room.
+void Supervisor::Dispatch() {
+  if (suspects_.tried() && Clock::now() - tried_at_ > kAlone) changed_ = true;
+  if (!std::exchange(changed_, false)) return;
+  if (const auto suspect = suspects_.Next()) {
+    if (const auto group = GroupFor(held_.at(*suspect))) {
+      suspects_.Try(*suspect);
+      tried_at_ = Clock::now();
+      Give(*group, *suspect);
+    }
+  }
+  while (!waiting_.empty()) {
+    const Ticket ticket = waiting_.begin()->second;
+    const auto group = GroupFor(held_.at(ticket));
+    if (!group) return;
+    waiting_.erase(waiting_.begin());
+    Give(*group, ticket);
+  }
+}
+
+std::optional<std::size_t> Supervisor::GroupFor(const HeldRequest& held) const {
+  std::vector<std::optional<std::int64_t>> loads;
+  for (const Member& member : members_) {
+    const bool has_room = member.ranks->ready() && !IsKeptForATrial(member) &&
+                          member.sequences < most_sequences_ + kAhead;
+    loads.push_back(has_room ? std::optional(member.tokens) : std::nullopt);
+  }
+  return router_.Choose(loads, held.request().tokens);
+}
+
+bool Supervisor::IsKeptForATrial(const Member& member) const {
+  const auto tried = suspects_.tried();
+  return tried && member.given.contains(*tried) && suspects_.IsStruck(*tried) &&
+         Clock::now() - tried_at_ <= kAlone;
+}
+
+void Supervisor::Give(std::size_t group, Ticket ticket) {
+  Member& member = members_[group];
+  HeldRequest& held = held_.at(ticket);
+  member.given.insert(ticket);
+  member.tokens += held.tokens();
+  member.sequences += held.sequences();
+  router_.Note(group, held.request().tokens);
+  held.GiveTo(group);
+  member.ranks->Send(SubmitMessage{ticket, held.request()});
+}
+
+void Supervisor::TakeBack(Ticket ticket, HeldRequest& held) {
+  if (!held.group()) return;
+  Member& member = members_[*held.group()];
+  member.given.erase(ticket);
+  member.tokens -= held.tokens();
+  member.sequences -= held.sequences();
+  held.TakeBack();
+  changed_ = true;
+}
+
+void Supervisor::OnReady(std::size_t group) {
+  Member& member = members_[group];
+  member.ready_at = Clock::now();
+  changed_ = true;
+  if (member.ranks->restarts() == 0) return;
+  const RankGroup::Pause& pause = member.ranks->pause();
+  LogInfo("{} can answer again: noticed after {:.2f} s, ended in {:.2f} s, loaded in {:.2f} s",
+          member.ranks->name(), Seconds(pause.silent), Seconds(pause.ended),
+          Seconds(pause.started));
+}
+
+void Supervisor::OnMessage(std::size_t group, FromGroup message) {
+  std::visit(
+      [&]<typename Kind>(Kind& one) {
+        if constexpr (!std::is_same_v<Kind, ReadyMessage>) Take(group, one);
+      },
+      message);
+}
+
+void Supervisor::Take(std::size_t group, BeatMessage& beat) {
+  Member& member = members_[group];
+  member.engine = beat.engine;
+  for (const FailureMessage& failure : std::exchange(member.doubtful, {}))
+    if (Held(group, failure.ticket) != nullptr)
+      Fail(failure.ticket, Error(failure.code, failure.message));
+}
+
+void Supervisor::Take(std::size_t group, PieceMessage& piece) {
+  HeldRequest* held = Held(group, piece.ticket);
+  if (held == nullptr) return;
+  held->Take(piece);
+  NoteProgress(group, piece.ticket);
+  Call(piece.ticket, held->sink(),
+       [&](RequestSink& sink) { sink.OnPiece(piece.sample, ViewOf(piece)); });
+}
+
+void Supervisor::Take(std::size_t group, ResultMessage& result) {
+  if (Held(group, result.ticket) == nullptr) return;
+  NoteProgress(group, result.ticket);
+  const auto sink = End(result.ticket, &LoopStatistics::completed);
+  Call(result.ticket, sink, [&](RequestSink& one) { one.OnResult(std::move(result.result)); });
+}
+
+void Supervisor::Take(std::size_t group, FailureMessage& failure) {
+  if (Held(group, failure.ticket) == nullptr) return;
+  if (failure.code != ExitCode::kBadInput) {
+    members_[group].doubtful.push_back(std::move(failure));
+    return;
+  }
+  NoteProgress(group, failure.ticket);
+  Fail(failure.ticket, Error(failure.code, failure.message));
+}
+
+void Supervisor::NoteProgress(std::size_t group, Ticket ticket) {
+  members_[group].ranks->NoteAnswer();
+  NoteRecovered(ticket);
+  if (!suspects_.Contains(ticket)) return;
+  suspects_.Clear(ticket);
+  changed_ = true;
+}
+
+// Where a group has died, and its requests have got a new token since, or ended.
+void Supervisor::NoteRecovered(Ticket ticket) {
+  for (Member& member : members_) {
+    if (member.lost.erase(ticket) == 0 || !member.lost.empty()) continue;
+    LogInfo("{}: all {} requests go on, recomputed in {:.2f} s", member.ranks->name(),
+            member.lost_count, Seconds(Clock::now() - std::max(member.lost_at, member.ready_at)));
+  }
+}
+
+void Supervisor::OnLost(std::size_t group, RankGroup::Fault fault) {
+  Member& member = members_[group];
+  std::vector<Suspects::Given> given;
+  for (const Ticket ticket : member.given) given.push_back({ticket, held_.at(ticket).progressed()});
+  std::vector<Ticket> refused;
+  if (fault == RankGroup::Fault::kPerhapsTheirs)
+    refused = suspects_.Blame(given);
+  else if (const auto tried = suspects_.tried(); tried && member.given.contains(*tried))
+    suspects_.EndTrial();
+  for (const Suspects::Given& one : given) {
+    HeldRequest& held = held_.at(one.ticket);
+    TakeBack(one.ticket, held);
+    if (!suspects_.Contains(one.ticket)) waiting_.emplace(held.request().priority, one.ticket);
+    member.lost.insert(one.ticket);
+  }
+  for (const Ticket ticket : refused) {
+    LogError("request {} was refused: the ranks have ended each time that they began with it",
+             ticket);
+    Fail(ticket, Error(ExitCode::kRankFailure,
+                       fmt::format("this request has ended the ranks twice, and is refused; it is "
+                                   "number {} in the server's log",
+                                   ticket)));
+  }
+  member.lost_at = Clock::now();
+  member.lost_count = member.lost.size();
+  member.doubtful.clear();
+  Add({.counts = member.engine.counts}, past_);
+  member.engine = {};
+  router_.Forget(group);
+  changed_ = true;
+}
+
+HeldRequest* Supervisor::Held(std::size_t group, Ticket ticket) {
+  const auto found = held_.find(ticket);
+  const bool has_it = found != held_.end() && found->second.group() == group;
+  return has_it ? &found->second : nullptr;
+}
+
+// The sink, for a last call.
+std::shared_ptr<RequestSink> Supervisor::End(Ticket ticket, std::int64_t LoopStatistics::*counter) {
+  const auto found = held_.find(ticket);
+  if (found == held_.end()) return nullptr;
+  waiting_.erase({found->second.request().priority, ticket});
+  suspects_.Clear(ticket);
+  NoteRecovered(ticket);
+  TakeBack(ticket, found->second);
+  const std::shared_ptr<RequestSink> sink = found->second.sink();
+  held_.erase(found);
+  inbox_.End(ticket, counter);
+  return sink;
+}
+
+void Supervisor::Fail(Ticket ticket, const Error& error) {
+  const auto sink = End(ticket, &LoopStatistics::failed);
+  Call(ticket, sink, [&](RequestSink& one) { one.OnError(error); });
+}
+
+void Supervisor::Call(Ticket ticket, const std::shared_ptr<RequestSink>& sink,
+                      const std::function<void(RequestSink&)>& call) {
+  if (sink == nullptr) return;
+  try {
+    call(*sink);
+  } catch (...) {
+    LogWarning("request {} was ended, because what takes its text failed: {}", ticket,
+               CurrentError().what());
+    CancelHere(ticket, &LoopStatistics::failed);
+  }
+}
+
+void Supervisor::CancelHere(Ticket ticket, std::int64_t LoopStatistics::*counter) {
+  const auto found = held_.find(ticket);
+  if (found == held_.end()) return;
+  if (const auto group = found->second.group()) members_[*group].ranks->Send(CancelMessage{ticket});
+  End(ticket, counter);
+}
+
+void Supervisor::Publish() {
+  std::string reason;
+  EngineStatus engine = past_;
+  std::int64_t ready = 0, restarts = 0, given = 0;
+  for (const Member& member : members_) {
+    given += std::ssize(member.given);
+    if (reason.empty()) reason = member.ranks->reason();
+    Add(member.engine, engine);
+    ready += member.ranks->ready() ? 1 : 0;
+    restarts += member.ranks->restarts();
+  }
+  inbox_.Publish(engine);
+  const std::lock_guard lock(mutex_);
+  unavailable_ = std::move(reason);
+  groups_ready_ = ready;
+  restarts_ = restarts;
+  waiting_count_ = std::ssize(held_) - given;
+}
+
+void Supervisor::Wait() {
+  std::vector<pollfd> polled{{wake_.number(), POLLIN, 0}};
+  std::chrono::milliseconds patience(100);
+  for (const Member& member : members_) {
+    member.ranks->AddPolled(polled);
+    patience = std::min(patience, member.ranks->patience());
+  }
+  ::poll(polled.data(), polled.size(), static_cast<int>(patience.count()));
+  wake_.Clear();
+}
+
+// In good order nothing is left.
+void Supervisor::FailAll() {
+  const Error error(ExitCode::kInterrupted, "the server was stopped");
+  for (Inbox::Entry& entry : inbox_.Close())
+    held_.try_emplace(entry.ticket, std::move(entry.request), std::move(entry.sink));
+  for (const auto& [ticket, held] : held_)
+    if (held.group()) members_[*held.group()].ranks->Send(CancelMessage{ticket});
+  while (!held_.empty()) Fail(held_.begin()->first, error);
+}
+
+void Supervisor::EndGroups() {
+  FailAll();
+  for (const Member& member : members_) member.ranks->Leave();
+  while (std::ranges::any_of(members_, [](const Member& one) { return !one.ranks->gone(); })) {
+    for (const Member& member : members_) member.ranks->Step();
+    Wait();
+  }
+}
+
+}  // namespace lockstep

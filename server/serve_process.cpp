@@ -1,0 +1,105 @@
+#include "server/serve_process.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/threads/affinity.h"
+#include "partition/plan/shard_plan.h"
+#include "runtime/load_model.h"
+#include "runtime/model_files.h"
+#include "runtime/spawn/spawn.h"
+#include "runtime/world/interrupt.h"
+#include "runtime/world/world.h"
+#include "server/frontend.h"
+#include "server/groups/group_job.h"
+#include "server/groups/group_place.h"
+#include "server/groups/supervisor.h"
+#include "server/serve_job.h"
+
+namespace lockstep {
+namespace {
+
+// Beyond the deadline of the ranks' collectives, so that they can name the rank that hangs.
+constexpr double kNamingSeconds = 3.0;
+
+// Each group's part of the cores, where there are enough.
+std::vector<std::vector<int>> CoresOfGroups(int groups) {
+  if (groups == 1) return {{}};
+  const std::vector<std::vector<int>> allowed(static_cast<std::size_t>(groups), AllowedCores());
+  std::vector<std::vector<int>> cores;
+  for (int group = 0; group < groups; ++group) cores.push_back(CoresOfRank(allowed, group));
+  return cores;
+}
+
+std::vector<GroupPlan> PlansOf(const Options& options, std::span<const std::string> given) {
+  std::vector<std::string> command(given.begin(), given.end());
+  command.front() = OwnPath();
+  const auto groups = static_cast<int>(options.parallel.dp);
+  const auto ranks = static_cast<int>(options.parallel.tp.value_or(1));
+  const auto least = static_cast<int>(options.server.min_ranks.value_or(ranks));
+  std::vector<GroupPlan> plans;
+  for (const std::vector<int>& cores : CoresOfGroups(groups))
+    plans.push_back(
+        {.name = groups == 1 ? "the ranks" : fmt::format("the ranks of group {}", plans.size()),
+         .command = command,
+         .ranks = ranks,
+         .least_ranks = std::min(least, ranks),
+         .groups = groups,
+         .cores = cores,
+         .silence_seconds = options.comm.deadline_seconds + kNamingSeconds});
+  return plans;
+}
+
+// The server sees this process alone, and has to know that a rank was killed from outside.
+void EndAsAKilledRankDid() {
+  if (SignalOfDeadRank() == SIGKILL) ::raise(SIGKILL);
+}
+
+// All that can be wrong is said here, once, before a group is started.
+int RunSupervised(const Arguments& arguments, std::span<const std::string> given) {
+  InstallInterruptHandlers();
+  AnnounceInterrupts();
+  const Options& options = arguments.options;
+  CheckDevice(DeviceRequestOf(options, 1));
+  const ModelFiles model = OpenModel(arguments);
+  const auto ranks = static_cast<int>(options.parallel.tp.value_or(1));
+  const ShardPlan plan(model.spec, ranks);
+  const ServerInput input = ReadServerInput(arguments, model, ranks);
+  Supervisor supervisor({.groups = PlansOf(options, given),
+                         .most_requests = options.server.max_queue,
+                         .most_sequences = options.engine.max_sequences});
+  Frontend frontend(input, supervisor);
+  const auto say_ready = [&frontend] {
+    FinishStepsOnInterrupt();
+    frontend.SayReady();
+  };
+  const ExitCode code = supervisor.Run(say_ready, [&frontend] { frontend.Look(); });
+  if (code == ExitCode::kOk) frontend.Finish();
+  return static_cast<int>(code);
+}
+
+}  // namespace
+
+int RunServer(const Arguments& arguments, std::span<const std::string> given) {
+  if (const auto place = GroupPlace::FromEnvironment()) {
+    const Arguments own = ArgumentsOfGroup(arguments, *place);
+    GroupJob job(own, place->socket);
+    const int code = RunModelJob(own, given, job);
+    EndAsAKilledRankDid();
+    return code;
+  }
+  if (!InsideWorld()) return RunSupervised(arguments, given);
+  if (arguments.options.parallel.dp > 1)
+    throw BadInput(
+        "serve: --dp is {}; expected 1 where mpirun or srun has started the ranks; start serve "
+        "without it, and it starts its groups itself",
+        arguments.options.parallel.dp);
+  ServeJob job(arguments);
+  return RunModelJob(arguments, given, job);
+}
+
+}  // namespace lockstep

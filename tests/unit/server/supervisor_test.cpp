@@ -1,0 +1,225 @@
+// Groups of ranks that die, hang and do not start, with processes that only pretend to be ranks.
+#include "server/groups/supervisor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <numeric>
+#include <thread>
+
+#include "core/files/file.h"
+#include "tests/support/test_data.h"
+#include "tests/unit/server/fake_group.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// The tokens of one request, for another thread to wait for.
+class Client : public RequestSink {
+ public:
+  void OnPiece(std::size_t /*sample*/, const TokenPiece& piece) override {
+    const std::lock_guard lock(mutex_);
+    tokens_.push_back(piece.token);
+  }
+  void OnResult(TextResult /*result*/) override { End(""); }
+  void OnError(const Error& error) override { End(error.what()); }
+
+  // Why it has no result; empty where it has one.
+  std::string Wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return ends_ > 0; });
+    EXPECT_EQ(ends_, 1);
+    return error_;
+  }
+  std::vector<std::int32_t> tokens() const {
+    const std::lock_guard lock(mutex_);
+    return tokens_;
+  }
+
+ private:
+  void End(const std::string& error) {
+    const std::lock_guard lock(mutex_);
+    error_ = error;
+    ++ends_;
+    changed_.notify_all();
+  }
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::int32_t> tokens_;
+  std::string error_;
+  int ends_ = 0;
+};
+
+std::vector<std::int32_t> Counting(std::int32_t count) {
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(count));
+  std::iota(tokens.begin(), tokens.end(), 0);
+  return tokens;
+}
+
+class SupervisorTest : public testing::Test {
+ protected:
+  void Open(std::size_t groups = 1, GroupPlan plan = {}) {
+    if (plan.command.empty()) plan.command = FakeGroupCommand();
+    supervisor_ = std::make_unique<Supervisor>(
+        Supervisor::Plan{.groups = std::vector<GroupPlan>(groups, plan)});
+  }
+  // Runs it here, and the clients on a thread of their own; drains it behind them.
+  ExitCode Serve(const std::function<void()>& clients) {
+    const std::jthread thread([&] {
+      clients();
+      supervisor_->Drain();
+    });
+    return supervisor_->Run([] {}, [] {});
+  }
+  std::shared_ptr<Client> Ask(const std::string& prompt, std::int64_t tokens = 5) {
+    const auto client = std::make_shared<Client>();
+    TextRequest request;
+    request.prompt = prompt;
+    request.tokens = {1};
+    request.sampling.max_new_tokens = tokens;
+    EXPECT_TRUE(supervisor_->Submit(std::move(request), client));
+    return client;
+  }
+  std::string Path(const std::string& name) const { return (folder_ / name).string(); }
+
+  const TemporaryFolder folder_;
+  std::unique_ptr<Supervisor> supervisor_;
+};
+
+TEST_F(SupervisorTest, AnswersAsItsGroupsDo) {
+  Open(2);
+  EXPECT_EQ(Serve([&] {
+              std::vector<std::shared_ptr<Client>> clients;
+              for (int i = 0; i < 300; ++i) clients.push_back(Ask("", i % 20 + 1));
+              for (int i = 0; i < 300; ++i) {
+                EXPECT_EQ(clients[static_cast<std::size_t>(i)]->Wait(), "");
+                EXPECT_EQ(clients[static_cast<std::size_t>(i)]->tokens(), Counting(i % 20 + 1));
+              }
+            }),
+            ExitCode::kOk);
+  EXPECT_EQ(supervisor_->statistics().completed, 300);
+  EXPECT_EQ(supervisor_->statistics().group_restarts, 0);
+}
+
+TEST_F(SupervisorTest, LosesAndRepeatsNothingWhereGroupsDie) {
+  for (const std::size_t groups : {1, 2}) {
+    Open(groups);
+    Serve([&] {
+      std::vector<std::shared_ptr<Client>> clients;
+      for (int i = 0; i < 10; ++i)
+        clients.push_back(
+            Ask(i % 5 == 0 ? "die " + Path(std::to_string(groups * 100) + std::to_string(i)) : ""));
+      for (const auto& client : clients) {
+        EXPECT_EQ(client->Wait(), "");
+        EXPECT_EQ(client->tokens(), Counting(5));
+      }
+    });
+    EXPECT_EQ(supervisor_->statistics().group_restarts, 2);
+    EXPECT_EQ(supervisor_->statistics().completed, 10);
+  }
+}
+
+TEST_F(SupervisorTest, NoticesAGroupThatHangs) {
+  Open(1, {.silence_seconds = 0.5});
+  Serve([&] {
+    const auto client = Ask("stop " + Path("stopped"));
+    EXPECT_EQ(client->Wait(), "");
+    EXPECT_EQ(client->tokens(), Counting(5));
+  });
+  EXPECT_EQ(supervisor_->statistics().group_restarts, 1);
+}
+
+TEST_F(SupervisorTest, RefusesTheRequestThatEndsItsGroupsAndNoOther) {
+  Open();
+  Serve([&] {
+    std::vector<std::shared_ptr<Client>> before, after;
+    for (int i = 0; i < 5; ++i) before.push_back(Ask(""));
+    const auto poison = Ask("fail");
+    for (int i = 0; i < 5; ++i) after.push_back(Ask(""));
+    EXPECT_THAT(poison->Wait(), HasSubstr("has ended the ranks twice"));
+    EXPECT_THAT(poison->tokens(), IsEmpty());
+    for (const auto& clients : {before, after})
+      for (const auto& client : clients) {
+        EXPECT_EQ(client->Wait(), "");
+        EXPECT_EQ(client->tokens(), Counting(5));
+      }
+  });
+  EXPECT_EQ(supervisor_->statistics().failed, 1);
+}
+
+TEST_F(SupervisorTest, RefusesNobodyForKillsFromOutside) {
+  Open();
+  Serve([&] {
+    const auto client = Ask("killed " + Path("kills"));
+    EXPECT_EQ(client->Wait(), "");
+    EXPECT_EQ(client->tokens(), Counting(5));
+  });
+  EXPECT_EQ(supervisor_->statistics().group_restarts, 3);
+}
+
+TEST_F(SupervisorTest, EndsWithTheCodeOfAGroupThatCannotBeStartedAtAll) {
+  Open(2, {.command = {"/bin/sh", "-c", "exit 3"}});
+  EXPECT_EQ(supervisor_->Run([] { FAIL(); }, [] {}), ExitCode::kEnvironment);
+  Open(1, {.command = {"/bin/sh", "-c", "kill -9 $$"}});
+  const auto client = Ask("");
+  EXPECT_EQ(supervisor_->Run([] { FAIL(); }, [] {}), ExitCode::kRankFailure);
+  EXPECT_EQ(client->Wait(), "the server was stopped");
+}
+
+TEST_F(SupervisorTest, SaysWhyNothingIsAnsweredAndGoesOnWithFewerRanks) {
+  ::setenv("FAKE_GROUP_BROKEN", Path("broken").c_str(), 1);
+  Open(1, {.ranks = 2, .least_ranks = 1});
+  EXPECT_THAT(supervisor_->unavailable(), HasSubstr("starting"));
+  Serve([&] {
+    EXPECT_EQ(Ask("")->Wait(), "");
+    EXPECT_EQ(supervisor_->unavailable(), "");
+    WriteText(folder_ / "broken", "");
+    const auto client = Ask("die " + Path("died"));
+    while (supervisor_->unavailable().find("exit code 3") == std::string::npos)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_EQ(client->Wait(), "");
+    EXPECT_EQ(client->tokens(), Counting(5));
+  });
+  ::unsetenv("FAKE_GROUP_BROKEN");
+}
+
+TEST_F(SupervisorTest, EndsWhatItHasAcceptedWhenItIsAborted) {
+  Open();
+  const auto client = Ask("wait");
+  const auto look = [&] {
+    if (supervisor_->statistics().in_flight == 1) supervisor_->Abort();
+  };
+  supervisor_->Run([] {}, look);
+  EXPECT_EQ(client->Wait(), "the server was stopped");
+  EXPECT_FALSE(supervisor_->Submit({}, std::make_shared<Client>()));
+}
+
+TEST(GroupProcess, IsKilledWithAllThatItHasStarted) {
+  const TemporaryFolder folder;
+  const std::string file = (folder / "orphan").string();
+  EndedChildren children;
+  // Its child is stopped, and has no parent any more when we look.
+  GroupProcess process({.command = {"/bin/sh", "-c",
+                                    "sh -c 'echo $$ > " + file +
+                                        "; kill -STOP $$' & "
+                                        "while [ ! -s " +
+                                        file + " ]; do sleep 0.01; done; exit 5"},
+                        .variable = "LOCKSTEP_TEST_GROUP=" + file,
+                        .cores = {}});
+  std::optional<int> status;
+  while (!status) status = process.End(children);
+  EXPECT_EQ(DescribeEnd(*status), "ended with exit code 5");
+  const pid_t orphan = std::stoi(ReadFile(folder / "orphan"));
+  EXPECT_EQ(::kill(orphan, 0), 0);
+  while (!process.Kill()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+}  // namespace
+}  // namespace lockstep
