@@ -1,9 +1,11 @@
 """The `openai` package against `lockstep serve`."""
 import asyncio
 import json
+import os
 import pathlib
+import shutil
+import signal
 import tempfile
-import time
 import unittest
 
 import openai
@@ -157,17 +159,10 @@ class ManyAtOnce(unittest.TestCase):
         stream = complete(["a", "b"], max_tokens=240, n=20, stream=True,
                           extra_body={"ignore_eos": True})
         next(iter(stream))
-        self.await_running(2)
+        server.await_metric("num_requests_running", 2)
         stream.close()
-        self.await_running(0)
+        server.await_metric("num_requests_running", 0)
         self.assertEqual(server.metric("requests_cancelled_total"), 2)
-
-    def await_running(self, requests: int) -> None:
-        for _ in range(6000):
-            if server.metric("num_requests_running") == requests:
-                return
-            time.sleep(0.01)
-        self.fail(f"{server.metric('num_requests_running')} requests run, not {requests}")
 
 
 class Errors(unittest.TestCase):
@@ -215,6 +210,24 @@ class Overload(unittest.TestCase):
             self.assertEqual(reply.usage.completion_tokens, 1)
             stream.close()
             one.close()
+
+
+@unittest.skipUnless(shutil.which("mpirun"), "there is no mpirun")
+class Faults(unittest.TestCase):
+    def test_are_a_pause_to_the_client(self):
+        with served.Server("--model", served.demo_model(), "--tp", "2", "--threads", "1") as faulty, \
+                openai.OpenAI(base_url=faulty.url + "/v1", api_key="any", max_retries=0) as one:
+            model = one.models.list().data[0].id
+            expected = one.completions.create(model=model, prompt=PROMPT, max_tokens=200, seed=7,
+                                              temperature=1, extra_body={"ignore_eos": True})
+            stream = one.completions.create(model=model, prompt=PROMPT, max_tokens=200, seed=7,
+                                            temperature=1, extra_body={"ignore_eos": True},
+                                            stream=True)
+            text = next(stream).choices[0].text
+            os.kill(faulty.rank(1), signal.SIGKILL)
+            text += "".join(chunk.choices[0].text for chunk in stream)
+            self.assertEqual(text, expected.choices[0].text)
+            faulty.await_metric("group_restarts_total", 1)
 
 
 class Keys(unittest.TestCase):

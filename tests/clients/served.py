@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -28,6 +29,22 @@ def skip(reason: str) -> None:
 def run(*words: str) -> str:
     """What the command prints."""
     return subprocess.run([program(), *words], check=True, capture_output=True, text=True).stdout
+
+
+def descendants(process: int) -> list[int]:
+    try:
+        children = [int(word) for task in pathlib.Path(f"/proc/{process}/task").iterdir()
+                    for word in (task / "children").read_text().split()]
+    except OSError:  # it has just ended
+        return []
+    return children + [one for child in children for one in descendants(child)]
+
+
+def environment(process: int) -> set[str]:
+    try:
+        return set(pathlib.Path(f"/proc/{process}/environ").read_text().split("\0"))
+    except OSError:
+        return set()
 
 
 class Server:
@@ -67,6 +84,13 @@ class Server:
         self.log.seek(0)
         return self.log.read()
 
+    def rank(self, number: int) -> int | None:
+        """The process of one of its ranks, of those that mpirun has started."""
+        for process in descendants(self.process.pid):
+            if f"OMPI_COMM_WORLD_RANK={number}" in environment(process):
+                return process
+        return None
+
     def get(self, path: str) -> str:
         with urllib.request.urlopen(self.url + path, timeout=60) as reply:
             return reply.read().decode()
@@ -77,3 +101,10 @@ class Server:
         if not found:
             raise KeyError(name)
         return float(found.group(1))
+
+    def await_metric(self, name: str, value: float, seconds: float = 60) -> None:
+        until = time.monotonic() + seconds
+        while self.metric(name) != value:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{name} is {self.metric(name)}, not {value}:\n{self.said()}")
+            time.sleep(0.01)
