@@ -31,6 +31,7 @@ std::vector<std::vector<int>> CoresOfGroups(int groups) {
   if (groups == 1) return {{}};
   const std::vector<std::vector<int>> allowed(static_cast<std::size_t>(groups), AllowedCores());
   std::vector<std::vector<int>> cores;
+  cores.reserve(allowed.size());
   for (int group = 0; group < groups; ++group) cores.push_back(CoresOfRank(allowed, group));
   return cores;
 }

@@ -22,7 +22,7 @@ std::optional<GroupPlace> GroupPlace::FromText(const std::string& text) {
 std::optional<GroupPlace> GroupPlace::FromEnvironment() {
   const char* text = std::getenv(kGroupVariable);
   if (text == nullptr || *text == '\0') return std::nullopt;
-  const std::optional<GroupPlace> place = FromText(text);
+  std::optional<GroupPlace> place = FromText(text);
   if (!place)
     throw EnvironmentError("{} is \"{}\", which no server has set; unset it", kGroupVariable, text);
   return place;

@@ -25,6 +25,7 @@ constexpr int kExecFailed = 127;
 
 std::vector<char*> PointersTo(std::vector<std::string>& words) {
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   return pointers;
@@ -176,7 +177,7 @@ std::string DescribeEnd(int wait_status) {
 
 std::string OwnPath() {
   std::error_code code;
-  const std::string path = std::filesystem::read_symlink("/proc/self/exe", code);
+  std::string path = std::filesystem::read_symlink("/proc/self/exe", code);
   if (code)
     throw EnvironmentError("/proc/self/exe: cannot be read: {}; a server needs /proc",
                            code.message());

@@ -302,7 +302,7 @@ std::shared_ptr<RequestSink> Supervisor::End(Ticket ticket, std::int64_t LoopSta
   suspects_.Clear(ticket);
   NoteRecovered(ticket);
   TakeBack(ticket, found->second);
-  const std::shared_ptr<RequestSink> sink = found->second.sink();
+  std::shared_ptr<RequestSink> sink = found->second.sink();
   held_.erase(found);
   inbox_.End(ticket, counter);
   return sink;
