@@ -103,6 +103,8 @@ class Load:
     async def one(self, numbers):
         if numbers.random() < self.options.malformed:
             status, _ = await self.client.post(numbers.choice(BAD_BODIES))
+            if status == 503:  # before it is looked at
+                return self.count("refused with 503")
             return self.count("malformed, refused" if status == 400 else f"MALFORMED BUT {status}")
         index = numbers.randrange(len(self.requests))
         leaves = numbers.random() < self.options.leaving
