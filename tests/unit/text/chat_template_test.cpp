@@ -23,15 +23,12 @@ ChatTemplate Templated(const std::string& source) { return ChatTemplate(source, 
 Chat Said(const std::string& messages) { return {.messages = OrderedJson::parse(messages)}; }
 
 // A tokenizer's folder with these files beside the tokenizer.json of a bundled model.
-std::filesystem::path WriteFolder(const OrderedJson& files) {
-  const std::filesystem::path folder = testing::TempDir() + "chat_template_test";
-  std::filesystem::remove_all(folder);
+void WriteTo(const TemporaryFolder& folder, const OrderedJson& files) {
   std::filesystem::create_directories(folder / "additional_chat_templates");
-  std::filesystem::copy(SourceFolder() / "models/shakespeare-neox/tokenizer.json", folder);
+  std::filesystem::copy(SourceFolder() / "models/shakespeare-neox/tokenizer.json", folder.path());
   std::ofstream(folder / "config.json") << R"({"model_type": "gpt_neox"})";
   for (const auto& [name, text] : files.items())
     std::ofstream(folder / name) << text.get<std::string>();
-  return folder;
 }
 
 Chat AskedFor(const OrderedJson& asked) {
@@ -61,11 +58,14 @@ TEST(ChatTemplate, MakesThePromptsThatTransformersMakesOfTheSameFiles) {
   ASSERT_GT(golden["cases"].size(), 40U);
   for (const auto& one : golden["cases"]) {
     const std::string name = one["folder"];
-    const auto folder = WriteFolder(golden["folders"][name]);
-    const std::string text = PromptOf(folder, golden["asked"][one["asked"].get<std::size_t>()]);
+    const TemporaryFolder folder;
+    WriteTo(folder, golden["folders"][name]);
+    const std::string text =
+        PromptOf(folder.path(), golden["asked"][one["asked"].get<std::size_t>()]);
     EXPECT_EQ(text, one.value("text", std::string("refused"))) << name << one["asked"];
     if (!one.contains("tokens")) continue;
-    EXPECT_EQ(Tokenizer::Load(folder).Encode(text), one["tokens"].get<std::vector<std::int32_t>>())
+    EXPECT_EQ(Tokenizer::Load(folder.path()).Encode(text),
+              one["tokens"].get<std::vector<std::int32_t>>())
         << name << one["asked"];
   }
 }
@@ -87,9 +87,9 @@ TEST(ChatTemplate, KnowsWhetherItGoesThroughTheParts) {
 TEST(ChatFiles, RefuseATemplateThatIsNoText) {
   for (const char* value : {"5", "[5]", "[{\"name\": \"default\"}]", "[{\"template\": \"x\"}]",
                             "[{\"name\": \"a\", \"template\": 5}]"}) {
-    const auto folder =
-        WriteFolder({{"tokenizer_config.json", std::string("{\"chat_template\": ") + value + "}"}});
-    EXPECT_THAT(MessageOf([&] { ReadChatFiles(folder); }), HasSubstr("\"chat_template\" is"))
+    const TemporaryFolder folder;
+    WriteTo(folder, {{"tokenizer_config.json", std::string("{\"chat_template\": ") + value + "}"}});
+    EXPECT_THAT(MessageOf([&] { ReadChatFiles(folder.path()); }), HasSubstr("\"chat_template\" is"))
         << value;
   }
 }
