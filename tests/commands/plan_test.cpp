@@ -94,9 +94,10 @@ INSTANTIATE_TEST_SUITE_P(Plan, PlanOfConfig, testing::ValuesIn(kModels), [](cons
 TEST(Configs, AreAllPlanned) {
   std::set<std::string> names;
   for (const Model& model : kModels) names.insert(std::string(model.config) + ".yaml");
-  for (const auto& file : std::filesystem::directory_iterator(SourceFolder() / "configs"))
-    if (file.is_regular_file())  // deploy/ has other files
-      EXPECT_TRUE(names.contains(file.path().filename())) << file.path();
+  for (const auto& file : std::filesystem::directory_iterator(SourceFolder() / "configs")) {
+    if (!file.is_regular_file()) continue;  // deploy/ has other files
+    EXPECT_TRUE(names.contains(file.path().filename())) << file.path();
+  }
 }
 
 TEST(Configs, ExplainEveryKey) {

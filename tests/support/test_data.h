@@ -26,8 +26,8 @@ std::filesystem::path SourceFolder();
 // The program `lockstep` of this build.
 std::string BuiltProgram();
 
-// The large test data ($LOCKSTEP_TEST_DATA, or the default set by CMake). May not exist: a test
-// that needs it says GTEST_SKIP() with the name of what is missing.
+// What others have published: tests/data/published.tar.xz as CMake has unpacked it, or another
+// folder of that form ($LOCKSTEP_TEST_DATA).
 std::filesystem::path LargeDataFolder();
 
 void WriteText(const std::filesystem::path& path, const std::string& bytes);
