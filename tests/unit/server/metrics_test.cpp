@@ -55,7 +55,7 @@ class MetricsTest : public testing::Test {
 
 TEST_F(MetricsTest, CountTokensAndTextsByTheNamesThatDashboardsKnow) {
   Submit(2);
-  for (const std::size_t sample : {0, 1, 0, 0})
+  for (const std::size_t sample : {0UL, 1UL, 0UL, 0UL})
     behind_.held->OnPiece(sample, {.text = "", .token = 5});
   TextResult result;
   result.samples.resize(2);

@@ -109,7 +109,7 @@ TEST_F(SupervisorTest, AnswersAsItsGroupsDo) {
 }
 
 TEST_F(SupervisorTest, LosesAndRepeatsNothingWhereGroupsDie) {
-  for (const std::size_t groups : {1, 2}) {
+  for (const std::size_t groups : {1UL, 2UL}) {
     Open(groups);
     Serve([&] {
       std::vector<std::shared_ptr<Client>> clients;
