@@ -16,7 +16,11 @@ namespace lockstep {
 
 // Values as bytes, for the two ends of a socket, which are the same program. Fields() says once
 // what a type is made of, for both directions; its structured binding stops the build when the type
-// gets another field. What can be copied byte by byte needs no Fields().
+// gets another field. Numbers and what consists of them without gaps go byte by byte: between the
+// fields of others there are bytes that nobody has set.
+template <typename T>
+constexpr bool kGoesAsBytes =
+    std::is_arithmetic_v<T> || std::is_enum_v<T> || std::has_unique_object_representations_v<T>;
 
 template <typename T>
 requires std::is_same_v<std::remove_const_t<T>, SamplingParams>
@@ -27,6 +31,13 @@ auto Fields(T& value) {
   return std::tie(max_new_tokens, temperature, top_k, top_p, min_p, seed, stream, ignore_eos,
                   repetition_penalty, presence_penalty, frequency_penalty, logit_bias,
                   allowed_tokens, banned_tokens, min_tokens, stop_tokens);
+}
+
+template <typename T>
+requires std::is_same_v<std::remove_const_t<T>, BeamOptions>
+auto Fields(T& value) {
+  auto& [num_beams, length_penalty, early_stopping] = value;
+  return std::tie(num_beams, length_penalty, early_stopping);
 }
 
 template <typename T>
@@ -105,7 +116,7 @@ void Unpack(MessageReader& from, std::optional<T>& value) {
 
 template <typename T>
 void Pack(MessageWriter& to, const std::vector<T>& list) {
-  if constexpr (std::is_trivially_copyable_v<T>) {
+  if constexpr (kGoesAsBytes<T>) {
     to.PutList(list);
   } else {
     to.PutCount(list.size());
@@ -114,7 +125,7 @@ void Pack(MessageWriter& to, const std::vector<T>& list) {
 }
 template <typename T>
 void Unpack(MessageReader& from, std::vector<T>& list) {
-  if constexpr (std::is_trivially_copyable_v<T>) {
+  if constexpr (kGoesAsBytes<T>) {
     list = from.GetList<T>();
   } else {
     list.resize(from.GetCount(1));
@@ -123,17 +134,17 @@ void Unpack(MessageReader& from, std::vector<T>& list) {
 }
 
 template <typename T>
-void Pack(MessageWriter& to, const T& value) {
-  if constexpr (std::is_trivially_copyable_v<T>)
+void Pack([[maybe_unused]] MessageWriter& to, [[maybe_unused]] const T& value) {
+  if constexpr (kGoesAsBytes<T>)
     to.Put(value);
-  else
+  else if constexpr (!std::is_empty_v<T>)
     std::apply([&](const auto&... fields) { (Pack(to, fields), ...); }, Fields(value));
 }
 template <typename T>
-void Unpack(MessageReader& from, T& value) {
-  if constexpr (std::is_trivially_copyable_v<T>)
+void Unpack([[maybe_unused]] MessageReader& from, [[maybe_unused]] T& value) {
+  if constexpr (kGoesAsBytes<T>)
     value = from.Get<T>();
-  else
+  else if constexpr (!std::is_empty_v<T>)
     std::apply([&](auto&... fields) { (Unpack(from, fields), ...); }, Fields(value));
 }
 
