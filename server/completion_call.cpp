@@ -17,7 +17,7 @@ constexpr std::size_t kMostWaitingBytes = std::size_t{64} << 20;
 
 Error TooSlow() { return BadInput("the text was ended, because it is not taken as it comes"); }
 
-std::size_t BytesOf(const ReplyPiece& piece) {
+std::size_t BytesOf(const KeptPiece& piece) {
   std::size_t bytes = sizeof(CallEvent) + piece.text.size();
   const auto add = [&bytes](const TokenLogprob& one) {
     bytes += sizeof(one) + one.likeliest.size() * sizeof(one.likeliest.front());
@@ -56,15 +56,7 @@ class CompletionCall::Sink : public RequestSink {
 
   void OnPiece(std::size_t sample, const TokenPiece& piece) override {
     if (pieces_ == Pieces::kDropped) return;
-    ReplyPiece kept{.prompt = prompt_,
-                    .sample = sample,
-                    .text = std::string(piece.text),
-                    .token = piece.token,
-                    .logprob = {},
-                    .prompt_logprobs = {piece.prompt_logprobs.begin(), piece.prompt_logprobs.end()},
-                    .finish = piece.finish};
-    if (piece.logprob != nullptr) kept.logprob = *piece.logprob;
-    shared_->Put({.prompt = prompt_, .piece = std::move(kept), .result = {}, .error = {}});
+    shared_->Put({.prompt = prompt_, .piece = Keep(sample, piece), .result = {}, .error = {}});
   }
   void OnResult(TextResult result) override {
     shared_->Put({.prompt = prompt_, .piece = {}, .result = std::move(result), .error = {}});

@@ -18,7 +18,7 @@ namespace lockstep {
 // Something that a completion's client is to hear of: one of the three.
 struct CallEvent {
   std::size_t prompt = 0;
-  std::optional<ReplyPiece> piece;
+  std::optional<KeptPiece> piece;
   std::optional<TextResult> result;
   std::optional<Error> error;
 };

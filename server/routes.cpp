@@ -158,7 +158,7 @@ std::string EventStream::DataOf(std::vector<CallEvent>& events) {
   for (CallEvent& event : events) {
     if (event.piece) {
       if (const std::string opening = reply_.Opening(*event.piece); !opening.empty()) add(opening);
-      add(reply_.Chunk(*event.piece));
+      add(reply_.Chunk(event.prompt, *event.piece));
     }
     if (event.result) --open_;
     if (event.error) {

@@ -131,30 +131,24 @@ RequestRules Service::Rules() const {
           .spec = parts_.spec};
 }
 
-std::string Service::NewId(std::string_view kind) const {
-  return fmt::format("{}-{:016x}", kind, first_id_ + next_id_++);
+ReplyParts Service::PartsOfReply(std::string_view kind) const {
+  return {.tokenizer = parts_.tokenizer,
+          .id = fmt::format("{}-{:016x}", kind, first_id_ + next_id_++),
+          .model = parts_.model,
+          .created = Now()};
 }
 
 ReadRequest Service::ReadCompletion(std::string_view body) const {
   RefuseIfBusy();
   auto request = std::make_shared<const CompletionRequest>(ParseCompletion(body, Rules()));
-  auto reply =
-      std::make_unique<CompletionReply>(CompletionReply::Parts{.request = *request,
-                                                               .tokenizer = parts_.tokenizer,
-                                                               .id = NewId("cmpl"),
-                                                               .model = parts_.model,
-                                                               .created = Now()});
+  auto reply = std::make_unique<CompletionReply>(*request, PartsOfReply("cmpl"));
   return {std::move(request), std::move(reply)};
 }
 
 ReadRequest Service::ReadChat(std::string_view body) const {
   RefuseIfBusy();
   auto request = std::make_shared<const ChatRequest>(ParseChat(body, Rules(), parts_.chat));
-  auto reply = std::make_unique<ChatReply>(ChatReply::Parts{.request = *request,
-                                                            .tokenizer = parts_.tokenizer,
-                                                            .id = NewId("chatcmpl"),
-                                                            .model = parts_.model,
-                                                            .created = Now()});
+  auto reply = std::make_unique<ChatReply>(*request, PartsOfReply("chatcmpl"));
   return {std::move(request), std::move(reply)};
 }
 

@@ -62,7 +62,7 @@ class Service {
  private:
   void RefuseIfBusy() const;
   RequestRules Rules() const;
-  std::string NewId(std::string_view kind) const;
+  ReplyParts PartsOfReply(std::string_view kind) const;
 
   Parts parts_;
   Metrics metrics_;

@@ -36,6 +36,24 @@ void ValidateBeams(const TextRequest& request, std::string_view where) {
 
 }  // namespace
 
+TokenPiece KeptPiece::View() const {
+  return {.text = text,
+          .token = token,
+          .logprob = logprob ? &*logprob : nullptr,
+          .prompt_logprobs = prompt_logprobs,
+          .finish = finish};
+}
+
+KeptPiece Keep(std::size_t sample, const TokenPiece& piece) {
+  KeptPiece kept{.sample = sample,
+                 .text = std::string(piece.text),
+                 .token = piece.token,
+                 .prompt_logprobs = {piece.prompt_logprobs.begin(), piece.prompt_logprobs.end()},
+                 .finish = piece.finish};
+  if (piece.logprob != nullptr) kept.logprob = *piece.logprob;
+  return kept;
+}
+
 std::int64_t SamplesMade(const TextRequest& request) {
   return std::max(request.n, request.best_of);
 }

@@ -81,6 +81,20 @@ struct TokenPiece {
   FinishReason finish = FinishReason::kNone;
 };
 
+// The same, owning what it holds: to be kept, or sent elsewhere.
+struct KeptPiece {
+  std::size_t sample = 0;
+  std::string text = {};
+  std::int32_t token = 0;
+  std::optional<TokenLogprob> logprob = {};
+  std::vector<TokenLogprob> prompt_logprobs = {};
+  FinishReason finish = FinishReason::kNone;
+
+  // Valid as long as this.
+  TokenPiece View() const;
+};
+KeptPiece Keep(std::size_t sample, const TokenPiece& piece);
+
 struct TextResult {
   // n of them (beam search: at most). With best_of the likeliest first (mean log-probability of a
   // token), else in the order of their random streams: the first is what n = 1 gives.

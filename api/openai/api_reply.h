@@ -12,15 +12,12 @@
 
 namespace lockstep {
 
-// A token as it comes, kept for another thread (TokenPiece).
-struct ReplyPiece {
-  std::size_t prompt = 0;
-  std::size_t sample = 0;
-  std::string text;
-  std::int32_t token = 0;
-  std::optional<TokenLogprob> logprob;
-  std::vector<TokenLogprob> prompt_logprobs;
-  FinishReason finish = FinishReason::kNone;
+// What replies are made with. The tokenizer stays the caller's and outlives them.
+struct ReplyParts {
+  const Tokenizer& tokenizer;
+  std::string id;            // "cmpl-…", "chatcmpl-…"
+  std::string model;         // the name by which it is served
+  std::int64_t created = 0;  // seconds since 1970
 };
 
 // The answer to a request, as a whole or in chunks: one document for each kind of request.
@@ -32,9 +29,9 @@ class ApiReply {
   // Of results in the order of the prompts.
   virtual std::string Whole(std::span<const TextResult> results) const = 0;
   // Data of one event of a stream. A sample's pieces come in their order.
-  virtual std::string Chunk(const ReplyPiece& piece) = 0;
+  virtual std::string Chunk(std::size_t prompt, const KeptPiece& piece) = 0;
   // What goes before that chunk; empty: nothing.
-  virtual std::string Opening(const ReplyPiece&) { return ""; }
+  virtual std::string Opening(const KeptPiece&) { return ""; }
   // The last one, where the request includes the usage.
   virtual std::string UsageChunk() const = 0;
 };

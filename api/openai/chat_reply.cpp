@@ -4,8 +4,9 @@
 
 namespace lockstep {
 
-ChatReply::ChatReply(Parts parts)
-    : parts_(std::move(parts)),
+ChatReply::ChatReply(const ChatRequest& request, ReplyParts parts)
+    : request_(request),
+      parts_(std::move(parts)),
       begun_(static_cast<std::size_t>(text().n)),
       prompt_tokens_(std::ssize(text().tokens)) {}
 
@@ -40,7 +41,7 @@ std::string ChatReply::Whole(std::span<const TextResult> results) const {
   std::int64_t tokens = 0;
   for (const TextSample& sample : results.front().samples) {
     choices.push_back({{"index", choices.size()},
-                       {"message", {{"role", parts_.request.role}, {"content", sample.text}}},
+                       {"message", {{"role", request_.role}, {"content", sample.text}}},
                        {"logprobs", Logprobs(sample.logprobs)},
                        {"finish_reason", FinishName(sample.finish)},
                        {"stop_reason", nullptr}});
@@ -57,17 +58,17 @@ Json ChatReply::ChunkOf(std::size_t sample, Json delta) const {
                                    {"delta", std::move(delta)},
                                    {"logprobs", nullptr},
                                    {"finish_reason", nullptr}}});
-  if (parts_.request.continuous_usage) reply["usage"] = UsageOf(prompt_tokens_, completion_tokens_);
+  if (request_.continuous_usage) reply["usage"] = UsageOf(prompt_tokens_, completion_tokens_);
   return reply;
 }
 
-std::string ChatReply::Opening(const ReplyPiece& piece) {
+std::string ChatReply::Opening(const KeptPiece& piece) {
   if (begun_[piece.sample]) return "";
   begun_[piece.sample] = true;
-  return DumpJson(ChunkOf(piece.sample, {{"role", parts_.request.role}, {"content", ""}}));
+  return DumpJson(ChunkOf(piece.sample, {{"role", request_.role}, {"content", ""}}));
 }
 
-std::string ChatReply::Chunk(const ReplyPiece& piece) {
+std::string ChatReply::Chunk(std::size_t /*prompt*/, const KeptPiece& piece) {
   ++completion_tokens_;
   Json reply = ChunkOf(piece.sample, {{"content", piece.text}});
   Json& choice = reply["choices"][0];

@@ -10,22 +10,15 @@
 
 namespace lockstep {
 
-// The answer to POST /v1/chat/completions. The request and the tokenizer stay the caller's and
-// outlive it. In a stream each choice begins with its role.
+// The answer to POST /v1/chat/completions. The request stays the caller's and outlives
+// it. In a stream each choice begins with its role.
 class ChatReply : public ApiReply {
  public:
-  struct Parts {
-    const ChatRequest& request;
-    const Tokenizer& tokenizer;
-    std::string id;            // "chatcmpl-…"
-    std::string model;         // the name by which it is served
-    std::int64_t created = 0;  // seconds since 1970
-  };
-  explicit ChatReply(Parts parts);
+  ChatReply(const ChatRequest& request, ReplyParts parts);
 
   std::string Whole(std::span<const TextResult> results) const override;
-  std::string Chunk(const ReplyPiece& piece) override;
-  std::string Opening(const ReplyPiece& piece) override;
+  std::string Chunk(std::size_t prompt, const KeptPiece& piece) override;
+  std::string Opening(const KeptPiece& piece) override;
   std::string UsageChunk() const override;
 
  private:
@@ -34,9 +27,10 @@ class ChatReply : public ApiReply {
   Json ChunkOf(std::size_t sample, Json delta) const;
   Json Token(std::int32_t token, float logprob) const;
   Json Logprobs(std::span<const TokenLogprob> tokens) const;
-  const TextRequest& text() const { return parts_.request.prompts.front().request; }
+  const TextRequest& text() const { return request_.prompts.front().request; }
 
-  Parts parts_;
+  const ChatRequest& request_;
+  ReplyParts parts_;
   std::vector<bool> begun_;  // choices
   std::int64_t prompt_tokens_;
   std::int64_t completion_tokens_ = 0;  // streamed so far

@@ -20,14 +20,15 @@ void Keep(const std::string& text, float logprob, Json& top) {
 
 }  // namespace
 
-CompletionReply::CompletionReply(Parts parts) : parts_(std::move(parts)) {
-  const auto& prompts = parts_.request.prompts;
+CompletionReply::CompletionReply(const CompletionRequest& request, ReplyParts parts)
+    : request_(request), parts_(std::move(parts)) {
+  const auto& prompts = request_.prompts;
   for (const LineRequest& one : prompts) prompt_tokens_ += std::ssize(one.request.tokens);
   choices_.resize(prompts.size() * static_cast<std::size_t>(prompts.front().request.n));
 }
 
 bool CompletionReply::has_logprobs() const {
-  return parts_.request.prompts.front().request.logprobs.has_value();
+  return request_.prompts.front().request.logprobs.has_value();
 }
 
 Json CompletionReply::Head() const {
@@ -61,7 +62,7 @@ void CompletionReply::Add(const TokenLogprob& one, std::int64_t& offset, Logprob
 void CompletionReply::AddPrompt(std::size_t prompt, std::span<const TokenLogprob> logprobs,
                                 std::int64_t& offset, Logprobs& to) const {
   const std::string first =
-      TokenText(parts_.tokenizer, parts_.request.prompts[prompt].request.tokens.front());
+      TokenText(parts_.tokenizer, request_.prompts[prompt].request.tokens.front());
   to.tokens.push_back(first);
   to.token_logprobs.push_back(nullptr);
   to.top_logprobs.push_back(nullptr);
@@ -72,21 +73,21 @@ void CompletionReply::AddPrompt(std::size_t prompt, std::span<const TokenLogprob
 
 Json CompletionReply::WholeChoice(std::size_t prompt, const TextSample& sample,
                                   std::span<const TokenLogprob> prompt_logprobs) const {
-  const bool echo = parts_.request.echo;
+  const bool echo = request_.echo;
   Json logprobs;
   if (has_logprobs()) {
     Logprobs arrays;
     std::int64_t offset = 0;
     if (echo) AddPrompt(prompt, prompt_logprobs, offset, arrays);
-    if (!parts_.request.prompt_only)
+    if (!request_.prompt_only)
       for (const TokenLogprob& one : sample.logprobs) Add(one, offset, arrays);
     logprobs = ToJson(std::move(arrays));
   }
-  return {{"text", (echo ? parts_.request.texts[prompt] : "") +
-                       (parts_.request.prompt_only ? "" : sample.text)},
-          {"logprobs", std::move(logprobs)},
-          {"finish_reason", FinishName(sample.finish)},
-          {"stop_reason", nullptr}};
+  return {
+      {"text", (echo ? request_.texts[prompt] : "") + (request_.prompt_only ? "" : sample.text)},
+      {"logprobs", std::move(logprobs)},
+      {"finish_reason", FinishName(sample.finish)},
+      {"stop_reason", nullptr}};
 }
 
 std::string CompletionReply::Whole(std::span<const TextResult> results) const {
@@ -97,7 +98,7 @@ std::string CompletionReply::Whole(std::span<const TextResult> results) const {
       Json choice = WholeChoice(prompt, sample, results[prompt].prompt_logprobs);
       choice["index"] = choices.size();
       choices.push_back(std::move(choice));
-      if (!parts_.request.prompt_only) tokens += std::ssize(sample.tokens);
+      if (!request_.prompt_only) tokens += std::ssize(sample.tokens);
     }
   }
   reply["choices"] = std::move(choices);
@@ -105,19 +106,18 @@ std::string CompletionReply::Whole(std::span<const TextResult> results) const {
   return DumpJson(reply);
 }
 
-std::string CompletionReply::Chunk(const ReplyPiece& piece) {
-  const auto n = static_cast<std::size_t>(parts_.request.prompts.front().request.n);
-  const std::size_t index = piece.prompt * n + piece.sample;
+std::string CompletionReply::Chunk(std::size_t prompt, const KeptPiece& piece) {
+  const auto n = static_cast<std::size_t>(request_.prompts.front().request.n);
+  const std::size_t index = prompt * n + piece.sample;
   Choice& choice = choices_[index];
-  const bool echoes = parts_.request.echo && !std::exchange(choice.begun, true);
-  const bool prompt_only = parts_.request.prompt_only;
-  const std::string text =
-      (echoes ? parts_.request.texts[piece.prompt] : "") + (prompt_only ? "" : piece.text);
+  const bool echoes = request_.echo && !std::exchange(choice.begun, true);
+  const bool prompt_only = request_.prompt_only;
+  const std::string text = (echoes ? request_.texts[prompt] : "") + (prompt_only ? "" : piece.text);
   if (!prompt_only) ++completion_tokens_;
   Json logprobs;
   if (piece.logprob) {
     Logprobs arrays;
-    if (echoes) AddPrompt(piece.prompt, piece.prompt_logprobs, choice.text_offset, arrays);
+    if (echoes) AddPrompt(prompt, piece.prompt_logprobs, choice.text_offset, arrays);
     if (!prompt_only) Add(*piece.logprob, choice.text_offset, arrays);
     logprobs = ToJson(std::move(arrays));
   }
@@ -127,7 +127,7 @@ std::string CompletionReply::Chunk(const ReplyPiece& piece) {
                                    {"logprobs", std::move(logprobs)},
                                    {"finish_reason", FinishName(piece.finish)},
                                    {"stop_reason", nullptr}}});
-  if (parts_.request.continuous_usage) reply["usage"] = UsageOf(prompt_tokens_, completion_tokens_);
+  if (request_.continuous_usage) reply["usage"] = UsageOf(prompt_tokens_, completion_tokens_);
   return DumpJson(reply);
 }
 

@@ -10,21 +10,13 @@
 
 namespace lockstep {
 
-// The answer to POST /v1/completions. The request and the tokenizer stay the caller's and outlive
-// it.
+// The answer to POST /v1/completions. The request stays the caller's and outlives it.
 class CompletionReply : public ApiReply {
  public:
-  struct Parts {
-    const CompletionRequest& request;
-    const Tokenizer& tokenizer;
-    std::string id;            // "cmpl-…"
-    std::string model;         // the name by which it is served
-    std::int64_t created = 0;  // seconds since 1970
-  };
-  explicit CompletionReply(Parts parts);
+  CompletionReply(const CompletionRequest& request, ReplyParts parts);
 
   std::string Whole(std::span<const TextResult> results) const override;
-  std::string Chunk(const ReplyPiece& piece) override;
+  std::string Chunk(std::size_t prompt, const KeptPiece& piece) override;
   std::string UsageChunk() const override;
 
  private:
@@ -47,7 +39,8 @@ class CompletionReply : public ApiReply {
                    std::span<const TokenLogprob> prompt_logprobs) const;
   bool has_logprobs() const;
 
-  Parts parts_;
+  const CompletionRequest& request_;
+  ReplyParts parts_;
   std::vector<Choice> choices_;
   std::int64_t prompt_tokens_ = 0;
   std::int64_t completion_tokens_ = 0;  // streamed so far

@@ -27,7 +27,7 @@ class EmbeddingReply : public ApiReply {
       : request_(request), model_(std::move(model)) {}
 
   std::string Whole(std::span<const TextResult> results) const override;
-  std::string Chunk(const ReplyPiece&) override { return ""; }
+  std::string Chunk(std::size_t, const KeptPiece&) override { return ""; }
   std::string UsageChunk() const override { return ""; }
 
  private:

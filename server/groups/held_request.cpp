@@ -25,7 +25,7 @@ void HeldRequest::GiveTo(std::size_t group) {
   progressed_ = false;
 }
 
-void HeldRequest::Take(const PieceMessage& piece) {
+void HeldRequest::Take(const KeptPiece& piece) {
   LOCKSTEP_CHECK(static_cast<std::int64_t>(piece.sample) < sequences(), "sample {}", piece.sample);
   progressed_ = true;
   // A search begins anew, and gives its texts at the end, as one piece each.

@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 
-#include "server/groups/messages.h"
 #include "serving/request_sink.h"
 #include "text/text_request.h"
 
@@ -31,7 +30,7 @@ class HeldRequest {
   void TakeBack() { group_.reset(); }
 
   // Notes what the client gets.
-  void Take(const PieceMessage& piece);
+  void Take(const KeptPiece& piece);
   // Has got a token from the ranks that have it now.
   bool progressed() const { return progressed_; }
 

@@ -32,14 +32,9 @@ struct ReadyMessage {};  // the model is loaded
 struct BeatMessage {     // rank 0 lives; now and then
   EngineStatus engine;
 };
-struct PieceMessage {  // a TokenPiece that owns what it holds
+struct PieceMessage {
   Ticket ticket = 0;
-  std::size_t sample = 0;
-  std::string text;
-  std::int32_t token = 0;
-  std::optional<TokenLogprob> logprob;
-  std::vector<TokenLogprob> prompt_logprobs;
-  FinishReason finish = FinishReason::kNone;
+  KeptPiece piece;
 };
 struct ResultMessage {
   Ticket ticket = 0;
@@ -62,8 +57,8 @@ auto Fields(T& value) {
 template <typename T>
 requires std::is_same_v<std::remove_const_t<T>, PieceMessage>
 auto Fields(T& value) {
-  auto& [ticket, sample, text, token, logprob, prompt_logprobs, finish] = value;
-  return std::tie(ticket, sample, text, token, logprob, prompt_logprobs, finish);
+  auto& [ticket, piece] = value;
+  return std::tie(ticket, piece);
 }
 template <typename T>
 requires std::is_same_v<std::remove_const_t<T>, ResultMessage>

@@ -71,6 +71,13 @@ auto Fields(T& value) {
 }
 
 template <typename T>
+requires std::is_same_v<std::remove_const_t<T>, KeptPiece>
+auto Fields(T& value) {
+  auto& [sample, text, token, logprob, prompt_logprobs, finish] = value;
+  return std::tie(sample, text, token, logprob, prompt_logprobs, finish);
+}
+
+template <typename T>
 requires std::is_same_v<std::remove_const_t<T>, TextSample>
 auto Fields(T& value) {
   auto& [text, tokens, finish, logprobs, score] = value;

@@ -19,16 +19,7 @@ class ServerLink::Sink : public RequestSink {
   Sink(ServerLink& link, Ticket ticket) : link_(link), ticket_(ticket) {}
 
   void OnPiece(std::size_t sample, const TokenPiece& piece) override {
-    PieceMessage message{
-        .ticket = ticket_,
-        .sample = sample,
-        .text = std::string(piece.text),
-        .token = piece.token,
-        .logprob = {},
-        .prompt_logprobs = {piece.prompt_logprobs.begin(), piece.prompt_logprobs.end()},
-        .finish = piece.finish};
-    if (piece.logprob != nullptr) message.logprob = *piece.logprob;
-    link_.Put(std::move(message));
+    link_.Put(PieceMessage{ticket_, Keep(sample, piece)});
   }
   void OnResult(TextResult result) override {
     link_.Forget(ticket_);

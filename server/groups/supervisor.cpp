@@ -20,14 +20,6 @@ double Seconds(RankGroup::Clock::duration time) {
   return std::chrono::duration<double>(time).count();
 }
 
-TokenPiece ViewOf(const PieceMessage& piece) {
-  return {.text = piece.text,
-          .token = piece.token,
-          .logprob = piece.logprob ? &*piece.logprob : nullptr,
-          .prompt_logprobs = piece.prompt_logprobs,
-          .finish = piece.finish};
-}
-
 void Add(const EngineStatus& one, EngineStatus& sum) {
   sum.waiting += one.waiting;
   sum.running += one.running;
@@ -213,13 +205,13 @@ void Supervisor::Take(std::size_t group, BeatMessage& beat) {
       Fail(failure.ticket, Error(failure.code, failure.message));
 }
 
-void Supervisor::Take(std::size_t group, PieceMessage& piece) {
-  HeldRequest* held = Held(group, piece.ticket);
+void Supervisor::Take(std::size_t group, PieceMessage& message) {
+  HeldRequest* held = Held(group, message.ticket);
   if (held == nullptr) return;
-  held->Take(piece);
-  NoteProgress(group, piece.ticket);
-  Call(piece.ticket, held->sink(),
-       [&](RequestSink& sink) { sink.OnPiece(piece.sample, ViewOf(piece)); });
+  held->Take(message.piece);
+  NoteProgress(group, message.ticket);
+  Call(message.ticket, held->sink(),
+       [&](RequestSink& sink) { sink.OnPiece(message.piece.sample, message.piece.View()); });
 }
 
 void Supervisor::Take(std::size_t group, ResultMessage& result) {

@@ -86,7 +86,7 @@ class Supervisor : public RequestQueue {
   void OnMessage(std::size_t group, FromGroup message);
   void OnLost(std::size_t group, RankGroup::Fault fault);
   void Take(std::size_t group, BeatMessage& beat);
-  void Take(std::size_t group, PieceMessage& piece);
+  void Take(std::size_t group, PieceMessage& message);
   void Take(std::size_t group, ResultMessage& result);
   void Take(std::size_t group, FailureMessage& failure);
   void NoteProgress(std::size_t group, Ticket ticket);

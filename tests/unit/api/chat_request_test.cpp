@@ -167,9 +167,9 @@ TEST_F(ChatRequestTest, SaysWhatToDoWithoutATemplate) {
 
 class ChatReplyTest : public ChatRequestTest {
  protected:
-  ChatReply Reply() const { return ChatReply({request_, tokenizer_, "chatcmpl-1", "served", 17}); }
-  static ReplyPiece Piece(std::size_t sample, const char* text) {
-    ReplyPiece piece;
+  ChatReply Reply() const { return ChatReply(request_, {tokenizer_, "chatcmpl-1", "served", 17}); }
+  static KeptPiece Piece(std::size_t sample, const char* text) {
+    KeptPiece piece;
     piece.sample = sample;
     piece.text = text;
     return piece;
@@ -208,14 +208,14 @@ TEST_F(ChatReplyTest, StreamsDeltasThatBeginWithTheRole) {
   EXPECT_EQ(opening["object"], "chat.completion.chunk");
   EXPECT_EQ(opening["choices"][0]["index"], 1);
   EXPECT_EQ(opening["choices"][0]["delta"], Json({{"role", "assistant"}, {"content", ""}}));
-  const Json chunk = ParseJson(reply.Chunk(Piece(1, "x")), "chunk");
+  const Json chunk = ParseJson(reply.Chunk(0, Piece(1, "x")), "chunk");
   EXPECT_EQ(chunk["choices"][0]["delta"], Json({{"content", "x"}}));
   EXPECT_EQ(chunk["choices"][0]["finish_reason"], nullptr);
   EXPECT_EQ(reply.Opening(Piece(1, "y")), "");
   EXPECT_NE(reply.Opening(Piece(0, "z")), "");
-  ReplyPiece last = Piece(0, "z");
+  KeptPiece last = Piece(0, "z");
   last.finish = FinishReason::kStop;
-  EXPECT_EQ(ParseJson(reply.Chunk(last), "chunk")["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(ParseJson(reply.Chunk(0, last), "chunk")["choices"][0]["finish_reason"], "stop");
   const Json usage = ParseJson(reply.UsageChunk(), "usage");
   EXPECT_THAT(usage["choices"], SizeIs(0));
   EXPECT_EQ(usage["usage"]["completion_tokens"], 2);

@@ -18,7 +18,7 @@ class CompletionReplyTest : public testing::Test {
     request_ = ParseCompletion(body, {"served", defaults_, tokenizer_, spec_});
   }
   CompletionReply Reply() const {
-    return CompletionReply({request_, tokenizer_, "cmpl-1", "served", 17});
+    return CompletionReply(request_, {tokenizer_, "cmpl-1", "served", 17});
   }
   static TokenLogprob Logprob(std::int32_t token, float logprob) {
     return {.token = token, .logprob = logprob, .top = 5, .likeliest = {{5, -0.25f}}};
@@ -91,13 +91,12 @@ TEST_F(CompletionReplyTest, EchoesThePromptAlone) {
                           .score = {}};
   const std::vector<TextResult> results{{.samples = {sample}, .prompt_logprobs = prompt}};
   const Json whole = ParseJson(Reply().Whole(results), "whole");
-  const Json chunk = ParseJson(Reply().Chunk({.prompt = 0,
-                                              .sample = 0,
-                                              .text = "x",
-                                              .token = 7,
-                                              .logprob = Logprob(7, -2.0f),
-                                              .prompt_logprobs = prompt,
-                                              .finish = FinishReason::kLength}),
+  const Json chunk = ParseJson(Reply().Chunk(0, {.sample = 0,
+                                                 .text = "x",
+                                                 .token = 7,
+                                                 .logprob = Logprob(7, -2.0f),
+                                                 .prompt_logprobs = prompt,
+                                                 .finish = FinishReason::kLength}),
                                "chunk");
   for (const Json& reply : {whole, chunk}) {
     const Json& choice = reply["choices"][0];
@@ -114,13 +113,12 @@ TEST_F(CompletionReplyTest, SendsAChunkForEachTokenAndTheUsageLast) {
   CompletionReply reply = Reply();
   const std::string two = tokenizer_.Decode(std::vector{2}, SpecialTokens::kKeep);
   const auto chunk = [&](const std::string& text, FinishReason finish) {
-    return ParseJson(reply.Chunk({.prompt = 1,
-                                  .sample = 0,
-                                  .text = text,
-                                  .token = 4,
-                                  .logprob = {},
-                                  .prompt_logprobs = {},
-                                  .finish = finish}),
+    return ParseJson(reply.Chunk(1, {.sample = 0,
+                                     .text = text,
+                                     .token = 4,
+                                     .logprob = {},
+                                     .prompt_logprobs = {},
+                                     .finish = finish}),
                      "chunk");
   };
   const Json first = chunk("a", FinishReason::kNone);

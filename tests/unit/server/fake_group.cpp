@@ -50,12 +50,10 @@ class FakeGroup {
     for (auto token = static_cast<std::int32_t>(first); token < count; ++token) {
       Obey(message.request.prompt, token);
       const bool last = token + 1 == count;
-      Send(PieceMessage{.ticket = message.ticket,
-                        .text = "t",
-                        .token = token,
-                        .logprob = {},
-                        .prompt_logprobs = {},
-                        .finish = last ? FinishReason::kLength : FinishReason::kNone});
+      Send(PieceMessage{message.ticket,
+                        {.text = "t",
+                         .token = token,
+                         .finish = last ? FinishReason::kLength : FinishReason::kNone}});
     }
     Send(result);
   }

@@ -10,12 +10,9 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-PieceMessage Token(std::size_t sample, std::int32_t token) {
-  return {.sample = sample,
-          .text = "",
-          .token = token,
-          .logprob = TokenLogprob{.token = token, .likeliest = {}},
-          .prompt_logprobs = {}};
+KeptPiece Token(std::size_t sample, std::int32_t token) {
+  return {
+      .sample = sample, .token = token, .logprob = TokenLogprob{.token = token, .likeliest = {}}};
 }
 
 TextRequest Samples(std::int64_t n, std::int64_t beams = 1) {
@@ -30,7 +27,7 @@ TEST(HeldRequest, GoesOnBehindWhatItsClientHas) {
   HeldRequest held(Samples(2), nullptr);
   held.GiveTo(0);
   EXPECT_FALSE(held.progressed());
-  PieceMessage first = Token(1, 5);
+  KeptPiece first = Token(1, 5);
   first.prompt_logprobs = {{.token = 9, .likeliest = {}}};
   held.Take(first);
   held.Take(Token(0, 6));

@@ -88,13 +88,14 @@ TEST(Messages, BringARequestWithAllItsFields) {
 
 TEST(Messages, BringPiecesResultsAndFailures) {
   const auto piece = std::get<PieceMessage>(
-      Sent<FromGroup>(PieceMessage{.ticket = 1,
-                                   .sample = 2,
-                                   .text = "text",
-                                   .token = 3,
-                                   .logprob = Logprob(3),
-                                   .prompt_logprobs = {Logprob(5), Logprob(6)},
-                                   .finish = FinishReason::kLength}));
+                         Sent<FromGroup>(PieceMessage{1,
+                                                      {.sample = 2,
+                                                       .text = "text",
+                                                       .token = 3,
+                                                       .logprob = Logprob(3),
+                                                       .prompt_logprobs = {Logprob(5), Logprob(6)},
+                                                       .finish = FinishReason::kLength}}))
+                         .piece;
   EXPECT_EQ(piece.logprob->likeliest, Logprob(3).likeliest);
   EXPECT_EQ(piece.prompt_logprobs.size(), 2U);
   const TextResult whole{.samples = {{.text = "a",
