@@ -2,8 +2,8 @@
 
 #include <thread>
 
+#include "api/api_key.h"
 #include "core/error.h"
-#include "core/files/file.h"
 #include "core/heartbeat.h"
 #include "core/log.h"
 #include "runtime/world/interrupt.h"
@@ -14,16 +14,6 @@ namespace {
 
 // For answers that are ready, to be sent.
 constexpr std::chrono::seconds kSendTime{5};
-
-// The first line of the file.
-std::string ReadKey(const std::string& file) {
-  if (file.empty()) return "";
-  const std::string text = ReadFile(file);
-  std::string key = text.substr(0, text.find('\n'));
-  while (!key.empty() && (key.back() == '\r' || key.back() == ' ')) key.pop_back();
-  if (key.empty()) throw BadInput("{}: is empty; expected the API key in its first line", file);
-  return key;
-}
 
 }  // namespace
 
@@ -37,7 +27,7 @@ ServerInput ReadServerInput(const Arguments& arguments, const ModelFiles& model,
                     .defaults = {},
                     .spec = model.spec,
                     .tokenizer = OpenTokenizer(arguments.options, model),
-                    .api_key = ReadKey(arguments.options.server.api_key_file),
+                    .api_key = ReadApiKey(arguments.options.server.api_key_file),
                     .ranks = ranks,
                     .chat = FindChatSupport(arguments.options, model),
                     .hidden_layer = HiddenLayerOf(arguments.options.embed, model.spec)};
