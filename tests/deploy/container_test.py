@@ -1,7 +1,6 @@
 """configs/deploy/Containerfile, its steps carried out in root folders, and its program run there.
 
-Takes minutes: a Debian is laid out twice and Lockstep compiled. LOCKSTEP_ROOTS=FOLDER keeps the root folders,
-LOCKSTEP_CCACHE=FOLDER is what ccache keeps.
+Takes minutes: a Debian is laid out twice and Lockstep compiled. LOCKSTEP_ROOTS=FOLDER keeps the root folders.
 """
 import os
 import pathlib
@@ -49,16 +48,12 @@ class Stage:
     def command(self, *words: str) -> list[str]:
         """In namespaces of its own, which end with it."""
         inside = (f"mount -t proc proc {self.root}/proc && mount -t tmpfs -o mode=1777 tmp {self.root}/tmp && "
-                  f"mkdir -p {self.root}/dev/shm && mount --rbind /dev {self.root}/dev && {self.cache()}"
+                  f"mkdir -p {self.root}/dev/shm && mount --rbind /dev {self.root}/dev && "
                   f'cd / && exec chroot --userspec={self.user} {self.root} '
                   f'/bin/sh -c \'cd "$0" && exec "$@"\' {shlex.quote(self.folder)} "$@"')
         variables = [f"{key}={value}" for key, value in self.variables.items()]
         return ["env", "-i", *variables, "unshare", "--mount", "--pid", "--ipc", "--fork", "--kill-child",
                 "bash", "-c", inside, "bash", *words]
-
-    def cache(self) -> str:
-        kept, place = os.environ.get("LOCKSTEP_CCACHE"), f"{self.root}/root/.cache/ccache"
-        return f"mkdir -p {place} && mount --bind {shlex.quote(kept)} {place} && " if kept else ""
 
     def run(self, *words: str) -> str:
         return run(*self.command(*words)).stdout
