@@ -1,13 +1,7 @@
 #include "api/openai/chat_request.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "api/openai/api_error.h"
 #include "api/openai/chat_reply.h"
-#include "partition/model/config_json.h"
-#include "tests/support/byte_tokenizer.h"
-#include "tests/support/test_data.h"
+#include "api_fixture.h"
 
 namespace lockstep {
 namespace {
@@ -21,14 +15,12 @@ constexpr const char* kTemplate =
     "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}"
     "{% if add_generation_prompt %}a:{% endif %}{{ style }}";
 
-class ChatRequestTest : public testing::Test {
+class ChatRequestTest : public ApiRequestTest {
  protected:
   void SetUp() override { support_.chat_template.emplace(kTemplate, Specials()); }
   static std::map<std::string, std::string> Specials() { return {{"eos_token", "!"}}; }
 
-  ChatRequest Parse(const std::string& body) const {
-    return ParseChat(body, {"served", defaults_, tokenizer_, spec_}, support_);
-  }
+  ChatRequest Parse(const std::string& body) const { return ParseChat(body, Rules(), support_); }
   std::string Prompt(const std::string& body) const {
     return Parse(body).prompts.at(0).request.prompt;
   }
@@ -48,9 +40,6 @@ class ChatRequestTest : public testing::Test {
     return Refusal(R"({"messages": [{"role": "user", "content": "b"}], )" + fields + "}");
   }
 
-  Options defaults_;
-  Tokenizer tokenizer_ = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
-  ModelSpec spec_ = LoadModelSpec(SourceFolder() / "tests/golden/cases/gptj_saved_single");
   ChatSupport support_;
   ChatRequest request_;
 };

@@ -1,22 +1,15 @@
 #include "api/openai/completion_reply.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <limits>
 
-#include "partition/model/config_json.h"
-#include "tests/support/byte_tokenizer.h"
-#include "tests/support/test_data.h"
+#include "api_fixture.h"
 
 namespace lockstep {
 namespace {
 
-class CompletionReplyTest : public testing::Test {
+class CompletionReplyTest : public ApiRequestTest {
  protected:
-  void Ask(const std::string& body) {
-    request_ = ParseCompletion(body, {"served", defaults_, tokenizer_, spec_});
-  }
+  void Ask(const std::string& body) { request_ = ParseCompletion(body, Rules()); }
   CompletionReply Reply() const {
     return CompletionReply(request_, {tokenizer_, "cmpl-1", "served", 17});
   }
@@ -24,9 +17,6 @@ class CompletionReplyTest : public testing::Test {
     return {.token = token, .logprob = logprob, .top = 5, .likeliest = {{5, -0.25f}}};
   }
 
-  Options defaults_;
-  Tokenizer tokenizer_ = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
-  ModelSpec spec_ = LoadModelSpec(SourceFolder() / "tests/golden/cases/gptj_saved_single");
   CompletionRequest request_;
 };
 

@@ -1,12 +1,6 @@
 #include "api/openai/completion_request.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "api/openai/api_error.h"
-#include "partition/model/config_json.h"
-#include "tests/support/byte_tokenizer.h"
-#include "tests/support/test_data.h"
+#include "api_fixture.h"
 
 namespace lockstep {
 namespace {
@@ -15,24 +9,12 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 
-class CompletionRequestTest : public testing::Test {
+class CompletionRequestTest : public ApiRequestTest {
  protected:
-  CompletionRequest Parse(const std::string& body) const {
-    return ParseCompletion(body, {"served", defaults_, tokenizer_, spec_});
-  }
-  // "400: message" of a body that is refused.
+  CompletionRequest Parse(const std::string& body) const { return ParseCompletion(body, Rules()); }
   std::string Refusal(const std::string& body) const {
-    try {
-      Parse(body);
-    } catch (const ApiError& error) {
-      return fmt::format("{}: {}", error.status(), error.what());
-    }
-    return "accepted";
+    return RefusalBy([&] { Parse(body); });
   }
-
-  Options defaults_;
-  Tokenizer tokenizer_ = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
-  ModelSpec spec_ = LoadModelSpec(SourceFolder() / "tests/golden/cases/gptj_saved_single");
 };
 
 TEST_F(CompletionRequestTest, TakesAllFormsOfPrompts) {
