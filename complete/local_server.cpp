@@ -9,10 +9,10 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <iostream>
 
 #include "core/error.h"
+#include "core/files/own_program.h"
 
 namespace lockstep {
 namespace {
@@ -55,9 +55,7 @@ std::vector<std::string> ServeWords(std::span<const std::string> complete_argume
 }
 
 LocalServer::LocalServer(std::span<const std::string> words, const ServerClient::Stop& stop) {
-  std::error_code code;
-  const std::string binary = std::filesystem::read_symlink("/proc/self/exe", code);
-  if (code) throw EnvironmentError("/proc/self/exe: cannot be read: {}", code.message());
+  const std::string binary = OwnProgram();
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw EnvironmentError("pipe: {}", std::strerror(errno));
   const pid_t parent = ::getpid();

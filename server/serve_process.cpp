@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/files/own_program.h"
 #include "core/log.h"
 #include "core/threads/affinity.h"
 #include "partition/plan/shard_plan.h"
@@ -38,7 +39,7 @@ std::vector<std::vector<int>> CoresOfGroups(int groups) {
 
 std::vector<GroupPlan> PlansOf(const Options& options, std::span<const std::string> given) {
   std::vector<std::string> command(given.begin(), given.end());
-  command.front() = OwnPath();
+  command.front() = OwnProgram();
   const auto groups = static_cast<int>(options.parallel.dp);
   const auto ranks = static_cast<int>(options.parallel.tp.value_or(1));
   const auto least = static_cast<int>(options.server.min_ranks.value_or(ranks));

@@ -16,6 +16,7 @@
 
 #include "comm/world.h"
 #include "core/error.h"
+#include "core/files/own_program.h"
 #include "core/log.h"
 #include "runtime/spawn/child_watch.h"
 #include "runtime/world/launch_environment.h"
@@ -140,11 +141,7 @@ int SpawnWorld(const SpawnOptions& options, std::span<const std::string> argumen
         "-DLOCKSTEP_MPI=ON or use --tp 1",
         ranks);
   }
-  // Not /proc/self/exe itself: in mpirun's child that is mpirun.
-  std::error_code code;
-  const std::string binary = std::filesystem::read_symlink("/proc/self/exe", code);
-  if (code)
-    throw EnvironmentError("/proc/self/exe: cannot be read: {}; ranks need /proc", code.message());
+  const std::string binary = OwnProgram();
   const auto board = RankBoard::Create(ranks);
   ChildWatch watch;
   const Pipe output = MakePipe();

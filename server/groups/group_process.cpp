@@ -175,13 +175,4 @@ std::string DescribeEnd(int wait_status) {
   return fmt::format("ended with exit code {}", WEXITSTATUS(wait_status));
 }
 
-std::string OwnPath() {
-  std::error_code code;
-  std::string path = std::filesystem::read_symlink("/proc/self/exe", code);
-  if (code)
-    throw EnvironmentError("/proc/self/exe: cannot be read: {}; a server needs /proc",
-                           code.message());
-  return path;
-}
-
 }  // namespace lockstep

@@ -62,7 +62,4 @@ std::optional<long> OutOfMemoryKills();
 // "was killed by signal 9 (Killed)", "ended with exit code 4".
 std::string DescribeEnd(int wait_status);
 
-// The path of this program.
-std::string OwnPath();
-
 }  // namespace lockstep

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/files/own_program.h"
 #include "server/groups/frame_socket.h"
 #include "server/groups/group_place.h"
 #include "server/groups/group_process.h"
@@ -90,6 +91,6 @@ const bool is_test = [] {
 
 }  // namespace
 
-std::vector<std::string> FakeGroupCommand() { return {OwnPath()}; }
+std::vector<std::string> FakeGroupCommand() { return {OwnProgram()}; }
 
 }  // namespace lockstep
