@@ -16,8 +16,8 @@
 #include "runtime/world/interrupt.h"
 #include "runtime/world/world.h"
 #include "server/frontend.h"
-#include "server/groups/group_job.h"
 #include "server/groups/group_place.h"
+#include "server/groups/ranks/group_job.h"
 #include "server/groups/supervisor.h"
 #include "server/serve_job.h"
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "text/jinja/python_text.h"
+#include "text/jinja/values/python_text.h"
 
 namespace lockstep {
 namespace {

@@ -11,10 +11,10 @@
 
 #include "core/error.h"
 #include "server/groups/backoff.h"
-#include "server/groups/frame_socket.h"
 #include "server/groups/group_process.h"
-#include "server/groups/local_socket.h"
-#include "server/groups/messages.h"
+#include "server/groups/wire/frame_socket.h"
+#include "server/groups/wire/local_socket.h"
+#include "server/groups/wire/messages.h"
 
 namespace lockstep {
 

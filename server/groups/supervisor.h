@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "server/groups/held_request.h"
-#include "server/groups/local_socket.h"
 #include "server/groups/rank_group.h"
 #include "server/groups/router.h"
 #include "server/groups/suspects.h"
+#include "server/groups/wire/local_socket.h"
 #include "serving/inbox.h"
 #include "serving/request_queue.h"
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "text/jinja/functions.h"
+#include "text/jinja/functions/functions.h"
 
 namespace lockstep::jinja {
 namespace {

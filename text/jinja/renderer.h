@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "text/jinja/value.h"
+#include "text/jinja/values/value.h"
 
 namespace lockstep::jinja {
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "text/jinja/template_parser.h"
+#include "text/jinja/syntax/template_parser.h"
 
 namespace lockstep::jinja {
 

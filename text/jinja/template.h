@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "text/jinja/renderer.h"
-#include "text/jinja/value.h"
+#include "text/jinja/values/value.h"
 
 namespace lockstep::jinja {
 

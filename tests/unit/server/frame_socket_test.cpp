@@ -1,4 +1,4 @@
-#include "server/groups/frame_socket.h"
+#include "server/groups/wire/frame_socket.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "server/groups/backoff.h"
-#include "server/groups/local_socket.h"
+#include "server/groups/wire/local_socket.h"
 
 namespace lockstep {
 namespace {

@@ -1,6 +1,6 @@
 // Every field of what the server and rank 0 tell each other comes back as it was. That no field is
 // forgotten the compiler sees to.
-#include "server/groups/messages.h"
+#include "server/groups/wire/messages.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
