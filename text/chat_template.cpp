@@ -81,7 +81,8 @@ void SetAll(const OrderedJson& object, jinja::Dict& variables) {
     variables.Set(jinja::Value(name), jinja::Value::FromJson(value));
 }
 
-// "{% for part in message.content %}": by the same look vLLM tells.
+// Whether a loop goes over some "content": "{% for part in message.content %}". A look at the text
+// is enough for the templates that are published.
 bool LoopsOverContent(std::string_view source) {
   for (auto at = source.find("{%"); at != source.npos; at = source.find("{%", at + 2)) {
     std::string_view tag = source.substr(at + 2, source.find("%}", at) - at - 2);
@@ -96,11 +97,10 @@ bool LoopsOverContent(std::string_view source) {
 
 }  // namespace
 
-ChatTemplate::ChatTemplate(std::string source, std::map<std::string, std::string> special)
-    : source_(std::move(source)),
-      parsed_(source_, "chat template"),
+ChatTemplate::ChatTemplate(const std::string& source, std::map<std::string, std::string> special)
+    : parsed_(source, "chat template"),
       special_(std::move(special)),
-      takes_parts_(LoopsOverContent(source_)) {}
+      takes_parts_(LoopsOverContent(source)) {}
 
 std::string ChatTemplate::Render(const Chat& chat) const {
   OrderedJson messages = Normalized(chat.messages);

@@ -14,17 +14,17 @@ struct Chat {
   bool add_generation_prompt = true;
   // The last message goes on instead: what follows on its "content" is left out.
   bool continue_final_message = false;
-  // Variables of the template's own; they come before the special tokens.
+  // Further variables of the template; they override the special tokens.
   nlohmann::ordered_json variables = nlohmann::ordered_json::object();
 };
 
 // Makes the text of a conversation, as apply_chat_template() of Hugging Face `transformers` does.
-// Cheap to copy; any thread may use it.
+// Any thread may use it.
 class ChatTemplate {
  public:
   // `special`: "bos_token" and the like, as variables of the template. Throws BadInput with the
   // place in the template for what it does not support.
-  ChatTemplate(std::string source, std::map<std::string, std::string> special);
+  ChatTemplate(const std::string& source, std::map<std::string, std::string> special);
 
   // Throws BadInput, with the place in the template or with what is wrong with the messages. No
   // message names a file: clients see them.
@@ -35,7 +35,6 @@ class ChatTemplate {
   bool takes_parts() const { return takes_parts_; }
 
  private:
-  std::string source_;
   jinja::Template parsed_;
   std::map<std::string, std::string> special_;
   bool takes_parts_;

@@ -112,7 +112,7 @@ void TextSession::Submit(std::int64_t id, const TextRequest& request) {
     if (sample->result.finish == FinishReason::kNone) {
       one.id = sample->engine_id;
       one.reached = sample->result.tokens;
-      engine_.Submit(one);  // refuses the first one or none
+      engine_.Submit(one);  // refuses the first one or none: what a run has reached fits
       samples_[one.id] = {id, i};
       one.prompt_logprobs.reset();  // the same for all
       ++state->open;
@@ -124,7 +124,7 @@ void TextSession::Submit(std::int64_t id, const TextRequest& request) {
   requests_[id] = std::move(state);
 }
 
-// Takes in what the sample has reached. That the engine had ended it can be seen from its tokens.
+// Takes over what a sample had reached. Whether it had ended follows from its tokens.
 void TextSession::GoOn(const TextRequest& request, const Request& one, std::size_t index,
                        Sample& sample) const {
   if (index >= request.reached.samples.size()) return;

@@ -65,6 +65,11 @@ void Renderer::Charge(std::int64_t steps) {
     throw Fault(fmt::format("the template takes more than {} steps", limits_.steps));
 }
 
+void Renderer::ChargeText(const Value& value) {
+  constexpr std::int64_t kBytesOfAStep = 1024;
+  if (value.is_text()) Charge(std::ssize(value.text()) / kBytesOfAStep);
+}
+
 Namespace* Renderer::NewNamespace() {
   return namespaces_.emplace_back(std::make_unique<Namespace>()).get();
 }

@@ -45,6 +45,8 @@ class Renderer {
 
   void Write(std::string_view text);
   void Charge(std::int64_t steps);
+  // What is done with the whole of a long text.
+  void ChargeText(const Value& value);
   std::chrono::system_clock::time_point now() const { return now_; }
   std::string TakeOutput() { return std::move(output_); }
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <ctime>
 
 #include "core/error.h"
 #include "core/files/file.h"
@@ -24,9 +25,15 @@ void SetAll(const OrderedJson& object, Dict& variables) {
     variables.Set(Value(name), Value::FromJson(value));
 }
 
-// Noon of 5 March 2026 UTC, as the goldens have it.
+// Noon of 5 March 2026, local time, as in the goldens.
 std::chrono::system_clock::time_point Noon() {
-  return std::chrono::system_clock::from_time_t(1772712000);
+  std::tm time{};
+  time.tm_year = 126;
+  time.tm_mon = 2;
+  time.tm_mday = 5;
+  time.tm_hour = 12;
+  time.tm_isdst = -1;
+  return std::chrono::system_clock::from_time_t(std::mktime(&time));
 }
 
 // "error: ..." where it is refused.

@@ -69,6 +69,14 @@ TEST(JinjaTemplate, RefusesWhatItDoesNotSupportBeforeAnythingIsRendered) {
 }
 
 // What would take for ever, or all memory, ends with a message instead.
+// Only what comes out counts, not what more places of the old text would have given.
+TEST(JinjaTemplate, ReplacesALittleOfALongText) {
+  EXPECT_EQ(MessageFrom("{% set long = 'a' * 200000 ~ '{}' %}"
+                        "{% set new = 'b' * 20000 %}{{ long.replace('{}', new)|length }}"
+                        "{{ long|replace('{}', new)|length }}"),
+            "");
+}
+
 TEST(JinjaTemplate, EndsWhatTakesTooMuch) {
   EXPECT_THAT(MessageFrom("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}"
                           "{% endfor %}"),
@@ -92,6 +100,13 @@ TEST(JinjaTemplate, EndsWhatTakesTooMuch) {
   EXPECT_THAT(
       MessageFrom("{% for i in range(99999) %}aaaaaaaaaa{% endfor %}", {.output_bytes = 1000}),
       HasSubstr("writes more than 1000 bytes"));
+  for (const char* work : {"x.upper()", "x|trim", "'' + x", "'b' in x", "x is lower"})
+    EXPECT_THAT(MessageFrom(std::string("{% set x = 'a' * 9999999 %}{% for i in range(9999) %}"
+                                        "{% set y = ") +
+                            work + " %}{% endfor %}"),
+                HasSubstr("more than 2000000 steps"))
+        << work;
+  EXPECT_THAT(MessageFrom("{{ (-9223372036854775807 - 1)|abs }}"), HasSubstr("reckon"));
   EXPECT_THAT(MessageFrom("{{ 9223372036854775807 + 1 }}"), HasSubstr("reckon"));
   EXPECT_THAT(MessageFrom("{{ 2 ** 99999999 }}"), HasSubstr("reckon"));
 }

@@ -66,7 +66,7 @@ Value HasAffix(Renderer&, const Value& self, const Arguments& given) {
 
 template <Side side>
 Value WithoutAffix(Renderer&, const Value& self, const Arguments& given) {
-  const Bound bound(given, {"removeprefix", {"affix"}, 1});
+  const Bound bound(given, {side == Side::kLeft ? "removeprefix" : "removesuffix", {"affix"}, 1});
   const std::string& affix = bound.Text(0);
   if (affix.empty() || !Matches<side>(self.text(), bound[0])) return self;
   const std::size_t rest = self.text().size() - affix.size();
@@ -75,7 +75,7 @@ Value WithoutAffix(Renderer&, const Value& self, const Arguments& given) {
 
 template <Side side>
 Value Partition(Renderer&, const Value& self, const Arguments& given) {
-  const Bound bound(given, {"partition", {"sep"}, 1});
+  const Bound bound(given, {side == Side::kLeft ? "partition" : "rpartition", {"sep"}, 1});
   const std::string &text = self.text(), &separator = bound.Text(0);
   if (separator.empty()) throw Fault("empty separator");
   const auto at = side == Side::kLeft ? text.find(separator) : text.rfind(separator);
@@ -90,8 +90,6 @@ Value Partition(Renderer&, const Value& self, const Arguments& given) {
 Value Replaced(Renderer&, const Value& self, const Arguments& given) {
   const Bound bound(given, {"replace", {"old", "new", "count"}, 2});
   const std::string &old = bound.Text(0), &fresh = bound.Text(1);
-  RequireTextFits((self.text().size() + 1) * (fresh.size() + 1) /
-                  std::max<std::size_t>(1, old.size()));
   return Value(Replace(self.text(), old, fresh, bound.Integer(2, -1)));
 }
 
@@ -110,7 +108,7 @@ Value Joined(Renderer& renderer, const Value& self, const Arguments& given) {
 
 template <Side from>
 Value Found(Renderer&, const Value& self, const Arguments& given) {
-  const Bound bound(given, {"find", {"sub"}, 1});
+  const Bound bound(given, {from == Side::kLeft ? "find" : "rfind", {"sub"}, 1});
   const std::string& text = self.text();
   const auto at = from == Side::kLeft ? text.find(bound.Text(0)) : text.rfind(bound.Text(0));
   return Value(at == text.npos ? std::int64_t{-1} : Characters(text.substr(0, at)));
@@ -128,8 +126,6 @@ bool OfDigits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
 }
 bool OfSpace(std::string_view text) { return !text.empty() && Strip(text, Side::kBoth).empty(); }
-bool OfLower(std::string_view text) { return Lower(text) == text && Upper(text) != text; }
-bool OfUpper(std::string_view text) { return Upper(text) == text && Lower(text) != text; }
 
 template <bool (*holds)(std::string_view)>
 Value Holds(Renderer&, const Value& self, const Arguments& given) {
@@ -145,10 +141,10 @@ const std::unordered_map<std::string_view, Method>& TextMethods() {
       {"find", Found<Side::kLeft>},
       {"isdecimal", Holds<OfDigits>},
       {"isdigit", Holds<OfDigits>},
-      {"islower", Holds<OfLower>},
+      {"islower", Holds<IsLowerCase>},
       {"isnumeric", Holds<OfDigits>},
       {"isspace", Holds<OfSpace>},
-      {"isupper", Holds<OfUpper>},
+      {"isupper", Holds<IsUpperCase>},
       {"join", Joined},
       {"lower", Changed<Lower>},
       {"lstrip", Stripped<Side::kLeft>},
@@ -262,6 +258,7 @@ Value MethodOf(const Value& self, std::string_view name) {
   if (const auto found = methods->find(name); found != methods->end())
     return Value(
         Function([self, method = found->second](Renderer& renderer, const Arguments& given) {
+          renderer.ChargeText(self);
           return method(renderer, self, given);
         }));
   if (self.is_text() || !Changes(name)) return {};

@@ -49,14 +49,8 @@ bool IsSequence(const Value& v) {
 }
 bool IsEven(const Value& v) { return Whole(v) % 2 == 0; }
 bool IsOdd(const Value& v) { return Whole(v) % 2 != 0; }
-bool IsLower(const Value& v) {
-  const std::string text = Str(v);
-  return Lower(text) == text && Upper(text) != text;
-}
-bool IsUpper(const Value& v) {
-  const std::string text = Str(v);
-  return Upper(text) == text && Lower(text) != text;
-}
+bool IsLower(const Value& v) { return IsLowerCase(Str(v)); }
+bool IsUpper(const Value& v) { return IsUpperCase(Str(v)); }
 bool Divisible(const Value& a, const Value& b) {
   if (Whole(b) == 0) throw Fault("division by zero");
   return Whole(b) == -1 || Whole(a) % Whole(b) == 0;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "text/jinja/functions/filters.h"
+#include "text/jinja/values/operators.h"
 #include "text/jinja/values/python_text.h"
 #include "text/jinja/values/value_text.h"
 #include "tokenizer/unicode/utf8.h"
@@ -54,7 +55,6 @@ Value ReplaceText(Renderer&, const Value& value, const Arguments& given) {
   const Bound bound(given, {"replace", {"old", "new", "count"}, 2});
   const std::int64_t most = bound[2].Is<None>() ? -1 : bound.Integer(2, -1);
   const std::string text = Str(value), old = Str(bound[0]), fresh = Str(bound[1]);
-  RequireTextFits((text.size() + 1) * (fresh.size() + 1) / std::max<std::size_t>(1, old.size()));
   return Value(Replace(text, old, fresh, most));
 }
 
@@ -137,7 +137,7 @@ Value Float(Renderer&, const Value& value, const Arguments& given) {
 Value Abs(Renderer&, const Value& value, const Arguments& given) {
   const Bound none(given, {"abs", {}});
   value.RequireDefined();
-  if (value.is_integer()) return Value(std::abs(value.integer()));
+  if (value.is_integer()) return value.integer() < 0 ? Negative(value) : Positive(value);
   if (!value.is_number())
     throw Fault(fmt::format("bad operand type for abs(): '{}'", value.TypeName()));
   return Value(std::abs(value.number()));

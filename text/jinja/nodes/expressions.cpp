@@ -152,6 +152,7 @@ class Filtered : public WithArguments {
  private:
   Value Compute(Renderer& renderer) const override {
     const Value value = Subject(renderer);
+    renderer.ChargeText(value);
     return filter_(renderer, value, Given(renderer));
   }
   Filter filter_;
@@ -165,6 +166,7 @@ class Tested : public WithArguments {
  private:
   Value Compute(Renderer& renderer) const override {
     const Value value = Subject(renderer);
+    renderer.ChargeText(value);
     return Value(test_(renderer, value, Given(renderer)));
   }
   Test test_;
@@ -199,8 +201,9 @@ class Binary : public Compound {
  private:
   Value Compute(Renderer& renderer) const override {
     const Value a = At(0, renderer), b = At(1, renderer);
-    renderer.Charge((a.sequence() != nullptr ? a.weight() : 1) +
-                    (a.is_text() ? std::ssize(a.text()) / 1024 : 0));
+    renderer.Charge(a.sequence() != nullptr ? a.weight() : 1);
+    renderer.ChargeText(a);
+    renderer.ChargeText(b);
     return Reckon(op_, a, b);
   }
   BinaryOperator op_;
@@ -217,8 +220,9 @@ class Concat : public Compound {
       text += Str(At(i, renderer));
       RequireTextFits(text.size());
     }
-    renderer.Charge(std::ssize(text) / 1024);
-    return Value(std::move(text));
+    const Value whole(std::move(text));
+    renderer.ChargeText(whole);
+    return whole;
   }
 };
 
@@ -250,6 +254,8 @@ class Choice : public Compound {
 
 bool Holds(Renderer& renderer, Comparison comparison, const Value& a, const Value& b) {
   renderer.Charge(std::min(a.weight(), b.weight()));
+  renderer.ChargeText(a);
+  renderer.ChargeText(b);
   switch (comparison) {
     case Comparison::kEqual: return Equal(a, b);
     case Comparison::kNotEqual: return !Equal(a, b);

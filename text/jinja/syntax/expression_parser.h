@@ -15,7 +15,6 @@ class ExpressionParser {
 
   ExpressionPtr Parse();
   // Without a choice ("a if b else c") at its top.
-  ExpressionPtr ParseWithoutChoice() { return ParseOr(); }
   // Several with commas between them are a tuple.
   enum class Choices : std::uint8_t { kAllowed, kNotAllowed };
   ExpressionPtr ParseTuple(Choices choices);

@@ -232,12 +232,12 @@ class Lexer {
   }
 
   void LexOperator() {
-    constexpr std::array<std::string_view, 27> kOperators{
-        "//", "**", "==", "!=", ">=", "<=", "+", "-", "*", "/", "%", "~", "[", "]",
-        "(",  ")",  "{",  "}",  ">",  "<",  "=", ".", ":", "|", ",", ";", "!"};
+    constexpr std::array<std::string_view, 25> kOperators{
+        "//", "**", "==", "!=", ">=", "<=", "+", "-", "*", "/", "%", "~", "[",
+        "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ","};
     const auto found =
         std::ranges::find_if(kOperators, [this](std::string_view one) { return Has(at_, one); });
-    if (found == kOperators.end() || *found == "!" || *found == ";")
+    if (found == kOperators.end())
       Fail(
           fmt::format("{} is not expected here", text_.substr(at_, DecodeUtf8(text_, at_).length)));
     Balance(found->front());

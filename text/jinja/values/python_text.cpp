@@ -5,15 +5,19 @@
 
 #include <algorithm>
 
+#include "core/error.h"
+#include "text/jinja/values/value_text.h"
 #include "tokenizer/unicode/unicode.h"
 #include "tokenizer/unicode/utf8.h"
 
 namespace lockstep::jinja {
 namespace {
 
-// Whatever the environment says.
+// The same mapping whatever LANG and LC_ALL say.
 locale_t Unicode() {
   static const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (locale == nullptr)
+    throw EnvironmentError("the locale C.UTF-8 is missing; letters cannot be put in upper case");
   return locale;
 }
 
@@ -234,6 +238,7 @@ std::string Replace(std::string_view text, std::string_view old, std::string_vie
       const std::size_t length = DecodeUtf8(text, at).length;
       result += text.substr(at, length);
       at += length;
+      RequireTextFits(result.size());
       if (most >= 0 && done + 1 == most) return result.append(text.substr(at));
     }
     return std::string(text);
@@ -243,8 +248,12 @@ std::string Replace(std::string_view text, std::string_view old, std::string_vie
     if (at == text.npos) break;
     result.append(text.substr(0, at)).append(fresh);
     text.remove_prefix(at + old.size());
+    RequireTextFits(result.size() + text.size());
   }
   return result.append(text);
 }
+
+bool IsLowerCase(std::string_view text) { return Lower(text) == text && Upper(text) != text; }
+bool IsUpperCase(std::string_view text) { return Upper(text) == text && Lower(text) != text; }
 
 }  // namespace lockstep::jinja

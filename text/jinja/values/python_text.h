@@ -21,6 +21,9 @@ enum class Side : std::uint8_t { kLeft, kRight, kBoth };
 std::string_view Strip(std::string_view text, Side side,
                        std::optional<std::string_view> chars = {});
 
+// As str.islower() and str.isupper().
+bool IsLowerCase(std::string_view text);
+bool IsUpperCase(std::string_view text);
 std::string Upper(std::string_view text);
 std::string Lower(std::string_view text);
 // The first character upper case, the rest lower.

@@ -100,7 +100,7 @@ class ReprWriter {
   void WriteDict(const Dict& dict) {
     text_ += '{';
     for (const auto& [key, value] : dict.items()) {
-      if (text_.back() != '{' || &key != &dict.items().front().first) text_ += ", ";
+      if (&key != &dict.items().front().first) text_ += ", ";
       Write(key);
       text_ += ": ";
       Write(value);
