@@ -151,6 +151,7 @@ class Metrics::MeteredSink : public RequestSink {
       to_->first_token.Observe(Seconds(now - begun_));
       to_->prompt_tokens.Increment(prompt_tokens_);
     }
+    ++pieces_;
     if (std::optional<Clock::time_point>& last = last_.at(sample); last)
       to_->between_tokens.Observe(Seconds(now - std::exchange(*last, now)));
     else
@@ -170,6 +171,9 @@ class Metrics::MeteredSink : public RequestSink {
       (sample.finish == FinishReason::kLength ? to_->at_length : to_->stopped).Increment();
     }
     if (!result.samples.empty()) to_->new_length.Observe(static_cast<double>(tokens));
+    // Vectors come without a piece, and the texts of a beam search as one each.
+    if (!first_) to_->prompt_tokens.Increment(prompt_tokens_);
+    if (tokens > pieces_) to_->new_tokens.Increment(static_cast<double>(tokens - pieces_));
     sink_->OnResult(std::move(result));
   }
 
@@ -181,6 +185,7 @@ class Metrics::MeteredSink : public RequestSink {
   const double prompt_tokens_;
   const Clock::time_point begun_ = Clock::now();
   std::optional<Clock::time_point> first_;
+  std::size_t pieces_ = 0;
   std::vector<std::optional<Clock::time_point>> last_;  // token of each sample
 };
 

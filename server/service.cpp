@@ -119,9 +119,8 @@ std::string Service::unavailable() const {
 
 // Before anything is tokenized.
 void Service::RefuseIfBusy() const {
-  const LoopStatistics now = queue_.statistics();
-  if (draining_) throw NotAccepted(Refusal::kClosed);
-  if (now.queued + now.in_flight >= parts_.most_requests) throw NotAccepted(Refusal::kFull);
+  if (const Refusal refusal = queue_.Refuse(); refusal != Refusal::kNone)
+    throw NotAccepted(refusal);
 }
 
 RequestRules Service::Rules() const {

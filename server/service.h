@@ -30,7 +30,6 @@ class Service {
     const ModelSpec& spec;
     const Options& defaults;  // of sampling
     std::string model;        // the name by which it is served
-    std::int64_t most_requests = RequestQueue::kMostRequests;
     std::vector<std::int32_t> end_tokens = {};
     int ranks = 1;  // that share the model
     ChatSupport chat = {};

@@ -7,16 +7,25 @@ namespace lockstep {
 Admission Inbox::Submit(TextRequest request, std::shared_ptr<RequestSink> sink) {
   LOCKSTEP_CHECK(sink != nullptr, "a request without a sink");
   const std::lock_guard lock(mutex_);
-  const bool closed = state_ != State::kServing;
-  if (closed || held() >= most_requests_) {
-    ++statistics_.refused;
-    return {.refusal = closed ? Refusal::kClosed : Refusal::kFull};
-  }
+  if (const Refusal refusal = RefusalNow(); refusal != Refusal::kNone) return {.refusal = refusal};
   const Ticket ticket = next_ticket_++;
   queued_.emplace(ticket, Entry{ticket, std::move(request), std::move(sink)});
   ++statistics_.accepted;
   changed_.notify_one();
   return {.ticket = ticket};
+}
+
+Refusal Inbox::Refuse() {
+  const std::lock_guard lock(mutex_);
+  return RefusalNow();
+}
+
+// Under the lock.
+Refusal Inbox::RefusalNow() {
+  const bool closed = state_ != State::kServing;
+  if (!closed && held() < most_requests_) return Refusal::kNone;
+  ++statistics_.refused;
+  return closed ? Refusal::kClosed : Refusal::kFull;
 }
 
 // A request that the loop has not seen costs nothing more: it is not even tokenized.

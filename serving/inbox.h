@@ -17,9 +17,9 @@
 
 namespace lockstep {
 
-// What other threads say to the engine loop's, and what it has published for them. It holds a
-// bounded number of requests, from Submit() until each has ended: whoever submits more is refused
-// at once, instead of waiting in a queue that grows.
+// What other threads say to the thread that answers requests, and what it has published for them.
+// It holds a bounded number of requests, from Submit() until each has ended: whoever submits more
+// is refused at once, instead of waiting in a queue that grows.
 //
 // Thread safety: every call may come from any thread. No sink is called, or destroyed, under the
 // lock.
@@ -35,15 +35,16 @@ class Inbox {
 
   explicit Inbox(std::int64_t most_requests) : most_requests_(most_requests) {}
 
-  // For other threads; EngineLoop says what each one means.
+  // For other threads; RequestQueue says what each one means.
   Admission Submit(TextRequest request, std::shared_ptr<RequestSink> sink);
+  Refusal Refuse();
   void Cancel(Ticket ticket);
   void Drain();
   void Abort();
   LoopStatistics statistics() const;
 
-  // For the loop's thread. The oldest request that it has not seen, which counts as in flight from
-  // now on.
+  // For the thread that answers. The oldest request that it has not seen, which counts as in flight
+  // from now on.
   std::optional<Entry> Take();
   // Those in flight that were cancelled since the last call. Each has still to be ended.
   std::set<Ticket> TakeCancelled();
@@ -61,6 +62,7 @@ class Inbox {
 
  private:
   std::int64_t held() const;
+  Refusal RefusalNow();
   Entry TakeFirst();
 
   const std::int64_t most_requests_;

@@ -11,15 +11,15 @@
 namespace lockstep {
 
 struct LoopStatistics {
-  std::int64_t queued = 0;     // accepted, not yet seen by the engine
-  std::int64_t in_flight = 0;  // seen by the engine, not ended
+  std::int64_t queued = 0;     // accepted, not yet given to an engine
+  std::int64_t in_flight = 0;  // given to an engine, not ended
   // Since the start. Of what was accepted each request is counted by one of the last three.
   std::int64_t accepted = 0;
-  std::int64_t refused = 0;  // the loop was full or closed
+  std::int64_t refused = 0;  // the queue was full or closed
   std::int64_t completed = 0;
   std::int64_t failed = 0;  // ended by OnError(), or by a sink that threw
   std::int64_t cancelled = 0;
-  EngineStatus engine;  // as of the last step
+  EngineStatus engine;  // as of the last step; of several groups the sum
   // Groups of ranks that can answer, and how often one was started again.
   std::int64_t groups_ready = 1;
   std::int64_t group_restarts = 0;
@@ -51,6 +51,8 @@ class RequestQueue {
   // Hands a request in, and never waits. A sink whose request is refused is not called; what is
   // wrong with a request that was accepted comes by OnError().
   virtual Admission Submit(TextRequest request, std::shared_ptr<RequestSink> sink) = 0;
+  // Whether a request would be refused now, before anything is done for it; it is counted then.
+  virtual Refusal Refuse() = 0;
   // Ends a request before the next step; until then its sink may still be called. Nothing happens
   // to one that has ended.
   virtual void Cancel(Ticket ticket) = 0;

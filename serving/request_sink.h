@@ -9,14 +9,14 @@
 
 namespace lockstep {
 
-// The number of a request that an EngineLoop has accepted; never given twice.
+// The number of a request that a RequestQueue has accepted; never given twice.
 using Ticket = std::int64_t;
 
 // Gets what becomes of one request.
 //
-// Thread safety: the loop's thread makes one call at a time and waits meanwhile, so hand the event
-// on and return. The first call may come before Submit() has returned. A sink may call the loop
-// (all but Run()), also from these.
+// Thread safety: the queue's thread makes one call at a time and waits meanwhile, so hand the event
+// on and return. The first call may come before Submit() has returned. A sink may call the queue,
+// also from these.
 //
 // A sink should not throw. One that does has its request ended and gets no further call; what it
 // threw is logged, and no other request is touched.
@@ -32,7 +32,7 @@ class RequestSink {
   virtual void OnText(std::size_t /*sample*/, std::string_view /*text*/) {}
 
   // The last call is one of these two, unless the request was cancelled: then there may be none.
-  // When it comes the request no longer counts as one that the loop holds.
+  // When it comes the request no longer counts as one that the queue holds.
   virtual void OnResult(TextResult result) = 0;
   // Its code is kBadInput when something is wrong with the request, kInterrupted after Abort(), and
   // that of the engine's failure when the whole engine has failed.

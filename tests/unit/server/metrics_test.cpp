@@ -17,6 +17,7 @@ class HeldQueue : public RequestQueue {
     held = std::move(sink);
     return {.ticket = 7};
   }
+  Refusal Refuse() override { return Refusal::kNone; }
   void Cancel(Ticket ticket) override { cancelled = ticket; }
   LoopStatistics statistics() const override {
     LoopStatistics now;
@@ -77,6 +78,19 @@ TEST_F(MetricsTest, CountTokensAndTextsByTheNamesThatDashboardsKnow) {
         "lockstep:request_generation_tokens_sum{model_name=\"served\"} 4\n",
         "lockstep:num_requests_running{model_name=\"served\"} 3\n"})
     EXPECT_THAT(Text(), HasSubstr(line));
+}
+
+TEST_F(MetricsTest, CountTokensThatCameWithoutAPieceOfTheirOwn) {
+  Submit(1);
+  behind_.held->OnResult({.samples = {}, .prompt_logprobs = {}, .embedding = {1.0f}});
+  EXPECT_THAT(Text(), HasSubstr("lockstep:prompt_tokens_total{model_name=\"served\"} 3\n"));
+  Submit(1);
+  behind_.held->OnPiece(0, {.text = "all of it", .token = 5});
+  TextResult result;
+  result.samples.resize(1);
+  result.samples[0].tokens = {5, 5, 5};
+  behind_.held->OnResult(result);
+  EXPECT_THAT(Text(), HasSubstr("lockstep:generation_tokens_total{model_name=\"served\"} 3\n"));
 }
 
 TEST_F(MetricsTest, CountNoTimeOfARequestThatFails) {
