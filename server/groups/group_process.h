@@ -39,7 +39,6 @@ class GroupProcess {
   GroupProcess(const GroupProcess&) = delete;
   GroupProcess& operator=(const GroupProcess&) = delete;
 
-  pid_t id() const { return id_; }
   // The wait status of the child, once it has ended. What it has started may still be there.
   std::optional<int> End(EndedChildren& ended);
 

@@ -87,7 +87,8 @@ void RankGroup::Move() {
   }
   if (link_ == nullptr) return;
   try {
-    const bool open = link_->Write() && link_->Read();
+    link_->Write();  // where that fails, there may still be something to read; then the end shows
+    const bool open = link_->Read();
     for (auto message = link_->Next(); message; message = link_->Next()) {
       Take(Decode<FromGroup>(*message));
       if (link_ == nullptr) return;

@@ -33,6 +33,7 @@ std::optional<std::size_t> Router::Choose(std::span<const std::optional<std::int
   for (const auto& load : loads)
     if (load) least = std::min(least.value_or(*load), *load);
   if (!least) return std::nullopt;
+  if (loads.size() == 1) return 0;
   const std::vector<std::uint64_t> hashes = HashesOf(prompt);
   std::optional<std::size_t> best;
   std::pair<std::size_t, std::int64_t> best_rank;  // blocks seen, and how little it has to do
@@ -47,6 +48,7 @@ std::optional<std::size_t> Router::Choose(std::span<const std::optional<std::int
 }
 
 void Router::Note(std::size_t group, std::span<const std::int32_t> prompt) {
+  if (seen_.size() == 1) return;  // there is nothing to choose
   Seen& seen = seen_[group];
   for (const std::uint64_t hash : HashesOf(prompt)) {
     if (seen.fresh.size() >= most_blocks_) seen.older = std::exchange(seen.fresh, {});

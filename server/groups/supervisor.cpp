@@ -243,7 +243,7 @@ void Supervisor::NoteProgress(std::size_t group, Ticket ticket) {
 void Supervisor::NoteRecovered(Ticket ticket) {
   for (Member& member : members_) {
     if (member.lost.erase(ticket) == 0 || !member.lost.empty()) continue;
-    LogInfo("{}: all {} requests go on, recomputed in {:.2f} s", member.ranks->name(),
+    LogInfo("{}: their requests go on ({}), recomputed in {:.2f} s", member.ranks->name(),
             member.lost_count, Seconds(Clock::now() - std::max(member.lost_at, member.ready_at)));
   }
 }
@@ -261,7 +261,6 @@ void Supervisor::OnLost(std::size_t group, RankGroup::Fault fault) {
     HeldRequest& held = held_.at(one.ticket);
     TakeBack(one.ticket, held);
     if (!suspects_.Contains(one.ticket)) waiting_.emplace(held.request().priority, one.ticket);
-    member.lost.insert(one.ticket);
   }
   for (const Ticket ticket : refused) {
     LogError("request {} was refused: the ranks have ended each time that they began with it",
@@ -271,6 +270,8 @@ void Supervisor::OnLost(std::size_t group, RankGroup::Fault fault) {
                                    "number {} in the server's log",
                                    ticket)));
   }
+  for (const Suspects::Given& one : given)
+    if (held_.contains(one.ticket)) member.lost.insert(one.ticket);
   member.lost_at = Clock::now();
   member.lost_count = member.lost.size();
   member.doubtful.clear();
@@ -292,7 +293,7 @@ std::shared_ptr<RequestSink> Supervisor::End(Ticket ticket, std::int64_t LoopSta
   if (found == held_.end()) return nullptr;
   waiting_.erase({found->second.request().priority, ticket});
   suspects_.Clear(ticket);
-  NoteRecovered(ticket);
+  for (Member& member : members_) member.lost.erase(ticket);
   TakeBack(ticket, found->second);
   std::shared_ptr<RequestSink> sink = found->second.sink();
   held_.erase(found);

@@ -40,6 +40,7 @@ class Supervisor : public RequestQueue {
   Supervisor& operator=(const Supervisor&) = delete;
 
   Admission Submit(TextRequest request, std::shared_ptr<RequestSink> sink) override;
+  Refusal Refuse() override { return inbox_.Refuse(); }
   void Cancel(Ticket ticket) override;
   LoopStatistics statistics() const override;
   void Drain() override;

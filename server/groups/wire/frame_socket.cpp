@@ -44,7 +44,11 @@ bool FrameSocket::Write() {
     const ssize_t sent =
         ::send(number(), unwritten_.data() + written_, unwritten_.size() - written_, MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0) return errno == EAGAIN;
+    if (sent < 0) {
+      const bool later = errno == EAGAIN;
+      Shorten(unwritten_, written_);
+      return later;
+    }
     written_ += static_cast<std::size_t>(sent);
   }
   Shorten(unwritten_, written_);

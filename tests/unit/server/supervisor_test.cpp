@@ -127,7 +127,7 @@ TEST_F(SupervisorTest, LosesAndRepeatsNothingWhereGroupsDie) {
 }
 
 TEST_F(SupervisorTest, NoticesAGroupThatHangs) {
-  Open(1, {.silence_seconds = 0.5});
+  Open(1, {.silence_seconds = 3});
   Serve([&] {
     const auto client = Ask("stop " + Path("stopped"));
     EXPECT_EQ(client->Wait(), "");
