@@ -2,10 +2,13 @@
 
 import json
 import os
-import re
+import pathlib
 import shutil
-import subprocess
+import sys
 import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
+import served  # noqa: E402
 
 try:
     from selenium import webdriver
@@ -31,37 +34,19 @@ def chromium():
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-class Server:
-    """The program, at a port of its own."""
+class Server(served.Server):
+    """The program with this model, as "bard", until stop()."""
 
     def __init__(self, program, model, *more):
-        environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-        self.process = subprocess.Popen(
-            [program, "serve", "--model", model, "--served-model-name", "bard", "--port", "0", "--threads", "1", *more],
-            stderr=subprocess.PIPE, text=True, env=environment)
-        said = ""
-        while not (ready := re.search(r"ready: (http://\S+)", said)):
-            line = self.process.stderr.readline()
-            if not line:
-                raise RuntimeError(f"the server has ended: {said}")
-            said += line
-        self.url = ready[1] + "/"
+        os.environ["LOCKSTEP"] = program
+        super().__init__("--model", model, "--served-model-name", "bard", "--threads", "1", *more)
+        self.__enter__()
+        self.url += "/"
 
-    def ask(self, path, body=None, key=None):
+    def ask(self, path, body=None):
         request = urllib.request.Request(self.url + path, data=body and json.dumps(body).encode())
-        if key:
-            request.add_header("Authorization", f"Bearer {key}")
         with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
             return reply.read().decode()
-
-    def metric(self, name):
-        values = re.findall(rf"^lockstep:{name}(?:{{.*}})? (\S+)", self.ask("metrics"), re.MULTILINE)
-        return sum(map(float, values))
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.communicate(timeout=PATIENCE)
 
 
 def start_browser():

@@ -13,7 +13,7 @@ function asCurl(request) {
   return lines.join(" \\\n  ");
 }
 
-// JSON is Python but for three words.
+// JSON is Python but for true and false; null is never sent.
 function asPythonValue(value) {
   if (value === true) return "True";
   if (value === false) return "False";

@@ -5,7 +5,6 @@ class Column {
   #text = "";
 
   constructor(letter, editor) {
-    this.letter = letter;
     this.editor = editor;
     const input = (name, title, more) =>
       make("input", { type: "number", step: "any", ...more, "aria-label": `${name} of ${letter}`, title });
@@ -22,7 +21,6 @@ class Column {
       this.element, make("p", { className: "facts" }, this.status));
   }
 
-  get text() { return this.#text; }
   get prompt() { return this.editor.text + this.#text; }
 
   // What this column asks for in other ways than the settings do.

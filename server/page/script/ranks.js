@@ -16,15 +16,21 @@ class Ranks {
   #rates = [];
 
   constructor() {
-    this.#poll();
-    setInterval(() => document.hidden || this.#poll(), kPollMilliseconds);
+    this.#follow();
+  }
+
+  // One question at a time: a server that stalls is not asked again meanwhile.
+  async #follow() {
+    if (!document.hidden) await this.#poll();
+    setTimeout(() => this.#follow(), kPollMilliseconds);
   }
 
   async #poll() {
     try {
-      this.#show(readMetrics(await (await server.ask("metrics")).text()));
+      const metrics = readMetrics(await (await server.ask("metrics")).text());
+      this.#show(metrics);
       await server.ask("health");
-      const isBusy = this.#last.metrics.num_requests_running > 0;
+      const isBusy = metrics.num_requests_running > 0;
       this.#tell(isBusy ? "busy" : "ready", isBusy ? "answering" : "ready");
     } catch (error) {
       this.#last = null;

@@ -98,7 +98,7 @@ class Settings {
     byId("typeface").value = kept.typeface ?? "serif";
     byId("typeface").onchange = keep;
     byId("reset-all").onclick = () => this.#resetAll();
-    this.isNew = !("max_tokens" in kept);
+    this.isNew = kept.max_tokens == null;
     this.#look();
   }
 
