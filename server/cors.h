@@ -17,6 +17,7 @@ class CorsRules {
 
   // What Access-Control-Allow-Origin says to a request with this Origin; empty: nothing.
   std::string AllowedOrigin(std::string_view origin) const;
+  bool tells_origins_apart() const { return !all_ && !origins_.empty(); }
 
  private:
   std::vector<std::string> origins_;

@@ -43,7 +43,6 @@ Frontend::Frontend(const ServerInput& input, RequestQueue& queue)
                 .spec = input.spec,
                 .defaults = input.options,
                 .model = input.ModelName(),
-                .most_requests = input.options.server.max_queue,
                 .end_tokens = input.generation.end_tokens,
                 .ranks = input.ranks,
                 .chat = input.chat}),

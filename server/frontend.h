@@ -43,7 +43,7 @@ class Frontend {
   // To be called some times a second: notices that it is to stop, drains the queue then, and aborts
   // it when the time for that has passed.
   void Look();
-  // The queue has ended: sends what is answered.
+  // To be called when the queue has ended: waits a while until the answers are sent.
   void Finish() const;
 
  private:

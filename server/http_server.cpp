@@ -54,19 +54,27 @@ std::string_view HeaderOf(const http::request<http::string_body>& request, http:
   return {value.data(), value.size()};
 }
 
-// Answers depend on who asks, but where all may.
+// Parts of a request, which lives as long as its answer is made.
+struct PlainRequest {
+  std::string_view method;
+  std::string_view target;
+  std::string_view body;
+};
+
+// With a list of origins an answer depends on who asks, and caches are to know.
 template <typename Head>
-void SetOrigin(const std::string& origin, Head& head) {
-  if (origin.empty()) return;
-  head.set(http::field::access_control_allow_origin, origin);
-  if (origin != "*") head.set(http::field::vary, "Origin");
+void SetOrigin(const CorsRules& cors, const std::string& origin, Head& head) {
+  if (!origin.empty()) head.set(http::field::access_control_allow_origin, origin);
+  if (cors.tells_origins_apart()) head.set(http::field::vary, "Origin");
 }
 
 // Notices a client that leaves while it waits for its answer. Bytes of its next request are left
 // where they are, and end the watch.
-void WatchForLeaving(const ConnectionPtr& connection) {
-  connection->stream.socket().async_wait(Tcp::socket::wait_read, [connection](Code code) {
-    if (code) return;
+void WatchForLeaving(const ConnectionPtr& watched_by) {
+  const std::weak_ptr<Connection> watched = watched_by;
+  watched_by->stream.socket().async_wait(Tcp::socket::wait_read, [watched](Code code) {
+    const ConnectionPtr connection = watched.lock();
+    if (code || connection == nullptr) return;
     char byte = 0;
     Tcp::socket& socket = connection->stream.socket();
     Code peeked;
@@ -94,6 +102,7 @@ struct HttpServer::Impl {
                                  const http::request<http::string_body>& request,
                                  SlowReader reader);
   asio::awaitable<ReadRequest> ReadElsewhere(SlowReader reader, const std::string& body);
+  asio::awaitable<HttpAnswer> AnswerElsewhere(PlainRequest request);
   asio::awaitable<void> AwaitEvents(ConnectionPtr connection, CompletionCall& call,
                                     std::vector<CallEvent>& events);
   asio::awaitable<HttpAnswer> CollectAnswer(ConnectionPtr connection, CompletionCall& call,
@@ -184,8 +193,7 @@ asio::awaitable<Code> HttpServer::Impl::Read(ConnectionPtr connection, beast::fl
 
 bool HttpServer::Impl::MayAsk(const http::request<http::string_body>& request) const {
   if (options.api_key.empty()) return true;
-  const auto given = request[http::field::authorization];
-  return IsBearer({given.data(), given.size()}, options.api_key);
+  return IsBearer(HeaderOf(request, http::field::authorization), options.api_key);
 }
 
 asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
@@ -208,8 +216,12 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
   } else if (const SlowReader reader = SlowReaderOf(method, target)) {
     co_return co_await Complete(connection, request, reader);
   } else {
-    answer = AnswerPlain(service, method == "HEAD" ? "GET" : method, target, request.body());
-    if (!answer.etag.empty() && request[http::field::if_none_match] == answer.etag)
+    const PlainRequest plain{method == "HEAD" ? "GET" : method, target, request.body()};
+    if (TakesTime(target))
+      answer = co_await asio::co_spawn(workers, AnswerElsewhere(plain), asio::use_awaitable);
+    else
+      answer = AnswerPlain(service, plain.method, plain.target, plain.body);
+    if (!answer.etag.empty() && HeaderOf(request, http::field::if_none_match) == answer.etag)
       answer = {.status = 304, .body = {}, .type = {}, .etag = answer.etag};
   }
   answer.header_only = method == "HEAD";
@@ -219,6 +231,10 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
 asio::awaitable<ReadRequest> HttpServer::Impl::ReadElsewhere(SlowReader reader,
                                                              const std::string& body) {
   co_return (service.*reader)(body);
+}
+
+asio::awaitable<HttpAnswer> HttpServer::Impl::AnswerElsewhere(PlainRequest request) {
+  co_return AnswerPlain(service, request.method, request.target, request.body);
 }
 
 asio::awaitable<bool> HttpServer::Impl::Complete(ConnectionPtr connection,
@@ -282,7 +298,7 @@ asio::awaitable<bool> HttpServer::Impl::Stream(ConnectionPtr connection, Complet
   http::response<http::empty_body> head(http::status::ok, asked.version());
   head.set(http::field::content_type, "text/event-stream; charset=utf-8");
   head.set(http::field::cache_control, "no-cache");
-  SetOrigin(connection->origin, head);
+  SetOrigin(cors, connection->origin, head);
   head.chunked(chunked);
   head.keep_alive(keep_alive);
   http::response_serializer<http::empty_body> serializer(head);
@@ -310,7 +326,7 @@ asio::awaitable<bool> HttpServer::Impl::Send(ConnectionPtr connection, HttpAnswe
   http::response<http::string_body> response(static_cast<http::status>(answer.status), version);
   if (!answer.type.empty()) response.set(http::field::content_type, answer.type);
   response.set("X-Content-Type-Options", "nosniff");
-  SetOrigin(connection->origin, response);
+  SetOrigin(cors, connection->origin, response);
   for (const auto& [name, value] : answer.headers) response.set(name, value);
   if (!answer.etag.empty()) response.set(http::field::etag, answer.etag);
   if (!answer.etag.empty()) response.set(http::field::cache_control, "no-cache");

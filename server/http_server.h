@@ -25,9 +25,8 @@ struct HttpOptions {
 // Thread safety: for one thread, beside that of its own.
 class HttpServer {
  public:
-  // Listens at once. The service stays the caller's and outlives it. Throws EnvironmentError,
-  // naming the address, where that cannot be, and BadInput
-  // for origins that are none.
+  // Listens at once. The service stays the caller's and outlives it. Throws EnvironmentError that
+  // names the address where it cannot listen, and BadInput for origins that are none.
   HttpServer(const HttpOptions& options, Service& service);
   // Closes every connection.
   ~HttpServer();

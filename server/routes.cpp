@@ -103,6 +103,11 @@ HttpAnswer AnswerToUnreadable(std::string_view why, bool body_too_long, bool hea
   return AnswerOf(ApiError(400, fmt::format("this is no HTTP request: {}", why)));
 }
 
+bool TakesTime(std::string_view target) {
+  const std::string_view path = PathOf(target);
+  return path == "/tokenize" || path == "/detokenize";
+}
+
 SlowReader SlowReaderOf(std::string_view method, std::string_view target) {
   if (method != "POST") return nullptr;
   for (const SlowRoute& route : kSlowRoutes)

@@ -44,7 +44,8 @@ bool NeedsKey(std::string_view target);
 // Whether a header is "Bearer " and the key; takes as long whatever is wrong.
 bool IsBearer(std::string_view header, std::string_view key);
 
-// Everything that takes no time.
+// Everything that needs no rank. Some of it takes time for long bodies, which is a worker's.
+bool TakesTime(std::string_view target);
 HttpAnswer AnswerPlain(Service& service, std::string_view method, std::string_view target,
                        std::string_view body);
 
