@@ -65,7 +65,7 @@ int RunLineEditor(const Arguments& arguments, std::span<const std::string> argum
   }
   const std::string& key_file = arguments.options.server.api_key_file;
   ServerClient client(server ? server->address() : ParseServerUrl(arguments.url),
-                      server ? "" : ReadApiKey(key_file));
+                      ReadApiKey(key_file));
   const std::string model = client.ModelName(stop);
   if (stop()) throw Error(ExitCode::kInterrupted, "interrupted");
   CompleteSession session(

@@ -36,7 +36,6 @@ constexpr std::array kSettings = {
     "priority",
     "repetition_penalty",
     "seed",
-    "skip_special_tokens",
     "stop",
     "stop_token_ids",
     "temperature",

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iostream>
+#include <utility>
 
 #include "core/error.h"
 #include "core/files/own_program.h"
@@ -49,8 +50,7 @@ std::vector<std::string> ServeWords(std::span<const std::string> complete_argume
     const bool is_ours = complete_arguments[i] == "--quiet" || complete_arguments[i] == "--verbose";
     if (!is_command && !is_ours) words.push_back(complete_arguments[i]);
   }
-  words.insert(words.end(),
-               {"--host", "127.0.0.1", "--port", "0", "--set", "server.api_key_file="});
+  words.insert(words.end(), {"--host", "127.0.0.1", "--port", "0"});
   return words;
 }
 
@@ -63,30 +63,43 @@ LocalServer::LocalServer(std::span<const std::string> words, const ServerClient:
   if (process_ == 0) BecomeServer(binary, {words.begin(), words.end()}, ends[1], parent);
   ::close(ends[1]);
   errors_ = ends[0];
-  if (process_ < 0) throw EnvironmentError("fork: {}", std::strerror(errno));
-  while (address_.host.empty()) {
-    if (stop()) throw Error(ExitCode::kInterrupted, "interrupted");
-    if (ReadMore(kStopPeriodMs)) continue;
-    const auto ended = static_cast<ExitCode>(Wait());
-    throw Error(ended == ExitCode::kOk ? ExitCode::kInternal : ended,
-                "the server has ended before it was ready");
+  try {
+    if (process_ < 0) throw EnvironmentError("fork: {}", std::strerror(errno));
+    AwaitReady(stop);
+  } catch (...) {
+    End();
+    throw;
   }
 }
 
-LocalServer::~LocalServer() {
+LocalServer::~LocalServer() { End(); }
+
+void LocalServer::AwaitReady(const ServerClient::Stop& stop) {
+  while (address_.host.empty()) {
+    if (stop()) throw Error(ExitCode::kInterrupted, "interrupted");
+    if (ReadMore(kStopPeriodMs)) continue;
+    throw Error(Wait(), "the server has ended before it was ready");
+  }
+}
+
+void LocalServer::End() {
   if (process_ > 0) {
     ::kill(process_, SIGTERM);
     Wait();
   }
-  if (errors_ >= 0) ::close(errors_);
+  if (errors_ >= 0) ::close(std::exchange(errors_, -1));
 }
 
-int LocalServer::Wait() {
+// Its exit code where it is one of a failure, else that of a defect.
+ExitCode LocalServer::Wait() {
   int status = 0;
   while (::waitpid(process_, &status, 0) < 0 && errno == EINTR) {
   }
   process_ = -1;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 4;
+  if (WIFSIGNALED(status)) return ExitCode::kRankFailure;
+  for (const ExitCode known : {ExitCode::kBadInput, ExitCode::kEnvironment, ExitCode::kRankFailure})
+    if (WEXITSTATUS(status) == static_cast<int>(known)) return known;
+  return ExitCode::kInternal;
 }
 
 // False at the end of what it says.

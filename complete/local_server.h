@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "complete/server_client.h"
+#include "core/error.h"
 
 namespace lockstep {
 
@@ -29,9 +30,11 @@ class LocalServer {
   void Relay();
 
  private:
+  void AwaitReady(const ServerClient::Stop& stop);
+  void End();
   bool ReadMore(int timeout_ms);
   void TakeLine(const std::string& line);
-  int Wait();
+  ExitCode Wait();
 
   pid_t process_ = -1;
   int errors_ = -1;  // the read end of its standard error

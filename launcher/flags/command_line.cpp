@@ -424,8 +424,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   if (commands.empty())
     throw BadInput(
         "no command; expected generate, score, embed, serve, complete, tokenize, plan or bench; "
-        "see "
-        "lockstep --help");
+        "see lockstep --help");
   if (commands.size() > 1)
     throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
                    commands[1]->get_name());

@@ -64,10 +64,11 @@ inline constexpr const char* kServeFooter = R"(Examples:
   lockstep serve --model EleutherAI/pythia-1.4b --tp 2
   curl http://127.0.0.1:8000/v1/completions -d '{"prompt": "Once upon a time", "max_tokens": 20}'
 
-Answers POST /v1/completions as OpenAI's clients expect, with the extras of vLLM's; GET /v1/models,
-/health, /version, /metrics and /tokenizer_info; POST /tokenize and /detokenize. Told to stop (Ctrl-C,
-SIGTERM) it answers what it has accepted first; a second time ends it at once.
-A browser finds a page at / to write with the model.
+Answers POST /v1/completions, /v1/chat/completions and /v1/embeddings as OpenAI's clients expect, with
+the extras of vLLM's; GET /v1/models, /v1/defaults, /health, /version, /metrics, /tokenizer_info and
+/openapi.json; POST /tokenize and /detokenize. Told to stop (Ctrl-C, SIGTERM) it first answers what it
+has accepted; a second signal ends it at once.
+A browser finds a page for writing with the model at /.
 Ranks that die or hang are started again, and what they had goes on where it was. --dp starts several
 groups of --tp ranks, which share the requests.
 The flags that choose tokens are the defaults of requests. Where neither they nor the model name a

@@ -57,6 +57,15 @@ TEST(Complete, SpeaksToAServer) {
   EXPECT_EQ(run.output, OfModel("/set max_tokens 16\nROMEO:\n").output);
 }
 
+TEST(Complete, KnowsTheKeyOfAServerOfItsOwn) {
+  const TemporaryFolder folder;
+  WriteText(folder / "key", "secret\n");
+  const Outcome run = RunLockstep({"complete", "--model", Model(), "--threads", "1", "--quiet",
+                                   "--api-key-file", (folder / "key").string()},
+                                  "/set max_tokens 2\nROMEO:\n");
+  EXPECT_EQ(run.exit_code, 0) << run.errors;
+}
+
 TEST(Complete, SaysWhyItCannotBegin) {
   const Outcome nobody = RunLockstep({"complete", "--url", "http://127.0.0.1:1"}, "A\n");
   EXPECT_EQ(nobody.exit_code, 3);

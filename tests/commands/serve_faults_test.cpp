@@ -37,8 +37,18 @@ class LongStream {
       : connection_(BeginRequest(server.port(), PostText("/v1/completions", R"({"prompt": "ROMEO:",
             "max_tokens": 250, "ignore_eos": true, "n": 10, "seed": 5, "logprobs": 2,
             "stream": true})"))) {
-    char byte = 0;
-    EXPECT_EQ(::recv(connection_, &byte, 1, MSG_PEEK), 1);  // it has begun
+    // Until its first token has come.
+    std::string seen;
+    while (seen.find("data: ") == std::string::npos) {
+      seen.resize(4096);
+      const ssize_t count = ::recv(connection_, seen.data(), seen.size(), MSG_PEEK);
+      if (count <= 0) {
+        ADD_FAILURE() << "the server has closed the connection";
+        return;
+      }
+      seen.resize(static_cast<std::size_t>(count));
+      Pause();
+    }
   }
   LongStream(const LongStream&) = delete;
   LongStream& operator=(const LongStream&) = delete;

@@ -163,6 +163,7 @@ TEST(ServedRequests, BeyondTheQueueAreSentAwayWithATimeToComeBack) {
   const HttpReply refused = server.Post("/v1/completions", R"({"prompt": "a", "max_tokens": 1})");
   EXPECT_EQ(refused.status, 503);
   EXPECT_THAT(refused.header, HasSubstr("Retry-After: 1\r\n"));
+  EXPECT_EQ(server.Metric("requests_refused_total"), 1);
   EXPECT_EQ(ReadReply(connection).status, 200);
   ::close(connection);
 }

@@ -33,9 +33,8 @@ TEST(ServerUrl, IsRefusedWhereItIsNone) {
 TEST(ServeWords, AreThoseOfCompleteAtAPortOfItsOwn) {
   const std::vector<std::string> given{"lockstep", "complete", "--model", "complete",
                                        "--quiet",  "--tp",     "2"};
-  EXPECT_THAT(ServeWords(given),
-              testing::ElementsAre("--model", "complete", "--tp", "2", "--host", "127.0.0.1",
-                                   "--port", "0", "--set", "server.api_key_file="));
+  EXPECT_THAT(ServeWords(given), testing::ElementsAre("--model", "complete", "--tp", "2", "--host",
+                                                      "127.0.0.1", "--port", "0"));
 }
 
 }  // namespace
