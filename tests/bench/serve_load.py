@@ -15,13 +15,15 @@ import argparse
 import asyncio
 import json
 import os
+import pathlib
 import random
-import re
 import signal
 import statistics
-import subprocess
 import sys
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
+import served  # noqa: E402
 
 BAD_BODIES = [b"{", b"[]", b'{"prompt": 5}', b'{"prompt": "a", "max_tokens": -3}',
               b'{"prompt": "a", "temperature": "hot"}', b'{"prompt": "\xff"}', b"[" * 5000]
@@ -89,10 +91,14 @@ class Load:
         self.client, self.options = Client(port), options
         self.requests = kinds(40, options.longest)
         self.alone, self.counts, self.pauses, self.tokens = [], {}, [], 0
-        self.first_tokens = []
+        self.first_tokens, self.failures = [], 0
 
     def count(self, what):
         self.counts[what] = self.counts.get(what, 0) + 1
+
+    def fail(self, what):
+        self.failures += 1
+        self.count(what)
 
     async def learn(self):
         for request in self.requests:
@@ -105,7 +111,7 @@ class Load:
             status, _ = await self.client.post(numbers.choice(BAD_BODIES))
             if status == 503:  # before it is looked at
                 return self.count("refused with 503")
-            return self.count("malformed, refused" if status == 400 else f"MALFORMED BUT {status}")
+            return self.count("malformed, refused") if status == 400 else self.fail(f"malformed, but {status}")
         index = numbers.randrange(len(self.requests))
         leaves = numbers.random() < self.options.leaving
         begun = last = time.monotonic()
@@ -123,13 +129,13 @@ class Load:
             self.count("refused with 503")
             return await asyncio.sleep(0.2)
         if status != 200:
-            return self.count(f"ENDED WITH {status}: {stream[:200]}")
+            return self.fail(f"ended with {status}: {stream[:200]}")
         if stream is None:
             return self.count("left")
         self.pauses.append(longest)
         self.first_tokens.append(first)
         self.tokens += pieces
-        self.count("right" if texts_of(stream) == self.alone[index] else "WRONG")
+        self.count("right") if texts_of(stream) == self.alone[index] else self.fail("wrong")
 
     async def work(self, seed, until):
         numbers = random.Random(seed)
@@ -137,20 +143,7 @@ class Load:
             try:
                 await self.one(numbers)
             except (OSError, asyncio.IncompleteReadError, ValueError) as error:
-                self.count(f"BROKEN OFF: {type(error).__name__}")
-
-
-def below(pid):
-    """The processes that this one has started, and they in turn."""
-    found = []
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/children") as children:
-                for child in children.read().split():
-                    found += [int(child)] + below(int(child))
-    except OSError:
-        pass
-    return found
+                self.fail(f"broken off: {type(error).__name__}")
 
 
 def memory_mb(pids):
@@ -169,7 +162,7 @@ async def kill_at_random(server, count, until, done):
     gap = (until - time.monotonic()) / (count + 1)
     for _ in range(count):
         await asyncio.sleep(gap)
-        victims = below(server)
+        victims = served.descendants(server)
         if not victims:
             continue
         chosen = numbers.choice([numbers.choice(victims), "all"])
@@ -184,47 +177,37 @@ async def kill_at_random(server, count, until, done):
 
 async def watch_memory(server, samples):
     while True:
-        samples.append((memory_mb([server]), memory_mb(below(server))))
+        samples.append((memory_mb([server]), memory_mb(served.descendants(server))))
         await asyncio.sleep(1)
 
 
-def start(options):
-    command = [options.program, "serve", "--model", options.model, "--port", "0", "--threads", "1",
-               "--max-queue", str(options.max_queue)]
-    if options.tp > 1:
-        command += ["--tp", str(options.tp)]
-    command += options.more
-    log = open(options.log, "w+")
-    server = subprocess.Popen(command, stderr=log)
-    while True:
-        with open(options.log) as said:
-            found = re.search(r"ready: http://[^:]*:(\d+)", said.read())
-        if found:
-            return server, int(found[1])
-        if server.poll() is not None:
-            sys.exit(open(options.log).read())
-        time.sleep(0.05)
+def words_of(options):
+    words = ["--model", options.model, "--threads", "1", "--max-queue", str(options.max_queue)]
+    return words + (["--tp", str(options.tp)] if options.tp > 1 else []) + options.more
 
 
 async def run(options):
-    server, port = start(options)
+    os.environ["LOCKSTEP"] = options.program
+    server = served.Server(*words_of(options)).__enter__()
+    port = int(server.url.rsplit(":", 1)[1])
     load, samples, kills = Load(port, options), [], []
     try:
         await load.learn()
-        until = time.monotonic() + options.seconds
-        extra = [asyncio.create_task(watch_memory(server.pid, samples))]
-        if options.kill:
-            extra.append(asyncio.create_task(kill_at_random(server.pid, options.kill, until, kills)))
         begun = time.monotonic()
+        until = begun + options.seconds
+        extra = [asyncio.create_task(watch_memory(server.process.pid, samples))]
+        if options.kill:
+            extra.append(asyncio.create_task(kill_at_random(server.process.pid, options.kill, until, kills)))
         await asyncio.gather(*(load.work(seed, until) for seed in range(options.clients)))
         took = time.monotonic() - begun
         for task in extra:
             task.cancel()
     finally:
-        server.send_signal(signal.SIGTERM)
-        code = server.wait()
+        code = server.stop()
+        if options.log:
+            pathlib.Path(options.log).write_text(server.said())
     report(load, samples, kills, took, code)
-    return 1 if any(name.isupper() or name[:4].isupper() for name in load.counts) else 0
+    return 1 if load.failures or code else 0
 
 
 def report(load, samples, kills, took, code):
@@ -255,7 +238,7 @@ def main():
     parser.add_argument("--malformed", type=float, default=0.05)
     parser.add_argument("--longest", type=int, default=120, help="tokens of the longest texts")
     parser.add_argument("--max-queue", type=int, default=256)
-    parser.add_argument("--log", default="serve_load.log")
+    parser.add_argument("--log", help="where to keep what the server says")
     parser.add_argument("--more", nargs=argparse.REMAINDER, default=[], help="further words for the server")
     sys.exit(asyncio.run(run(parser.parse_args())))
 

@@ -6,12 +6,9 @@ import unittest
 import urllib.error
 import urllib.request
 
-import served
+import jsonschema
 
-try:
-    import jsonschema
-except ImportError:
-    served.skip("there is no jsonschema")
+import served
 
 TEMPLATE = "{% for m in messages %}{{ m.content }}{% endfor %}"
 SMALL = {"max_tokens": 2, "seed": 1}

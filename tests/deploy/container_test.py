@@ -68,7 +68,7 @@ class Stage:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / origin.lstrip("/"), place)
             return
-        # What a build sends: the clone as it is, without what git ignores.
+        # What a build of a clone sends: .dockerignore leaves out what git does not know, too.
         place.mkdir(parents=True)
         files = run("git", "-C", source, "ls-files", "-z", "--cached", "--others",
                     "--exclude-standard").stdout
@@ -126,7 +126,7 @@ class Container(unittest.TestCase):
         health = self.stage.settings["HEALTHCHECK"].split(" CMD ")[1]
         server = subprocess.Popen(
             self.stage.command(*self.entry, "serve", "--model", "/models/shakespeare-neox", "--tp", "2",
-                               "--threads", "1", "--port", "18765"),
+                               "--threads", "1", "--port", "0"),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             said = ""
@@ -134,9 +134,10 @@ class Container(unittest.TestCase):
                 line = server.stdout.readline()
                 self.assertNotEqual(line, "", said)
                 said += line
-            check = [word.replace("8000", "18765") for word in eval(health)]
+            port = re.search(r"ready: http://[^:]+:(\d+)", said).group(1)
+            check = [word.replace("8000", port) for word in eval(health)]
             self.assertEqual(self.stage.run(*check), "")
-            text = self.stage.run("curl", "-sS", "http://127.0.0.1:18765/v1/completions",
+            text = self.stage.run("curl", "-sS", f"http://127.0.0.1:{port}/v1/completions",
                                   "-d", '{"prompt": "ROMEO:", "max_tokens": 8, "temperature": 0}')
             self.assertIn('"finish_reason":"length"', text)
             self.assertIn("stopped", self.stop(server))

@@ -37,6 +37,7 @@ class Pods:
         port = container["ports"][0]
         self.assertEqual(str(port["containerPort"]), found["server.port"])
         self.assertEqual(found["server.host"], "0.0.0.0")
+        self.assertNotEqual(found["server.api_key_file"], "")  # it is open to the network
         pause = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", ["", "0"])
         self.assertLess(float(found["server.drain_seconds"]) + float(pause[1]),
                         pod["terminationGracePeriodSeconds"])

@@ -125,7 +125,7 @@ class Job(unittest.TestCase):
     def test_serves_until_it_is_told_to_stop(self):
         with tempfile.TemporaryDirectory() as folder, Cluster(pathlib.Path(folder)) as self.cluster:
             self.job = self.cluster.run(
-                "sbatch", "--parsable", str(deployed.FOLDER / "lockstep.sbatch"),
+                "sbatch", "--parsable", "--export=ALL,LOCKSTEP_PORT=0", str(deployed.FOLDER / "lockstep.sbatch"),
                 "--model", served.demo_model(), "--threads", "1")
             port = until(self.ready, "the job is not ready", 120).group(1)
             asked = {"prompt": "ROMEO:", "max_tokens": 12, "temperature": 0}
