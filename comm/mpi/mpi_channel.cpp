@@ -211,36 +211,24 @@ void MpiChannel::CallTheRoll() {
   }
 }
 
-// Of a message only the other end counts, as long as it does not wait for somebody itself.
-std::vector<std::string> MpiChannel::AbsentPeers() const {
-  if (IsOfTwo(call_.collective) && !IsPresent(call_.peer)) return {Name(call_.peer)};
-  std::vector<std::string> absent;
-  for (int peer = 0; peer < size(); ++peer)
-    if (peer != rank_ && !IsPresent(peer)) absent.push_back(Name(peer));
-  return absent;
-}
-
-// Those that are not in this collective; of a message the other end, which waits for something
-// else.
-std::vector<std::string> MpiChannel::PeersElsewhere() const {
-  std::vector<std::string> elsewhere;
+std::vector<PeerAnswer> MpiChannel::Answers() const {
+  std::vector<PeerAnswer> answers;
   for (int peer = 0; peer < size(); ++peer) {
-    const PeerCall& call = roll_[static_cast<std::size_t>(peer)].call;
-    const bool concerns_us = !IsOfTwo(call_.collective) || peer == call_.peer;
-    if (peer == rank_ || !IsPresent(peer) || !concerns_us || Meet(call_, call, rank_)) continue;
-    elsewhere.push_back(
-        fmt::format("{} is in {}", Name(peer), Describe(call.collective, call.number)));
+    const Presence& presence = roll_[static_cast<std::size_t>(peer)];
+    answers.push_back({.name = Name(peer), .call = std::nullopt});
+    if (presence.here != 0) answers.back().call = presence.call;
   }
-  return elsewhere;
+  return answers;
 }
 
 void MpiChannel::FailAtDeadline() {
   CallTheRoll();
-  const std::vector<std::string> absent = AbsentPeers();
-  const std::vector<std::string> elsewhere = PeersElsewhere();
+  const std::vector<PeerAnswer> answers = Answers();
+  const std::vector<std::string> late = LatePeers(call_, rank_, answers);
+  const std::vector<std::string> elsewhere = PeersElsewhere(call_, rank_, answers);
   const double seconds = patience_.deadline_seconds();
-  if (!absent.empty()) {
-    throw Absence("{}: {} did not arrive within {:g} s{}", What(), fmt::join(absent, ", "), seconds,
+  if (!late.empty()) {
+    throw Absence("{}: {} did not arrive within {:g} s{}", What(), fmt::join(late, ", "), seconds,
                   Doing());
   }
   if (elsewhere.empty()) {

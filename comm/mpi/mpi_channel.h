@@ -11,6 +11,7 @@
 
 #include "comm/collective.h"
 #include "comm/deadline_backoff.h"
+#include "comm/groups/roll_call.h"
 #include "comm/mpi/mpi_inbox.h"
 #include "comm/mpi/mpi_ranks.h"
 #include "core/error.h"
@@ -79,9 +80,7 @@ class MpiChannel {
   void CallTheRoll();
   [[noreturn]] void FailAtDeadline();
 
-  bool IsPresent(int rank) const { return roll_[static_cast<std::size_t>(rank)].here != 0; }
-  std::vector<std::string> AbsentPeers() const;
-  std::vector<std::string> PeersElsewhere() const;
+  std::vector<PeerAnswer> Answers() const;
 
   std::string What() const;          // "all-reduce of 4096 bytes (collective 17)"
   std::string Name(int rank) const;  // "rank 1 on node7"

@@ -211,42 +211,24 @@ void SharedChannel::CallTheRoll() {
   while (!patience.expired() && !complete()) patience.Pause();
 }
 
-// Of a message only the other end counts, as long as it does not wait for somebody itself.
-std::vector<std::string> SharedChannel::AbsentPeers() const {
-  const bool of_two = IsOfTwo(call_.collective);
-  if (of_two && !IsPresent(call_.peer)) return {Name(call_.peer)};
-  std::vector<std::string> absent;
+std::vector<PeerAnswer> SharedChannel::Answers() const {
+  std::vector<PeerAnswer> answers;
   for (int peer = 0; peer < size_; ++peer) {
-    const PeerCall call = AnswerOf(peer);
-    // Whoever has done its part since was late, and waits for us in the next one.
-    const bool late = !of_two && !IsOfTwo(call.collective) && call.number > number_;
-    if (peer != rank() && (!IsPresent(peer) || late)) absent.push_back(Name(peer));
+    answers.push_back({.name = Name(peer), .call = std::nullopt});
+    if (IsPresent(peer)) answers.back().call = AnswerOf(peer);
   }
-  return absent;
-}
-
-// Those that are not in this collective; of a message the other end, which waits for something
-// else.
-std::vector<std::string> SharedChannel::PeersElsewhere() const {
-  std::vector<std::string> elsewhere;
-  for (int peer = 0; peer < size_; ++peer) {
-    const PeerCall call = AnswerOf(peer);
-    const bool concerns_us = !IsOfTwo(call_.collective) || peer == call_.peer;
-    if (peer == rank() || !IsPresent(peer) || !concerns_us || Meet(call_, call, rank())) continue;
-    elsewhere.push_back(
-        fmt::format("{} is in {}", Name(peer), Describe(call.collective, call.number)));
-  }
-  return elsewhere;
+  return answers;
 }
 
 void SharedChannel::FailAtDeadline() {
   CallTheRoll();
-  const std::vector<std::string> absent = AbsentPeers();
-  const std::vector<std::string> elsewhere = PeersElsewhere();
-  if (!absent.empty()) {
+  const std::vector<PeerAnswer> answers = Answers();
+  const std::vector<std::string> late = LatePeers(call_, rank(), answers);
+  const std::vector<std::string> elsewhere = PeersElsewhere(call_, rank(), answers);
+  if (!late.empty()) {
     throw CollectiveError(ExitCode::kRankFailure,
                           fmt::format("{}: {} did not arrive within {:g} s{}", What(),
-                                      fmt::join(absent, ", "), deadline_seconds_, Doing()));
+                                      fmt::join(late, ", "), deadline_seconds_, Doing()));
   }
   if (!elsewhere.empty()) FailDrifted(fmt::format("{}", fmt::join(elsewhere, ", ")));
   throw CollectiveError(

@@ -11,6 +11,7 @@
 #include "comm/collective.h"
 #include "comm/control_plane.h"
 #include "comm/deadline_backoff.h"
+#include "comm/groups/roll_call.h"
 #include "comm/shared/shared_segment.h"
 
 namespace lockstep {
@@ -84,8 +85,7 @@ class SharedChannel {
   PeerCall AnswerOf(int peer) const;
   [[noreturn]] void FailAtDeadline();
   std::optional<int> GoneRank(int awaited) const;
-  std::vector<std::string> AbsentPeers() const;
-  std::vector<std::string> PeersElsewhere() const;
+  std::vector<PeerAnswer> Answers() const;
   [[noreturn]] void FailDrifted(const std::string& how) const;
 
   std::string What() const;

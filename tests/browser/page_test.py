@@ -84,13 +84,13 @@ class PageTest(unittest.TestCase):
 
     def test_controls_show_the_servers_defaults_and_send_what_differs(self):
         page = self.page
-        defaults = json.loads(self.server.ask("v1/defaults"))["sampling"]
+        defaults = json.loads(self.server.ask("/v1/defaults"))["sampling"]
         self.assertEqual(defaults["top_k"], 40)
         for name in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty"):
             self.assertEqual(float(page.find(f"setting-{name}").get_property("value")), defaults[name], name)
         self.write(temperature=0, max_tokens=24)
         text = self.go_on()
-        greedy = json.loads(self.server.ask("v1/completions", {"prompt": PROMPT, "temperature": 0, "max_tokens": 24}))
+        greedy = json.loads(self.server.ask("/v1/completions", {"prompt": PROMPT, "temperature": 0, "max_tokens": 24}))
         self.assertEqual(text, PROMPT + greedy["choices"][0]["text"])
         page.find("setting-temperature").send_keys(Keys.ARROW_UP)
         self.assertEqual(page.find("setting-temperature").get_property("value"), "0.05")
@@ -179,7 +179,7 @@ class PageTest(unittest.TestCase):
         self.go_on()
         of_a, of_b = ("".join(page.tokens(f".column:nth-child({i}) .text")) for i in (1, 2))
         self.assertNotEqual(of_a, of_b)
-        greedy = json.loads(self.server.ask("v1/completions", {"prompt": PROMPT, "temperature": 0, "max_tokens": 40}))
+        greedy = json.loads(self.server.ask("/v1/completions", {"prompt": PROMPT, "temperature": 0, "max_tokens": 40}))
         self.assertEqual(of_b, greedy["choices"][0]["text"])
         page.all(".column")[0].find_element("xpath", ".//button[text()='Keep']").click()
         self.assertEqual(page.text, PROMPT + of_a)
@@ -194,14 +194,14 @@ class PageTest(unittest.TestCase):
         text = self.go_on()
         page.click("open-code")
         words = shlex.split(page.find("code-text").get_property("textContent"))
-        self.assertEqual(words[:2], ["curl", self.server.url + "v1/completions"])
+        self.assertEqual(words[:2], ["curl", self.server.url + "/v1/completions"])
         body = json.loads(words[words.index("-d") + 1])
-        reply = json.loads(self.server.ask("v1/completions", body))
+        reply = json.loads(self.server.ask("/v1/completions", body))
         self.assertEqual(prompt + reply["choices"][0]["text"], text)
         page.press(Keys.SHIFT, Keys.TAB)
         page.click("tab-python")
         sent = run_python(page.find("code-text").get_property("textContent"))
-        self.assertEqual(sent.pop("base_url"), self.server.url + "v1")
+        self.assertEqual(sent.pop("base_url"), self.server.url + "/v1")
         self.assertEqual(sent, {**body, "stream": True})
         page.click("copy")
         page.wait(lambda: page.find("copied").text == "copied")

@@ -41,7 +41,6 @@ class Server(served.Server):
         os.environ["LOCKSTEP"] = program
         super().__init__("--model", model, "--served-model-name", "bard", "--threads", "1", *more)
         self.__enter__()
-        self.url += "/"
 
     def ask(self, path, body=None):
         request = urllib.request.Request(self.url + path, data=body and json.dumps(body).encode())
