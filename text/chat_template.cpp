@@ -71,7 +71,7 @@ std::string CutAtTag(const std::string& rendered, const std::string& final_text)
     throw BadInput(
         "continue_final_message: the chat template does not show the last message as it is, so "
         "there is nothing to go on with");
-  const std::string before = rendered.substr(0, at);
+  std::string before = rendered.substr(0, at);
   if (rendered.compare(at, kTag.size(), kTag) == 0) return before;
   return std::string(jinja::Strip(before, jinja::Side::kRight));  // its white space was trimmed
 }

@@ -66,7 +66,7 @@ void Renderer::Charge(std::int64_t steps) {
 }
 
 void Renderer::ChargeText(const Value& value) {
-  constexpr std::int64_t kBytesOfAStep = 1024;
+  constexpr std::int64_t kBytesOfAStep = 64;
   if (value.is_text()) Charge(std::ssize(value.text()) / kBytesOfAStep);
 }
 

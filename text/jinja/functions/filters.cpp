@@ -252,7 +252,7 @@ Value Unique(Renderer& renderer, const Value& value, const Arguments& given) {
 }  // namespace
 
 Filter FindFilter(std::string_view name) {
-  static const std::unordered_map<std::string_view, Filter> filters{
+  static const std::unordered_map<std::string_view, Filter> kFilters{
       {"count", Count},
       {"d", Default},
       {"default", Default},
@@ -275,8 +275,8 @@ Filter FindFilter(std::string_view name) {
       {"sum", Sum},
       {"unique", Unique},
   };
-  const auto found = filters.find(name);
-  return found == filters.end() ? FindTextFilter(name) : found->second;
+  const auto found = kFilters.find(name);
+  return found == kFilters.end() ? FindTextFilter(name) : found->second;
 }
 
 }  // namespace lockstep::jinja

@@ -72,7 +72,7 @@ Value RaiseException(Renderer&, const Arguments& given) {
 
 Value FormatNow(Renderer& renderer, const Arguments& given) {
   const Bound bound(given, {"strftime_now", {"format"}, 1});
-  const std::string format = bound.Text(0);
+  const std::string& format = bound.Text(0);
   if (format.empty()) return Value("");
   if (format.size() > 256) throw Fault("strftime_now(): the format is longer than 256 bytes");
   const std::time_t now = std::chrono::system_clock::to_time_t(renderer.now());
@@ -86,15 +86,15 @@ Value FormatNow(Renderer& renderer, const Arguments& given) {
 }  // namespace
 
 Value GlobalOf(std::string_view name) {
-  static const std::unordered_map<std::string_view, Value> globals{
+  static const std::unordered_map<std::string_view, Value> kGlobals{
       {"dict", Value(Function(MakeDict))},
       {"namespace", Value(Function(MakeNamespace))},
       {"raise_exception", Value(Function(RaiseException))},
       {"range", Value(Function(Range))},
       {"strftime_now", Value(Function(FormatNow))},
   };
-  const auto found = globals.find(name);
-  return found == globals.end() ? Value() : found->second;
+  const auto found = kGlobals.find(name);
+  return found == kGlobals.end() ? Value() : found->second;
 }
 
 bool IsUnsupportedGlobal(std::string_view name) {

@@ -134,7 +134,7 @@ Value Holds(Renderer&, const Value& self, const Arguments& given) {
 }
 
 const std::unordered_map<std::string_view, Method>& TextMethods() {
-  static const std::unordered_map<std::string_view, Method> methods{
+  static const std::unordered_map<std::string_view, Method> kMethods{
       {"capitalize", Changed<Capitalize>},
       {"count", Counted},
       {"endswith", HasAffix<Side::kRight>},
@@ -163,7 +163,7 @@ const std::unordered_map<std::string_view, Method>& TextMethods() {
       {"title", Changed<Title>},
       {"upper", Changed<Upper>},
   };
-  return methods;
+  return kMethods;
 }
 
 // --- dict ---
@@ -196,14 +196,14 @@ Value Copy(Renderer&, const Value& self, const Arguments& given) {
 }
 
 const std::unordered_map<std::string_view, Method>& DictMethods() {
-  static const std::unordered_map<std::string_view, Method> methods{
+  static const std::unordered_map<std::string_view, Method> kMethods{
       {"copy", Copy},
       {"get", Get},
       {"items", View<Part::kBoth>},
       {"keys", View<Part::kKey>},
       {"values", View<Part::kValue>},
   };
-  return methods;
+  return kMethods;
 }
 
 // --- list, tuple ---
@@ -224,9 +224,9 @@ Value CountIn(Renderer&, const Value& self, const Arguments& given) {
 }
 
 const std::unordered_map<std::string_view, Method>& ListMethods() {
-  static const std::unordered_map<std::string_view, Method> methods{
+  static const std::unordered_map<std::string_view, Method> kMethods{
       {"copy", Copy}, {"count", CountIn}, {"index", IndexOf}};
-  return methods;
+  return kMethods;
 }
 
 const std::unordered_map<std::string_view, Method>* MethodsOf(const Value& self) {

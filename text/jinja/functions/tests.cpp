@@ -77,7 +77,7 @@ bool Named(Renderer&, const Value& value, const Arguments& given) {
 }  // namespace
 
 Test FindTest(std::string_view name) {
-  static const std::unordered_map<std::string_view, Test> tests{
+  static const std::unordered_map<std::string_view, Test> kTests{
       {"!=", Compared<NotEqual>},
       {"<", Compared<Less>},
       {"<=", Compared<AtMost>},
@@ -117,8 +117,8 @@ Test FindTest(std::string_view name) {
       {"undefined", Plain<IsUndefined>},
       {"upper", Plain<IsUpper>},
   };
-  const auto found = tests.find(name);
-  return found == tests.end() ? nullptr : found->second;
+  const auto found = kTests.find(name);
+  return found == kTests.end() ? nullptr : found->second;
 }
 
 }  // namespace lockstep::jinja

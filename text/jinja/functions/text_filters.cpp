@@ -163,7 +163,7 @@ Value Round(Renderer&, const Value& value, const Arguments& given) {
 }  // namespace
 
 Filter FindTextFilter(std::string_view name) {
-  static const std::unordered_map<std::string_view, Filter> filters{
+  static const std::unordered_map<std::string_view, Filter> kFilters{
       {"abs", Abs},
       {"capitalize", Changed<Capitalize>},
       {"float", Float},
@@ -179,8 +179,8 @@ Filter FindTextFilter(std::string_view name) {
       {"trim", Trim},
       {"upper", Changed<Upper>},
   };
-  const auto found = filters.find(name);
-  return found == filters.end() ? nullptr : found->second;
+  const auto found = kFilters.find(name);
+  return found == kFilters.end() ? nullptr : found->second;
 }
 
 }  // namespace lockstep::jinja

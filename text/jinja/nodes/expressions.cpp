@@ -220,7 +220,7 @@ class Concat : public Compound {
       text += Str(At(i, renderer));
       RequireTextFits(text.size());
     }
-    const Value whole(std::move(text));
+    Value whole(std::move(text));
     renderer.ChargeText(whole);
     return whole;
   }

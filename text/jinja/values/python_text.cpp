@@ -15,24 +15,20 @@ namespace {
 
 // The same mapping whatever LANG and LC_ALL say.
 locale_t Unicode() {
-  static const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  if (locale == nullptr)
+  static const locale_t kLocale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (kLocale == nullptr)
     throw EnvironmentError("the locale C.UTF-8 is missing; letters cannot be put in upper case");
-  return locale;
+  return kLocale;
 }
 
 char32_t UpperOf(char32_t c) {
   if (c < 0x80) return c >= 'a' && c <= 'z' ? c - 32 : c;
-  return Unicode() == nullptr
-             ? c
-             : static_cast<char32_t>(towupper_l(static_cast<wint_t>(c), Unicode()));
+  return static_cast<char32_t>(towupper_l(static_cast<wint_t>(c), Unicode()));
 }
 
 char32_t LowerOf(char32_t c) {
   if (c < 0x80) return c >= 'A' && c <= 'Z' ? c + 32 : c;
-  return Unicode() == nullptr
-             ? c
-             : static_cast<char32_t>(towlower_l(static_cast<wint_t>(c), Unicode()));
+  return static_cast<char32_t>(towlower_l(static_cast<wint_t>(c), Unicode()));
 }
 
 bool IsLetter(char32_t c) { return UnicodeTables::Get().ClassOf(c) == CharClass::kLetter; }
