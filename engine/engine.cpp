@@ -77,6 +77,7 @@ struct Engine::Impl {
   std::vector<TokenEvent> ready;  // of requests that need no computing
   std::optional<LaunchedStep> launched;
   bool shut_down = false;
+  bool is_together = false;  // the other ranks are in something else than a wait for steps
 
   Impl(Decoder& decoder_in, ControlPlane& control_in, const EngineOptions& options_in)
       : decoder(decoder_in),
@@ -88,8 +89,12 @@ struct Engine::Impl {
                    .page_count = decoder_in.cache().page_count(),
                    .page_tokens = KvCache::kPageTokens,
                    .prefix_cache = options_in.prefix_cache}) {
+    SetSampledVocab(options.sampled_vocab);
+  }
+
+  void SetSampledVocab(std::int64_t ids) {
     const std::int64_t rows = decoder.spec().vocab_rows;
-    if (options.sampled_vocab <= 0 || options.sampled_vocab > rows) options.sampled_vocab = rows;
+    options.sampled_vocab = ids <= 0 ? rows : std::min(ids, rows);
   }
 
   RequestLimits Limits() const {
@@ -109,6 +114,7 @@ struct Engine::Impl {
   void Send(const StepMessage& message);
   void Choose(LaunchedStep& step, const std::vector<RowAnswer>& answers);
   void CheckBetweenSteps() const;
+  void Together(std::string_view words, const std::function<void()>& work);
   void TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEvent>& events);
   void TakeRow(const RowUse& use, const RowAnswer& row, std::vector<TokenEvent>& events);
   TokenEvent TakeToken(Live& one, const TokenChoice& choice);
@@ -185,6 +191,19 @@ void Engine::Impl::Send(const StepMessage& message) {
 
 void Engine::Impl::CheckBetweenSteps() const {
   LOCKSTEP_CHECK(!launched, "step {} has not been collected", launched->message.step);
+}
+
+// Where the work fails, the others have heard of it or there is nobody to go on with.
+void Engine::Impl::Together(std::string_view words, const std::function<void()>& work) {
+  CheckBetweenSteps();
+  LOCKSTEP_CHECK(!words.empty() && !is_together, "{} words within others", words.size());
+  Send({.words = std::string(words)});
+  struct Flag {
+    bool& flag;
+    explicit Flag(bool& flag_in) : flag(flag_in) { flag = true; }
+    ~Flag() { flag = false; }
+  } const together(is_together);
+  work();
 }
 
 // Goes on asking until every token is chosen. What has no numbers for logits is left alone.
@@ -374,8 +393,19 @@ std::vector<TokenEvent> Engine::Collect() { return impl_->Collect(); }
 
 double Engine::deadline_seconds() const { return impl_->control.deadline_seconds(); }
 
+void Engine::Together(std::string_view words, const std::function<void()>& work) {
+  impl_->Together(words, work);
+}
+
+void Engine::Renew(std::int64_t sampled_vocab, std::vector<std::int32_t> end_tokens) {
+  LOCKSTEP_CHECK(idle(), "{} requests are in flight", impl_->live.size());
+  impl_->scheduler.ForgetPrefixes();
+  impl_->SetSampledVocab(sampled_vocab);
+  impl_->options.end_tokens = std::move(end_tokens);
+}
+
 void Engine::KeepAlive() {
-  if (!impl_->shut_down && !impl_->launched) impl_->Send(StepMessage{});
+  if (!impl_->shut_down && !impl_->launched && !impl_->is_together) impl_->Send(StepMessage{});
 }
 
 void Engine::Shutdown() {
@@ -383,13 +413,18 @@ void Engine::Shutdown() {
   impl_->Send({.shutdown = true});
 }
 
-void RunWorker(Decoder& decoder, ControlPlane& control) {
+void RunWorker(Decoder& decoder, ControlPlane& control, const WorkTogether& together) {
   StepExecutor executor(decoder, control);
   for (;;) {
     ControlPlane::Bytes bytes;
     control.Broadcast(bytes);
     const StepMessage message = ParseStepMessage(bytes);
     if (message.shutdown) return;
+    if (!message.words.empty()) {
+      LOCKSTEP_CHECK(together, "rank {} knows nothing of \"{}\"", control.rank(), message.words);
+      together(message.words);
+      continue;
+    }
     if (!message.is_empty()) executor.Run(message);  // else KeepAlive()
   }
 }

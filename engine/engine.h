@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "engine/request.h"
@@ -83,6 +85,15 @@ class Engine {
     return Collect();
   }
 
+  // Something else than a step that all ranks do together, between two steps: the other ranks are
+  // given these words (not empty) by RunWorker(), and this one does `work`. Both may talk to each
+  // other by the control plane. Meanwhile KeepAlive() says nothing.
+  void Together(std::string_view words, const std::function<void()>& work);
+
+  // The decoder has other weights now. What was computed with those before is forgotten, and these
+  // count from now on, as in EngineOptions. Nothing may be in flight.
+  void Renew(std::int64_t sampled_vocab, std::vector<std::int32_t> end_tokens);
+
   // Tells the workers that rank 0 is busy with something else. They take it for lost when they
   // hear nothing for a deadline of the world, so whoever takes long between steps calls this every
   // few seconds. Nothing happens in a step, which they wait for, and after Shutdown().
@@ -99,7 +110,9 @@ class Engine {
   std::unique_ptr<Impl> impl_;
 };
 
-// The other ranks: executes step messages until rank 0 says shutdown.
-void RunWorker(Decoder& decoder, ControlPlane& control);
+// The other ranks: executes step messages until rank 0 says shutdown. together: their part in what
+// Engine::Together() does, given its words; without one there may be none.
+using WorkTogether = std::function<void(std::string_view words)>;
+void RunWorker(Decoder& decoder, ControlPlane& control, const WorkTogether& together = {});
 
 }  // namespace lockstep

@@ -99,6 +99,13 @@ void PagePool::Release(std::span<const std::int32_t> pages) {
   }
 }
 
+void PagePool::Forget() {
+  for (const auto& [key, block] : blocks_) at(block.page).key = nullptr;
+  blocks_.clear();
+  for (const std::int32_t page : unused_) free_.push(page);
+  unused_.clear();
+}
+
 void PagePool::CheckConsistency() const {
   std::size_t idle = 0;
   for (const Page& page : pages_) {

@@ -67,6 +67,9 @@ class PagePool {
   // The caller uses these pages, which hold a text from its beginning, no longer.
   void Release(std::span<const std::int32_t> pages);
 
+  // Nothing that was published is found any more; whoever uses a page goes on using it.
+  void Forget();
+
   // Throws Error(kInternal) unless every page is in exactly one of the states it can be in.
   void CheckConsistency() const;
 

@@ -113,6 +113,9 @@ class Scheduler {
   // cannot run at once, it waits, and its tokens are computed anew.
   void Fork(std::int64_t id, std::int64_t child);
 
+  // What is cached is of no use to whoever comes later.
+  void ForgetPrefixes() { pages_.Forget(); }
+
   bool idle() const { return waiting_.empty() && running_.empty() && held_.empty(); }
   std::int64_t waiting_count() const {
     return static_cast<std::int64_t>(waiting_.size() + held_.size());

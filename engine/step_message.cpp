@@ -73,6 +73,7 @@ std::vector<std::byte> Flatten(const StepMessage& message) {
   PutBatch(writer, message.batch);
   writer.PutCount(message.questions.size());
   for (const RowQuestion& question : message.questions) PutQuestion(writer, question);
+  writer.PutText(message.words);
   return writer.Take();
 }
 
@@ -85,6 +86,7 @@ StepMessage ParseStepMessage(std::span<const std::byte> bytes) {
   message.batch = GetBatch(reader);
   message.questions.resize(reader.GetCount(sizeof(std::int64_t)));
   for (RowQuestion& question : message.questions) question = GetQuestion(reader);
+  message.words = reader.GetText();
   reader.End();
   return message;
 }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "layers/decoder.h"
@@ -22,9 +23,11 @@ struct StepMessage {
   // About the logits of the batch, one for each of batch.logit_rows; without a batch, about those
   // of the batch before.
   std::vector<RowQuestion> questions = {};
+  // Of Engine::Together(); then there is nothing else.
+  std::string words = {};
 
   // A heartbeat, with nothing to do.
-  bool is_empty() const { return batch.ids.empty() && questions.empty(); }
+  bool is_empty() const { return batch.ids.empty() && questions.empty() && words.empty(); }
 };
 
 // One flat message. ParseStepMessage checks lengths and throws Error(kInternal) when they do not

@@ -92,6 +92,14 @@ void Decoder::AllocateCache(std::int64_t pages) {
                    device_);
 }
 
+void Decoder::ExchangeWeights(ModelWeights weights) {
+  LOCKSTEP_CHECK(weights.layers.size() == weights_.layers.size() &&
+                     (weights.head == nullptr) == (weights_.head == nullptr),
+                 "{} layers in place of {}", weights.layers.size(), weights_.layers.size());
+  device_.Synchronize();  // a step may still read those that go
+  weights_ = std::move(weights);
+}
+
 void Decoder::Reserve(const StepLimits& limits) {
   Workspace& work = *workspace_;
   const LayerWeights& layer = weights_.layers.front();

@@ -63,6 +63,10 @@ class Decoder {
   // The cache, in place of the one before it.
   void AllocateCache(std::int64_t pages);
 
+  // Goes on with other weights of the same plan and format. What the cache holds is of those
+  // before.
+  void ExchangeWeights(ModelWeights weights);
+
   // What Forward() was asked to keep of its last batch, on rank 0: [tokens, d_model] fp32 in host
   // memory, valid until the next call.
   TensorView hidden() const { return hidden_.view().Rows(0, hidden_rows_); }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "core/heartbeat.h"
 #include "core/log.h"
 #include "core/threads/affinity.h"
 #include "layers/weights.h"
@@ -64,24 +65,36 @@ StepLimits LimitsOfSteps(const LoadJob& job) {
                        .context_tokens = job.model.spec.context_tokens});
 }
 
-void LoadHere(const LoadJob& job, LoadedModel& rank) {
-  const Options& options = job.arguments.options;
-  const ShardPlan plan = job.Plan();
-  RankSlices slices = plan.Slices(job.comm().rank());
-  const WeightSource source(job.model);
+RankSlices SlicesOf(const LoadJob& job) {
+  RankSlices slices = job.Plan().Slices(job.comm().rank());
   // Vectors need no logits: models without an LM head have them too.
   if (job.arguments.command == Command::kEmbed) slices.head = {};
+  return slices;
+}
+
+WeightsBeside ReadHere(const LoadJob& job, const Backend& backend, const LoadProgress& progress) {
+  const WeightSource source(job.model);
   if (job.grid.world().rank() == 0) source.WarnOfTwoTables(job.model);
-  const Backend& backend = rank.device.backend;
   ModelWeights weights =
-      LoadWeights(job.model.spec, slices, options.model.dtype, source.reader(), backend,
-                  ProgressLine(job.grid.world(), job.arguments.verbosity));
-  rank.read_bytes = source.bytes_read();
-  rank.weight_bytes =
-      static_cast<double>(WeightBytes(CountParameters(slices), options.model.dtype));
+      LoadWeights(job.model.spec, SlicesOf(job), job.arguments.options.model.dtype, source.reader(),
+                  backend, progress);
+  return {std::move(weights), source.bytes_read()};
+}
+
+double WeightBytesOf(const LoadJob& job) {
+  return static_cast<double>(
+      WeightBytes(CountParameters(SlicesOf(job)), job.arguments.options.model.dtype));
+}
+
+void LoadHere(const LoadJob& job, LoadedModel& rank) {
+  const Backend& backend = rank.device.backend;
+  WeightsBeside read =
+      ReadHere(job, backend, ProgressLine(job.grid.world(), job.arguments.verbosity));
+  rank.read_bytes = read.read_bytes;
+  rank.weight_bytes = WeightBytesOf(job);
   rank.decoder = std::make_unique<Decoder>(
-      plan, std::move(weights), backend, rank.device.reducer(job.comm()),
-      DecoderOptions{.cache_pages = 0, .cache_dtype = options.model.kv_dtype()});
+      job.Plan(), std::move(read.weights), backend, rank.device.reducer(job.comm()),
+      DecoderOptions{.cache_pages = 0, .cache_dtype = job.arguments.options.model.kv_dtype()});
 }
 
 // A device's memory is taken now. A host's is taken when it is used: steps are mostly small.
@@ -119,13 +132,16 @@ RankLoad LoadWith(const LoadPlace& place, WeightFormat format) {
           .step = LimitsOfSteps(job)};
 }
 
+enum class Claimed { kAll, kWeights };  // what a rank will take: all that it needs, or more weights
+
 // What this rank will take, of each pool.
-std::vector<MemoryClaim> ClaimsOf(const LoadJob& job, const RankDevice& device) {
+std::vector<MemoryClaim> ClaimsOf(const LoadJob& job, const RankDevice& device, Claimed claimed) {
   const ShardPlan plan = job.Plan();
   const int rank = job.comm().rank();
   const auto need_with = [&](WeightFormat format) {
     MemoryNeed need = NeedOf(LoadWith({job, plan, device}, format), rank);
     if (device.index >= 0) need.staging = 0.0;  // on the host
+    if (claimed == Claimed::kWeights) need.cache = need.activations = 0.0;
     return need;
   };
   const double mapped = job.model.random_seed ? 0.0 : MappedBytes(job.model.folder);
@@ -144,6 +160,11 @@ std::vector<MemoryClaim> ClaimsOf(const LoadJob& job, const RankDevice& device) 
   return claims;
 }
 
+// What the cache leaves free, because other weights are to be read beside those that are there.
+double KeptForWeights(const LoadJob& job) {
+  return job.arguments.options.server.allow_load ? WeightBytesOf(job) : 0.0;
+}
+
 // The pages of the cache: as many as every rank has room for, now that all else is there.
 std::int64_t PagesOf(const LoadJob& job, const LoadedModel& rank) {
   if (job.cache_pages) return *job.cache_pages;
@@ -157,7 +178,8 @@ std::int64_t PagesOf(const LoadJob& job, const LoadedModel& rank) {
   return LeastOfAll(
       job.grid.world(),
       FittingPages(
-          {.free_bytes = ShareOfMemory(job.grid.world(), PoolsOf(rank.device)),
+          {.free_bytes =
+               ShareOfMemory(job.grid.world(), PoolsOf(rank.device)) - KeptForWeights(job),
            .fraction = MemoryFraction(place, job.limits()),
            .page_bytes = static_cast<double>(elements) * static_cast<double>(SizeOf(dtype)),
            .least = least,
@@ -203,7 +225,7 @@ LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
   BindWhereAllowed(placement.cores);
   rank.device = OpenDevice(DeviceRequestOf(arguments.options, rank.threads), grid);
   if (job.limits().memory_check == MemoryCheck::kAuto)
-    CheckMemory(grid.world(), ClaimsOf(job, rank.device));
+    CheckMemory(grid.world(), ClaimsOf(job, rank.device, Claimed::kAll));
   Agree(grid.world(), "loading weights", [&] { LoadHere(job, rank); });
   ReserveSteps(job, rank);
   const std::int64_t pages = PagesOf(job, rank);
@@ -213,6 +235,18 @@ LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
            fmt::format("loaded in {:.2f} s; {:.1f} MB of KV cache, {} threads", took.count(),
                        1e-6 * static_cast<double>(rank.decoder->cache().bytes()), rank.threads));
   return rank;
+}
+
+WeightsBeside LoadWeightsBeside(const Arguments& arguments, const ModelFiles& model,
+                                const ProcessGrid& grid, const LoadedModel& rank) {
+  const LoadJob job{arguments, model, std::nullopt, grid};
+  if (job.limits().memory_check == MemoryCheck::kAuto)
+    CheckMemory(grid.world(), ClaimsOf(job, rank.device, Claimed::kWeights));
+  WeightsBeside beside;
+  Agree(grid.world(), "loading other weights", [&] {
+    beside = ReadHere(job, rank.device.backend, [](std::int64_t, std::int64_t) { Heartbeat(); });
+  });
+  return beside;
 }
 
 double PeakMemoryBytes() {

@@ -34,6 +34,16 @@ struct LoadedModel {
 LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
                       std::optional<std::int64_t> cache_pages, const ProcessGrid& grid);
 
+// Reads this rank's part of another checkpoint of the same shape beside the weights that it has,
+// which stay as they are. Throws EnvironmentError, before anything is read, where there is no room
+// for both. Collective over the grid's world: where it throws, it does on every rank.
+struct WeightsBeside {
+  ModelWeights weights;
+  double read_bytes = 0.0;  // of the checkpoint
+};
+WeightsBeside LoadWeightsBeside(const Arguments& arguments, const ModelFiles& model,
+                                const ProcessGrid& grid, const LoadedModel& rank);
+
 // What parallel.device and what depends on it ask for.
 DeviceRequest DeviceRequestOf(const Options& options, int threads);
 

@@ -64,30 +64,6 @@ void AddRope(const Rope& rope, const auto& add) {
   add("rotary high frequency factor", rope.high_frequency_factor);
 }
 
-void AddSpec(const ModelSpec& spec, RankFacts& facts) {
-  const auto add = [&](std::string_view name, const auto& value) {
-    facts.push_back({fmt::format("the model's {}", name), fmt::format("{}", value)});
-  };
-  add("family", Name(spec.family));
-  add("layers", spec.layer_count);
-  add("d_model", spec.d_model);
-  add("heads", spec.head_count);
-  add("heads of keys and values", spec.kv_head_count);
-  add("d_head", spec.d_head());
-  add("d_ff", spec.d_ff);
-  add("rotary dims", spec.rotary_dims);
-  add("vocabulary rows", spec.vocab_rows);
-  add("context", spec.context_tokens);
-  AddRope(spec.rope, add);
-  add("norm epsilon", spec.norm_epsilon);
-  add("GELU", Name(spec.gelu));
-  add("scaling of scores by width", spec.scores.by_width);
-  add("scaling of scores by layer", spec.scores.by_layer);
-  add("parallel residual", spec.parallel_residual);
-  add("attention bias", spec.attention_bias);
-  add("tied embeddings", spec.tied_embeddings);
-}
-
 void AddWeights(const ModelFiles& model, RankFacts& facts) {
   facts.push_back({"weights", model.random_seed
                                   ? fmt::format("random ones (seed {})", *model.random_seed)
@@ -138,11 +114,37 @@ RankFacts SettingsOf(const Arguments& arguments) {
   return facts;
 }
 
+RankFacts FactsOf(const ModelSpec& spec) {
+  RankFacts facts;
+  const auto add = [&](std::string_view name, const auto& value) {
+    facts.push_back({fmt::format("the model's {}", name), fmt::format("{}", value)});
+  };
+  add("family", Name(spec.family));
+  add("layers", spec.layer_count);
+  add("d_model", spec.d_model);
+  add("heads", spec.head_count);
+  add("heads of keys and values", spec.kv_head_count);
+  add("d_head", spec.d_head());
+  add("d_ff", spec.d_ff);
+  add("rotary dims", spec.rotary_dims);
+  add("vocabulary rows", spec.vocab_rows);
+  add("context", spec.context_tokens);
+  AddRope(spec.rope, add);
+  add("norm epsilon", spec.norm_epsilon);
+  add("GELU", Name(spec.gelu));
+  add("scaling of scores by width", spec.scores.by_width);
+  add("scaling of scores by layer", spec.scores.by_layer);
+  add("parallel residual", spec.parallel_residual);
+  add("attention bias", spec.attention_bias);
+  add("tied embeddings", spec.tied_embeddings);
+  return facts;
+}
+
 void CompareModels(const Arguments& arguments, const ModelFiles& model, const ProcessGrid& grid) {
   if (grid.world().size() == 1) return;
   RankFacts facts;
   Agree(grid.world(), "comparing the ranks' models", [&] {
-    AddSpec(model.spec, facts);
+    facts = FactsOf(model.spec);
     AddWeights(model, facts);
     if (grid.shape().data > 1) AddTextFiles(arguments.options, model, grid, facts);
   });

@@ -16,6 +16,9 @@ namespace lockstep {
 // lie, nor how a rank uses its host.
 RankFacts SettingsOf(const Arguments& arguments);
 
+// Everything that the shape of a model is, in words.
+RankFacts FactsOf(const ModelSpec& spec);
+
 // Compares the models: their shapes, every tensor's type, shape and a sample of its bytes, and on
 // the first ranks of groups the files that turn text into tokens. Reads a few kilobytes a tensor.
 // Throws BadInput, the same on every rank, naming a rank that differs. Collective over the world.

@@ -68,6 +68,7 @@ bool EngineLoop::RunOnce(const Source& source) {
   if (source) source();
   if (inbox_.state() == Inbox::State::kAborting) return false;
   TakeInbox();
+  if (inbox_.has_work() && session_.in_flight() == 0) inbox_.TakeWork()();
   if (inbox_.is_drained()) return false;
   if (session_.in_flight() > 0)
     session_.Step();
@@ -82,6 +83,7 @@ void EngineLoop::TakeInbox() {
     session_.Cancel(ticket);
     End(ticket, &LoopStatistics::cancelled);
   }
+  if (inbox_.has_work()) return;  // what has not begun waits for it
   const auto limit = Clock::now() + kBeginTime;
   while (auto entry = inbox_.Take()) {
     Begin(std::move(*entry));

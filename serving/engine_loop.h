@@ -26,8 +26,9 @@ namespace lockstep {
 // and get events. As long as the loop exists, the other ranks hear of it while it idles, and in
 // long work that beats (core/heartbeat.h).
 //
-// Thread safety: Submit(), Cancel(), Drain(), Abort() and statistics() may be called from any
-// thread, before, in and after Run(), and from a sink. Everything else is for the owning thread.
+// Thread safety: Submit(), Cancel(), WhenIdle(), Drain(), Abort() and statistics() may be called
+// from any thread, before, in and after Run(), and from a sink. Everything else is for the owning
+// thread.
 class EngineLoop : public RequestQueue {
  public:
   // A source of requests that has to be asked. It may call everything but Run(). What it throws
@@ -54,6 +55,12 @@ class EngineLoop : public RequestQueue {
   Refusal Refuse() override { return inbox_.Refuse(); }
   void Cancel(Ticket ticket) override { inbox_.Cancel(ticket); }
   LoopStatistics statistics() const override { return inbox_.statistics(); }
+
+  // Has something done by the owning thread when nothing is in flight, before any request begins
+  // that had not: those in flight end first, and the others wait. In the order of the calls. Not
+  // done, and destroyed, where the loop ends before. What it throws leaves Run() as the engine's
+  // error.
+  void WhenIdle(std::function<void()> work) { inbox_.Put(std::move(work)); }
 
   // Run() returns when all that was accepted has ended.
   void Drain() override { inbox_.Drain(); }

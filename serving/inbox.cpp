@@ -55,6 +55,26 @@ void Inbox::Abort() {
   changed_.notify_one();
 }
 
+void Inbox::Put(std::function<void()> work) {
+  const std::lock_guard lock(mutex_);
+  if (state_ == State::kEnded || state_ == State::kAborting) return;
+  works_.push_back(std::move(work));
+  changed_.notify_one();
+}
+
+bool Inbox::has_work() const {
+  const std::lock_guard lock(mutex_);
+  return !works_.empty();
+}
+
+std::function<void()> Inbox::TakeWork() {
+  const std::lock_guard lock(mutex_);
+  LOCKSTEP_CHECK(!works_.empty(), "there is nothing to do");
+  std::function<void()> work = std::move(works_.front());
+  works_.pop_front();
+  return work;
+}
+
 LoopStatistics Inbox::statistics() const {
   const std::lock_guard lock(mutex_);
   LoopStatistics statistics = statistics_;
@@ -95,7 +115,7 @@ void Inbox::Publish(const EngineStatus& status) {
 void Inbox::WaitUntil(std::chrono::steady_clock::time_point limit) {
   std::unique_lock lock(mutex_);
   changed_.wait_until(lock, limit, [&] {
-    return !queued_.empty() || !cancelled_.empty() || state_ != State::kServing;
+    return !queued_.empty() || !cancelled_.empty() || !works_.empty() || state_ != State::kServing;
   });
 }
 
@@ -106,12 +126,14 @@ Inbox::State Inbox::state() const {
 
 bool Inbox::is_drained() const {
   const std::lock_guard lock(mutex_);
-  return state_ == State::kDraining && held() == 0;
+  return state_ == State::kDraining && held() == 0 && works_.empty();
 }
 
 std::vector<Inbox::Entry> Inbox::Close() {
+  std::deque<std::function<void()>> dropped;  // outlives the lock
   const std::lock_guard lock(mutex_);
   state_ = State::kEnded;
+  dropped.swap(works_);
   std::vector<Entry> unseen;
   while (!queued_.empty()) unseen.push_back(TakeFirst());
   return unseen;

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -42,10 +44,15 @@ class Inbox {
   void Drain();
   void Abort();
   LoopStatistics statistics() const;
+  // Something to be done between requests (EngineLoop::WhenIdle()). Dropped where it is closed.
+  void Put(std::function<void()> work);
 
   // For the thread that answers. The oldest request that it has not seen, which counts as in flight
   // from now on.
   std::optional<Entry> Take();
+  // Whether there is something to be done between requests; and the oldest of it.
+  bool has_work() const;
+  std::function<void()> TakeWork();
   // Those in flight that were cancelled since the last call. Each has still to be ended.
   std::set<Ticket> TakeCancelled();
   // A request in flight has ended; `counter` is the statistic that counts it.
@@ -57,7 +64,7 @@ class Inbox {
   State state() const;
   // It drains, and nothing is left that it has accepted.
   bool is_drained() const;
-  // Accepts nothing from now on. What was not taken comes out, as in flight.
+  // Accepts nothing from now on. Requests that were not taken come out, as in flight.
   std::vector<Entry> Close();
 
  private:
@@ -70,6 +77,7 @@ class Inbox {
   std::condition_variable changed_;
   std::map<Ticket, Entry> queued_;
   std::set<Ticket> in_flight_;
+  std::deque<std::function<void()>> works_;
   std::set<Ticket> cancelled_;  // of those in flight
   State state_ = State::kServing;
   Ticket next_ticket_ = 0;

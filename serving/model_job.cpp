@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "partition/plan/shard_plan.h"
 #include "runtime/load_model.h"
+#include "runtime/other_weights.h"
 #include "runtime/rank_alike.h"
 #include "runtime/world/interrupt.h"
 #include "runtime/world/world.h"
@@ -79,13 +80,14 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
   const std::int64_t asked =
       Share(world, world.rank() == 0 ? job.cache_pages().value_or(kUnknown) : 0);
   const auto pages = asked == kUnknown ? std::nullopt : std::optional(asked);
-  const LoadedModel rank = LoadModel(arguments, model, pages, grid);
+  LoadedModel rank = LoadModel(arguments, model, pages, grid);
   // The messenger is opened together with the ranks that do not need it.
   const auto messenger = grid.shape().data > 1 ? OpenMessenger(world) : nullptr;
   const Activity doing("generating");
   FinishStepsOnInterrupt();
+  OtherWeights others(arguments, model, grid.tensor(), rank);
   if (grid.tensor().rank() != 0) {
-    RunWorker(*rank.decoder, grid.tensor());
+    RunWorker(*rank.decoder, grid.tensor(), [&](std::string_view words) { others.Obey(words); });
     ReportMemory(rank);
     return ExitCode::kOk;
   }
@@ -98,7 +100,8 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
                  .end_tokens = model.generation.end_tokens,
                  .hidden_layer = job.hidden_layer()});
   EngineLoop loop(engine, job.tokenizer(), job.most_requests());
-  const ExitCode code = job.Run({loop, grid, messenger.get()});
+  WeightExchange weights(engine, others, job.tokenizer());
+  const ExitCode code = job.Run({loop, grid, weights, messenger.get()});
   engine.Shutdown();
   ReportMemory(rank);
   return code;

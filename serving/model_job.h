@@ -10,6 +10,7 @@
 #include "runtime/model_files.h"
 #include "runtime/options/arguments.h"
 #include "serving/engine_loop.h"
+#include "serving/weight_exchange.h"
 
 namespace lockstep {
 
@@ -17,7 +18,8 @@ namespace lockstep {
 struct JobContext {
   EngineLoop& loop;  // to be run once, by the job
   const ProcessGrid& grid;
-  Messenger* messenger;  // between the first ranks of groups; null where there is one group
+  WeightExchange& weights;  // of this group; for the loop's thread
+  Messenger* messenger;     // between the first ranks of groups; null where there is one group
 };
 
 // What an earlier run of a job has done already.

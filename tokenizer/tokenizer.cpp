@@ -4,7 +4,9 @@
 
 #include "core/error.h"
 #include "core/files/file.h"
+#include "core/hash.h"
 #include "core/heartbeat.h"
+#include "core/message_bytes.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/files/tokenizer_folder.h"
@@ -63,6 +65,35 @@ std::optional<std::int64_t> MostBytesOfAToken(const TokenizerSpec& spec,
   return static_cast<std::int64_t>(longest) * (shrinks ? kMostShrinking : 1);
 }
 
+// Everything but where it stands. The order of a vocabulary is that of its file.
+std::uint64_t FingerprintOf(const TokenizerSpec& spec) {
+  MessageWriter bytes;
+  auto vocabulary = spec.vocabulary;
+  std::ranges::sort(vocabulary);
+  for (const auto& [spelling, id] : vocabulary) {
+    bytes.PutText(spelling);
+    bytes.Put(id);
+  }
+  bytes.PutCount(spec.merges.size());
+  for (const auto& [left, right] : spec.merges) {
+    bytes.PutText(left);
+    bytes.PutText(right);
+  }
+  for (const TokenizerSpec::Added& added : spec.added) {
+    bytes.Put(added.id);
+    bytes.PutText(added.token.content);
+    for (const bool flag : {added.token.single_word, added.token.lstrip, added.token.rstrip,
+                            added.token.normalized, added.token.special})
+      bytes.Put(flag);
+  }
+  bytes.Put(spec.ignore_merges);
+  bytes.Put(spec.normalization);
+  bytes.Put(spec.prefix_space);
+  bytes.Put(spec.word_splitting);
+  bytes.Put(spec.special_in_text);
+  return HashBytes(bytes.Take());
+}
+
 }  // namespace
 
 // The way of a text: cut at `raw` added tokens, normalise what is between them, cut at the
@@ -73,6 +104,7 @@ struct Tokenizer::Data {
   void EncodeBetweenRaw(std::string_view text, std::vector<std::int32_t>& ids) const;
   void EncodePlain(std::string_view text, std::vector<std::int32_t>& ids) const;
 
+  std::uint64_t fingerprint;
   Vocabulary vocabulary;
   BpeModel model;
   std::optional<std::int64_t> most_bytes;  // of a token
@@ -84,7 +116,8 @@ struct Tokenizer::Data {
 };
 
 Tokenizer::Data::Data(const TokenizerSpec& spec)
-    : vocabulary(spec),
+    : fingerprint(FingerprintOf(spec)),
+      vocabulary(spec),
       model(MakeModel(spec, vocabulary)),
       most_bytes(MostBytesOfAToken(spec, vocabulary)),
       normalization(spec.normalization),
@@ -180,6 +213,8 @@ std::int32_t Tokenizer::vocab_size_without_added() const {
 std::optional<std::int32_t> Tokenizer::TokenId(std::string_view spelling) const {
   return data_->vocabulary.Find(spelling);
 }
+
+std::uint64_t Tokenizer::fingerprint() const { return data_->fingerprint; }
 
 bool Tokenizer::IsSpecial(std::int32_t id) const { return data_->vocabulary.IsSpecial(id); }
 

@@ -56,6 +56,10 @@ class Tokenizer {
   // The id of a token as the vocabulary spells it ("Ġthe", "<|endoftext|>").
   std::optional<std::int32_t> TokenId(std::string_view spelling) const;
 
+  // The same for tokenizers that cut every text into the same ids and put them together alike,
+  // whichever files they are read from.
+  std::uint64_t fingerprint() const;
+
   // True for the tokens that Decode leaves out with kSkip.
   bool IsSpecial(std::int32_t id) const;
 

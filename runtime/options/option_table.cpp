@@ -228,6 +228,11 @@ void AddServerKeys(std::vector<OptionKey>& table) {
       "server.drain_seconds", "time for what is accepted, when the server is told to stop",
       NumberType{0.0, 86400.0}, [](auto& o) -> auto& { return o.server.drain_seconds; }));
   table.push_back(Key(
+      "server.allow_load",
+      "clients may have the weights exchanged for those of another checkpoint of the same shape "
+      "(POST /v1/load); the cache leaves room for both",
+      FlagType{}, [](auto& o) -> auto& { return o.server.allow_load; }));
+  table.push_back(Key(
       "server.min_ranks",
       "a group of ranks that cannot be started again goes on with fewer, down to these; null: "
       "never",

@@ -116,6 +116,7 @@ struct ServerOptions {
   std::int64_t max_body_bytes = std::int64_t{32} << 20;
   std::int64_t max_queue = 4096;          // requests that are accepted and not answered
   double drain_seconds = 30.0;            // to answer what is accepted, when it is told to stop
+  bool allow_load = false;                // clients may have other weights loaded
   std::optional<std::int64_t> min_ranks;  // of a group that goes on with fewer; unset: tp
 };
 

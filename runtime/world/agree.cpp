@@ -97,6 +97,7 @@ void Agree(ControlPlane& comm, std::string_view what, const std::function<void()
   }
   std::vector<Outcome> outcomes;
   do {
+    Heartbeat();  // for those who wait for all of us
     outcomes = Gather(comm, mine);
   } while (std::ranges::any_of(outcomes, &Outcome::works));
   const auto fails = [](const Outcome& one) { return one.code != ExitCode::kOk; };

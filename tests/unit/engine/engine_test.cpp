@@ -98,6 +98,33 @@ TEST_F(EngineTest, EndsAtEachOfSeveralEndTokens) {
   }
 }
 
+TEST_F(EngineTest, ForgetsWhatItHasComputedWhenItIsRenewed) {
+  Engine engine(model_.decoder(), self_, {});
+  engine.Submit(Make(1, 50, 4));
+  EXPECT_THROW(engine.Renew(0, {}), Error);
+  const auto tokens = RunAll(engine).at(1);
+  engine.Renew(0, {tokens[1]});
+  engine.Submit(Make(1, 50, 4));
+  EXPECT_EQ(RunAll(engine).at(1), (std::vector{tokens[0], tokens[1]}));
+  EXPECT_EQ(engine.status().counts.prefix_hits, 0);
+  engine.Submit(Make(1, 50, 4));
+  RunAll(engine);
+  EXPECT_GT(engine.status().counts.prefix_hits, 0) << "or nothing is ever found";
+}
+
+TEST_F(EngineTest, SaysNothingToItsRanksWhileTheyDoSomethingTogether) {
+  struct Counting : SelfCommunicator {
+    void Broadcast(Bytes& /*message*/) override { ++broadcasts; }
+    int broadcasts = 0;
+  } ranks;
+  Engine engine(model_.decoder(), ranks, {});
+  engine.Together("words", [&] { engine.KeepAlive(); });
+  EXPECT_EQ(ranks.broadcasts, 1);
+  EXPECT_THROW(engine.Together("words", [] { throw BadInput("no"); }), Error);
+  engine.KeepAlive();
+  EXPECT_EQ(ranks.broadcasts, 3);
+}
+
 TEST_F(EngineTest, EndsAtAnIgnoredEndTokenThatIsAStopToken) {
   Engine plain(model_.decoder(), self_, {});
   plain.Submit(Make(1, 6, 12));

@@ -95,6 +95,21 @@ TEST(PagePool, ASharedPageIsFreeWhenItsLastUserHasGone) {
   EXPECT_THROW(blocks.Share(Tokens{page}), Error) << "nobody's";
 }
 
+TEST(PagePool, FindsNothingOfWhatItHasForgotten) {
+  PagePool blocks(4, 2, PrefixCache::kOn);
+  const Tokens used = Fill(blocks, {1, 2});
+  blocks.Release(Fill(blocks, {5, 6, 7, 8}));
+  blocks.Forget();
+  blocks.CheckConsistency();
+  EXPECT_EQ(blocks.available(), 3);
+  EXPECT_THAT(blocks.Reuse(Tokens{1, 2}).pages, IsEmpty());
+  EXPECT_THAT(blocks.Reuse(Tokens{5, 6}).pages, IsEmpty());
+  blocks.Release(used);
+  blocks.CheckConsistency();
+  EXPECT_EQ(blocks.available(), 4);
+  EXPECT_THAT(Fill(blocks, {5, 6, 7, 8, 9, 10, 11, 12}), testing::UnorderedElementsAre(0, 1, 2, 3));
+}
+
 TEST(PagePool, EachKeyHasABeginningOfItsOwn) {
   PagePool blocks(4, 2, PrefixCache::kOn);
   EXPECT_EQ(blocks.Root(0), PagePool::kBeginning);

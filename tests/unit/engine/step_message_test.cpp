@@ -11,6 +11,7 @@ StepMessage Example() {
   StepMessage message;
   message.step = 77;
   message.vocab_limit = 50277;
+  message.words = "read a/b@c";
   message.batch.ids = {5, 6, 7};
   message.batch.sequences = {{.first_row = 0, .token_count = 2, .start = 14, .page_table = {3, 9}},
                              {.first_row = 2, .token_count = 1, .start = 0, .page_table = {1}}};
@@ -32,6 +33,7 @@ TEST(StepMessage, SurvivesTheWay) {
   EXPECT_EQ(back.step, 77);
   EXPECT_FALSE(back.shutdown);
   EXPECT_EQ(back.vocab_limit, 50277);
+  EXPECT_EQ(back.words, "read a/b@c");
   EXPECT_EQ(back.batch.ids, (std::vector<std::int32_t>{5, 6, 7}));
   ASSERT_EQ(back.batch.sequences.size(), 2u);
   EXPECT_EQ(back.batch.sequences[0].start, 14);

@@ -280,6 +280,37 @@ TEST_F(EngineLoopTest, TellsEverybodyWhenItIsAbortedAndLeavesTheEngineIdle) {
   EXPECT_TRUE(engine_.idle());
 }
 
+TEST_F(EngineLoopTest, DoesWorkBetweenWhatHasBegunAndWhatHasNot) {
+  const auto first = std::make_shared<Meddler>(), second = std::make_shared<Meddler>();
+  std::vector<std::string> order;
+  Open();
+  first->on_text = [&, asked = false]() mutable {
+    if (std::exchange(asked, true)) return;
+    loop_->WhenIdle([&] { order.emplace_back("work"); });
+    loop_->WhenIdle([&] { order.emplace_back("more"); });
+    EXPECT_TRUE(loop_->Submit(Make(6), second));
+    loop_->Drain();
+  };
+  first->on_end = [&] { order.emplace_back("first"); };
+  second->on_end = [&] { order.emplace_back("second"); };
+  EXPECT_TRUE(loop_->Submit(Make(1), first));
+  loop_->Run();
+  EXPECT_THAT(order, testing::ElementsAre("first", "work", "more", "second"));
+}
+
+TEST_F(EngineLoopTest, IsWokenForWorkAndDropsItWhenItIsAborted) {
+  const auto held = std::make_shared<int>();
+  Open();
+  Serve([&] {
+    std::atomic<bool> done = false;
+    loop_->WhenIdle([&] { done = true; });
+    while (!done) std::this_thread::yield();
+    loop_->WhenIdle([&] { loop_->Abort(); });
+    loop_->WhenIdle([held] { ADD_FAILURE() << "after the end"; });
+  });
+  EXPECT_EQ(held.use_count(), 1);
+}
+
 TEST_F(EngineLoopTest, IsWokenFromItsIdlenessByAnotherThread) {
   const auto start = std::chrono::steady_clock::now();
   Open();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -153,6 +154,26 @@ TEST(Tokenizer, KnowsItsTokens) {
   EXPECT_FALSE(tokenizer.IsSpecial(258));
   EXPECT_FALSE(tokenizer.IsSpecial(260));
   EXPECT_FALSE(tokenizer.IsSpecial(-1));
+}
+
+TEST(Tokenizer, HasTheFingerprintOfThoseThatDoTheSame) {
+  const Json json = TinyTokenizerJson();
+  const std::uint64_t tiny = Load(json).fingerprint();
+  EXPECT_EQ(Tokenizer::FromJson(DumpJson(json), "elsewhere.json").fingerprint(), tiny);
+  std::set<std::uint64_t> all{tiny};
+  const auto expect_another = [&](const char* place, const Json& value) {
+    Json other = json;
+    other[Json::json_pointer(place)] = value;
+    EXPECT_TRUE(all.insert(Load(other).fingerprint()).second) << place;
+  };
+  expect_another("/model/merges", {"a b", "Ġ ab", "ab c"});
+  expect_another("/model/vocab/abc", 300);
+  expect_another("/model/ignore_merges", true);
+  expect_another("/normalizer", {{"type", "NFC"}});
+  expect_another("/pre_tokenizer/add_prefix_space", true);
+  for (const std::string flag : {"single_word", "lstrip", "rstrip", "normalized", "special"})
+    EXPECT_TRUE(all.insert(TinyWith({AddedTokenJson("<x>", {flag})}).fingerprint()).second) << flag;
+  EXPECT_TRUE(all.insert(TinyWith({AddedTokenJson("<y>")}).fingerprint()).second);
 }
 
 TEST(Tokenizer, DecodesTokensOutsideTheAlphabetAsTheirOwnText) {
