@@ -40,8 +40,9 @@ class MessageWriter {
 
  private:
   void Append(const void* data, std::size_t size) {
-    const auto* first = static_cast<const std::byte*>(data);
-    bytes_.insert(bytes_.end(), first, first + size);
+    const std::size_t before = bytes_.size();
+    bytes_.resize(before + size);
+    if (size > 0) std::memcpy(bytes_.data() + before, data, size);
   }
 
   std::vector<std::byte> bytes_;

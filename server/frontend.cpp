@@ -22,7 +22,8 @@ std::string ServerInput::ModelName() const {
 }
 
 ServerInput ReadServerInput(const Arguments& arguments, const ModelFiles& model, int ranks) {
-  ServerInput input{.options = arguments.options,
+  ServerInput input{.arguments = arguments,
+                    .options = arguments.options,
                     .generation = model.generation,
                     .defaults = {},
                     .spec = model.spec,
@@ -35,9 +36,10 @@ ServerInput ReadServerInput(const Arguments& arguments, const ModelFiles& model,
   return input;
 }
 
-Frontend::Frontend(const ServerInput& input, RequestQueue& queue)
+Frontend::Frontend(const ServerInput& input, RequestQueue& queue, WeightLoader& loader)
     : input_(input),
       queue_(queue),
+      checkpoints_(input.arguments, input.spec, input.tokenizer),
       service_({.queue = queue,
                 .tokenizer = input.tokenizer,
                 .spec = input.spec,
@@ -45,7 +47,9 @@ Frontend::Frontend(const ServerInput& input, RequestQueue& queue)
                 .model = input.ModelName(),
                 .end_tokens = input.generation.end_tokens,
                 .ranks = input.ranks,
-                .chat = input.chat}),
+                .chat = input.chat,
+                .checkpoints = &checkpoints_,
+                .loader = input.options.server.allow_load ? &loader : nullptr}),
       http_({.host = input.options.server.host,
              .port = static_cast<std::uint16_t>(input.options.server.port),
              .api_key = input.api_key,

@@ -15,7 +15,8 @@ namespace lockstep {
 
 // What a server knows before it answers.
 struct ServerInput {
-  Options options;  // with the model's defaults
+  Arguments arguments;  // as they were given
+  Options options;      // with the model's defaults
   GenerationConfig generation;
   AppliedDefaults defaults;
   ModelSpec spec;
@@ -35,8 +36,8 @@ ServerInput ReadServerInput(const Arguments& arguments, const ModelFiles& model,
 // is answered. For one thread.
 class Frontend {
  public:
-  // Listens at once. Input and queue stay the caller's and outlive it.
-  Frontend(const ServerInput& input, RequestQueue& queue);
+  // Listens at once. All stay the caller's and outlive it.
+  Frontend(const ServerInput& input, RequestQueue& queue, WeightLoader& loader);
 
   // Everything that answers is there.
   void SayReady() const;
@@ -53,6 +54,7 @@ class Frontend {
 
   const ServerInput& input_;
   RequestQueue& queue_;
+  const Checkpoints checkpoints_;
   Service service_;
   HttpServer http_;
   std::optional<Clock::time_point> until_;  // it is stopping

@@ -103,6 +103,11 @@ struct HttpServer::Impl {
                                  SlowReader reader);
   asio::awaitable<ReadRequest> ReadElsewhere(SlowReader reader, const std::string& body);
   asio::awaitable<HttpAnswer> AnswerElsewhere(PlainRequest request);
+  asio::awaitable<bool> Load(ConnectionPtr connection,
+                             const http::request<http::string_body>& request);
+  asio::awaitable<std::unique_ptr<LoadCall>> BeginLoadElsewhere(const std::string& body,
+                                                                std::function<void()> notify);
+  std::function<void()> Waker(const ConnectionPtr& connection);
   asio::awaitable<void> AwaitEvents(ConnectionPtr connection, CompletionCall& call,
                                     std::vector<CallEvent>& events);
   asio::awaitable<HttpAnswer> CollectAnswer(ConnectionPtr connection, CompletionCall& call,
@@ -215,6 +220,8 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
                                "\"Authorization: Bearer KEY\""));
   } else if (const SlowReader reader = SlowReaderOf(method, target)) {
     co_return co_await Complete(connection, request, reader);
+  } else if (IsLoad(method, target)) {
+    co_return co_await Load(connection, request);
   } else {
     const PlainRequest plain{method == "HEAD" ? "GET" : method, target, request.body()};
     if (TakesTime(target))
@@ -247,12 +254,7 @@ asio::awaitable<bool> HttpServer::Impl::Complete(ConnectionPtr connection,
                                                      asio::use_awaitable);
     connection->left = false;
     WatchForLeaving(connection);
-    const std::weak_ptr<Connection> waiting = connection;
-    const auto call = service.Begin(*read.request, [this, waiting] {
-      asio::post(io, [waiting] {
-        if (const auto there = waiting.lock()) there->wake.cancel();
-      });
-    });
+    const auto call = service.Begin(*read.request, Waker(connection));
     if (read.request->stream) co_return co_await Stream(connection, *call, read, request);
     answer = co_await CollectAnswer(connection, *call, read);
     if (connection->left) co_return false;
@@ -260,6 +262,41 @@ asio::awaitable<bool> HttpServer::Impl::Complete(ConnectionPtr connection,
     answer = AnswerOfCurrentException();
   }
   co_return co_await Send(connection, std::move(answer), request.keep_alive(), version);
+}
+
+// For other threads: wakes who waits on this connection.
+std::function<void()> HttpServer::Impl::Waker(const ConnectionPtr& connection) {
+  return [this, waiting = std::weak_ptr<Connection>(connection)] {
+    asio::post(io, [waiting] {
+      if (const auto there = waiting.lock()) there->wake.cancel();
+    });
+  };
+}
+
+asio::awaitable<std::unique_ptr<LoadCall>> HttpServer::Impl::BeginLoadElsewhere(
+    const std::string& body, std::function<void()> notify) {
+  co_return service.BeginLoad(body, std::move(notify));
+}
+
+asio::awaitable<bool> HttpServer::Impl::Load(ConnectionPtr connection,
+                                             const http::request<http::string_body>& request) {
+  HttpAnswer answer;
+  try {
+    const std::unique_ptr<LoadCall> call = co_await asio::co_spawn(
+        workers, BeginLoadElsewhere(request.body(), Waker(connection)), asio::use_awaitable);
+    connection->left = false;
+    WatchForLeaving(connection);
+    connection->stream.expires_never();
+    while (!call->ended() && !connection->left) {
+      Code woken;
+      co_await connection->wake.async_wait(Into(woken));
+    }
+    if (connection->left) co_return false;
+    answer.body = call->Answer();
+  } catch (...) {
+    answer = AnswerOfCurrentException();
+  }
+  co_return co_await Send(connection, std::move(answer), request.keep_alive(), request.version());
 }
 
 asio::awaitable<void> HttpServer::Impl::AwaitEvents(ConnectionPtr connection, CompletionCall& call,

@@ -43,6 +43,12 @@ class Families {
   void Count(const std::string& name, const std::string& help, std::int64_t value) {
     Family(name, help, MetricType::Counter).counter.value = static_cast<double>(value);
   }
+  void Info(const std::string& name, const std::string& help, const std::string& label,
+            const std::string& value) {
+    prometheus::ClientMetric& metric = Family(name, help, MetricType::Gauge);
+    metric.gauge.value = 1;
+    metric.label.push_back({label, value});
+  }
   std::vector<MetricFamily> Take() { return std::move(families_); }
 
  private:
@@ -90,7 +96,8 @@ void AddStatistics(const LoopStatistics& now, Families& to) {
 }  // namespace
 
 struct Metrics::Instruments {
-  explicit Instruments(std::string model_in) : model(std::move(model_in)) {}
+  Instruments(std::string model_in, std::shared_ptr<prometheus::Registry> registry_in)
+      : model(std::move(model_in)), registry(std::move(registry_in)) {}
 
   Counter& NewCounter(const std::string& name, const std::string& help,
                       const prometheus::Labels& more = {}) {
@@ -99,7 +106,7 @@ struct Metrics::Instruments {
     return prometheus::BuildCounter()
         .Name(kPrefix + name)
         .Help(help)
-        .Register(registry)
+        .Register(*registry)
         .Add(labels);
   }
   Histogram& NewHistogram(const std::string& name, const std::string& help,
@@ -107,7 +114,7 @@ struct Metrics::Instruments {
     return prometheus::BuildHistogram()
         .Name(kPrefix + name)
         .Help(help)
-        .Register(registry)
+        .Register(*registry)
         .Add({{"model_name", model}}, buckets);
   }
   Counter& Finished(const std::string& reason) {
@@ -116,7 +123,7 @@ struct Metrics::Instruments {
   }
 
   const std::string model;
-  prometheus::Registry registry{prometheus::Registry::InsertBehavior::Merge};
+  const std::shared_ptr<prometheus::Registry> registry;  // of all names that there were
   Counter& prompt_tokens = NewCounter("prompt_tokens_total", "Tokens of prompts.");
   Counter& new_tokens = NewCounter("generation_tokens_total", "Tokens that were generated.");
   Counter& stopped = Finished("stop");
@@ -189,20 +196,41 @@ class Metrics::MeteredSink : public RequestSink {
   std::vector<std::optional<Clock::time_point>> last_;  // token of each sample
 };
 
-Metrics::Metrics(const std::string& model) : instruments_(std::make_shared<Instruments>(model)) {}
+Metrics::Metrics(const std::string& model)
+    : instruments_(std::make_shared<Instruments>(
+          model,
+          std::make_shared<prometheus::Registry>(prometheus::Registry::InsertBehavior::Merge))),
+      checkpoint_(model) {}
 
 Metrics::~Metrics() = default;
 
+void Metrics::SetModel(const std::string& model, const std::string& checkpoint) {
+  const std::lock_guard lock(mutex_);
+  instruments_ = std::make_shared<Instruments>(model, instruments_->registry);
+  checkpoint_ = checkpoint;
+}
+
+std::shared_ptr<Metrics::Instruments> Metrics::instruments() const {
+  const std::lock_guard lock(mutex_);
+  return instruments_;
+}
+
 std::shared_ptr<RequestSink> Metrics::Metered(const TextRequest& request,
                                               std::shared_ptr<RequestSink> sink) {
-  return std::make_shared<MeteredSink>(instruments_, std::move(sink), request);
+  return std::make_shared<MeteredSink>(instruments(), std::move(sink), request);
 }
 
 std::string Metrics::Text(const LoopStatistics& now) const {
-  Families families(instruments_->model);
-  AddStatistics(now, families);
-  std::vector<MetricFamily> all = families.Take();
-  for (MetricFamily& family : instruments_->registry.Collect()) all.push_back(std::move(family));
+  std::vector<MetricFamily> all;
+  {
+    const std::lock_guard lock(mutex_);
+    Families families(instruments_->model);
+    AddStatistics(now, families);
+    families.Info("checkpoint_info", "The checkpoint whose weights are loaded.", "checkpoint",
+                  checkpoint_);
+    all = families.Take();
+  }
+  for (MetricFamily& family : instruments()->registry->Collect()) all.push_back(std::move(family));
   return prometheus::TextSerializer().Serialize(all);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "serving/request_queue.h"
@@ -17,6 +18,9 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
+  // What is measured from now on is of another checkpoint, perhaps under another name.
+  void SetModel(const std::string& model, const std::string& checkpoint);
+
   // A sink that measures what comes for this request and passes it on.
   std::shared_ptr<RequestSink> Metered(const TextRequest& request,
                                        std::shared_ptr<RequestSink> sink);
@@ -28,7 +32,11 @@ class Metrics {
   struct Instruments;
   class MeteredSink;
 
+  std::shared_ptr<Instruments> instruments() const;
+
+  mutable std::mutex mutex_;                  // of what follows
   std::shared_ptr<Instruments> instruments_;  // with the sinks, which may outlive this
+  std::string checkpoint_;
 };
 
 // A queue whose requests are measured.

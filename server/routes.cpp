@@ -34,6 +34,8 @@ constexpr std::array<SlowRoute, 3> kSlowRoutes{{
     {"/v1/embeddings", &Service::ReadEmbedding},
 }};
 
+constexpr std::string_view kLoadPath = "/v1/load";
+
 constexpr std::array<Route, 10> kRoutes{{
     {"GET", "/", [](Service&, std::string_view) { return Playground(); }},
     {"GET", "/health", Health},
@@ -115,6 +117,10 @@ SlowReader SlowReaderOf(std::string_view method, std::string_view target) {
   return nullptr;
 }
 
+bool IsLoad(std::string_view method, std::string_view target) {
+  return method == "POST" && PathOf(target) == kLoadPath;
+}
+
 bool NeedsKey(std::string_view target) {
   const std::string_view path = PathOf(target);
   constexpr std::array<std::string_view, 5> kOpen{"/", "/health", "/metrics", "/openapi.json",
@@ -137,6 +143,7 @@ std::vector<RouteName> RouteNames() {
   std::vector<RouteName> names;
   for (const Route& route : kRoutes) names.push_back({route.method, route.path});
   for (const SlowRoute& route : kSlowRoutes) names.push_back({"POST", route.path});
+  names.push_back({"POST", kLoadPath});
   return names;
 }
 
@@ -145,6 +152,7 @@ HttpAnswer AnswerPlain(Service& service, std::string_view method, std::string_vi
   const std::string_view path = PathOf(target);
   for (const SlowRoute& route : kSlowRoutes)
     if (route.path == path) return WrongMethod(method, path, "POST");
+  if (path == kLoadPath) return WrongMethod(method, path, "POST");
   for (const Route& route : kRoutes) {
     if (route.path != path) continue;
     if (route.method != method) return WrongMethod(method, path, route.method);

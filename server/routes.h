@@ -33,6 +33,9 @@ HttpAnswer AnswerToUnreadable(std::string_view why, bool body_too_long, bool hea
 using SlowReader = ReadRequest (Service::*)(std::string_view body) const;
 SlowReader SlowReaderOf(std::string_view method, std::string_view target);
 
+// POST /v1/load, which is answered when other weights have been loaded (Service::BeginLoad()).
+bool IsLoad(std::string_view method, std::string_view target);
+
 // All that there is.
 struct RouteName {
   std::string_view method;

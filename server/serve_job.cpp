@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 #include "runtime/cache_size.h"
+#include "server/weights/loop_loader.h"
 
 namespace lockstep {
 
@@ -10,7 +11,8 @@ std::optional<std::int64_t> ServeJob::cache_pages() const {
 }
 
 ExitCode ServeJob::Run(const JobContext& place) {
-  Frontend frontend(*input_, place.loop);
+  LoopLoader loader(place.loop, place.weights);
+  Frontend frontend(*input_, place.loop, loader);
   SetLogRank(0, 1);  // said for all ranks
   LogWarning(
       "this server is one of its ranks, and ends when one of them dies; start it without mpirun or "

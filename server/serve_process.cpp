@@ -74,7 +74,7 @@ int RunSupervised(const Arguments& arguments, std::span<const std::string> given
   Supervisor supervisor({.groups = PlansOf(options, given),
                          .most_requests = options.server.max_queue,
                          .most_sequences = options.engine.max_sequences});
-  Frontend frontend(input, supervisor);
+  Frontend frontend(input, supervisor, supervisor);
   const auto say_ready = [&frontend] {
     FinishStepsOnInterrupt();
     frontend.SayReady();

@@ -38,17 +38,46 @@ Json ObjectOf(std::string_view body) {
 
 }  // namespace
 
-Service::Service(Parts parts)
-    : parts_(std::move(parts)), metrics_(parts_.model), started_(Now()), first_id_(Random()) {}
+Service::Service(const Parts& parts)
+    : tokenizer_(parts.tokenizer),
+      spec_(parts.spec),
+      ranks_(parts.ranks),
+      served_(
+          std::make_shared<const ServedCheckpoint>(ServedCheckpoint{.name = parts.model,
+                                                                    .checkpoint = parts.model,
+                                                                    .defaults = parts.defaults,
+                                                                    .end_tokens = parts.end_tokens,
+                                                                    .chat = parts.chat})),
+      metrics_(parts.model),
+      queue_(parts.queue, metrics_),
+      started_(Now()),
+      first_id_(Random()) {
+  if (parts.checkpoints != nullptr && parts.loader != nullptr)
+    loads_.emplace(
+        LoadService::Parts{*parts.checkpoints, *parts.loader,
+                           [this](ServedCheckpoint served) { Serve(std::move(served)); }});
+}
+
+void Service::Serve(ServedCheckpoint served) {
+  metrics_.SetModel(served.name, served.checkpoint);
+  const std::lock_guard lock(mutex_);
+  served_ = std::make_shared<const ServedCheckpoint>(std::move(served));
+}
+
+Service::ServedPtr Service::served() const {
+  const std::lock_guard lock(mutex_);
+  return served_;
+}
 
 std::string Service::Models() const {
-  const Json model = {{"id", parts_.model},
+  const ServedPtr now = served();
+  const Json model = {{"id", now->name},
                       {"object", "model"},
                       {"created", started_},
                       {"owned_by", "lockstep"},
-                      {"root", parts_.model},
+                      {"root", now->checkpoint},
                       {"parent", nullptr},
-                      {"max_model_len", parts_.spec.context_tokens}};
+                      {"max_model_len", spec_.context_tokens}};
   return DumpJson({{"object", "list"}, {"data", Json::array({model})}});
 }
 
@@ -59,11 +88,12 @@ std::string Service::Version() const {
 std::string Service::MetricsText() const { return metrics_.Text(queue_.statistics()); }
 
 std::string Service::Defaults() const {
-  return DumpJson({{"model", parts_.model},
-                   {"max_model_len", parts_.spec.context_tokens},
-                   {"ranks", parts_.ranks},
+  const ServedPtr now = served();
+  return DumpJson({{"model", now->name},
+                   {"max_model_len", spec_.context_tokens},
+                   {"ranks", ranks_},
                    {"version", std::string(lockstep::Version())},
-                   {"sampling", SamplingDefaults(Rules())}});
+                   {"sampling", SamplingDefaults(RulesOf(*now))}});
 }
 
 std::string Service::Tokenize(std::string_view body) const {
@@ -71,10 +101,9 @@ std::string Service::Tokenize(std::string_view body) const {
   try {
     const auto prompt = FindString(object, "prompt", "the request");
     if (!prompt) throw ApiError(400, "prompt is missing; expected a text", "prompt");
-    const auto tokens = parts_.tokenizer.Encode(*prompt);
-    return DumpJson({{"count", tokens.size()},
-                     {"max_model_len", parts_.spec.context_tokens},
-                     {"tokens", tokens}});
+    const auto tokens = tokenizer_.Encode(*prompt);
+    return DumpJson(
+        {{"count", tokens.size()}, {"max_model_len", spec_.context_tokens}, {"tokens", tokens}});
   } catch (const Error& error) {
     throw ApiError(400, error.what(), "prompt");
   }
@@ -87,22 +116,22 @@ std::string Service::Detokenize(std::string_view body) const {
     throw ApiError(400, "tokens is missing; expected a list of token ids", "tokens");
   std::vector<std::int32_t> ids;
   for (const Json& one : *tokens) {
-    if (!one.is_number_integer() || one < 0 || one >= parts_.tokenizer.vocab_size())
+    if (!one.is_number_integer() || one < 0 || one >= tokenizer_.vocab_size())
       throw ApiError(400,
                      fmt::format("tokens has {}; expected ids from 0 to {}", ShownJson(one),
-                                 parts_.tokenizer.vocab_size() - 1),
+                                 tokenizer_.vocab_size() - 1),
                      "tokens");
     ids.push_back(one.get<std::int32_t>());
   }
-  return DumpJson({{"prompt", parts_.tokenizer.Decode(ids, SpecialTokens::kKeep)}});
+  return DumpJson({{"prompt", tokenizer_.Decode(ids, SpecialTokens::kKeep)}});
 }
 
 std::string Service::TokenizerInfo() const {
-  Json info = {{"vocab_size", parts_.tokenizer.vocab_size()},
-               {"model_max_length", parts_.spec.context_tokens}};
-  if (parts_.end_tokens.empty()) return DumpJson(info);
-  const std::int32_t end = parts_.end_tokens.front();
-  info["eos_token"] = std::string(parts_.tokenizer.TokenBytes(end));
+  Json info = {{"vocab_size", tokenizer_.vocab_size()}, {"model_max_length", spec_.context_tokens}};
+  const ServedPtr now = served();
+  if (now->end_tokens.empty()) return DumpJson(info);
+  const std::int32_t end = now->end_tokens.front();
+  info["eos_token"] = std::string(tokenizer_.TokenBytes(end));
   info["eos_token_id"] = end;
   return DumpJson(info);
 }
@@ -123,44 +152,52 @@ void Service::RefuseIfBusy() const {
     throw NotAccepted(refusal);
 }
 
-RequestRules Service::Rules() const {
-  return {.model = parts_.model,
-          .defaults = parts_.defaults,
-          .tokenizer = parts_.tokenizer,
-          .spec = parts_.spec};
+RequestRules Service::RulesOf(const ServedCheckpoint& served) const {
+  return {
+      .model = served.name, .defaults = served.defaults, .tokenizer = tokenizer_, .spec = spec_};
 }
 
-ReplyParts Service::PartsOfReply(std::string_view kind) const {
-  return {.tokenizer = parts_.tokenizer,
+ReplyParts Service::PartsOfReply(std::string_view kind, const ServedCheckpoint& served) const {
+  return {.tokenizer = tokenizer_,
           .id = fmt::format("{}-{:016x}", kind, first_id_ + next_id_++),
-          .model = parts_.model,
+          .model = served.name,
           .created = Now()};
 }
 
 ReadRequest Service::ReadCompletion(std::string_view body) const {
   RefuseIfBusy();
-  auto request = std::make_shared<const CompletionRequest>(ParseCompletion(body, Rules()));
-  auto reply = std::make_unique<CompletionReply>(*request, PartsOfReply("cmpl"));
+  const ServedPtr now = served();
+  auto request = std::make_shared<const CompletionRequest>(ParseCompletion(body, RulesOf(*now)));
+  auto reply = std::make_unique<CompletionReply>(*request, PartsOfReply("cmpl", *now));
   return {std::move(request), std::move(reply)};
 }
 
 ReadRequest Service::ReadChat(std::string_view body) const {
   RefuseIfBusy();
-  auto request = std::make_shared<const ChatRequest>(ParseChat(body, Rules(), parts_.chat));
-  auto reply = std::make_unique<ChatReply>(*request, PartsOfReply("chatcmpl"));
+  const ServedPtr now = served();
+  auto request = std::make_shared<const ChatRequest>(ParseChat(body, RulesOf(*now), now->chat));
+  auto reply = std::make_unique<ChatReply>(*request, PartsOfReply("chatcmpl", *now));
   return {std::move(request), std::move(reply)};
 }
 
 ReadRequest Service::ReadEmbedding(std::string_view body) const {
   RefuseIfBusy();
-  auto request = std::make_shared<const EmbeddingRequest>(ParseEmbedding(body, Rules()));
-  auto reply = std::make_unique<EmbeddingReply>(*request, parts_.model);
+  const ServedPtr now = served();
+  auto request = std::make_shared<const EmbeddingRequest>(ParseEmbedding(body, RulesOf(*now)));
+  auto reply = std::make_unique<EmbeddingReply>(*request, now->name);
   return {std::move(request), std::move(reply)};
 }
 
 std::unique_ptr<CompletionCall> Service::Begin(const ApiRequest& request,
                                                std::function<void()> notify) const {
   return std::make_unique<CompletionCall>(queue_, request, std::move(notify));
+}
+
+std::unique_ptr<LoadCall> Service::BeginLoad(std::string_view body, std::function<void()> notify) {
+  if (!loads_)
+    throw ApiError(403, "this server does not load other weights; start it with --allow-load");
+  if (draining_) throw NotAccepted(Refusal::kClosed);
+  return loads_->Begin(body, std::move(notify));
 }
 
 }  // namespace lockstep

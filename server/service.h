@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +13,7 @@
 #include "api/openai/chat_request.h"
 #include "server/completion_call.h"
 #include "server/metrics.h"
+#include "server/weights/load_call.h"
 
 namespace lockstep {
 
@@ -33,8 +36,11 @@ class Service {
     std::vector<std::int32_t> end_tokens = {};
     int ranks = 1;  // that share the model
     ChatSupport chat = {};
+    // Where clients may have other weights loaded, both; else null.
+    const Checkpoints* checkpoints = nullptr;
+    WeightLoader* loader = nullptr;
   };
-  explicit Service(Parts parts);
+  explicit Service(const Parts& parts);
 
   // JSON documents, and the metrics in Prometheus' text format.
   std::string Models() const;
@@ -57,15 +63,26 @@ class Service {
   // notify: as CompletionCall's.
   std::unique_ptr<CompletionCall> Begin(const ApiRequest& request,
                                         std::function<void()> notify) const;
+  // Of other weights; as LoadService::Begin(). 403 where that is not allowed.
+  std::unique_ptr<LoadCall> BeginLoad(std::string_view body, std::function<void()> notify);
 
  private:
-  void RefuseIfBusy() const;
-  RequestRules Rules() const;
-  ReplyParts PartsOfReply(std::string_view kind) const;
+  using ServedPtr = std::shared_ptr<const ServedCheckpoint>;
 
-  Parts parts_;
+  void Serve(ServedCheckpoint served);
+  ServedPtr served() const;
+  void RefuseIfBusy() const;
+  RequestRules RulesOf(const ServedCheckpoint& served) const;
+  ReplyParts PartsOfReply(std::string_view kind, const ServedCheckpoint& served) const;
+
+  const Tokenizer& tokenizer_;
+  const ModelSpec& spec_;
+  const int ranks_;
+  mutable std::mutex mutex_;  // of the next one alone
+  ServedPtr served_;          // a request keeps what it was read with
   Metrics metrics_;
-  mutable MeteredQueue queue_{parts_.queue, metrics_};
+  mutable MeteredQueue queue_;
+  std::optional<LoadService> loads_;
   std::int64_t started_;  // seconds since 1970
   std::atomic<bool> draining_ = false;
   mutable std::atomic<std::uint64_t> next_id_ = 0;

@@ -201,6 +201,7 @@ void AddServe(CLI::App& app, AllBindings& all) {
                    {"--api-key-file", "server.api_key_file", "FILE"},
                    {"--chat-template", "server.chat_template", "FILE"},
                    {"--max-queue", "server.max_queue", "N"}});
+  bound.flags.AddSwitch(command, kServerGroup, {"--allow-load", "server.allow_load", "true"});
   AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);
   AddGroups(command, bound);

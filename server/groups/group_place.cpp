@@ -10,12 +10,16 @@
 
 namespace lockstep {
 
-std::string GroupPlace::ToText() const { return fmt::format("{} {} {}", socket, ranks, groups); }
+std::string GroupPlace::ToText() const {
+  return fmt::format("{} {} {} {}", socket, ranks, groups, checkpoint);
+}
 
 std::optional<GroupPlace> GroupPlace::FromText(const std::string& text) {
   std::istringstream stream(text);
   GroupPlace place;
   if (!(stream >> place.socket >> place.ranks >> place.groups)) return std::nullopt;
+  stream.get();
+  std::getline(stream, place.checkpoint, '\0');  // may have blanks
   return place;
 }
 
@@ -33,6 +37,7 @@ Arguments ArgumentsOfGroup(const Arguments& arguments, const GroupPlace& place) 
   Options& options = own.options;
   options.parallel.tp = place.ranks;
   options.parallel.dp = 1;
+  if (!place.checkpoint.empty()) options.model.path = place.checkpoint;
   // What is left of a host's memory is shared, and all groups look at it at the same time.
   if (place.groups > 1 && !options.engine.memory_fraction)
     options.engine.memory_fraction = 0.5 / place.groups;

@@ -10,9 +10,10 @@ namespace lockstep {
 // What a group of ranks is told by the server that starts it, in the environment variable
 // kGroupVariable (runtime/spawn/spawn.h).
 struct GroupPlace {
-  std::string socket;  // that rank 0 connects to; its name is new with every start
-  int ranks = 1;       // perhaps fewer than --tp says
-  int groups = 1;      // of the server, beside each other
+  std::string socket;           // that rank 0 connects to; its name is new with every start
+  int ranks = 1;                // perhaps fewer than --tp says
+  int groups = 1;               // of the server, beside each other
+  std::string checkpoint = {};  // to start with in place of --model; empty: that one
 
   std::string ToText() const;
   static std::optional<GroupPlace> FromText(const std::string& text);

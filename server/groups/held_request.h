@@ -31,6 +31,8 @@ class HeldRequest {
 
   // Notes what the client gets.
   void Take(const KeptPiece& piece);
+  // Has something of its text, from whichever ranks: no other weights may go on with it.
+  bool begun() const { return !request_.reached.samples.empty(); }
   // Has got a token from the ranks that have it now.
   bool progressed() const { return progressed_; }
 

@@ -26,6 +26,7 @@ struct GroupPlan {
   int least_ranks = 1;          // it may go on with so many, where more do not start
   int groups = 1;               // of the server, this one among them
   std::vector<int> cores = {};  // as GroupProcess::Start
+  std::string checkpoint = {};  // as GroupPlace::checkpoint
   double silence_seconds = 60;  // after which rank 0, once it is ready, counts as hanging
 };
 
@@ -65,6 +66,8 @@ class RankGroup {
 
   // To a group that is ready; lost with it.
   void Send(const ToGroup& message);
+  // The next start is with this checkpoint.
+  void set_checkpoint(const std::string& checkpoint) { plan_.checkpoint = checkpoint; }
   // It has answered something: what comes next is a new failure.
   void NoteAnswer() { backoff_.Reset(); }
 

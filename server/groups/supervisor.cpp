@@ -36,7 +36,14 @@ Supervisor::Supervisor(Plan plan)
     : most_sequences_(plan.most_sequences),
       inbox_(plan.most_requests),
       members_(plan.groups.size()),
-      router_(plan.groups.size()) {
+      router_(plan.groups.size()),
+      exchange_(plan.groups.size(),
+                {.send = [this](std::size_t group,
+                                const WeightsMessage& one) { members_[group].ranks->Send(one); },
+                 .decide =
+                     [this](const std::string& checkpoint) {
+                       for (Member& member : members_) member.ranks->set_checkpoint(checkpoint);
+                     }}) {
   for (std::size_t i = 0; i < members_.size(); ++i)
     members_[i].ranks = std::make_unique<RankGroup>(
         std::move(plan.groups[i]), children_,
@@ -56,6 +63,15 @@ Admission Supervisor::Submit(TextRequest request, std::shared_ptr<RequestSink> s
 
 void Supervisor::Cancel(Ticket ticket) {
   inbox_.Cancel(ticket);
+  wake_.Ring();
+}
+
+void Supervisor::Load(const std::string& checkpoint, OnLoaded on_end) {
+  {
+    const std::lock_guard lock(mutex_);
+    LOCKSTEP_CHECK(!wanted_, "two exchanges of weights at the same time");
+    wanted_ = {checkpoint, std::move(on_end)};
+  }
   wake_.Ring();
 }
 
@@ -105,6 +121,7 @@ bool Supervisor::Step() {
   if (inbox_.state() == Inbox::State::kAborting) return false;
   TakeInbox();
   for (const Member& member : members_) member.ranks->Step();
+  ExchangeWeights();
   Dispatch();
   Publish();
   if (inbox_.is_drained()) return false;
@@ -121,6 +138,33 @@ void Supervisor::TakeInbox() {
   }
 }
 
+std::optional<Supervisor::WantedWeights> Supervisor::TakeWanted() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(wanted_, std::nullopt);
+}
+
+// What another thread has asked for, and its first step once all that had begun has ended.
+void Supervisor::ExchangeWeights() {
+  const auto all_ready = [this] {
+    return std::ranges::all_of(members_, [](const Member& one) { return one.ranks->ready(); });
+  };
+  if (auto wanted = TakeWanted()) {
+    exchange_.Begin(std::move(wanted->checkpoint), std::move(wanted->on_end));
+    if (!all_ready())
+      exchange_.GiveUp(Error(ExitCode::kRankFailure, "not all ranks can answer just now"));
+  }
+  if (!exchange_.waits()) return;
+  const bool has_begun = std::ranges::any_of(held_, [this](const auto& one) {
+    return one.second.group() || one.second.begun() || suspects_.Contains(one.first);
+  });
+  if (!has_begun) exchange_.Read();
+}
+
+// While weights are exchanged only what has begun goes on.
+bool Supervisor::MayBegin(const HeldRequest& held) const {
+  return !exchange_.under_way() || held.begun();
+}
+
 // Suspects first, one at a time; then the others in their order, as far as there is room.
 void Supervisor::Dispatch() {
   if (suspects_.tried() && Clock::now() - tried_at_ > kAlone) changed_ = true;
@@ -132,11 +176,16 @@ void Supervisor::Dispatch() {
       Give(*group, *suspect);
     }
   }
-  while (!waiting_.empty()) {
-    const Ticket ticket = waiting_.begin()->second;
-    const auto group = GroupFor(held_.at(ticket));
+  for (auto next = waiting_.begin(); next != waiting_.end();) {
+    const Ticket ticket = next->second;
+    const HeldRequest& held = held_.at(ticket);
+    if (!MayBegin(held)) {
+      ++next;
+      continue;
+    }
+    const auto group = GroupFor(held);
     if (!group) return;
-    waiting_.erase(waiting_.begin());
+    next = waiting_.erase(next);
     Give(*group, ticket);
   }
 }
@@ -231,6 +280,13 @@ void Supervisor::Take(std::size_t group, FailureMessage& failure) {
   Fail(failure.ticket, Error(failure.code, failure.message));
 }
 
+void Supervisor::Take(std::size_t group, WeightsDoneMessage& done) {
+  exchange_.Take(group, done);
+  if (exchange_.under_way()) return;
+  for (std::size_t i = 0; i < members_.size(); ++i) router_.Forget(i);
+  changed_ = true;
+}
+
 void Supervisor::NoteProgress(std::size_t group, Ticket ticket) {
   members_[group].ranks->NoteAnswer();
   NoteRecovered(ticket);
@@ -278,6 +334,7 @@ void Supervisor::OnLost(std::size_t group, RankGroup::Fault fault) {
   Add({.counts = member.engine.counts}, past_);
   member.engine = {};
   router_.Forget(group);
+  exchange_.NoteLost(group);
   changed_ = true;
 }
 
@@ -363,6 +420,8 @@ void Supervisor::FailAll() {
   for (const auto& [ticket, held] : held_)
     if (held.group()) members_[*held.group()].ranks->Send(CancelMessage{ticket});
   while (!held_.empty()) Fail(held_.begin()->first, error);
+  if (const auto wanted = TakeWanted()) wanted->on_end({.error = error});
+  exchange_.GiveUp(error);
 }
 
 void Supervisor::EndGroups() {

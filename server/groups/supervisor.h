@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/groups/group_exchange.h"
 #include "server/groups/held_request.h"
 #include "server/groups/rank_group.h"
 #include "server/groups/router.h"
@@ -26,7 +27,7 @@ namespace lockstep {
 //
 // Thread safety: as RequestQueue says; Run() is for one thread, which calls the sinks, and which
 // the groups' processes die with.
-class Supervisor : public RequestQueue {
+class Supervisor : public RequestQueue, public WeightLoader {
  public:
   struct Plan {
     std::vector<GroupPlan> groups;
@@ -46,6 +47,7 @@ class Supervisor : public RequestQueue {
   void Drain() override;
   void Abort() override;
   std::string unavailable() const override;
+  void Load(const std::string& checkpoint, OnLoaded on_end) override;
 
   // Starts the groups and serves until it is drained or aborted; then ends the groups. on_ready:
   // called once, when every group can answer. look: called some times a second. Returns the exit
@@ -69,11 +71,18 @@ class Supervisor : public RequestQueue {
     Clock::time_point lost_at{};
     Clock::time_point ready_at{};
   };
+  struct WantedWeights {
+    std::string checkpoint;
+    OnLoaded on_end;
+  };
   using Queue = std::set<std::pair<std::int64_t, Ticket>>;  // by priority, then as they came
 
   bool Step();
   void TakeInbox();
+  std::optional<WantedWeights> TakeWanted();
+  void ExchangeWeights();
   void Dispatch();
+  bool MayBegin(const HeldRequest& held) const;
   void Give(std::size_t group, Ticket ticket);
   void TakeBack(Ticket ticket, HeldRequest& held);
   std::optional<std::size_t> GroupFor(const HeldRequest& held) const;
@@ -90,6 +99,7 @@ class Supervisor : public RequestQueue {
   void Take(std::size_t group, PieceMessage& message);
   void Take(std::size_t group, ResultMessage& result);
   void Take(std::size_t group, FailureMessage& failure);
+  void Take(std::size_t group, WeightsDoneMessage& done);
   void NoteProgress(std::size_t group, Ticket ticket);
   void NoteRecovered(Ticket ticket);
 
@@ -110,11 +120,13 @@ class Supervisor : public RequestQueue {
   Suspects suspects_;
   Clock::time_point tried_at_{};
   Router router_;
+  GroupExchange exchange_;
   EngineStatus past_;    // counts of engines that are gone
   bool changed_ = true;  // something may be given now
   bool was_ready_ = false;
 
-  mutable std::mutex mutex_;  // of what other threads read
+  mutable std::mutex mutex_;  // of what other threads read, or write
+  std::optional<WantedWeights> wanted_;
   std::string unavailable_ = "the ranks are starting";
   std::int64_t waiting_count_ = 0;
   std::int64_t groups_ready_ = 0;

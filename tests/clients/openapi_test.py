@@ -24,6 +24,7 @@ GOOD = {
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "O"}]}], **SMALL,
          "logprobs": True, "top_logprobs": 2, "n": 2},
     ],
+    "/v1/load": [{"model": str(served.demo_model())}],
     "/v1/embeddings": [{"input": "ROMEO"}, {"input": [[5, 6], [7]], "encoding_format": "base64"}],
     "/tokenize": [{"prompt": ""}, {"prompt": "ROMEO"}],
     "/detokenize": [{"tokens": []}, {"tokens": [5, 6]}],
@@ -36,6 +37,7 @@ BAD = {
     "/v1/chat/completions": [{}, {"messages": []}, {"messages": [{"content": "x"}]},
                              {"messages": [{"role": "user", "content": 5}]},
                              {"messages": [{"role": "user", "content": "x"}], "logprobs": 3}],
+    "/v1/load": [{}, {"model": 5}, {"model": ""}, {"model": "a/b", "more": 1}],
     "/v1/embeddings": [{}, {"input": 5}, {"input": []}, {"input": "a", "encoding_format": "x"}],
     "/tokenize": [{}, {"prompt": 5}],
     "/detokenize": [{}, {"tokens": ["a"]}, {"tokens": [-1]}],
@@ -49,7 +51,7 @@ def setUpModule():
     template = pathlib.Path(folder.name, "chat.jinja")
     template.write_text(TEMPLATE)
     server = served.Server("--model", served.demo_model(), "--served-model-name", "bard", "--threads", "1",
-                           "--chat-template", str(template))
+                           "--chat-template", str(template), "--allow-load")
     server.__enter__()
     unittest.addModuleCleanup(server.__exit__, None, None, None)
     document = json.loads(server.get("/openapi.json"))

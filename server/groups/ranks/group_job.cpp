@@ -17,7 +17,7 @@ std::optional<std::int64_t> GroupJob::cache_pages() const {
 
 // Signals to stop are the server's business: it tells when to leave.
 ExitCode GroupJob::Run(const JobContext& place) {
-  ServerLink link(socket_, place.loop);
+  ServerLink link(socket_, place.loop, place.weights);
   const HeartbeatScope long_work(std::chrono::milliseconds(100), [&link] { link.Beat(); });
   place.loop.Run([&link] { link.Beat(); });
   return ExitCode::kOk;

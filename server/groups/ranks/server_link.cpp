@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/log.h"
+#include "server/weights/loop_loader.h"
 
 namespace lockstep {
 namespace {
@@ -35,8 +36,8 @@ class ServerLink::Sink : public RequestSink {
   Ticket ticket_;
 };
 
-ServerLink::ServerLink(const std::string& socket, EngineLoop& loop)
-    : loop_(loop), socket_(ConnectTo(socket)) {
+ServerLink::ServerLink(const std::string& socket, EngineLoop& loop, WeightExchange& weights)
+    : loop_(loop), weights_(weights), socket_(ConnectTo(socket)) {
   Put(ReadyMessage());
   thread_ = std::thread([this] { Run(); });
 }
@@ -69,7 +70,7 @@ void ServerLink::Forget(Ticket ticket) {
 // The socket's thread.
 void ServerLink::Run() {
   try {
-    while (Exchange()) {
+    while (MoveMessages()) {
     }
   } catch (...) {
     LogError("the server has sent what is no message: {}", CurrentError().what());
@@ -78,7 +79,7 @@ void ServerLink::Run() {
 }
 
 // Whether there is more to come.
-bool ServerLink::Exchange() {
+bool ServerLink::MoveMessages() {
   const bool last = ending_;
   {
     const std::lock_guard lock(mutex_);
@@ -110,5 +111,25 @@ void ServerLink::Take(const CancelMessage& message) {
 }
 
 void ServerLink::Take(const LeaveMessage& /*message*/) { loop_.Drain(); }
+
+void ServerLink::Take(const WeightsMessage& message) {
+  loop_.WhenIdle([this, message] { Exchange(message); });
+}
+
+// The loop's thread.
+void ServerLink::Exchange(const WeightsMessage& message) {
+  if (message.step == WeightsStep::kDrop) return weights_.Drop();
+  LoadOutcome outcome;
+  if (message.step == WeightsStep::kRead)
+    outcome = ReadOutcome(weights_, message.checkpoint);
+  else
+    weights_.Switch();
+  WeightsDoneMessage done{.code = ExitCode::kOk, .message = {}, .seconds = outcome.seconds};
+  if (outcome.error) {
+    done.code = outcome.error->code();
+    done.message = outcome.error->what();
+  }
+  Put(done);
+}
 
 }  // namespace lockstep

@@ -14,6 +14,7 @@
 #include "server/groups/wire/local_socket.h"
 #include "server/groups/wire/messages.h"
 #include "serving/engine_loop.h"
+#include "serving/weight_exchange.h"
 
 namespace lockstep {
 
@@ -24,9 +25,9 @@ namespace lockstep {
 // Thread safety: all methods are for the loop's thread.
 class ServerLink {
  public:
-  // Tells the server that this rank is ready. The loop stays the caller's and outlives it. Throws
-  // EnvironmentError where there is no such server.
-  ServerLink(const std::string& socket, EngineLoop& loop);
+  // Tells the server that this rank is ready. The loop and the weights stay the caller's and
+  // outlive it. Throws EnvironmentError where there is no such server.
+  ServerLink(const std::string& socket, EngineLoop& loop, WeightExchange& weights);
   // Returns when all has been sent, or the server is gone.
   ~ServerLink();
   ServerLink(const ServerLink&) = delete;
@@ -41,13 +42,16 @@ class ServerLink {
 
   void Put(const FromGroup& message);
   void Run();
-  bool Exchange();
+  bool MoveMessages();
   void Take(const SubmitMessage& message);
   void Take(const CancelMessage& message);
   void Take(const LeaveMessage& message);
+  void Take(const WeightsMessage& message);
+  void Exchange(const WeightsMessage& message);
   void Forget(Ticket ticket);
 
   EngineLoop& loop_;
+  WeightExchange& weights_;
   FrameSocket socket_;
   WakeUp wake_;
   Clock::time_point next_beat_{};

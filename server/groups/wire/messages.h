@@ -25,7 +25,14 @@ struct CancelMessage {
   Ticket ticket = 0;
 };
 struct LeaveMessage {};  // once all is answered
-using ToGroup = std::variant<SubmitMessage, CancelMessage, LeaveMessage>;
+// About the weights of another checkpoint, once nothing is in flight (serving/weight_exchange.h).
+// Each but kDrop is answered.
+enum class WeightsStep : std::uint8_t { kRead, kSwitch, kDrop };
+struct WeightsMessage {
+  WeightsStep step = WeightsStep::kRead;
+  std::string checkpoint;
+};
+using ToGroup = std::variant<SubmitMessage, CancelMessage, LeaveMessage, WeightsMessage>;
 
 // From the group.
 struct ReadyMessage {};  // the model is loaded
@@ -45,8 +52,13 @@ struct FailureMessage {
   ExitCode code = ExitCode::kInternal;
   std::string message;
 };
-using FromGroup =
-    std::variant<ReadyMessage, BeatMessage, PieceMessage, ResultMessage, FailureMessage>;
+struct WeightsDoneMessage {
+  ExitCode code = ExitCode::kOk;  // else the weights are those before, on all ranks
+  std::string message;
+  double seconds = 0.0;  // that it took
+};
+using FromGroup = std::variant<ReadyMessage, BeatMessage, PieceMessage, ResultMessage,
+                               FailureMessage, WeightsDoneMessage>;
 
 template <typename T>
 requires std::is_same_v<std::remove_const_t<T>, SubmitMessage>
@@ -71,6 +83,18 @@ requires std::is_same_v<std::remove_const_t<T>, FailureMessage>
 auto Fields(T& value) {
   auto& [ticket, code, message] = value;
   return std::tie(ticket, code, message);
+}
+template <typename T>
+requires std::is_same_v<std::remove_const_t<T>, WeightsMessage>
+auto Fields(T& value) {
+  auto& [step, checkpoint] = value;
+  return std::tie(step, checkpoint);
+}
+template <typename T>
+requires std::is_same_v<std::remove_const_t<T>, WeightsDoneMessage>
+auto Fields(T& value) {
+  auto& [code, message, seconds] = value;
+  return std::tie(code, message, seconds);
 }
 
 // One of the alternatives: its number, then its fields.

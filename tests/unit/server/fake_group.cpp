@@ -21,7 +21,9 @@ namespace {
 
 class FakeGroup {
  public:
-  explicit FakeGroup(const std::string& socket) : socket_(ConnectTo(socket)) {}
+  explicit FakeGroup(const GroupPlace& place) : socket_(ConnectTo(place.socket)) {
+    if (!place.checkpoint.empty()) checkpoint_ = place.checkpoint;
+  }
 
   void Run() {
     Send(ReadyMessage());
@@ -42,6 +44,14 @@ class FakeGroup {
   }
   void Take(const CancelMessage& /*message*/) {}
   void Take(const LeaveMessage& /*message*/) { leaving_ = true; }
+  void Take(const WeightsMessage& message) {
+    if (message.step == WeightsStep::kDrop) return;
+    if (message.checkpoint == "deadly") ::raise(SIGKILL);
+    if (message.checkpoint == "broken")
+      return Send(WeightsDoneMessage{ExitCode::kBadInput, "/a/file is damaged", 0.5});
+    if (message.step == WeightsStep::kSwitch) checkpoint_ = message.checkpoint;
+    Send(WeightsDoneMessage{.code = ExitCode::kOk, .message = "", .seconds = 0.5});
+  }
   void Take(const SubmitMessage& message) {
     const std::int64_t count = message.request.sampling.max_new_tokens;
     if (message.request.prompt == "wait") return;
@@ -52,7 +62,7 @@ class FakeGroup {
       Obey(message.request.prompt, token);
       const bool last = token + 1 == count;
       Send(PieceMessage{message.ticket,
-                        {.text = "t",
+                        {.text = checkpoint_,
                          .token = token,
                          .finish = last ? FinishReason::kLength : FinishReason::kNone}});
     }
@@ -76,6 +86,7 @@ class FakeGroup {
   }
 
   FrameSocket socket_;
+  std::string checkpoint_ = "t";
   bool leaving_ = false;
 };
 
@@ -85,7 +96,7 @@ const bool is_test = [] {
   if (!place) return true;
   const char* broken = std::getenv("FAKE_GROUP_BROKEN");
   if (broken != nullptr && place->ranks > 1 && std::filesystem::exists(broken)) ::_exit(3);
-  FakeGroup(place->socket).Run();
+  FakeGroup(*place).Run();
   ::_exit(0);
 }();
 

@@ -107,5 +107,21 @@ TEST_F(MetricsTest, LeaveTheQueueAsItIs) {
   EXPECT_EQ(queue_.unavailable(), "a rank has died");
 }
 
+TEST_F(MetricsTest, GoOnUnderTheNameOfAnotherCheckpoint) {
+  Submit(1);
+  behind_.held->OnPiece(0, {.text = "", .token = 5});
+  metrics_.SetModel("served", "a/b@c");
+  EXPECT_THAT(Text(), HasSubstr(R"(checkpoint_info{model_name="served",checkpoint="a/b@c"} 1)"));
+  metrics_.SetModel("other", "other");
+  behind_.held->OnPiece(0, {.text = "", .token = 5});
+  Submit(1);
+  behind_.held->OnPiece(0, {.text = "", .token = 5});
+  EXPECT_THAT(Text(), HasSubstr(R"(generation_tokens_total{model_name="served"} 2)"));
+  EXPECT_THAT(Text(), HasSubstr(R"(generation_tokens_total{model_name="other"} 1)"));
+  EXPECT_THAT(Text(), HasSubstr(R"(num_requests_running{model_name="other"} 3)"));
+  const std::string text = Text(), kind = "# TYPE lockstep:generation_tokens_total";
+  EXPECT_EQ(text.find(kind), text.rfind(kind)) << "once for both names";
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -37,12 +37,17 @@ TEST_F(RoutesTest, TellOfTheModel) {
 
 TEST_F(RoutesTest, TellWhatARequestIsGivenThatSaysNothing) {
   defaults_.sampling.params.top_k = 7;
-  const Json defaults = Answer("GET", "/v1/defaults");
+  Service service{{.queue = loop_,
+                   .tokenizer = tokenizer_,
+                   .spec = spec_,
+                   .defaults = defaults_,
+                   .model = "served"}};
+  const Json defaults = ParseJson(AnswerPlain(service, "GET", "/v1/defaults", "").body, "defaults");
   EXPECT_EQ(defaults["model"], "served");
   EXPECT_EQ(defaults["max_model_len"], spec_.context_tokens);
   EXPECT_EQ(defaults["ranks"], 1);
   const TextRequest silent =
-      service_.ReadCompletion(R"({"prompt": "a"})").request->prompts[0].request;
+      service.ReadCompletion(R"({"prompt": "a"})").request->prompts[0].request;
   const Json& sampling = defaults["sampling"];
   EXPECT_EQ(sampling["top_k"], 7);
   EXPECT_EQ(sampling["max_tokens"], silent.sampling.max_new_tokens);
@@ -50,8 +55,7 @@ TEST_F(RoutesTest, TellWhatARequestIsGivenThatSaysNothing) {
   Json stated = sampling;  // the fields are those of a request
   stated["prompt"] = "a";
   stated["top_k"] = 3;
-  EXPECT_EQ(service_.ReadCompletion(DumpJson(stated)).request->prompts[0].request.sampling.top_k,
-            3);
+  EXPECT_EQ(service.ReadCompletion(DumpJson(stated)).request->prompts[0].request.sampling.top_k, 3);
 }
 
 TEST_F(RoutesTest, ShowAPageThatNeedsNoOtherAndMayRunItsOwnScriptAlone) {

@@ -7,7 +7,9 @@
 
 #include <condition_variable>
 #include <cstdlib>
+#include <future>
 #include <numeric>
+#include <set>
 #include <thread>
 
 #include "core/files/file.h"
@@ -26,6 +28,7 @@ class Client : public RequestSink {
   void OnPiece(std::size_t /*sample*/, const TokenPiece& piece) override {
     const std::lock_guard lock(mutex_);
     tokens_.push_back(piece.token);
+    texts_.insert(std::string(piece.text));
   }
   void OnResult(TextResult /*result*/) override { End(""); }
   void OnError(const Error& error) override { End(error.what()); }
@@ -41,6 +44,11 @@ class Client : public RequestSink {
     const std::lock_guard lock(mutex_);
     return tokens_;
   }
+  // All that pieces had for text, each once.
+  std::set<std::string> texts() const {
+    const std::lock_guard lock(mutex_);
+    return texts_;
+  }
 
  private:
   void End(const std::string& error) {
@@ -53,6 +61,7 @@ class Client : public RequestSink {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::int32_t> tokens_;
+  std::set<std::string> texts_;
   std::string error_;
   int ends_ = 0;
 };
@@ -86,6 +95,17 @@ class SupervisorTest : public testing::Test {
     request.sampling.max_new_tokens = tokens;
     EXPECT_TRUE(supervisor_->Submit(std::move(request), client));
     return client;
+  }
+  // When all groups answer. Until it has ended: why it came to nothing; empty where the weights are
+  // there.
+  std::string Load(const std::string& checkpoint) {
+    while (!supervisor_->unavailable().empty())
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::promise<std::string> outcome;
+    supervisor_->Load(checkpoint, [&](const LoadOutcome& one) {
+      outcome.set_value(one.error ? one.error->what() : "");
+    });
+    return outcome.get_future().get();
   }
   std::string Path(const std::string& name) const { return (folder_ / name).string(); }
 
@@ -188,6 +208,68 @@ TEST_F(SupervisorTest, SaysWhyNothingIsAnsweredAndGoesOnWithFewerRanks) {
     EXPECT_EQ(client->tokens(), Counting(5));
   });
   ::unsetenv("FAKE_GROUP_BROKEN");
+}
+
+TEST_F(SupervisorTest, GoesOnWithOtherWeightsInAllGroupsAndInThoseThatAreStartedAgain) {
+  Open(2);
+  Serve([&] {
+    EXPECT_EQ(Load("other ones"), "");
+    std::vector<std::shared_ptr<Client>> clients;
+    for (int i = 0; i < 20; ++i) clients.push_back(Ask(""));
+    clients.push_back(Ask("die " + Path("died")));
+    for (const auto& client : clients) {
+      EXPECT_EQ(client->Wait(), "");
+      EXPECT_EQ(client->tokens(), Counting(5));
+      EXPECT_EQ(client->texts(), std::set<std::string>{"other ones"});
+    }
+    EXPECT_EQ(Load("again"), "");
+    const auto client = Ask("");
+    EXPECT_EQ(client->Wait(), "");
+    EXPECT_EQ(client->texts(), std::set<std::string>{"again"});
+  });
+  EXPECT_EQ(supervisor_->statistics().group_restarts, 1);
+}
+
+TEST_F(SupervisorTest, GoesOnWithItsWeightsWhereOthersCannotBeRead) {
+  Open(2);
+  Serve([&] {
+    EXPECT_EQ(Load("broken"), "/a/file is damaged");
+    EXPECT_THAT(Load("deadly"), HasSubstr("ranks have ended meanwhile"));
+    const auto client = Ask("");
+    EXPECT_EQ(client->Wait(), "");
+    EXPECT_EQ(client->texts(), std::set<std::string>{"t"});
+    EXPECT_EQ(Load("other"), "");
+  });
+}
+
+// What has begun when others are wanted ends on its own weights: here its group hangs, which ends
+// the exchange.
+TEST_F(SupervisorTest, MixesNoWeightsInOneText) {
+  Open(2, {.silence_seconds = 1});
+  Serve([&] {
+    const auto first = Ask("stop " + Path("stopped"));
+    while (first->tokens().size() < 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_THAT(Load("other"), HasSubstr("ranks have ended meanwhile"));
+    EXPECT_EQ(first->Wait(), "");
+    EXPECT_EQ(first->tokens(), Counting(5));
+    EXPECT_EQ(first->texts(), std::set<std::string>{"t"});
+  });
+}
+
+TEST_F(SupervisorTest, EndsTheWishForOtherWeightsWhenItIsAborted) {
+  Open();
+  const auto client = Ask("wait");
+  std::string outcome;
+  const auto look = [&, asked = false]() mutable {
+    if (supervisor_->statistics().in_flight == 0) return;
+    if (!std::exchange(asked, true))
+      return supervisor_->Load("other",
+                               [&](const LoadOutcome& one) { outcome = one.error.value().what(); });
+    supervisor_->Abort();
+  };
+  supervisor_->Run([] {}, look);
+  EXPECT_EQ(outcome, "the server was stopped");
+  EXPECT_EQ(client->Wait(), "the server was stopped");
 }
 
 TEST_F(SupervisorTest, EndsWhatItHasAcceptedWhenItIsAborted) {

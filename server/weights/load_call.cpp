@@ -1,0 +1,128 @@
+#include "server/weights/load_call.h"
+
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "api/openai/api_error.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/log.h"
+
+namespace lockstep {
+
+struct LoadCall::Shared {
+  std::mutex mutex;
+  std::function<void()> notify;  // empty: the call is gone, or has ended
+  std::optional<std::string> answer;
+  std::optional<ApiError> error;
+
+  void End(std::optional<std::string> answer_in, std::optional<ApiError> error_in) {
+    const std::lock_guard lock(mutex);
+    answer = std::move(answer_in);
+    error = std::move(error_in);
+    if (const auto tell = std::exchange(notify, nullptr)) tell();
+  }
+};
+
+namespace {
+
+// For messages: clients send any bytes.
+std::string Shown(const std::string& text) { return ShownJson(Json(text)); }
+
+// {"model": "org/name@revision"}, and nothing else.
+std::string CheckpointOf(std::string_view body) {
+  Json object;
+  try {
+    object = ParseJson(body, "the request");
+  } catch (const Error& error) {
+    throw ApiError(400, error.what());
+  }
+  if (!object.is_object())
+    throw ApiError(400, fmt::format("the request is {}; expected an object", ShownJson(object)));
+  for (const auto& [name, value] : object.items())
+    if (name != "model")
+      throw ApiError(
+          400, fmt::format("{} is no field of this request; expected model alone", Shown(name)));
+  const auto model = object.find("model");
+  if (model == object.end() || !model->is_string() || model->get_ref<const std::string&>().empty())
+    throw ApiError(400,
+                   fmt::format("model is {}; expected a checkpoint, \"org/name@revision\"",
+                               model == object.end() ? "missing" : ShownJson(*model)),
+                   "model");
+  return model->get<std::string>();
+}
+
+// What the ranks say names their files: that is for the log.
+ApiError InClientsTerms(const std::string& checkpoint, const Error& error) {
+  const auto because = [&](int status, const char* why) {
+    return ApiError(
+        status,
+        fmt::format("{} was not loaded: {}; the weights are those before", Shown(checkpoint), why),
+        status == 400 ? "model" : "");
+  };
+  switch (error.code()) {
+    case ExitCode::kBadInput:
+      return because(400,
+                     "its files are damaged or not alike on all hosts, the server's log says "
+                     "more");
+    case ExitCode::kEnvironment:
+      return because(503,
+                     "the ranks have no room for it beside the weights in use, or its files "
+                     "cannot be read, the server's log says more");
+    case ExitCode::kInterrupted: return because(503, "the server was stopped");
+    case ExitCode::kRankFailure: return because(503, error.what());
+    case ExitCode::kOk:
+    case ExitCode::kInternal: break;
+  }
+  return because(500, "the server has failed, its log says why");
+}
+
+}  // namespace
+
+LoadCall::~LoadCall() {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->notify = nullptr;
+}
+
+bool LoadCall::ended() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->answer || shared_->error;
+}
+
+std::string LoadCall::Answer() const {
+  const std::lock_guard lock(shared_->mutex);
+  if (shared_->error) throw ApiError(*shared_->error);
+  return shared_->answer.value();
+}
+
+std::unique_ptr<LoadCall> LoadService::Begin(std::string_view body, std::function<void()> notify) {
+  const std::string checkpoint = CheckpointOf(body);
+  if (busy_->exchange(true))
+    throw ApiError(409, "other weights are being loaded; try again when they are");
+  // Until the outcome has come, whoever leaves.
+  const std::shared_ptr<void> turn(nullptr, [busy = busy_](void*) { *busy = false; });
+  const auto served = std::make_shared<const ServedCheckpoint>(parts_.checkpoints.Open(checkpoint));
+  const auto shared = std::make_shared<LoadCall::Shared>();
+  shared->notify = std::move(notify);
+  auto call = std::make_unique<LoadCall>(shared);
+  parts_.loader.Load(checkpoint, [on_loaded = parts_.on_loaded, served, shared,
+                                  turn = turn](const LoadOutcome& outcome) mutable {
+    const std::string& name = served->checkpoint;
+    if (outcome.error) {
+      LogWarning("{} was not loaded: {}", Shown(name), outcome.error->what());
+    } else {
+      LogInfo("{} is loaded, read in {:.2f} s", Shown(name), outcome.seconds);
+      on_loaded(*served);
+    }
+    turn.reset();
+    if (outcome.error) return shared->End({}, InClientsTerms(name, *outcome.error));
+    shared->End(
+        DumpJson(
+            {{"model", served->name}, {"checkpoint", name}, {"read_seconds", outcome.seconds}}),
+        {});
+  });
+  return call;
+}
+
+}  // namespace lockstep
