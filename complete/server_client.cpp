@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "api/event_stream.h"
 #include "core/error.h"
 
 namespace lockstep {
@@ -33,26 +34,20 @@ std::string MessageOf(const std::string& body, unsigned status) {
   }
 }
 
-// Puts the events of a stream together and hands their texts on.
-class EventReader {
+// Hands the texts of a stream's events on.
+class AnswerReader {
  public:
-  explicit EventReader(const std::function<void(std::string_view)>& on_text) : on_text_(on_text) {}
+  explicit AnswerReader(const std::function<void(std::string_view)>& on_text) : on_text_(on_text) {}
 
   void Push(std::string_view bytes) {
-    pending_ += bytes;
-    for (auto end = pending_.find("\n\n"); end != std::string::npos; end = pending_.find("\n\n")) {
-      Take(std::string_view(pending_).substr(0, end));
-      pending_.erase(0, end + 2);
-    }
+    events_.Push(bytes);
+    for (std::string_view event; !done_ && events_.Next(event);) Take(event);
   }
   bool done() const { return done_; }
   const std::string& finish() const { return finish_; }
 
  private:
   void Take(std::string_view event) {
-    constexpr std::string_view kData = "data: ";
-    if (!event.starts_with(kData)) return;
-    event.remove_prefix(kData.size());
     if (event == "[DONE]") {
       done_ = true;
       return;
@@ -68,31 +63,12 @@ class EventReader {
   }
 
   const std::function<void(std::string_view)>& on_text_;
-  std::string pending_;
+  EventStream events_;
   std::string finish_;
   bool done_ = false;
 };
 
 }  // namespace
-
-ServerAddress ParseServerUrl(std::string_view url) {
-  constexpr std::string_view kScheme = "http://";
-  std::string_view rest = url;
-  if (rest.starts_with("https://"))
-    throw BadInput("--url {}: TLS is not spoken here; expected http://HOST:PORT", url);
-  if (rest.starts_with(kScheme)) rest.remove_prefix(kScheme.size());
-  while (rest.ends_with('/')) rest.remove_suffix(1);
-  if (rest.ends_with("/v1")) rest.remove_suffix(3);
-  const auto colon = rest.rfind(':');
-  const bool has_port = colon != std::string_view::npos && rest.find(']', colon) == rest.npos;
-  std::string_view host = has_port ? rest.substr(0, colon) : rest;
-  const std::string_view port = has_port ? rest.substr(colon + 1) : "80";
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  const bool is_number = !port.empty() && port.find_first_not_of("0123456789") == port.npos;
-  if (host.empty() || host.find('/') != host.npos || !is_number)
-    throw BadInput("--url {}: expected http://HOST:PORT", url);
-  return {std::string(host), std::string(port)};
-}
 
 // One request on a connection of its own, and its answer.
 class ServerClient::Exchange {
@@ -207,7 +183,7 @@ std::string ServerClient::Complete(Json asked, const std::function<void(std::str
   if (!exchange.Begin(request)) return "";
   if (exchange.status() != 200)
     throw BadInput("{}", MessageOf(exchange.ReadAll(), exchange.status()));
-  EventReader reader(on_text);
+  AnswerReader reader(on_text);
   while (!reader.done()) {
     const auto bytes = exchange.Read();
     if (!bytes) break;

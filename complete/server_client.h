@@ -4,18 +4,10 @@
 #include <string>
 #include <string_view>
 
+#include "api/server_address.h"
 #include "core/json.h"
 
 namespace lockstep {
-
-// Where a server answers.
-struct ServerAddress {
-  std::string host;
-  std::string port;
-};
-
-// Of "http://host:port", "host:port" or "http://host" (port 80). Throws BadInput for anything else.
-ServerAddress ParseServerUrl(std::string_view url);
 
 // A client of one server with OpenAI's completions.
 // Not thread-safe: one thread makes every call.

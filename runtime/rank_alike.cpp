@@ -37,6 +37,8 @@ std::string_view CommandName(const Arguments& arguments) {
     case Command::kTokenize: return "tokenize";
     case Command::kPlan: return "plan";
     case Command::kBench: return "bench";
+    case Command::kBenchServe: return "bench serve";
+    case Command::kBenchCompare: return "bench compare";
     case Command::kServe: return "serve";
     case Command::kComplete: return "complete";
   }

@@ -17,5 +17,7 @@ int RunComplete(const Arguments& arguments, std::span<const std::string> argumen
 int RunTokenize(const Arguments& arguments);
 int RunPlan(const Arguments& arguments);
 int RunBench(const Arguments& arguments, std::span<const std::string> arguments_given);
+int RunBenchServe(const Arguments& arguments, std::span<const std::string> arguments_given);
+int RunBenchCompare(const Arguments& arguments);
 
 }  // namespace lockstep

@@ -7,10 +7,12 @@
 #include "core/error.h"
 #include "core/version.h"
 #include "launcher/flags/bench_flags.h"
+#include "launcher/flags/command_checks.h"
 #include "launcher/flags/flag_words.h"
 #include "launcher/flags/flags.h"
 #include "launcher/flags/help_format.h"
 #include "launcher/flags/help_texts.h"
+#include "launcher/flags/load_flags.h"
 #include "runtime/options/config_yaml.h"
 #include "runtime/options/option_table.h"
 
@@ -44,16 +46,25 @@ struct Bindings {
   bool json = false;
   bool random_weights = false;
   BenchFlags bench;
+  LoadFlags load;
+  CompareFlags compare;
 };
 
 using AllBindings = std::map<std::string, Bindings>;
+
+// "bench serve" is what the command serve of the command bench is called.
+std::string FullName(const CLI::App& command) {
+  const CLI::App* above = command.get_parent();
+  const bool stands_alone = above == nullptr || above->get_parent() == nullptr;
+  return stands_alone ? command.get_name() : FullName(*above) + " " + command.get_name();
+}
 
 Bindings& AddCommand(CLI::App& app, AllBindings& all, const std::string& name,
                      std::pair<const char*, const char*> help_and_footer) {
   CLI::App& command = *app.add_subcommand(name, help_and_footer.first)->group("Commands");
   command.footer(help_and_footer.second);
   command.allow_extras();
-  return all[name];
+  return all[FullName(command)];
 }
 
 void AddConfigFlags(CLI::App& command, Bindings& bound) {
@@ -209,15 +220,19 @@ void AddServe(CLI::App& app, AllBindings& all) {
   AddConfigFlags(command, bound);
 }
 
-void AddComplete(CLI::App& app, AllBindings& all) {
-  Bindings& bound =
-      AddCommand(app, all, "complete", {"Continues what you type, at a prompt.", kCompleteFooter});
-  CLI::App& command = *app.get_subcommand("complete");
+void AddServerFlags(CLI::App& command, Bindings& bound) {
   command.add_option("--url", bound.url, "of a server, in place of a model of its own")
       ->type_name("http://HOST:PORT")
       ->take_last()
       ->group(kServerGroup);
   bound.flags.Add(command, kServerGroup, {{"--api-key-file", "server.api_key_file", "FILE"}});
+}
+
+void AddComplete(CLI::App& app, AllBindings& all) {
+  Bindings& bound =
+      AddCommand(app, all, "complete", {"Continues what you type, at a prompt.", kCompleteFooter});
+  CLI::App& command = *app.get_subcommand("complete");
+  AddServerFlags(command, bound);
   AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);
   AddChoiceFlags(command, bound);
@@ -258,7 +273,31 @@ void AddBench(CLI::App& app, AllBindings& all) {
   AddConfigFlags(command, bound);
 }
 
+void AddBenchServe(CLI::App& app, AllBindings& all) {
+  CLI::App& bench = *app.get_subcommand("bench");
+  Bindings& bound = AddCommand(
+      bench, all, "serve",
+      {"Sends load to a server or an engine, and says how it is borne.", kBenchServeFooter});
+  CLI::App& command = *bench.get_subcommand("serve");
+  AddServerFlags(command, bound);
+  bound.load.Add(command);
+  AddModelFlags(command, bound);
+  AddPlaceFlags(command, bound);
+  AddChoiceFlags(command, bound);
+  AddConfigFlags(command, bound);
+}
+
+void AddBenchCompare(CLI::App& app, AllBindings& all) {
+  CLI::App& bench = *app.get_subcommand("bench");
+  Bindings& bound =
+      AddCommand(bench, all, "compare",
+                 {"Says what became faster or slower beyond the noise.", kBenchCompareFooter});
+  bound.compare.Add(*bench.get_subcommand("compare"));
+}
+
 Command CommandOf(const std::string& name) {
+  if (name == "bench compare") return Command::kBenchCompare;
+  if (name == "bench serve") return Command::kBenchServe;
   if (name == "bench") return Command::kBench;
   if (name == "generate") return Command::kGenerate;
   if (name == "score") return Command::kScore;
@@ -296,68 +335,6 @@ void FillOptions(const Bindings& bound, Arguments& arguments) {
   }
 }
 
-void CheckTexts(const Arguments& arguments, const Bindings& bound) {
-  const bool generate = arguments.command == Command::kGenerate;
-  const std::string_view name = generate                               ? "generate"
-                                : arguments.command == Command::kScore ? "score"
-                                                                       : "embed";
-  if (arguments.prompt && !arguments.input.empty())
-    throw BadInput("generate: --prompt and --input are both given; expected one of them");
-  if (!arguments.prompt && arguments.input.empty())
-    throw BadInput("{}: no text; expected {}--input FILE.jsonl", name,
-                   generate ? "--prompt TEXT or " : "");
-  if (arguments.prompt && !bound.output.empty())
-    throw BadInput(
-        "generate: --output goes with --input; a --prompt is answered on standard output");
-  if (arguments.restart == Restart::kFromTheBeginning && (arguments.prompt || bound.output.empty()))
-    throw BadInput(
-        "{}: --restart goes with --input and --output: nothing else can be left unfinished", name);
-  if (arguments.options.parallel.dp > 1 && arguments.prompt)
-    throw BadInput("{}: --dp is {}; expected 1: groups share the lines of --input only", name,
-                   arguments.options.parallel.dp);
-  if (arguments.options.input.unknown_fields == UnknownFields::kPassThrough &&
-      arguments.command == Command::kEmbed && arguments.output.ends_with(".npy"))
-    throw BadInput(
-        "embed: a .npy file has no room for fields that are passed through; write JSON lines");
-  if (arguments.options.model.path.empty())
-    throw BadInput("{}: no model; expected --model MODEL, or model.path in a configuration", name);
-}
-
-void CheckServe(const Arguments& arguments) {
-  if (arguments.options.model.path.empty())
-    throw BadInput("serve: no model; expected --model MODEL, or model.path in a configuration");
-}
-
-void CheckComplete(const Arguments& arguments) {
-  const bool has_model = !arguments.options.model.path.empty();
-  if (arguments.url.empty() && !has_model)
-    throw BadInput("complete: no model; expected --model MODEL, or --url http://HOST:PORT");
-  if (!arguments.url.empty() && has_model)
-    throw BadInput("complete: --url {} and the model {} are both given; expected one of them",
-                   arguments.url, arguments.options.model.path);
-}
-
-void Check(const Arguments& arguments, const Bindings& bound) {
-  switch (arguments.command) {
-    case Command::kGenerate:
-    case Command::kScore:
-    case Command::kEmbed: return CheckTexts(arguments, bound);
-    case Command::kServe: return CheckServe(arguments);
-    case Command::kComplete: return CheckComplete(arguments);
-    case Command::kTokenize:
-      if (arguments.options.model.tokenizer.empty())
-        throw BadInput("tokenize: no tokenizer; expected --tokenizer PATH");
-      return;
-    case Command::kBench:
-      if (arguments.bench.kind == BenchKind::kComm) return;
-      [[fallthrough]];
-    case Command::kPlan:
-      if (arguments.options.model.path.empty() && arguments.config_file.empty())
-        throw BadInput("{}: no model; expected --model MODEL or --config FILE.yaml",
-                       arguments.command == Command::kPlan ? "plan" : "bench");
-  }
-}
-
 // Other names of it: renaming a file over /dev/stdout would take that away.
 bool IsStandard(const std::string& path, std::string_view name, int descriptor) {
   return path == fmt::format("/dev/{}", name) || path == fmt::format("/dev/fd/{}", descriptor) ||
@@ -386,9 +363,35 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
     arguments.bench = bound.bench.Read();
     arguments.weights = WeightChoice::kRandomIfMissing;
   }
+  if (arguments.command == Command::kBenchCompare) arguments.compare = bound.compare.Read();
+  if (arguments.command == Command::kBenchServe) {
+    arguments.load = bound.load.Read();
+    arguments.load.seed = arguments.options.sampling.params.seed;
+    arguments.weights = WeightChoice::kRandomIfMissing;
+  }
   if (bound.random_weights) arguments.weights = WeightChoice::kRandom;
-  Check(arguments, bound);
+  CheckCommand(arguments, bound.output);
   return {std::move(arguments), ""};
+}
+
+// The command that was given, which may stand below another one.
+const CLI::App& GivenCommand(const CLI::App& app) {
+  const auto commands = app.get_subcommands();
+  if (commands.empty())
+    throw BadInput(
+        "no command; expected generate, score, embed, serve, complete, tokenize, plan or bench; "
+        "see lockstep --help");
+  if (commands.size() > 1)
+    throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
+                   commands[1]->get_name());
+  const CLI::App& command = *commands[0];
+  if (command.get_subcommands().empty()) return command;
+  for (const CLI::Option* option : command.get_options())
+    if (option->count() > 0)
+      throw BadInput("{} {}: {} stands before {}; write it behind", command.get_name(),
+                     command.get_subcommands()[0]->get_name(), option->get_name(),
+                     command.get_subcommands()[0]->get_name());
+  return GivenCommand(command);
 }
 
 }  // namespace
@@ -409,6 +412,8 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   AddTokenize(app, all);
   AddPlan(app, all);
   AddBench(app, all);
+  AddBenchServe(app, all);
+  AddBenchCompare(app, all);
   std::vector<std::string> words = OwnWords(app, arguments.subspan(arguments.empty() ? 0 : 1));
   std::reverse(words.begin(), words.end());  // CLI11 takes them last first
   try {
@@ -421,16 +426,9 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
     throw BadInput("{}; see lockstep --help", error.what());
   }
   RefuseLeftovers(app);
-  const auto commands = app.get_subcommands();
-  if (commands.empty())
-    throw BadInput(
-        "no command; expected generate, score, embed, serve, complete, tokenize, plan or bench; "
-        "see lockstep --help");
-  if (commands.size() > 1)
-    throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
-                   commands[1]->get_name());
-  RefuseRepeated(*commands[0]);
-  return Resolve(commands[0]->get_name(), all.at(commands[0]->get_name()));
+  const CLI::App& command = GivenCommand(app);
+  RefuseRepeated(command);
+  return Resolve(FullName(command), all.at(FullName(command)));
 }
 
 }  // namespace lockstep

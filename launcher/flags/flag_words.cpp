@@ -44,10 +44,13 @@ std::string OwnFlag(const CLI::App& command, const std::string& flag) {
   return spelled ? AsFlag(name) : flag;
 }
 
-// The command that the words name, or null.
+// The command that the words name, or null. "bench serve" is one below another.
 const CLI::App* CommandOf(const CLI::App& app, std::span<const std::string> words) {
-  for (const CLI::App* command : app.get_subcommands({}))
-    if (!words.empty() && words.front() == command->get_name()) return command;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (words.empty() || words.front() != command->get_name()) continue;
+    const CLI::App* below = CommandOf(*command, words.subspan(1));
+    return below == nullptr ? command : below;
+  }
   return nullptr;
 }
 

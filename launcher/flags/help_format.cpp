@@ -5,9 +5,10 @@
 namespace lockstep {
 
 std::string HelpFormatter::make_usage(const CLI::App* app, std::string) const {
-  const bool command = app->get_parent() != nullptr;
-  return command ? fmt::format("Usage: lockstep {} [FLAGS]\n", app->get_name())
-                 : "Usage: lockstep COMMAND [FLAGS]\n";
+  std::string name;
+  for (const CLI::App* at = app; at->get_parent() != nullptr; at = at->get_parent())
+    name = at->get_name() + " " + name;
+  return fmt::format("Usage: lockstep {}[FLAGS]\n", name.empty() ? "COMMAND " : name);
 }
 
 // CLI11 puts two empty lines between groups.

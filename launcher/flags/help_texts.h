@@ -101,6 +101,8 @@ inline constexpr const char* kBenchFooter = R"(KIND is what to measure:
   batch    several sequences, token by token
   comm     all-reduces between the ranks
 
+Of its commands each has a --help of its own.
+
 Examples:
   lockstep bench decode --model configs/pythia-1.4b.yaml --dtype bf16 --tp 2 --threads 1
   lockstep bench batch --model ./gpt-j-6b --dtype bf16 --batch 1,8,32 --json
@@ -108,5 +110,24 @@ Examples:
 
 Where the checkpoint of a configuration is not on this machine, weights of its model.shape are
 made up: their values do not matter to the time.)";
+
+inline constexpr const char* kBenchCompareFooter = R"(Example:
+  lockstep bench compare before.json after.json --fail-on-slower
+
+Compares every figure that both results have for several rounds (--rounds 5): the two are told apart by
+a two-sided Mann-Whitney test with p < 0.05, and where their medians are 1 % apart.)";
+
+inline constexpr const char* kBenchServeFooter = R"(Examples:
+  lockstep bench serve --url http://127.0.0.1:8000 --concurrency 8 --requests 200
+  lockstep bench serve --url http://127.0.0.1:8000 --rate 4 --seconds 60 --goodput ttft:500ms,tpot:50ms
+  lockstep bench serve --url http://127.0.0.1:8000 --find-rate --goodput ttft:500ms,tpot:50ms
+  lockstep bench serve --model models/shakespeare-neox --concurrency 4 --json result.json
+
+Any server with OpenAI's streaming completions; --model is then the name of the model, by default the
+first that the server names. Latencies and rates are defined as by `vllm bench serve`. Prompts are
+random token ids; outputs have the length that is asked for (ignore_eos). --seed gives another load.
+A line of --replay is {"arrival_s": S, "prompt_tokens": N, "output_tokens": M}; "timestamp" in
+milliseconds, "prompt" and "tokens" are understood, too.
+Ctrl-C ends it, and shows what was measured so far. docs/benchmarks.md has the definitions.)";
 
 }  // namespace lockstep

@@ -4,11 +4,23 @@
 #include <string>
 
 #include "runtime/options/bench_options.h"
+#include "runtime/options/load_options.h"
 #include "runtime/options/options.h"
 
 namespace lockstep {
 
-enum class Command { kGenerate, kScore, kEmbed, kTokenize, kPlan, kBench, kServe, kComplete };
+enum class Command {
+  kGenerate,
+  kScore,
+  kEmbed,
+  kTokenize,
+  kPlan,
+  kBench,
+  kBenchServe,
+  kBenchCompare,
+  kServe,
+  kComplete
+};
 enum class Verbosity { kQuiet, kNormal, kVerbose };
 enum class ReportFormat { kTable, kJson };
 enum class TokenizeDirection { kEncode, kDecode };
@@ -26,7 +38,7 @@ struct Arguments {
   Verbosity verbosity = Verbosity::kNormal;
 
   std::optional<std::string> prompt;  // generate
-  std::string url;                    // complete: of a server; empty: a model of its own
+  std::string url;                    // complete, bench serve: of a server; empty: a model
   std::string input;                  // generate, score, embed: a file, or "-" for standard input
   std::string output = "-";           // a file, or "-" for standard output
   Restart restart = Restart::kGoOn;   // generate --input, score, embed
@@ -34,6 +46,8 @@ struct Arguments {
   ReportFormat report_format = ReportFormat::kTable;  // plan, bench
   WeightChoice weights = WeightChoice::kCheckpoint;
   BenchOptions bench;
+  LoadOptions load;        // bench serve
+  CompareOptions compare;  // bench compare
 };
 
 }  // namespace lockstep

@@ -1,10 +1,8 @@
-#include "complete/server_client.h"
+#include "api/server_address.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "complete/local_server.h"
-#include "core/error.h"
 #include "tests/support/message_of.h"
 
 namespace lockstep {
@@ -28,13 +26,6 @@ TEST(ServerUrl, IsRefusedWhereItIsNone) {
         << url;
   EXPECT_THAT(MessageOf([&] { ParseServerUrl("https://lab"); }),
               testing::HasSubstr("TLS is not spoken here"));
-}
-
-TEST(ServeWords, AreThoseOfCompleteAtAPortOfItsOwn) {
-  const std::vector<std::string> given{"lockstep", "complete", "--model", "complete",
-                                       "--quiet",  "--tp",     "2"};
-  EXPECT_THAT(ServeWords(given), testing::ElementsAre("--model", "complete", "--tp", "2", "--host",
-                                                      "127.0.0.1", "--port", "0"));
 }
 
 }  // namespace

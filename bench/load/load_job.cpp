@@ -1,0 +1,192 @@
+#include "bench/load/load_job.h"
+
+#include <atomic>
+#include <exception>
+#include <optional>
+#include <thread>
+
+#include "api/api_key.h"
+#include "bench/load/load_bench.h"
+#include "bench/load/targets/engine_target.h"
+#include "bench/load/targets/http_target.h"
+#include "bench/result_about.h"
+#include "core/error.h"
+#include "core/files/file.h"
+#include "core/log.h"
+#include "runtime/standard_streams.h"
+#include "runtime/world/interrupt.h"
+#include "serving/model_job.h"
+
+namespace lockstep {
+namespace {
+
+namespace asio = boost::asio;
+
+// What the command line says of how tokens are chosen; what it does not say is the server's.
+Json FieldsOf(const Arguments& arguments) {
+  const Options& options = arguments.options;
+  const SamplingParams& params = options.sampling.params;
+  Json fields = Json::object();
+  const auto add = [&](const char* name, const Json& value) {
+    if (options.stated.contains(std::string("sampling.") + name)) fields[name] = value;
+  };
+  add("temperature", params.temperature);
+  add("top_k", params.top_k);
+  add("top_p", params.top_p);
+  add("min_p", params.min_p);
+  add("repetition_penalty", params.repetition_penalty);
+  add("presence_penalty", params.presence_penalty);
+  add("frequency_penalty", params.frequency_penalty);
+  if (arguments.load.eos_rule == EosRule::kIgnored) fields["ignore_eos"] = true;
+  return fields;
+}
+
+const char* DeviceName(DeviceChoice device) {
+  switch (device) {
+    case DeviceChoice::kCpu: return "cpu";
+    case DeviceChoice::kCuda: return "cuda";
+    case DeviceChoice::kAuto: break;
+  }
+  return "auto";
+}
+
+void WriteWhole(const std::string& file, const std::string& text) {
+  AtomicFile output(file);
+  output.Write(text);
+  output.Commit();
+}
+
+// Before anything is measured: it would be a pity afterwards.
+void CheckOutputs(const LoadOptions& options) {
+  for (const std::string& file : {options.json_file, options.csv_file})
+    if (!file.empty() && file != "-") CheckReplaceable(file);
+}
+
+ExitCode Tell(const LoadReport& report) {
+  const LoadOptions& options = report.options;
+  const bool on_output = options.json_file == "-" || options.csv_file == "-";
+  if (!on_output) WriteStandardOutput(LoadText(report));
+  const auto write = [](const std::string& file, const std::string& text) {
+    if (file == "-")
+      WriteStandardOutput(text);
+    else if (!file.empty())
+      WriteWhole(file, text);
+  };
+  write(options.json_file, LoadJson(report));
+  write(options.csv_file, LoadCsv(report));
+  if (report.is_interrupted) return ExitCode::kInterrupted;
+  std::int64_t completed = 0;
+  for (const LoadSummary& round : report.rounds) completed += round.completed;
+  if (completed > 0 || report.search) return ExitCode::kOk;
+  LogError("bench serve: no request was answered");
+  return ExitCode::kEnvironment;
+}
+
+int RunOnServer(const Arguments& arguments, std::span<const std::string> given) {
+  InstallInterruptHandlers();
+  AnnounceInterrupts();
+  const LoadOptions& options = arguments.load;
+  CheckOutputs(options);
+  asio::io_context io{1};
+  HttpTarget target(io, {.address = ParseServerUrl(arguments.url),
+                         .api_key = ReadApiKey(arguments.options.server.api_key_file),
+                         .model = arguments.options.model.path,
+                         .endpoint = options.endpoint,
+                         .fields = FieldsOf(arguments),
+                         .timeout_seconds = options.timeout_seconds});
+  LoadProgressLine progress(arguments.verbosity);
+  LoadBench bench({.io = io,
+                   .target = target,
+                   .options = options,
+                   .stop = InterruptRequested,
+                   .progress = progress});
+  LoadReport report{.about = AboutResult(given, ""),
+                    .target = arguments.url,
+                    .model = target.FindModel(),
+                    .options = options};
+  FinishStepsOnInterrupt();
+  bench.Measure(report);
+  return static_cast<int>(Tell(report));
+}
+
+// Load on the engine of this process. A thread of its own sends it, as clients would.
+class EngineLoadJob : public ModelJob {
+ public:
+  EngineLoadJob(const Arguments& arguments, std::span<const std::string> given)
+      : arguments_(arguments), given_(given) {}
+
+  void Prepare(const ModelFiles& model) override {
+    const LoadOptions& options = arguments_.load;
+    if (arguments_.options.parallel.dp > 1)
+      throw BadInput(
+          "bench serve: --dp is {}; expected 1: measure groups of ranks as a server, "
+          "with lockstep serve and --url",
+          arguments_.options.parallel.dp);
+    if (options.endpoint == LoadEndpoint::kChat)
+      throw BadInput("bench serve: --chat asks for a server; give --url http://HOST:PORT");
+    CheckOutputs(options);
+    tokenizer_ = OpenTokenizer(arguments_.options, model);
+    if (options.prompt_form == PromptForm::kTokens && options.last_id >= model.spec.vocab_rows)
+      throw BadInput("--prompt-ids: {} is the last id, but the model has {} rows of vocabulary",
+                     options.last_id, model.spec.vocab_rows);
+  }
+  std::optional<std::int64_t> cache_pages() const override { return std::nullopt; }
+  std::int64_t sampled_vocab() const override { return tokenizer_->vocab_size(); }
+  const Tokenizer* tokenizer() const override { return &*tokenizer_; }
+
+  ExitCode Run(const JobContext& place) override {
+    LoadReport report{.about = AboutResult(given_, DeviceName(arguments_.options.parallel.device)),
+                      .target = "engine in this process",
+                      .model = arguments_.options.model.path,
+                      .options = arguments_.load};
+    std::exception_ptr failure;
+    std::thread clients([&] {
+      try {
+        SendLoad(place.loop, report);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      place.loop.Drain();
+    });
+    try {
+      place.loop.Run();
+    } catch (...) {
+      is_over_ = true;
+      clients.join();
+      throw;
+    }
+    clients.join();
+    if (failure) std::rethrow_exception(failure);
+    return Tell(report);
+  }
+
+ private:
+  void SendLoad(EngineLoop& loop, LoadReport& report) {
+    SamplingParams sampling = arguments_.options.sampling.params;
+    sampling.ignore_eos = arguments_.load.eos_rule == EosRule::kIgnored;
+    asio::io_context io{1};
+    EngineTarget target(io, loop, sampling);
+    LoadProgressLine progress(arguments_.verbosity);
+    LoadBench bench({.io = io,
+                     .target = target,
+                     .options = arguments_.load,
+                     .stop = [this] { return is_over_ || InterruptRequested(); },
+                     .progress = progress});
+    bench.Measure(report);
+  }
+
+  const Arguments& arguments_;
+  const std::span<const std::string> given_;
+  std::optional<Tokenizer> tokenizer_;
+  std::atomic<bool> is_over_ = false;  // the engine has failed
+};
+
+}  // namespace
+
+int RunLoadBench(const Arguments& arguments, std::span<const std::string> arguments_given) {
+  if (!arguments.url.empty()) return RunOnServer(arguments, arguments_given);
+  EngineLoadJob job(arguments, arguments_given);
+  return RunModelJob(arguments, arguments_given, job);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,29 @@
+#include "bench/load/rate_search.h"
+
+#include <cmath>
+
+namespace lockstep {
+namespace {
+
+// More than any server answers.
+constexpr double kMostRate = 1e6;
+
+}  // namespace
+
+std::optional<double> RateSearch::Next() const {
+  if (is_open_) return std::nullopt;
+  if (met_ && missed_ && *missed_ <= *met_ * (1.0 + tolerance_)) return std::nullopt;
+  if (rate_ < least_rate_ || rate_ > kMostRate) return std::nullopt;
+  return rate_;
+}
+
+void RateSearch::Report(Trial trial) {
+  (trial == Trial::kMissed ? missed_ : met_) = rate_;
+  is_open_ = trial == Trial::kTooShort;
+  if (met_ && missed_)
+    rate_ = std::sqrt(*met_ * *missed_);
+  else
+    rate_ *= met_ ? 2.0 : 0.5;
+}
+
+}  // namespace lockstep

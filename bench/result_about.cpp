@@ -1,0 +1,57 @@
+#include "bench/result_about.h"
+
+#include <fmt/chrono.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <fstream>
+
+#include "core/version.h"
+#include "layers/kernels/backend.h"
+
+namespace lockstep {
+namespace {
+
+std::string HostName() {
+  char name[256] = "";
+  ::gethostname(name, sizeof(name) - 1);
+  return name;
+}
+
+// As the system calls it; empty where it does not say.
+std::string ProcessorName() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const auto colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "";
+}
+
+std::string Joined(std::span<const std::string> words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+}  // namespace
+
+std::string SourceCommit() {
+  return
+#include "bench/source_commit.inc"  // made by source_commit.cmake
+      ;
+}
+
+nlohmann::ordered_json AboutResult(std::span<const std::string> command,
+                                   const std::string& device) {
+  return {{"version", Version()},
+          {"commit", SourceCommit()},
+          {"host", HostName()},
+          {"processor", ProcessorName()},
+          {"instruction_set", InstructionSet(BackendKind::kCpu)},
+          {"device", device},
+          {"date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
+          {"command", Joined(command)}};
+}
+
+}  // namespace lockstep

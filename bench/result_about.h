@@ -1,0 +1,18 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+
+namespace lockstep {
+
+// Where a result comes from: version and commit of the program, host, processor, its instruction
+// set that is used, device, date (UTC) and the command line. Every benchmark's JSON has it, as
+// "about".
+//   device  what computes: "cpu", "cuda", or that of a server, which is not known here ("")
+nlohmann::ordered_json AboutResult(std::span<const std::string> command, const std::string& device);
+
+// The commit that the program was built from; empty where it was not built from a repository.
+std::string SourceCommit();
+
+}  // namespace lockstep

@@ -1,0 +1,82 @@
+#include "launcher/flags/command_checks.h"
+
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+void CheckTexts(const Arguments& arguments, const std::string& output_given) {
+  const bool generate = arguments.command == Command::kGenerate;
+  const std::string_view name = generate                               ? "generate"
+                                : arguments.command == Command::kScore ? "score"
+                                                                       : "embed";
+  if (arguments.prompt && !arguments.input.empty())
+    throw BadInput("generate: --prompt and --input are both given; expected one of them");
+  if (!arguments.prompt && arguments.input.empty())
+    throw BadInput("{}: no text; expected {}--input FILE.jsonl", name,
+                   generate ? "--prompt TEXT or " : "");
+  if (arguments.prompt && !output_given.empty())
+    throw BadInput(
+        "generate: --output goes with --input; a --prompt is answered on standard output");
+  if (arguments.restart == Restart::kFromTheBeginning && (arguments.prompt || output_given.empty()))
+    throw BadInput(
+        "{}: --restart goes with --input and --output: nothing else can be left unfinished", name);
+  if (arguments.options.parallel.dp > 1 && arguments.prompt)
+    throw BadInput("{}: --dp is {}; expected 1: groups share the lines of --input only", name,
+                   arguments.options.parallel.dp);
+  if (arguments.options.input.unknown_fields == UnknownFields::kPassThrough &&
+      arguments.command == Command::kEmbed && arguments.output.ends_with(".npy"))
+    throw BadInput(
+        "embed: a .npy file has no room for fields that are passed through; write JSON lines");
+  if (arguments.options.model.path.empty())
+    throw BadInput("{}: no model; expected --model MODEL, or model.path in a configuration", name);
+}
+
+void CheckServe(const Arguments& arguments) {
+  if (arguments.options.model.path.empty())
+    throw BadInput("serve: no model; expected --model MODEL, or model.path in a configuration");
+}
+
+void CheckBenchServe(const Arguments& arguments) {
+  if (arguments.url.empty() && arguments.options.model.path.empty() &&
+      arguments.config_file.empty())
+    throw BadInput(
+        "bench serve: nobody to ask; expected --url http://HOST:PORT of a server, or --model MODEL "
+        "for an engine in this process");
+}
+
+void CheckComplete(const Arguments& arguments) {
+  const bool has_model = !arguments.options.model.path.empty();
+  if (arguments.url.empty() && !has_model)
+    throw BadInput("complete: no model; expected --model MODEL, or --url http://HOST:PORT");
+  if (!arguments.url.empty() && has_model)
+    throw BadInput("complete: --url {} and the model {} are both given; expected one of them",
+                   arguments.url, arguments.options.model.path);
+}
+
+}  // namespace
+
+void CheckCommand(const Arguments& arguments, const std::string& output_given) {
+  switch (arguments.command) {
+    case Command::kGenerate:
+    case Command::kScore:
+    case Command::kEmbed: return CheckTexts(arguments, output_given);
+    case Command::kServe: return CheckServe(arguments);
+    case Command::kComplete: return CheckComplete(arguments);
+    case Command::kTokenize:
+      if (arguments.options.model.tokenizer.empty())
+        throw BadInput("tokenize: no tokenizer; expected --tokenizer PATH");
+      return;
+    case Command::kBenchServe: return CheckBenchServe(arguments);
+    case Command::kBenchCompare: return;
+    case Command::kBench:
+      if (arguments.bench.kind == BenchKind::kComm) return;
+      [[fallthrough]];
+    case Command::kPlan:
+      if (arguments.options.model.path.empty() && arguments.config_file.empty())
+        throw BadInput("{}: no model; expected --model MODEL or --config FILE.yaml",
+                       arguments.command == Command::kPlan ? "plan" : "bench");
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,136 @@
+#include "bench/load/load_metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "bench/load/load_report.h"
+#include "core/json.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Percentiles, LieBetweenValuesAsInNumPy) {
+  const std::vector<double> values{1.0, 2.0, 4.0, 8.0};
+  EXPECT_DOUBLE_EQ(PercentileOf(values, 0), 1.0);
+  EXPECT_DOUBLE_EQ(PercentileOf(values, 50), 3.0);
+  EXPECT_DOUBLE_EQ(PercentileOf(values, 90), 6.8);  // numpy.percentile([1, 2, 4, 8], 90)
+  EXPECT_DOUBLE_EQ(PercentileOf(values, 100), 8.0);
+  EXPECT_DOUBLE_EQ(PercentileOf({5.0}, 99), 5.0);
+  EXPECT_DOUBLE_EQ(PercentileOf({}, 99), 0.0);
+}
+
+RequestRecord Answer(double start, double ttft, std::vector<float> itl) {
+  RequestRecord record{.start = start, .ttft = ttft, .latency = ttft, .itl = std::move(itl)};
+  for (const float pause : record.itl) record.latency += pause;
+  record.events = static_cast<std::int64_t>(record.itl.size()) + 1;
+  record.prompt_tokens = 10;
+  record.output_tokens = record.events;
+  return record;
+}
+
+// Two answers of 3 and 1 tokens, one failure of each of two kinds, one that was broken off.
+LoadRun ARun() {
+  LoadRun run{.records = {Answer(0.0, 0.25, {0.5f, 0.25f}), Answer(0.5, 0.75, {})}, .seconds = 2.0};
+  run.records.emplace_back().failure = RequestFailure{"status 503", "busy"};
+  run.records.emplace_back().failure = RequestFailure{"broken off", ""};
+  run.records.emplace_back().is_cancelled = true;
+  return run;
+}
+
+LoadOptions WithTarget(std::optional<double> ttft, std::optional<double> tpot) {
+  LoadOptions options;
+  options.target = {.ttft = ttft, .tpot = tpot, .e2el = {}};
+  options.concurrency = 2;
+  return options;
+}
+
+TEST(LoadSummary, IsDefinedAsInVllm) {
+  const LoadSummary summary = Summarize(ARun(), LoadOptions{});
+  EXPECT_EQ(summary.completed, 2);
+  EXPECT_EQ(summary.failed, 2);
+  EXPECT_EQ(summary.cancelled, 1);
+  EXPECT_EQ(summary.failures.at("status 503").count, 1);
+  EXPECT_EQ(summary.failures.at("status 503").example, "busy");
+  EXPECT_EQ(summary.input_tokens, 20);
+  EXPECT_EQ(summary.output_tokens, 4);
+  EXPECT_EQ(summary.uncounted, 0);
+  EXPECT_DOUBLE_EQ(summary.ttft.mean, 0.5);
+  EXPECT_DOUBLE_EQ(summary.ttft.deviation, 0.25);
+  EXPECT_DOUBLE_EQ(summary.tpot.mean, 0.375);  // of the answer with more than one token alone
+  EXPECT_DOUBLE_EQ(summary.itl.mean, 0.375);
+  EXPECT_DOUBLE_EQ(summary.e2el.median, 0.875);
+  EXPECT_EQ(summary.most_concurrent, 2);
+  EXPECT_EQ(summary.most_output_tokens_per_second, 2.0);
+}
+
+TEST(LoadSummary, CountsWhatMeetsEveryLimit) {
+  const auto good = [](std::optional<double> ttft, std::optional<double> tpot) {
+    return Summarize(ARun(), WithTarget(ttft, tpot)).good;
+  };
+  EXPECT_EQ(good(0.75, {}), 2);
+  EXPECT_EQ(good(0.5, {}), 1);
+  EXPECT_EQ(good({}, 0.3), 1);  // a single token takes no time after the first
+  EXPECT_EQ(good(0.5, 0.3), 0);
+}
+
+TEST(LoadSummary, OfNothingIsZero) {
+  const LoadSummary summary = Summarize(LoadRun{}, LoadOptions{});
+  EXPECT_EQ(summary.completed, 0);
+  EXPECT_EQ(summary.ttft.mean, 0.0);
+  EXPECT_EQ(summary.most_concurrent, 0);
+}
+
+LoadReport AReport() {
+  LoadReport report{.target = "http://here:1", .model = "m", .options = WithTarget(0.5, {})};
+  report.rounds = {Summarize(ARun(), report.options), Summarize(ARun(), report.options)};
+  return report;
+}
+
+TEST(LoadJson, HasTheNamesOfVllmsResults) {
+  const Json json = ParseJson(LoadJson(AReport()), "json");
+  EXPECT_EQ(json["benchmark"], "serve");
+  const Json& round = json["rounds"][1];
+  EXPECT_EQ(round["completed"], 2);
+  EXPECT_EQ(round["request_throughput"], 1.0);
+  EXPECT_EQ(round["output_throughput"], 2.0);
+  EXPECT_EQ(round["total_token_throughput"], 12.0);
+  EXPECT_EQ(round["request_goodput"], 0.5);
+  EXPECT_EQ(round["mean_ttft_ms"], 500.0);
+  EXPECT_EQ(round["median_tpot_ms"], 375.0);
+  EXPECT_TRUE(round.contains("p99_e2el_ms"));
+  EXPECT_EQ(round["failures"].size(), 2u);
+  EXPECT_EQ(json["metrics"]["mean_ttft_ms"]["rounds"], (Json{500.0, 500.0}));
+  EXPECT_EQ(json["load"]["max_concurrency"], 2);
+  EXPECT_EQ(json["load"]["goodput"], "ttft:500ms");
+}
+
+TEST(LoadCsv, HasALineForEachRound) {
+  const std::string text = LoadCsv(AReport());
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3);
+  EXPECT_THAT(text, testing::StartsWith("round,duration,completed,failed,"));
+  EXPECT_THAT(text, HasSubstr("\n2,2.0,2,2,"));
+}
+
+// No line of the table is wider than a terminal.
+TEST(LoadText, FitsEightyColumns) {
+  LoadReport report = AReport();
+  report.options.percentiles = {10, 25, 50, 75, 90, 95, 99, 99.9};
+  LoadRun run = ARun();
+  run.records[2].failure->detail = std::string(200, 'x');
+  report.rounds = {Summarize(run, report.options)};
+  report.search = FoundRate{.trials = {{.rate = 1.5, .summary = report.rounds[0]}}, .met = 1.5};
+  const std::string text = LoadText(report);
+  for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end + 1) {
+    end = text.find('\n', begin);
+    EXPECT_LE(end - begin, 80u) << text.substr(begin, end - begin);
+  }
+  for (const char* part : {"2 completed, 2 failed, 1 broken off", "1 x status 503: xxx", "p99.9",
+                           "time to first token", "closed loop, 2 at a time",
+                           "1.500 requests/s is the greatest rate with 99 % of the requests"})
+    EXPECT_THAT(text, HasSubstr(part));
+}
+
+}  // namespace
+}  // namespace lockstep
