@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "bench/bench_report.h"
+#include "bench/result_about.h"
 #include "comm/mpi/mpi_probe.h"
 #include "core/activity.h"
 #include "runtime/load_model.h"
@@ -51,7 +52,8 @@ void CheckRanks(int ranks) {
     throw BadInput("bench comm: a world of one rank reduces nothing; give it more, with --tp 2");
 }
 
-ExitCode Measure(const Arguments& arguments, Communicator& comm) {
+ExitCode Measure(const Arguments& arguments, std::span<const std::string> given,
+                 Communicator& comm) {
   Agree(comm, "checking the ranks", [&] { CheckRanks(comm.size()); });
   const Activity doing("measuring");
   CommReport report{.ranks = comm.size(), .cases = {}};
@@ -60,6 +62,7 @@ ExitCode Measure(const Arguments& arguments, Communicator& comm) {
     one.bytes = bytes / 4 * 4;
     MeasureCase(comm, arguments.bench.rounds, one);
   }
+  report.about = AboutResult(given, "cpu");
   const bool json = arguments.report_format == ReportFormat::kJson;
   if (comm.rank() == 0) WriteStandardOutput(json ? CommJson(report) : CommText(report));
   return ExitCode::kOk;
@@ -70,7 +73,7 @@ ExitCode Measure(const Arguments& arguments, Communicator& comm) {
 int RunCommBench(const Arguments& arguments, std::span<const std::string> arguments_given) {
   RankProgram program;
   program.check = CheckRanks;
-  program.run = [&](Communicator& comm) { return Measure(arguments, comm); };
+  program.run = [&](Communicator& comm) { return Measure(arguments, arguments_given, comm); };
   return RunOnRanks(arguments, arguments_given, program);
 }
 

@@ -105,7 +105,8 @@ std::string BenchJson(const BenchReport& report) {
   }
   OrderedJson cases = OrderedJson::array();
   for (const CaseReport& one : report.cases) cases.push_back(CaseJson(one, report.kind));
-  const OrderedJson json{{"model", report.model},
+  const OrderedJson json{{"about", report.about},
+                         {"model", report.model},
                          {"weights", report.weights},
                          {"dtype", report.dtype},
                          {"ranks", report.ranks},
@@ -140,7 +141,9 @@ std::string CommJson(const CommReport& report) {
                      {"lockstep_us", SpreadJson(one.lockstep_us)},
                      {"mpi_us", SpreadJson(one.mpi_us)},
                      {"mpi_over_lockstep", SpreadJson(Ratios(one))}});
-  return OrderedJson{{"ranks", report.ranks}, {"cases", std::move(cases)}}.dump() + "\n";
+  return OrderedJson{{"about", report.about}, {"ranks", report.ranks}, {"cases", std::move(cases)}}
+             .dump() +
+         "\n";
 }
 
 std::string CommText(const CommReport& report) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,9 @@ struct BenchReport {
   int threads = 1;  // of each rank
   std::vector<Ceiling> ceilings;
   std::vector<CaseReport> cases;
-  std::vector<double> weight_bytes;       // per rank
-  std::vector<double> peak_memory_bytes;  // per rank
+  std::vector<double> weight_bytes;                                 // per rank
+  std::vector<double> peak_memory_bytes;                            // per rank
+  nlohmann::ordered_json about = nlohmann::ordered_json::object();  // AboutResult()
 };
 
 // All-reduces of one size: ours, and MPI's own in the same rounds.
@@ -53,6 +55,7 @@ struct CommCase {
 struct CommReport {
   int ranks = 1;
   std::vector<CommCase> cases;
+  nlohmann::ordered_json about = nlohmann::ordered_json::object();  // AboutResult()
 };
 
 std::string CommJson(const CommReport& report);

@@ -1,5 +1,7 @@
 #include "bench/load/load_job.h"
 
+#include <sys/resource.h>
+
 #include <atomic>
 #include <exception>
 #include <optional>
@@ -62,6 +64,14 @@ void CheckOutputs(const LoadOptions& options) {
     if (!file.empty() && file != "-") CheckReplaceable(file);
 }
 
+// Each request in flight has a connection: as many as the system lets us have.
+void AllowManyConnections() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
 ExitCode Tell(const LoadReport& report) {
   const LoadOptions& options = report.options;
   const bool on_output = options.json_file == "-" || options.csv_file == "-";
@@ -87,6 +97,7 @@ int RunOnServer(const Arguments& arguments, std::span<const std::string> given) 
   AnnounceInterrupts();
   const LoadOptions& options = arguments.load;
   CheckOutputs(options);
+  AllowManyConnections();
   asio::io_context io{1};
   HttpTarget target(io, {.address = ParseServerUrl(arguments.url),
                          .api_key = ReadApiKey(arguments.options.server.api_key_file),

@@ -149,8 +149,9 @@ std::string LoadLine(const LoadOptions& options) {
   }
   if (options.concurrency) text += fmt::format(", {} at a time", *options.concurrency);
   if (options.replay.empty())
-    text += fmt::format("; {} prompt tokens, {} output tokens; seed {}",
+    text += fmt::format("\n{} prompt tokens, {} output tokens; seed {}",
                         Shown(options.prompt_tokens), Shown(options.output_tokens), options.seed);
+  if (options.target.is_set()) text += "\ngoodput: within " + Shown(options.target);
   return text;
 }
 
@@ -161,7 +162,7 @@ void AddNumber(std::string& text, const char* name, double value, const char* un
 std::string LatencyTable(const LoadSummary& summary, const LoadOptions& options) {
   constexpr std::size_t kMostColumns = 4;
   const std::size_t all = options.percentiles.size();
-  std::string text = fmt::format("\n  {:<26}{:>9}{:>9}", "ms", "mean", "median");
+  std::string text = fmt::format("\n  {:<24}{:>9}{:>9}", "ms", "mean", "median");
   std::vector<std::size_t> columns;
   for (std::size_t i = all - std::min(all, kMostColumns); i < all; ++i)
     if (options.percentiles[i] != 50.0) columns.push_back(i);
@@ -169,7 +170,7 @@ std::string LatencyTable(const LoadSummary& summary, const LoadOptions& options)
     text += fmt::format("{:>9}", fmt::format("p{:g}", options.percentiles[column]));
   text += '\n';
   const auto add = [&](const char* name, const LatencySummary& latency) {
-    text += fmt::format("  {:<26}{:>9.2f}{:>9.2f}", name, 1e3 * latency.mean, 1e3 * latency.median);
+    text += fmt::format("  {:<24}{:>9.2f}{:>9.2f}", name, 1e3 * latency.mean, 1e3 * latency.median);
     for (const std::size_t column : columns)
       text += fmt::format("{:>9.2f}", 1e3 * latency.percentiles[column].second);
     text += '\n';
@@ -205,8 +206,7 @@ std::string RoundText(const LoadSummary& summary, const LoadOptions& options) {
   AddNumber(text, "requests completed", PerSecond(static_cast<double>(summary.completed), summary),
             "per s");
   if (options.target.is_set())
-    AddNumber(text, "goodput", PerSecond(static_cast<double>(summary.good), summary),
-              fmt::format("per s within {}", Shown(options.target)).c_str());
+    AddNumber(text, "goodput", PerSecond(static_cast<double>(summary.good), summary), "per s");
   AddNumber(text, "input tokens", PerSecond(static_cast<double>(summary.input_tokens), summary),
             "per s");
   AddNumber(text, "output tokens", PerSecond(static_cast<double>(summary.output_tokens), summary),
@@ -231,8 +231,8 @@ std::string SearchText(const FoundRate& found, const LoadOptions& options) {
                         NameOf(one.trial));
   const std::string target = fmt::format("{:g} % of the requests within {}",
                                          100.0 * options.attainment, Shown(options.target));
-  if (!found.met) return text + fmt::format("\nno rate that was tried has {}\n", target);
-  text += fmt::format("\n{:.3f} requests/s is the greatest rate with {}\n", *found.met, target);
+  if (!found.met) return text + fmt::format("\nno rate that was tried has\n{}\n", target);
+  text += fmt::format("\n{:.3f} requests/s is the greatest rate with\n{}\n", *found.met, target);
   if (found.is_open)
     text +=
         "A greater one may be: at this rate all requests of a trial were in flight together.\n"

@@ -3,6 +3,7 @@
 
 #include "bench/bench_comm.h"
 #include "bench/bench_report.h"
+#include "bench/result_about.h"
 #include "bench/roofline.h"
 #include "core/activity.h"
 #include "core/log.h"
@@ -82,8 +83,8 @@ void AddShares(CaseReport& report, const std::vector<RateOf>& machine, double se
 // the others work, as in any other command.
 class Bench {
  public:
-  Bench(const Arguments& arguments, Communicator& comm)
-      : arguments_(arguments), comm_(comm), cases_(CasesOf(arguments.bench)) {}
+  Bench(const Arguments& arguments, std::span<const std::string> given, Communicator& comm)
+      : arguments_(arguments), given_(given), comm_(comm), cases_(CasesOf(arguments.bench)) {}
 
   ExitCode Run() {
     Check();
@@ -134,6 +135,7 @@ class Bench {
                .cases = {},
                .weight_bytes = {},
                .peak_memory_bytes = {}};
+    report_.about = AboutResult(given_, rank_.device.sums != nullptr ? "cuda" : "cpu");
     for (const BenchCase& one : cases_) report_.cases.emplace_back().what = one;
   }
 
@@ -208,6 +210,7 @@ class Bench {
   }
 
   const Arguments& arguments_;
+  const std::span<const std::string> given_;
   Communicator& comm_;
   std::vector<BenchCase> cases_;
   ModelFiles model_;
@@ -227,7 +230,7 @@ int RunBench(const Arguments& arguments, std::span<const std::string> arguments_
     const ShardPlan plan(model.spec, ranks);
     CheckCases(CasesOf(arguments.bench), arguments.options.engine.max_step_tokens, model.spec);
   };
-  program.run = [&](Communicator& comm) { return Bench(arguments, comm).Run(); };
+  program.run = [&](Communicator& comm) { return Bench(arguments, arguments_given, comm).Run(); };
   return RunOnRanks(arguments, arguments_given, program);
 }
 

@@ -52,13 +52,6 @@ struct Bindings {
 
 using AllBindings = std::map<std::string, Bindings>;
 
-// "bench serve" is what the command serve of the command bench is called.
-std::string FullName(const CLI::App& command) {
-  const CLI::App* above = command.get_parent();
-  const bool stands_alone = above == nullptr || above->get_parent() == nullptr;
-  return stands_alone ? command.get_name() : FullName(*above) + " " + command.get_name();
-}
-
 Bindings& AddCommand(CLI::App& app, AllBindings& all, const std::string& name,
                      std::pair<const char*, const char*> help_and_footer) {
   CLI::App& command = *app.add_subcommand(name, help_and_footer.first)->group("Commands");
@@ -374,6 +367,18 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
   return {std::move(arguments), ""};
 }
 
+// What is given to "bench" and belongs to "serve" behind it, or contradicts that.
+void RefuseBefore(const CLI::App& command, const std::string& below) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->count() == 0) continue;
+    if (option->get_positional())
+      throw BadInput("{}: {} and {} are two things to do; give one", command.get_name(),
+                     option->results()[0], below);
+    throw BadInput("{} {}: {} stands before {}; write it behind", command.get_name(), below,
+                   option->get_name(), below);
+  }
+}
+
 // The command that was given, which may stand below another one.
 const CLI::App& GivenCommand(const CLI::App& app) {
   const auto commands = app.get_subcommands();
@@ -386,11 +391,7 @@ const CLI::App& GivenCommand(const CLI::App& app) {
                    commands[1]->get_name());
   const CLI::App& command = *commands[0];
   if (command.get_subcommands().empty()) return command;
-  for (const CLI::Option* option : command.get_options())
-    if (option->count() > 0)
-      throw BadInput("{} {}: {} stands before {}; write it behind", command.get_name(),
-                     command.get_subcommands()[0]->get_name(), option->get_name(),
-                     command.get_subcommands()[0]->get_name());
+  RefuseBefore(command, command.get_subcommands()[0]->get_name());
   return GivenCommand(command);
 }
 

@@ -58,15 +58,23 @@ bool AnyCommandHas(const CLI::App& app, const std::string& name) {
 
 [[noreturn]] void RefuseFlag(const CLI::App& app, const std::string& argument) {
   const std::string name = argument.substr(0, argument.find('='));
-  if (AnyCommandHas(app, name)) RefuseEarlyFlag(name);
-  const std::string place = app.get_name() == "lockstep" ? "" : " of " + app.get_name();
+  // "bench" does things itself, and has commands below it.
+  const bool has_command = app.get_parent() == nullptr || !app.get_subcommands().empty();
+  if (has_command && AnyCommandHas(app, name)) RefuseEarlyFlag(name);
+  const std::string place = app.get_name() == "lockstep" ? "" : " of " + FullName(app);
   const std::string nearest =
       fmt::format("the nearest known one is {}", NearestName(name, FlagNames(app)));
   throw BadInput("unknown flag {}{}; {}; see lockstep {}--help", QuotedText(name), place,
-                 AdviceOr(AsInFiles(name), nearest), place.empty() ? "" : app.get_name() + " ");
+                 AdviceOr(AsInFiles(name), nearest), place.empty() ? "" : FullName(app) + " ");
 }
 
 }  // namespace
+
+std::string FullName(const CLI::App& command) {
+  const CLI::App* above = command.get_parent();
+  const bool stands_alone = above == nullptr || above->get_parent() == nullptr;
+  return stands_alone ? command.get_name() : FullName(*above) + " " + command.get_name();
+}
 
 void OptionFlags::Add(CLI::App& command, std::string_view heading,
                       std::initializer_list<Flag> flags) {
@@ -127,9 +135,9 @@ void RefuseLeftovers(const CLI::App& app) {
     const std::string& first = leftovers.front();
     if (first.starts_with("-") && first.size() > 1) RefuseFlag(app, first);
     const std::vector<std::string> commands = CommandNames(app);
-    if (commands.empty())
+    if (app.get_parent() != nullptr)
       throw BadInput("{} does not belong to any flag of {}; see lockstep {} --help",
-                     QuotedText(first), app.get_name(), app.get_name());
+                     QuotedText(first), FullName(app), FullName(app));
     throw BadInput("unknown command {}; the nearest is {}, all are {}", QuotedText(first),
                    NearestCommand(first, commands), Joined(commands));
   }

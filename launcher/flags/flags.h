@@ -56,6 +56,9 @@ class OptionFlags {
   CLI::Option* stop_option_ = nullptr;
 };
 
+// "bench serve" is what the command serve of the command bench is called.
+std::string FullName(const CLI::App& command);
+
 // Throws BadInput for a flag with one value that was given more than once.
 void RefuseRepeated(const CLI::App& command);
 

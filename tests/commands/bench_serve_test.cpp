@@ -62,6 +62,7 @@ TEST_F(ABenchOfAServer, MeasuresAClosedLoop) {
   const Json json = ResultOf({"--url", Url(), "--rounds", "2", "--goodput", "ttft:60s"});
   EXPECT_EQ(json["benchmark"], "serve");
   EXPECT_EQ(json["model"], "bard");
+  EXPECT_THAT(json["about"]["command"].get<std::string>(), HasSubstr("bench serve --url"));
   ASSERT_EQ(json["rounds"].size(), 2u);
   for (const Json& round : json["rounds"]) ExpectWhole(round, 6);
   EXPECT_LE(json["rounds"][0]["max_concurrent_requests"].get<int>(), 3);
@@ -201,6 +202,7 @@ TEST(BenchServe, RefusesWhatContradicts) {
       {{"--url", "u", "--rate", "1", "--goodput", "tpott:4"}, "the nearest is tpot"},
       {{"--url", "u", "--concurrency", "1", "--burstiness", "2"}, "--burstiness goes with"},
       {{"--url", "u", "--concurrencyy", "1"}, "the nearest known one is --concurrency"},
+      {{"compare", "--url", "u"}, "unknown flag"},
       {{"--url", "https://u", "--rate", "1"}, "TLS is not spoken here"},
       {{"--model", "/nowhere", "--rate", "1"}, "/nowhere"}};
   for (auto [words, message] : refused) {

@@ -71,6 +71,11 @@ TEST_F(ABench, EndsAtOnceWhenItIsInterrupted) {
 TEST_F(ABench, MakesUpTheWeightsOfAConfigurationWithoutACheckpoint) {
   const Json report = Report({"decode", "--new-tokens", "3", "--prompt-tokens", "5"});
   EXPECT_EQ(report["model"], "nobody/tiny");
+  const Json& about = report["about"];
+  for (const char* name :
+       {"version", "commit", "host", "processor", "instruction_set", "device", "date"})
+    EXPECT_TRUE(about[name].is_string()) << name;
+  EXPECT_THAT(about["command"].get<std::string>(), HasSubstr("bench decode --new-tokens 3"));
   EXPECT_EQ(report["weights"], "random");
   EXPECT_EQ(report["dtype"], "fp32");
   EXPECT_EQ(report["ranks"], 1);
@@ -156,7 +161,9 @@ TEST_F(ABench, UsesTheCheckpointWhereThereIsOne) {
 
 TEST_F(ABench, RefusesWhatItCannotMeasure) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> refused{
-      {{"--model", config_}, "bench: nothing to measure; expected decode, prefill, batch or comm"},
+      {{"--model", config_},
+       "bench: nothing to measure; expected decode, prefill, batch, comm, serve or "
+       "compare"},
       {{"prefil", "--model", config_}, "the nearest is prefill"},
       {{"decode"}, "bench: no model"},
       {{"decode", "--model", config_, "--batch", "1,x"}, "--batch is \"x\"; expected an integer"},

@@ -109,7 +109,7 @@ void EngineTarget::Send(LoadRequest load, const RunClock& clock, Done done) {
 void EngineTarget::Cancel() {
   for (const auto& [number, waiting] : shared_->waiting) {
     queue_.Cancel(waiting.ticket);
-    asio::post(shared_->io, [shared = shared_, number] {
+    asio::post(shared_->io, [shared = shared_, number = number] {
       RequestRecord record;
       record.is_cancelled = true;
       shared->End(number, std::move(record));

@@ -30,7 +30,7 @@ TEST(EventStream, IsTheSameHoweverItIsCut) {
 
 TEST(EventStream, TakesEveryKindOfLineEnd) {
   for (const char* bytes : {"data: a\r\n\r\ndata: b\r\n\r\n", "data: a\r\rdata: b\r\r\n"})
-    for (const std::size_t piece : {1, 2, 3, 100})
+    for (const std::size_t piece : {1u, 2u, 3u, 100u})
       EXPECT_THAT(EventsOf(bytes, piece), ElementsAre("a", "b")) << bytes << piece;
 }
 

@@ -116,6 +116,8 @@ TEST(LoadCsv, HasALineForEachRound) {
 // No line of the table is wider than a terminal.
 TEST(LoadText, FitsEightyColumns) {
   LoadReport report = AReport();
+  report.options.target.tpot = 0.05;
+  report.options.target.e2el = 12.5;
   report.options.percentiles = {10, 25, 50, 75, 90, 95, 99, 99.9};
   LoadRun run = ARun();
   run.records[2].failure->detail = std::string(200, 'x');
@@ -126,9 +128,11 @@ TEST(LoadText, FitsEightyColumns) {
     end = text.find('\n', begin);
     EXPECT_LE(end - begin, 80u) << text.substr(begin, end - begin);
   }
-  for (const char* part : {"2 completed, 2 failed, 1 broken off", "1 x status 503: xxx", "p99.9",
-                           "time to first token", "closed loop, 2 at a time",
-                           "1.500 requests/s is the greatest rate with 99 % of the requests"})
+  for (const char* part :
+       {"2 completed, 2 failed, 1 broken off", "1 x status 503: xxx", "p99.9",
+        "time to first token", "closed loop, 2 at a time",
+        "1.500 requests/s is the greatest rate with\n99 % of the requests within "
+        "ttft:500ms,tpot:50ms,e2el:12500ms"})
     EXPECT_THAT(text, HasSubstr(part));
 }
 

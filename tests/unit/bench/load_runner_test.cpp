@@ -138,7 +138,8 @@ class ALoadBench : public ALoadRunner {
                      .options = options_,
                      .stop = [] { return false; },
                      .progress = quiet});
-    LoadReport report{.options = options_};
+    LoadReport report;
+    report.options = options_;
     bench.Measure(report);
     return report;
   }
