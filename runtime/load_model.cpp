@@ -240,8 +240,13 @@ LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
 WeightsBeside LoadWeightsBeside(const Arguments& arguments, const ModelFiles& model,
                                 const ProcessGrid& grid, const LoadedModel& rank) {
   const LoadJob job{arguments, model, std::nullopt, grid};
-  if (job.limits().memory_check == MemoryCheck::kAuto)
-    CheckMemory(grid.world(), ClaimsOf(job, rank.device, Claimed::kWeights));
+  if (job.limits().memory_check == MemoryCheck::kAuto) {
+    try {
+      CheckMemory(grid.world(), ClaimsOf(job, rank.device, Claimed::kWeights));
+    } catch (const AgreedError& error) {
+      throw AgreedError(error.code(), fmt::format("beside the weights in use: {}", error.what()));
+    }
+  }
   WeightsBeside beside;
   Agree(grid.world(), "loading other weights", [&] {
     beside = ReadHere(job, rank.device.backend, [](std::int64_t, std::int64_t) { Heartbeat(); });

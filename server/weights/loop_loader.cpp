@@ -45,7 +45,7 @@ void LoopLoader::Load(const std::string& checkpoint, OnLoaded on_end) {
 }
 
 LoadOutcome LoopLoader::LoadNow(const std::string& checkpoint) {
-  const LoadOutcome outcome = ReadOutcome(weights_, checkpoint);
+  LoadOutcome outcome = ReadOutcome(weights_, checkpoint);
   if (!outcome.error) weights_.Switch();
   return outcome;
 }

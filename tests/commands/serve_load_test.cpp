@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -182,6 +183,25 @@ TEST_F(ServeLoad, ChangesNothingWhereTheCheckpointCannotBeLoaded) {
   server.Signal(SIGTERM);
   EXPECT_EQ(server.Wait(), 0);
   EXPECT_THAT(server.errors(), HasSubstr("model.safetensors"));
+}
+
+TEST_F(ServeLoad, NeedsRoomForBothCheckpoints) {
+  const RunningServer server(On(Model()));
+  const std::string first = Text(server);
+  const pid_t rank = Descendants(server.process()).at(0);
+  const std::string pages = ReadFile(fmt::format("/proc/{}/statm", rank));
+  const auto bytes = std::stoull(pages) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  if (bytes >> 40 != 0) GTEST_SKIP() << "a sanitizer has reserved all addresses";
+  // Enough to look at the file, which holds fp16, and not for its weights in fp32.
+  const rlimit limit{bytes + 6'000'000, RLIM_INFINITY}, none{RLIM_INFINITY, RLIM_INFINITY};
+  ASSERT_EQ(::prlimit(rank, RLIMIT_AS, &limit, nullptr), 0);
+  const HttpReply refused = Load(server, "a/b@other");
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_THAT(refused.body, HasSubstr("no room"));
+  ASSERT_EQ(::prlimit(rank, RLIMIT_AS, &none, nullptr), 0);
+  EXPECT_EQ(Text(server), first);
+  EXPECT_EQ(Load(server, "a/b@other").status, 200);
+  EXPECT_EQ(server.Metric("group_restarts_total"), 0);
 }
 
 TEST_F(ServeLoad, IsForWhoMayAsk) {

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "server/groups/group_place.h"
+
 namespace lockstep {
 namespace {
 
@@ -57,6 +59,37 @@ Message Sent(const Message& message) {
   EXPECT_EQ(got.index(), message.index());
   EXPECT_EQ(Encode(got), bytes);
   return got;
+}
+
+TEST(Messages, BringWhatIsSaidOfOtherWeights) {
+  const auto wanted =
+      std::get<WeightsMessage>(Sent<ToGroup>(WeightsMessage{WeightsStep::kSwitch, "a/b@c"}));
+  EXPECT_EQ(wanted.step, WeightsStep::kSwitch);
+  EXPECT_EQ(wanted.checkpoint, "a/b@c");
+  const auto done = std::get<WeightsDoneMessage>(
+      Sent<FromGroup>(WeightsDoneMessage{ExitCode::kEnvironment, "why", 2.5}));
+  EXPECT_EQ(done.code, ExitCode::kEnvironment);
+  EXPECT_EQ(done.message, "why");
+  EXPECT_EQ(done.seconds, 2.5);
+}
+
+TEST(GroupPlace, ComesBackWithAndWithoutACheckpoint) {
+  for (const char* checkpoint : {"", "a/b@c", "/models/with blanks "}) {
+    const GroupPlace place{.socket = "name", .ranks = 3, .groups = 2, .checkpoint = checkpoint};
+    const auto back = GroupPlace::FromText(place.ToText());
+    ASSERT_TRUE(back);
+    EXPECT_EQ(back->socket, "name");
+    EXPECT_EQ(back->ranks, 3);
+    EXPECT_EQ(back->groups, 2);
+    EXPECT_EQ(back->checkpoint, checkpoint);
+  }
+  EXPECT_FALSE(GroupPlace::FromText("name 3"));
+  Arguments arguments;
+  arguments.options.model.path = "first";
+  EXPECT_EQ(ArgumentsOfGroup(arguments, {.socket = "name"}).options.model.path, "first");
+  EXPECT_EQ(
+      ArgumentsOfGroup(arguments, {.socket = "name", .checkpoint = "other"}).options.model.path,
+      "other");
 }
 
 TEST(Messages, BringARequestWithAllItsFields) {
