@@ -103,7 +103,8 @@ void NoteDifferences(const Json& before, const Json& after, const std::string& p
   if (before.is_object() && after.is_object()) {
     for (const auto& [name, value] : before.items())
       if (after.contains(name) && name != "date" && name != "command")
-        NoteDifferences(value, after[name], path.empty() ? name : path + "." + name, notes);
+        NoteDifferences(value, after[name], path.empty() ? name : fmt::format("{}.{}", path, name),
+                        notes);
     return;
   }
   if (before != after && !before.is_array())

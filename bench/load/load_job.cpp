@@ -150,10 +150,11 @@ class EngineLoadJob : public ModelJob {
                       .target = "engine in this process",
                       .model = arguments_.options.model.path,
                       .options = arguments_.load};
+    asio::io_context io{1};  // as long as the engine may end a request
     std::exception_ptr failure;
     std::thread clients([&] {
       try {
-        SendLoad(place.loop, report);
+        SendLoad(io, place.loop, report);
       } catch (...) {
         failure = std::current_exception();
       }
@@ -172,10 +173,9 @@ class EngineLoadJob : public ModelJob {
   }
 
  private:
-  void SendLoad(EngineLoop& loop, LoadReport& report) {
+  void SendLoad(asio::io_context& io, EngineLoop& loop, LoadReport& report) {
     SamplingParams sampling = arguments_.options.sampling.params;
     sampling.ignore_eos = arguments_.load.eos_rule == EosRule::kIgnored;
-    asio::io_context io{1};
     EngineTarget target(io, loop, sampling);
     LoadProgressLine progress(arguments_.verbosity);
     LoadBench bench({.io = io,

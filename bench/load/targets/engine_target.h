@@ -12,7 +12,8 @@ namespace lockstep {
 // The engine of this process, without HTTP. The queue is run by another thread.
 class EngineTarget : public LoadTarget {
  public:
-  // sampling: of every request, but for its length. All that is given outlives this.
+  // sampling: of every request, but for its length. io lives until the queue has ended all that it
+  // was sent.
   EngineTarget(boost::asio::io_context& io, RequestQueue& queue, const SamplingParams& sampling);
   ~EngineTarget() override;
 
