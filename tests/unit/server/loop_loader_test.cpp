@@ -31,7 +31,7 @@ class LoopLoaderTest : public testing::Test {
 
   void Load(const std::string& checkpoint) {
     loader_->Load(checkpoint, [this](const LoadOutcome& outcome) {
-      outcomes_.push_back(outcome.error ? outcome.error->what() : "");
+      outcomes_.emplace_back(outcome.error ? outcome.error->what() : "");
     });
   }
 
