@@ -1,5 +1,6 @@
 #include "batch/batch_job.h"
 
+#include "api/chat_support.h"
 #include "batch/batch_worker.h"
 #include "batch/job_identity.h"
 #include "batch/output.h"
@@ -69,9 +70,10 @@ void BatchJob::LookForEarlierRuns() {
 void BatchJob::PrepareHelper(const ModelFiles& model) {
   spec_ = model.spec;
   options_ = arguments_.options;
-  if (task() == Task::kEmbed) hidden_layer_ = HiddenLayerOf(options_.embed, spec_);
+  if (task() != Task::kScore) hidden_layer_ = HiddenLayerOf(options_.embed, spec_);
   if (task() != Task::kGenerate) return OpenTokenizerIfAny(model);
   tokenizer_ = OpenTokenizer(arguments_.options, model);
+  chat_ = FindChatSupport(arguments_.options, model);
   generation_ = model.generation;
   defaults_ = ApplyDefaults(generation_, sampled_vocab(), options_);
 }
@@ -139,11 +141,12 @@ BatchCoordinator BatchJob::OpenHub(const JobContext& place) const {
 
 void BatchJob::Work(EngineLoop& loop, WorkQueue& queue) const {
   BatchWorker({.loop = loop,
-               .tokenizer = tokenizer(),
-               .spec = spec_,
-               .defaults = options_,
                .queue = queue,
-               .task = task()})
+               .rules = {.task = task(),
+                         .defaults = options_,
+                         .tokenizer = tokenizer(),
+                         .spec = spec_,
+                         .chat = chat_}})
       .Run();
 }
 

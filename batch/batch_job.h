@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "api/openai/chat_request.h"
 #include "api/requests.h"
 #include "batch/files/input_lines.h"
 #include "batch/queue/batch_coordinator.h"
@@ -48,7 +49,8 @@ class BatchJob : public ModelJob {
   std::optional<Tokenizer> tokenizer_;
   std::optional<Error> no_tokenizer_;  // why there is none
   ModelSpec spec_;
-  std::int64_t hidden_layer_ = 0;  // of embed
+  std::int64_t hidden_layer_ = 0;  // of vectors
+  ChatSupport chat_;               // of generate
   InputSummary input_;
   JobIdentity identity_;
 };

@@ -22,7 +22,7 @@ void Work(std::size_t bytes, const std::function<void()>& work) {
   BeatDuring(work);
 }
 
-// What a line's work is counted in: tokens that were made, or read where none are.
+// What a request's work is counted in: tokens that were made, or read where none are.
 std::int64_t TokensDone(const LineRequest& request, const TextResult& result) {
   if (request.request.task != Task::kGenerate) return std::ssize(request.request.tokens);
   std::int64_t tokens = 0;
@@ -36,17 +36,19 @@ std::int64_t TokensDone(const LineRequest& request, const TextResult& result) {
 // Only keeps what comes: what is done with it may fail, and that is the whole job's affair.
 class BatchWorker::Sink : public RequestSink {
  public:
-  Sink(BatchWorker& worker, std::int64_t index) : worker_(worker), index_(index) {}
+  Sink(BatchWorker& worker, std::int64_t index, std::size_t request)
+      : worker_(worker), index_(index), request_(request) {}
   void OnResult(TextResult result) override {
-    worker_.ended_.push_back({.index = index_, .result = std::move(result)});
+    worker_.ended_.push_back({.index = index_, .request = request_, .result = std::move(result)});
   }
   void OnError(const Error& error) override {
-    worker_.ended_.push_back({.index = index_, .error = error});
+    worker_.ended_.push_back({.index = index_, .request = request_, .error = error});
   }
 
  private:
   BatchWorker& worker_;
   std::int64_t index_;
+  std::size_t request_;
 };
 
 void BatchWorker::Run() {
@@ -55,57 +57,70 @@ void BatchWorker::Run() {
 
 // Between two steps.
 void BatchWorker::Exchange() {
-  for (const Ended& ended : std::exchange(ended_, {})) Take(ended);
+  for (Ended& ended : std::exchange(ended_, {})) Take(std::move(ended));
   for (const WorkLine& line : parts_.queue.Take()) Start(line);
   if (parts_.queue.ended()) parts_.loop.Abort();
 }
 
-void BatchWorker::Take(const Ended& ended) {
-  if (ended.result) return Finish(ended.index, *ended.result);
-  if (ended.error->code() != ExitCode::kBadInput) throw Error(*ended.error);
-  Finish(ended.index, {.samples = {}, .prompt_logprobs = {}, .error = ended.error->what()});
+void BatchWorker::Take(Ended ended) {
+  if (ended.error && ended.error->code() != ExitCode::kBadInput) throw Error(*ended.error);
+  Line& line = lines_.at(ended.index);
+  TextResult& result = line.results[ended.request];
+  if (ended.error) result.error = ended.error->what();
+  if (ended.result) result = std::move(*ended.result);
+  if (--line.missing > 0) return;
+  Finish(ended.index, std::move(lines_.extract(ended.index).mapped()));
 }
 
-void BatchWorker::Finish(std::int64_t index, const TextResult& result) {
-  const LineRequest request = std::move(requests_.extract(index).mapped());
-  const std::int64_t tokens = TokensDone(request, result);
-  std::string record, error = result.error;
+void BatchWorker::Finish(std::int64_t index, const Line& line) {
+  const std::span<const LineRequest> requests = line.call->requests();
+  std::int64_t tokens = 0;
+  std::string record, error;
+  for (std::size_t i = 0; i < requests.size() && error.empty(); ++i) {
+    error = line.results[i].error;
+    tokens += TokensDone(requests[i], line.results[i]);
+  }
   if (error.empty())
-    Work(static_cast<std::size_t>(tokens), [&] { record = FormatResult(request, result); });
+    Work(static_cast<std::size_t>(tokens), [&] { record = line.call->Record(line.results); });
   if (record.size() > kMostRecordBytes)
     error = fmt::format(
         "the record has {} bytes; expected at most {}; ask for fewer samples or log-probabilities",
         record.size(), kMostRecordBytes);
   if (error.empty()) return parts_.queue.Put({index, std::move(record), "", tokens});
-  error = fmt::format("{}: {}", request.where, error);
-  parts_.queue.Put({index, FormatError(request.id, error), error, 0});
+  error = fmt::format("{}: {}", line.where, error);
+  parts_.queue.Put({index, line.call->ErrorRecord(error), error, 0});
 }
 
 void BatchWorker::Start(const WorkLine& line) {
   try {
-    LineRequest request;
+    std::unique_ptr<LineCall> call;
     Work(line.text.size(), [&] {
-      request = ParseLine(parts_.task, line.text, line.where, line.index, parts_.defaults);
-      Prepare(request, parts_.tokenizer, parts_.spec);
+      call = ReadLine({.text = line.text, .where = line.where, .index = line.index}, parts_.rules);
     });
-    const Admission admission =
-        parts_.loop.Submit(request.request, std::make_shared<Sink>(*this, line.index));
-    LOCKSTEP_CHECK(admission, "{}: the loop takes no request", line.where);
-    requests_.emplace(line.index, std::move(request));
-  } catch (const Error& error) {
-    if (error.code() != ExitCode::kBadInput) throw;
-    Refuse(line, error.what());
+    Submit(line, std::move(call));
+  } catch (const RefusedLine& refused) {
+    parts_.queue.Put({line.index, refused.record(), refused.what(), 0});
   } catch (const std::bad_alloc&) {
-    Refuse({line.index, "", line.where},
-           fmt::format("{}: there is no memory for this line of {} bytes; shorten it", line.where,
-                       line.text.size()));
+    const std::string error =
+        fmt::format("{}: there is no memory for this line of {} bytes; shorten it", line.where,
+                    line.text.size());
+    std::string record;
+    Work(line.text.size(), [&] { record = FormatError(line.text, line.index, error); });
+    parts_.queue.Put({line.index, std::move(record), error, 0});
   }
 }
 
-void BatchWorker::Refuse(const WorkLine& line, const std::string& error) {
-  std::string record;
-  Work(line.text.size(), [&] { record = FormatError(line.text, line.index, error); });
-  parts_.queue.Put({line.index, std::move(record), error, 0});
+void BatchWorker::Submit(const WorkLine& line, std::unique_ptr<LineCall> call) {
+  const std::span<const LineRequest> requests = call->requests();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const Admission admission =
+        parts_.loop.Submit(requests[i].request, std::make_shared<Sink>(*this, line.index, i));
+    LOCKSTEP_CHECK(admission, "{}: the loop takes no request", line.where);
+  }
+  lines_.emplace(line.index, Line{.where = line.where,
+                                  .call = std::move(call),
+                                  .results = std::vector<TextResult>(requests.size()),
+                                  .missing = requests.size()});
 }
 
 }  // namespace lockstep

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "api/requests.h"
+#include "api/jobs/line_call.h"
 #include "batch/queue/work_queue.h"
 #include "core/error.h"
 #include "serving/engine_loop.h"
@@ -18,11 +20,8 @@ class BatchWorker {
  public:
   struct Parts {
     EngineLoop& loop;
-    const Tokenizer* tokenizer;  // null: there is none, and lines of text give error records
-    const ModelSpec& spec;
-    const Options& defaults;
     WorkQueue& queue;
-    Task task = Task::kGenerate;
+    JobRules rules;
   };
   explicit BatchWorker(const Parts& parts) : parts_(parts) {}
 
@@ -33,19 +32,27 @@ class BatchWorker {
   class Sink;
   struct Ended {  // one of the two
     std::int64_t index = 0;
+    std::size_t request = 0;  // of the line
     std::optional<TextResult> result = {};
     std::optional<Error> error = {};
   };
 
+  struct Line {
+    std::string where;
+    std::unique_ptr<LineCall> call;
+    std::vector<TextResult> results;  // of its requests
+    std::size_t missing = 0;          // of these
+  };
+
   void Exchange();
-  void Take(const Ended& ended);
-  void Finish(std::int64_t index, const TextResult& result);
+  void Take(Ended ended);
+  void Finish(std::int64_t index, const Line& line);
+  void Submit(const WorkLine& line, std::unique_ptr<LineCall> call);
   void Start(const WorkLine& line);
-  void Refuse(const WorkLine& line, const std::string& error);
 
   Parts parts_;
-  std::unordered_map<std::int64_t, LineRequest> requests_;  // in flight
-  std::vector<Ended> ended_;                                // since the last step
+  std::unordered_map<std::int64_t, Line> lines_;  // in flight
+  std::vector<Ended> ended_;                      // since the last step
 };
 
 }  // namespace lockstep

@@ -57,9 +57,10 @@ std::string_view NameOf(Command command) {
 }
 
 bool ChangesResults(std::string_view key, Command command) {
-  if (key.starts_with("sampling.") || key == "model.generation_config")
+  if (key.starts_with("sampling.") || key == "model.generation_config" ||
+      key == "server.model_name" || key == "server.chat_template")
     return command == Command::kGenerate;
-  if (key.starts_with("embed.")) return command == Command::kEmbed;
+  if (key.starts_with("embed.")) return command != Command::kScore;
   return key.starts_with("input.") || key == "model.dtype" || key == "engine.backend";
 }
 
@@ -104,6 +105,8 @@ JobIdentity IdentityOf(const JobParts& parts) {
   // Beside the keys it sets tokens that end a text or are banned.
   AddFiles(model.generation.where, "generation config", identity);
   if (!options.model.tokenizer.empty()) AddFiles(options.model.tokenizer, "tokenizer", identity);
+  if (command == Command::kGenerate && !options.server.chat_template.empty())
+    AddFiles(options.server.chat_template, "chat template", identity);
   return identity;
 }
 

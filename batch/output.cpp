@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "api/jobs/line_call.h"
 #include "batch/files/journal.h"
 #include "core/error.h"
 #include "core/heartbeat.h"

@@ -7,7 +7,7 @@
 #include "core/heartbeat.h"
 #include "core/log.h"
 #include "runtime/world/interrupt.h"
-#include "server/chat_support.h"
+#include "api/chat_support.h"
 
 namespace lockstep {
 namespace {

@@ -5,9 +5,6 @@
 #include <utility>
 
 #include "api/openai/api_error.h"
-#include "api/openai/chat_reply.h"
-#include "api/openai/completion_reply.h"
-#include "api/openai/embedding_request.h"
 #include "api/openai/sampling_defaults.h"
 #include "core/json.h"
 #include "core/version.h"
@@ -167,25 +164,19 @@ ReplyParts Service::PartsOfReply(std::string_view kind, const ServedCheckpoint& 
 ReadRequest Service::ReadCompletion(std::string_view body) const {
   RefuseIfBusy();
   const ServedPtr now = served();
-  auto request = std::make_shared<const CompletionRequest>(ParseCompletion(body, RulesOf(*now)));
-  auto reply = std::make_unique<CompletionReply>(*request, PartsOfReply("cmpl", *now));
-  return {std::move(request), std::move(reply)};
+  return lockstep::ReadCompletion(body, RulesOf(*now), PartsOfReply("cmpl", *now));
 }
 
 ReadRequest Service::ReadChat(std::string_view body) const {
   RefuseIfBusy();
   const ServedPtr now = served();
-  auto request = std::make_shared<const ChatRequest>(ParseChat(body, RulesOf(*now), now->chat));
-  auto reply = std::make_unique<ChatReply>(*request, PartsOfReply("chatcmpl", *now));
-  return {std::move(request), std::move(reply)};
+  return lockstep::ReadChat(body, RulesOf(*now), now->chat, PartsOfReply("chatcmpl", *now));
 }
 
 ReadRequest Service::ReadEmbedding(std::string_view body) const {
   RefuseIfBusy();
   const ServedPtr now = served();
-  auto request = std::make_shared<const EmbeddingRequest>(ParseEmbedding(body, RulesOf(*now)));
-  auto reply = std::make_unique<EmbeddingReply>(*request, now->name);
-  return {std::move(request), std::move(reply)};
+  return lockstep::ReadEmbedding(body, RulesOf(*now));
 }
 
 std::unique_ptr<CompletionCall> Service::Begin(const ApiRequest& request,

@@ -9,19 +9,12 @@
 #include <string>
 #include <string_view>
 
-#include "api/openai/api_reply.h"
-#include "api/openai/chat_request.h"
+#include "api/openai/read_request.h"
 #include "server/completion_call.h"
 #include "server/metrics.h"
 #include "server/weights/load_call.h"
 
 namespace lockstep {
-
-// A request for texts or vectors that was read, and what makes its answer.
-struct ReadRequest {
-  std::shared_ptr<const ApiRequest> request;
-  std::unique_ptr<ApiReply> reply;
-};
 
 // What the server answers, without HTTP.
 // Thread safety: all methods may be called from any thread.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct RequestRules {
   const Options& defaults;  // of sampling, the model's among them
   const Tokenizer& tokenizer;
   const ModelSpec& spec;
+  // The line of a batch job that has the request: without a seed of its own it draws from the
+  // configuration's by that number. None: it gets a random seed.
+  std::optional<std::int64_t> line = {};
 };
 
 }  // namespace lockstep

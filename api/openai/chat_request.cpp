@@ -170,7 +170,7 @@ FieldNames ChatFields() {
 }
 
 CommonLine LineOfChat(const Json& object, const RequestRules& rules) {
-  CommonLine common{.fields = LineOf(object, ChatFields(), rules.defaults)};
+  CommonLine common{.fields = LineOf(object, ChatFields(), rules)};
   common.states_tokens = common.fields.contains("max_new_tokens");
   if (!common.states_tokens && !rules.defaults.stated.contains("sampling.max_new_tokens"))
     common.fields["max_new_tokens"] = rules.spec.context_tokens;

@@ -16,7 +16,7 @@ FieldNames CompletionFields() {
 }
 
 void ReadPrompts(const Json& object, const RequestRules& rules, CompletionRequest& request) {
-  CommonLine common{.fields = LineOf(object, CompletionFields(), rules.defaults),
+  CommonLine common{.fields = LineOf(object, CompletionFields(), rules),
                     .states_tokens = FindField(object, "max_tokens") != nullptr};
   Json& line = common.fields;
   if (!common.states_tokens) line["max_new_tokens"] = kDefaultTokens;

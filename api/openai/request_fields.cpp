@@ -138,13 +138,13 @@ FieldNames SamplingFields() {
           {"priority", "priority"}};
 }
 
-Json LineOf(const Json& object, const FieldNames& names, const Options& defaults) {
+Json LineOf(const Json& object, const FieldNames& names, const RequestRules& rules) {
   Json line = Json::object();
-  if (!defaults.stated.contains("sampling.temperature")) line["temperature"] = 1.0;
+  if (!rules.defaults.stated.contains("sampling.temperature")) line["temperature"] = 1.0;
   for (const auto& [theirs, ours] : names)
     if (const Json* value = FindField(object, theirs)) line[ours] = *value;
   if (line.contains("top_k") && line["top_k"] == -1) line["top_k"] = 0;  // off, as vLLM has it
-  if (!line.contains("seed")) line["seed"] = std::random_device()();
+  if (!line.contains("seed") && !rules.line) line["seed"] = std::random_device()();
   return line;
 }
 
@@ -171,13 +171,23 @@ void CheckStreamable(const ApiRequest& request) {
     throw ApiError(400, "beam search cannot be streamed; leave stream out", "use_beam_search");
 }
 
+namespace {
+
+// Each prompt of each line draws for itself.
+std::int64_t StreamOf(std::size_t prompt, const RequestRules& rules) {
+  const auto before = rules.line.value_or(0) * static_cast<std::int64_t>(kMostPrompts);
+  return before + static_cast<std::int64_t>(prompt);
+}
+
+}  // namespace
+
 LineRequest ReadPrompt(const CommonLine& common, const Json& prompt, std::size_t index,
                        const RequestRules& rules) {
   Json line = common.fields;
   line[prompt.is_string() ? "prompt" : "tokens"] = prompt;
   const std::string where = fmt::format("prompt {}", index);
   LineRequest request =
-      ParseGenerateObject(std::move(line), where, static_cast<std::int64_t>(index), rules.defaults);
+      ParseGenerateObject(std::move(line), where, StreamOf(index, rules), rules.defaults);
   Prepare(request, &rules.tokenizer, rules.spec);
   const auto tokens = std::ssize(request.request.tokens);
   const auto asked = request.request.sampling.max_new_tokens;

@@ -44,8 +44,8 @@ struct CommonLine {
   Json fields;
   bool states_tokens = false;  // how many new tokens is the client's
 };
-// A request that names no seed gets a random one.
-Json LineOf(const Json& object, const FieldNames& names, const Options& defaults);
+// A request that names no seed gets a random one, unless it is the line of a batch job.
+Json LineOf(const Json& object, const FieldNames& names, const RequestRules& rules);
 // Where the request asks for beam search; by its n, or its best_of.
 void UseBeams(const Json& object, Json& line);
 void CheckStreamable(const ApiRequest& request);

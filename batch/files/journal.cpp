@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "api/jobs/line_call.h"
 #include "core/error.h"
 #include "core/files/file.h"
 #include "core/heartbeat.h"
@@ -53,11 +54,6 @@ std::string_view FirstLine(std::string_view text) { return text.substr(0, text.f
 }
 
 }  // namespace
-
-bool IsErrorRecord(std::string_view record) {
-  // Within a text the quotes would have backslashes before them.
-  return record.find(",\"error\":") != std::string_view::npos;
-}
 
 bool Journal::IsBegun(const std::string& output, const JobIdentity& identity) {
   const std::string path = JournalPath(WithoutLinks(output));

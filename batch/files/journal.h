@@ -85,7 +85,4 @@ class Journal {
   bool committed_ = false;
 };
 
-// Whether a record says that its line could not be used.
-bool IsErrorRecord(std::string_view record);
-
 }  // namespace lockstep

@@ -3,6 +3,7 @@
 #include <bit>
 #include <vector>
 
+#include "api/jobs/line_call.h"
 #include "batch/files/input_lines.h"
 #include "batch/output.h"
 #include "core/error.h"

@@ -1,5 +1,6 @@
 #include "batch/files/record_sink.h"
 
+#include "api/jobs/line_call.h"
 #include "batch/files/npy_sink.h"
 #include "batch/output.h"
 

@@ -29,6 +29,8 @@ first). The output has a line for each, in the same order:
   {"id", "prompt", "samples": [{"text", "tokens", "finish_reason"}, ...]}     where n is not 1
   {"id", "error"}                      for a line that cannot be used; then the exit code is 2
 Fields that are not known are an error, or with --pass-through come back in the answer.
+Lines of OpenAI's batch files ({"custom_id", "method", "url", "body"}) are taken too, and are
+answered as such. Their model is MODEL as it is written here, or --set server.model_name.
 Where nothing is said, the model's generation_config.json counts; docs/sampling.md has the rules.
 A job may be killed: the same command goes on where it stopped, as if nothing had been.)";
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "api/chat_support.h"
 #include "api/openai/api_error.h"
 #include "core/error.h"
 #include "core/json.h"
@@ -9,7 +10,6 @@
 #include "partition/model/model_folder.h"
 #include "runtime/generation_config.h"
 #include "runtime/other_weights.h"
-#include "server/chat_support.h"
 
 namespace lockstep {
 namespace {

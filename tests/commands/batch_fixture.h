@@ -55,6 +55,13 @@ class BatchTest : public testing::Test {
     WriteText(Path("in.jsonl"), input);
   }
 
+  // The output, which is removed.
+  std::string TakeOutput() const {
+    const std::string text = ReadFile(Path("out.jsonl"));
+    std::filesystem::remove(Path("out.jsonl"));
+    return text;
+  }
+
   // What an uninterrupted run gives. The output is removed.
   std::string Uninterrupted(const std::vector<std::string>& more = {}) const {
     const Outcome run = RunLockstep(Command(more));
@@ -92,12 +99,6 @@ class BatchTest : public testing::Test {
   }
 
  private:
-  std::string TakeOutput() const {
-    const std::string text = ReadFile(Path("out.jsonl"));
-    std::filesystem::remove(Path("out.jsonl"));
-    return text;
-  }
-
   TemporaryFolder folder_;
   std::string model_ = CopyModel("gptj_saved_single", folder_.path(), 90);
 };

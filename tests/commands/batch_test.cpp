@@ -28,6 +28,51 @@ TEST_F(BatchTest, GivesARecordForEveryLineBadOnesToo) {
   EXPECT_EQ(index, 40);
 }
 
+// Ids, texts and vectors are the same whether one group answers, or two.
+TEST_F(BatchTest, AnswersTheLinesOfOpenAisBatchFiles) {
+  const auto line = [](int id, const std::string& url, const std::string& body) {
+    return fmt::format(R"({{"custom_id": "{}", "method": "POST", "url": "/v1/{}", "body": {}}})"
+                       "\n",
+                       id, url, body);
+  };
+  std::string input;
+  for (int i = 0; i < 8; ++i)
+    input += line(i, "completions", R"({"model": "tiny", "prompt": ["ab", "b"], "max_tokens": 8})");
+  input += line(8, "embeddings", R"({"input": "abc"})");
+  input += line(9, "chat/completions", R"({"messages": [{"role": "user", "content": "a"}]})");
+  input += R"({"prompt": "ab", "max_new_tokens": 3})"
+           "\n";
+  WriteText(Path("in.jsonl"), input);
+  const std::vector<std::string> named{"--set", "server.model_name=tiny"};
+  const Outcome run = RunLockstep(Command(named));
+  EXPECT_EQ(run.exit_code, 2) << run.errors;
+  EXPECT_THAT(run.errors, HasSubstr("1 of 11 lines could not be used"));
+  const std::string output = TakeOutput();
+  std::istringstream lines(output);
+  for (int index = 0; index < 11; ++index) {
+    std::string text;
+    ASSERT_TRUE(std::getline(lines, text));
+    const Json record = ParseJson(text, "out.jsonl");
+    if (index == 10) {
+      EXPECT_EQ(record["id"], 10);
+      continue;
+    }
+    EXPECT_EQ(record["custom_id"], std::to_string(index));
+    EXPECT_EQ(record["response"]["status_code"], index == 9 ? 400 : 200) << text;
+    if (index < 8) {
+      EXPECT_EQ(record["response"]["body"]["choices"].size(), 2U);
+    }
+    if (index == 8) {
+      EXPECT_TRUE(record["response"]["body"]["data"][0]["embedding"].is_array());
+    }
+  }
+  if (LOCKSTEP_TEST_RANKS == 1) return;
+  const Outcome groups =
+      RunLockstep(Command({"--set", "server.model_name=tiny", "--dp", "2", "--tp", "1"}));
+  EXPECT_EQ(groups.exit_code, 2) << groups.errors;
+  EXPECT_EQ(TakeOutput(), output);
+}
+
 TEST_F(BatchTest, GoesOnAfterKillsAsIfNothingHadBeen) {
   WriteInput(120);
   ExpectTheSameAfterKills(6);

@@ -76,7 +76,7 @@ class BatchWorkerTest : public testing::Test {
   }
   void Run(WorkQueue& queue, Task task, const Tokenizer* tokenizer) {
     EngineLoop loop(engine_, tokenizer, EngineLoop::kAnyNumber);
-    BatchWorker({loop, tokenizer, spec_, defaults_, queue, task}).Run();
+    BatchWorker({loop, queue, {task, defaults_, tokenizer, spec_, chat_}}).Run();
   }
   void Add(const std::string& line) {
     const auto index = static_cast<std::int64_t>(queue_.waiting.size());
@@ -93,6 +93,7 @@ class BatchWorkerTest : public testing::Test {
   Tokenizer tokenizer_ = Tokenizer::FromJson(ByteTokenizerJson(90), "tokenizer.json");
   Engine engine_{model_.decoder(), self_, {.max_sequences = 3, .sampled_vocab = 90}};
   Options defaults_;
+  ChatSupport chat_;
   FakeQueue queue_;
 };
 
@@ -135,6 +136,18 @@ TEST_F(BatchWorkerTest, GivesALineThatCannotBeUsedARecordThatSaysWhyAndGoesOn) {
     EXPECT_EQ(Record(bad).at("error"), queue_.results.at(bad).error) << bad;
     EXPECT_EQ(queue_.results.at(bad).tokens, 0) << bad;
   }
+}
+
+TEST_F(BatchWorkerTest, AnswersALineThatHasSeveralRequestsWithOneRecord) {
+  defaults_.model.path = "served";
+  Add(R"({"custom_id": "a", "method": "POST", "url": "/v1/completions",
+          "body": {"prompt": ["a", "abc"], "max_tokens": 4, "ignore_eos": true}})");
+  Add(R"({"custom_id": "b", "method": "POST", "url": "/v1/completions", "body": {}})");
+  Run();
+  EXPECT_EQ(Record(0).at("response").at("body").at("choices").size(), 2);
+  EXPECT_EQ(queue_.results.at(0).tokens, 8);
+  EXPECT_EQ(Record(1).at("response").at("status_code"), 400);
+  EXPECT_THAT(queue_.results.at(1).error, HasSubstr("in:2: "));
 }
 
 TEST_F(BatchWorkerTest, ScoresAndEmbedsLinesAndNamesThoseThatItCannot) {

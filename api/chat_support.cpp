@@ -1,4 +1,4 @@
-#include "server/chat_support.h"
+#include "api/chat_support.h"
 
 #include "core/error.h"
 #include "core/files/file.h"
