@@ -245,10 +245,17 @@ LineRequest ParseLine(Task task, std::string_view line, const std::string& where
 
 namespace {
 
+// That have to fit the model's context at least. Of a score the last one is only looked for in what
+// the model says to the others.
+std::int64_t TokensRead(Task task, std::int64_t count) {
+  if (task == Task::kGenerate) return count + 1;
+  return task == Task::kScore ? count - 1 : count;
+}
+
 void CheckRoom(const LineRequest& one, const ModelSpec& spec) {
   const std::int64_t count = std::ssize(one.request.tokens);
   const bool generates = one.request.task == Task::kGenerate;
-  if (count + (generates ? 1 : 0) <= spec.context_tokens) return;
+  if (TokensRead(one.request.task, count) <= spec.context_tokens) return;
   if (generates)
     throw ContextError(fmt::format(
         "{}: the prompt has {} tokens; the model's context holds {}, of which at least one is "

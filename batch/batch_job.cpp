@@ -117,7 +117,7 @@ std::optional<std::int64_t> BatchJob::cache_pages() const {
   return AskedPages(arguments_.options.engine);
 }
 
-BatchCoordinator BatchJob::OpenHub(const JobContext& place) const {
+BatchCoordinator BatchJob::OpenHub(const JobContext& place) {
   // What earlier runs have left may take long to read.
   const HeartbeatScope beat(HeartbeatPeriod(place.grid.world().deadline_seconds()), [&place] {
     for (int group = 1; group < place.grid.shape().data; ++group)
@@ -127,9 +127,10 @@ BatchCoordinator BatchJob::OpenHub(const JobContext& place) const {
   BatchCoordinator::Parts parts{.input = arguments_.input,
                                 .total = input_.lines,
                                 .capacity = 2 * arguments_.options.engine.max_sequences,
-                                .sink = OpenSink(Sink()),
+                                .sink = OpenRecords(),
                                 .progress = ProgressOnStderr(arguments_.verbosity),
-                                .counted = &input_};
+                                .counted = &input_,
+                                .unit = unit()};
   BatchCoordinator::Groups groups;
   if (place.messenger != nullptr) {
     groups = {.leaders = {}, .world = &place.grid.world(), .messenger = place.messenger};
@@ -177,7 +178,7 @@ void BatchJob::ReportStart(const BatchCoordinator& coordinator, int ranks) const
   SetLogRank(0, 1);  // said for all ranks
   if (task() == Task::kGenerate) ReportDefaults(generation_, defaults_);
   if (done > 0)
-    LogInfo("{}: {} of {} lines are done; going on", arguments_.output, done, input_.lines);
+    LogInfo("{}: {} of {} {} are done; going on", arguments_.output, done, input_.lines, unit());
   SetLogRank(0, ranks);
 }
 
@@ -186,19 +187,29 @@ ExitCode BatchJob::ReportEnd(const BatchCoordinator& coordinator) const {
   SetLogRank(0, 1);  // said for all ranks
   if (!coordinator.all_done()) {
     if (state.done > 0 && KeepsJournal() && arguments_.verbosity != Verbosity::kQuiet)
-      LogInfo("{} of {} lines are done and kept; the same command goes on from there", state.done,
-              state.total);
+      LogInfo("{} of {} {} are done and kept; the same command goes on from there", state.done,
+              state.total, unit());
     return ExitCode::kInterrupted;
   }
   if (coordinator.logged_progress() || ShowsStatistics(arguments_.verbosity))
     LogInfo("{}", ProgressText(state));
   if (coordinator.errors() == 0) return ExitCode::kOk;
-  const std::string first = coordinator.first_error().empty()
-                                ? ""
-                                : fmt::format("; the first: {}", coordinator.first_error());
-  LogError("{} of {} lines could not be used: see \"error\" in their records{}",
-           coordinator.errors(), state.total, first);
+  ReportErrors({.lines = state.total, .errors = coordinator.errors()}, coordinator.first_error());
   return ExitCode::kBadInput;
+}
+
+// What that earlier run's exit code was.
+ExitCode BatchJob::ReportFinished() const {
+  SetLogRank(0, 1);  // said for all ranks
+  LogInfo("{}: complete, nothing to do", arguments_.output);
+  if (finished()->errors == 0) return ExitCode::kOk;
+  ReportErrors(*finished(), "");
+  return ExitCode::kBadInput;
+}
+
+void BatchJob::ReportErrors(const FinishedJob& job, const std::string& first) const {
+  LogError("{} of {} lines could not be used: see \"error\" in their records{}", job.errors,
+           job.lines, first.empty() ? "" : fmt::format("; the first: {}", first));
 }
 
 }  // namespace lockstep

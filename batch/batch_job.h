@@ -1,11 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "api/openai/chat_request.h"
 #include "api/requests.h"
 #include "batch/files/input_lines.h"
+#include "batch/files/record_sink.h"
 #include "batch/queue/batch_coordinator.h"
 #include "core/error.h"
 #include "serving/model_job.h"
@@ -26,6 +30,15 @@ class BatchJob : public ModelJob {
   const Tokenizer* tokenizer() const override { return tokenizer_ ? &*tokenizer_ : nullptr; }
   std::int64_t hidden_layer() const override { return hidden_layer_; }
   ExitCode Run(const JobContext& place) override;
+  ExitCode ReportFinished() const override;
+
+ protected:
+  // For jobs that make their lines themselves and use the records: what the user calls a line, and
+  // where the records go.
+  virtual std::string_view unit() const { return "lines"; }
+  virtual std::unique_ptr<RecordSink> OpenRecords() { return OpenSink(Sink()); }
+  // Some of so many lines could not be used. The first error may be unknown.
+  virtual void ReportErrors(const FinishedJob& job, const std::string& first) const;
 
  private:
   // Whether the output is a file, so that the job can go on later.
@@ -36,7 +49,7 @@ class BatchJob : public ModelJob {
   void CheckLines() const;
   SinkParts Sink() const;
   void LookForEarlierRuns();
-  BatchCoordinator OpenHub(const JobContext& place) const;
+  BatchCoordinator OpenHub(const JobContext& place);
   void Work(EngineLoop& loop, WorkQueue& queue) const;
   ExitCode Help(const JobContext& place) const;
   void ReportStart(const BatchCoordinator& coordinator, int ranks) const;

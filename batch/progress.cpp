@@ -30,7 +30,8 @@ std::string Groups(const std::vector<std::int64_t>& groups) {
 }  // namespace
 
 std::string ProgressText(const ProgressState& state) {
-  std::string text = fmt::format("{} of {} lines{}", state.done, state.total, Groups(state.groups));
+  std::string text =
+      fmt::format("{} of {} {}{}", state.done, state.total, state.unit, Groups(state.groups));
   if (state.seconds <= 0.0 || state.tokens == 0) return text;
   text += fmt::format(", {:.0f} tokens/s", static_cast<double>(state.tokens) / state.seconds);
   const std::int64_t fresh = state.done - state.resumed;

@@ -11,11 +11,12 @@ namespace lockstep {
 
 // How far a batch job is.
 struct ProgressState {
-  std::int64_t done = 0;     // lines, those of earlier runs included
-  std::int64_t total = 0;    // lines of the input
-  std::int64_t resumed = 0;  // of the done ones, those of earlier runs
-  std::int64_t tokens = 0;   // made by this run, or read where none are made
-  double seconds = 0.0;      // of this run
+  std::int64_t done = 0;            // lines, those of earlier runs included
+  std::int64_t total = 0;           // lines of the input
+  std::int64_t resumed = 0;         // of the done ones, those of earlier runs
+  std::int64_t tokens = 0;          // made by this run, or read where none are made
+  double seconds = 0.0;             // of this run
+  std::string_view unit = "lines";  // what the user calls them
   // Lines that each group of ranks has done in this run; empty where there is one group.
   std::vector<std::int64_t> groups = {};
 };

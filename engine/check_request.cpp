@@ -21,10 +21,11 @@ void CheckPrompt(const Request& request, const RequestLimits& limits) {
     throw BadInput(
         "the context has {} of the prompt's {} tokens; expected at least one behind it to score",
         request.context_tokens, count);
-  const std::int64_t room_for = request.generates() ? 1 : 0;
-  if (count + room_for > limits.context_tokens)
+  // Of a score the last token is not read.
+  const std::int64_t read = count + (request.generates() ? 1 : request.only_scores() ? -1 : 0);
+  if (read > limits.context_tokens)
     throw BadInput("{} tokens do not fit the context of {} tokens{}; shorten the text", count,
-                   limits.context_tokens, room_for > 0 ? " together with a new one" : "");
+                   limits.context_tokens, read > count ? " together with a new one" : "");
 }
 
 void CheckToken(std::int32_t token, std::string_view name, const RequestLimits& limits) {

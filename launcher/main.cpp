@@ -33,6 +33,7 @@ int Dispatch(const Arguments& arguments, const std::vector<std::string>& given) 
     case Command::kBench: return RunBench(arguments, given);
     case Command::kBenchServe: return RunBenchServe(arguments, given);
     case Command::kBenchCompare: return RunBenchCompare(arguments);
+    case Command::kEval: return RunEval(arguments, given);
     case Command::kServe: return RunServe(arguments, given);
     case Command::kComplete: return RunComplete(arguments, given);
   }

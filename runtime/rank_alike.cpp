@@ -39,6 +39,7 @@ std::string_view CommandName(const Arguments& arguments) {
     case Command::kBench: return "bench";
     case Command::kBenchServe: return "bench serve";
     case Command::kBenchCompare: return "bench compare";
+    case Command::kEval: return "eval";
     case Command::kServe: return "serve";
     case Command::kComplete: return "complete";
   }
@@ -108,9 +109,11 @@ void AddTextFiles(const Options& options, const ModelFiles& model, const Process
 }  // namespace
 
 RankFacts SettingsOf(const Arguments& arguments) {
-  RankFacts facts{{"the program's version", std::string(Version())},
-                  {"the command", std::string(CommandName(arguments))},
-                  {"what bench measures", BenchText(arguments.bench)}};
+  RankFacts facts{
+      {"the program's version", std::string(Version())},
+      {"the command", std::string(CommandName(arguments))},
+      {"what bench measures", BenchText(arguments.bench)},
+      {"the models of eval", fmt::format("{}", fmt::join(arguments.evaluation.models, ","))}};
   for (const OptionKey& key : OptionTable())
     if (!MayDiffer(key.path)) facts.push_back({key.path, key.print(arguments.options)});
   return facts;

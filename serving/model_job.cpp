@@ -51,16 +51,6 @@ ModelFiles Check(const Arguments& arguments, ModelJob& job, const ProcessGrid& g
   return model;
 }
 
-// For a job that an earlier run has done: what that run's exit code was.
-ExitCode ReportFinished(const Arguments& arguments, const FinishedJob& finished) {
-  SetLogRank(0, 1);  // said for all ranks
-  LogInfo("{}: complete, nothing to do", arguments.output);
-  if (finished.errors == 0) return ExitCode::kOk;
-  LogError("{} of {} lines could not be used: see \"error\" in their records", finished.errors,
-           finished.lines);
-  return ExitCode::kBadInput;
-}
-
 // Rank 0's number on every rank.
 std::int64_t Share(ControlPlane& comm, std::int64_t number) {
   ControlPlane::Bytes bytes(sizeof(number));
@@ -75,7 +65,7 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
   const ProcessGrid grid = FormGrid(world, static_cast<int>(arguments.options.parallel.dp));
   const ModelFiles model = Check(arguments, job, grid);
   if (Share(world, job.finished() ? 1 : 0) != 0)
-    return job.finished() ? ReportFinished(arguments, *job.finished()) : ExitCode::kOk;
+    return job.finished() ? job.ReportFinished() : ExitCode::kOk;
   constexpr std::int64_t kUnknown = -1;
   const std::int64_t asked =
       Share(world, world.rank() == 0 ? job.cache_pages().value_or(kUnknown) : 0);
@@ -107,6 +97,18 @@ ExitCode RunOnRank(const Arguments& arguments, ModelJob& job, Communicator& worl
   return code;
 }
 
+// Rank 0 knows how a job has ended, the others whether there is another.
+ExitCode RunAllOnRank(std::span<const ModelRun> runs, Communicator& world,
+                      const std::function<ExitCode()>& end) {
+  for (const ModelRun& run : runs) {
+    const ExitCode code = RunOnRank(*run.arguments, *run.job, world);
+    const bool last = &run == &runs.back();
+    if (last && (code != ExitCode::kOk || world.rank() != 0)) return code;
+    if (!last && Share(world, static_cast<std::int64_t>(code)) != 0) return code;
+  }
+  return end();
+}
+
 }  // namespace
 
 bool ShowsStatistics(Verbosity verbosity) {
@@ -116,21 +118,32 @@ bool ShowsStatistics(Verbosity verbosity) {
   return verbosity == Verbosity::kNormal && ::isatty(STDERR_FILENO) != 0;
 }
 
-int RunModelJob(const Arguments& arguments, std::span<const std::string> arguments_given,
-                ModelJob& job) {
+int RunModelJobs(std::span<const ModelRun> runs, std::span<const std::string> arguments_given,
+                 const std::function<ExitCode()>& end) {
   RankProgram program;
   program.check = [&](int ranks) {
-    const ModelFiles model = OpenModel(arguments);
-    const ShardPlan plan(model.spec, ranks);
-    job.set_group_size(ranks);
-    job.Prepare(model);
+    for (const auto& [arguments, job] : runs) {
+      const ModelFiles model = OpenModel(*arguments);
+      const ShardPlan plan(model.spec, ranks);
+      job->set_group_size(ranks);
+      job->Prepare(model);
+    }
   };
   program.done = [&]() -> std::optional<ExitCode> {
-    if (!job.finished()) return std::nullopt;
-    return ReportFinished(arguments, *job.finished());
+    for (const ModelRun& run : runs)
+      if (!run.job->finished()) return std::nullopt;
+    for (const ModelRun& run : runs)
+      if (const ExitCode code = run.job->ReportFinished(); code != ExitCode::kOk) return code;
+    return end();
   };
-  program.run = [&](Communicator& comm) { return RunOnRank(arguments, job, comm); };
-  return RunOnRanks(arguments, arguments_given, program);
+  program.run = [&](Communicator& world) { return RunAllOnRank(runs, world, end); };
+  return RunOnRanks(*runs.front().arguments, arguments_given, program);
+}
+
+int RunModelJob(const Arguments& arguments, std::span<const std::string> arguments_given,
+                ModelJob& job) {
+  const ModelRun run{&arguments, &job};
+  return RunModelJobs({&run, 1}, arguments_given, [] { return ExitCode::kOk; });
 }
 
 }  // namespace lockstep

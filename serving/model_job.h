@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -48,6 +49,8 @@ class ModelJob {
   // After Prepare(): the output, where the same job has made it already; then nothing is to be
   // done.
   const std::optional<FinishedJob>& finished() const { return finished_; }
+  // Tells the user so, and returns the exit code.
+  virtual ExitCode ReportFinished() const { return ExitCode::kOk; }
 
   // After Prepare(): KV cache pages that the work needs, if it is known (else as memory allows),
   // and ids that may be sampled.
@@ -74,6 +77,18 @@ class ModelJob {
 // repeat.
 int RunModelJob(const Arguments& arguments, std::span<const std::string> arguments_given,
                 ModelJob& job);
+
+// A model, named by arguments.options.model, and what is done with it.
+struct ModelRun {
+  const Arguments* arguments;
+  ModelJob* job;
+};
+
+// The same for several models, one after the other on the same ranks, until one does not end well.
+// They differ in nothing but their names. When all are done, end() is called on rank 0, or before
+// any rank is started where nothing was left to do; its exit code is the process's.
+int RunModelJobs(std::span<const ModelRun> runs, std::span<const std::string> arguments_given,
+                 const std::function<ExitCode()>& end);
 
 // Whether a person wants to see how it went: with --verbose, or on this process's own terminal
 // without --quiet.

@@ -178,6 +178,7 @@ ProgressState BatchCoordinator::progress() const {
                       .resumed = parts_.sink->resumed(),
                       .tokens = tokens_,
                       .seconds = took.count(),
+                      .unit = parts_.unit,
                       .groups = {}};
   if (groups_.size() > 1)
     for (const Group& group : groups_) state.groups.push_back(group.done);

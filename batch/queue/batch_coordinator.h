@@ -28,6 +28,7 @@ class BatchCoordinator : public WorkQueue {
     ProgressOutput progress;
     // The input as it was counted, which it has to be to the end; the caller's. Null: any is right.
     const InputSummary* counted = nullptr;
+    std::string_view unit = "lines";  // what the user calls them; a literal
   };
   // The other groups, if there are any: their first ranks, and how to reach them. Not owned.
   struct Groups {

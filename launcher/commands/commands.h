@@ -16,6 +16,7 @@ int RunServe(const Arguments& arguments, std::span<const std::string> arguments_
 int RunComplete(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunTokenize(const Arguments& arguments);
 int RunPlan(const Arguments& arguments);
+int RunEval(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunBench(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunBenchServe(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunBenchCompare(const Arguments& arguments);

@@ -32,6 +32,13 @@ void CheckTexts(const Arguments& arguments, const std::string& output_given) {
     throw BadInput("{}: no model; expected --model MODEL, or model.path in a configuration", name);
 }
 
+void CheckEval(const Arguments& arguments, const std::string& output_given) {
+  if (arguments.options.model.path.empty())
+    throw BadInput("eval: no model; expected --model MODEL, or model.path in a configuration");
+  if (arguments.restart == Restart::kFromTheBeginning && output_given.empty())
+    throw BadInput("eval: --restart goes with --output: nothing else can be left unfinished");
+}
+
 void CheckServe(const Arguments& arguments) {
   if (arguments.options.model.path.empty())
     throw BadInput("serve: no model; expected --model MODEL, or model.path in a configuration");
@@ -61,6 +68,7 @@ void CheckCommand(const Arguments& arguments, const std::string& output_given) {
     case Command::kGenerate:
     case Command::kScore:
     case Command::kEmbed: return CheckTexts(arguments, output_given);
+    case Command::kEval: return CheckEval(arguments, output_given);
     case Command::kServe: return CheckServe(arguments);
     case Command::kComplete: return CheckComplete(arguments);
     case Command::kTokenize:

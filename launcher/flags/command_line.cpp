@@ -8,6 +8,7 @@
 #include "core/version.h"
 #include "launcher/flags/bench_flags.h"
 #include "launcher/flags/command_checks.h"
+#include "launcher/flags/eval_flags.h"
 #include "launcher/flags/flag_words.h"
 #include "launcher/flags/flags.h"
 #include "launcher/flags/help_format.h"
@@ -26,6 +27,7 @@ constexpr const char* kSamplingGroup = "Choosing tokens";
 constexpr const char* kEmbedGroup = "Hidden states";
 constexpr const char* kConfigGroup = "Configuration";
 constexpr const char* kBenchGroup = "What to measure";
+constexpr const char* kEvalGroup = "What to evaluate";
 constexpr const char* kServerGroup = "Server";
 
 // CLI11 binds flags to variables: these, for all commands.
@@ -48,6 +50,7 @@ struct Bindings {
   BenchFlags bench;
   LoadFlags load;
   CompareFlags compare;
+  EvalFlags eval;
 };
 
 using AllBindings = std::map<std::string, Bindings>;
@@ -288,10 +291,29 @@ void AddBenchCompare(CLI::App& app, AllBindings& all) {
   bound.compare.Add(*bench.get_subcommand("compare"));
 }
 
+void AddEval(CLI::App& app, AllBindings& all) {
+  Bindings& bound =
+      AddCommand(app, all, "eval", {"Scores models as lm-evaluation-harness does.", kEvalFooter});
+  CLI::App& command = *app.get_subcommand("eval");
+  bound.eval.Add(command, kEvalGroup);
+  AddModelFlags(command, bound);
+  AddPlaceFlags(command, bound);
+  AddGroups(command, bound);
+  command
+      .add_option("--output", bound.output,
+                  "where results go, as JSON; the table is printed anyway")
+      ->type_name("FILE")
+      ->take_last()
+      ->group(kTextGroup);
+  AddRestart(command, bound);
+  AddConfigFlags(command, bound);
+}
+
 Command CommandOf(const std::string& name) {
   if (name == "bench compare") return Command::kBenchCompare;
   if (name == "bench serve") return Command::kBenchServe;
   if (name == "bench") return Command::kBench;
+  if (name == "eval") return Command::kEval;
   if (name == "generate") return Command::kGenerate;
   if (name == "score") return Command::kScore;
   if (name == "embed") return Command::kEmbed;
@@ -362,6 +384,11 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
     arguments.load.seed = arguments.options.sampling.params.seed;
     arguments.weights = WeightChoice::kRandomIfMissing;
   }
+  if (arguments.command == Command::kEval) {
+    arguments.evaluation = bound.eval.Read(arguments.options.model.path);
+    arguments.options.model.path = arguments.evaluation.models.front();
+    arguments.output = bound.output.empty() ? "" : arguments.output;
+  }
   if (bound.random_weights) arguments.weights = WeightChoice::kRandom;
   CheckCommand(arguments, bound.output);
   return {std::move(arguments), ""};
@@ -384,8 +411,8 @@ const CLI::App& GivenCommand(const CLI::App& app) {
   const auto commands = app.get_subcommands();
   if (commands.empty())
     throw BadInput(
-        "no command; expected generate, score, embed, serve, complete, tokenize, plan or bench; "
-        "see lockstep --help");
+        "no command; expected generate, score, embed, serve, complete, tokenize, plan, bench or "
+        "eval; see lockstep --help");
   if (commands.size() > 1)
     throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
                    commands[1]->get_name());
@@ -415,6 +442,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   AddBench(app, all);
   AddBenchServe(app, all);
   AddBenchCompare(app, all);
+  AddEval(app, all);
   std::vector<std::string> words = OwnWords(app, arguments.subspan(arguments.empty() ? 0 : 1));
   std::reverse(words.begin(), words.end());  // CLI11 takes them last first
   try {

@@ -132,4 +132,16 @@ A line of --replay is {"arrival_s": S, "prompt_tokens": N, "output_tokens": M}; 
 milliseconds, "prompt" and "tokens" are understood, too.
 Ctrl-C ends it, and shows what was measured so far. docs/benchmarks.md has the definitions.)";
 
+inline constexpr const char* kEvalFooter = R"(Examples:
+  lockstep eval --model EleutherAI/pythia-160m,EleutherAI/pythia-410m --tp 2 \
+      --tasks lambada_openai,piqa,winogrande,arc_easy,sciq --data ./eval --output results.json
+  lockstep eval --model ./gpt-j-6b --tasks sciq --data ./eval --num-fewshot 5 --limit 200
+  lockstep eval --model EleutherAI/pythia-410m --perplexity book.txt
+
+Prompts, scores and standard errors are those of lm-evaluation-harness, and so are the fields of the
+results and of --samples. With --num-fewshot the folder has a file of training documents for each task
+but lambada_openai; docs/evaluation.md has the names of the files. Of several models the results are
+{"models": [{...}, ...]}.
+A job with --output may be killed: the same command goes on where it stopped.)";
+
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "runtime/options/bench_options.h"
+#include "runtime/options/evaluation_options.h"
 #include "runtime/options/load_options.h"
 #include "runtime/options/options.h"
 
@@ -18,6 +19,7 @@ enum class Command {
   kBench,
   kBenchServe,
   kBenchCompare,
+  kEval,
   kServe,
   kComplete
 };
@@ -41,13 +43,14 @@ struct Arguments {
   std::string url;                    // complete, bench serve: of a server; empty: a model
   std::string input;                  // generate, score, embed: a file, or "-" for standard input
   std::string output = "-";           // a file, or "-" for standard output
-  Restart restart = Restart::kGoOn;   // generate --input, score, embed
+  Restart restart = Restart::kGoOn;   // generate --input, score, embed, eval
   TokenizeDirection direction = TokenizeDirection::kEncode;
   ReportFormat report_format = ReportFormat::kTable;  // plan, bench
   WeightChoice weights = WeightChoice::kCheckpoint;
   BenchOptions bench;
   LoadOptions load;        // bench serve
   CompareOptions compare;  // bench compare
+  EvaluationOptions evaluation;
 };
 
 }  // namespace lockstep

@@ -226,11 +226,47 @@ TEST(ParseCommandLine, RefusesWhatWouldHaveNoEffect) {
       HasSubstr("a .npy file has no room for fields that are passed through"));
 }
 
+TEST(ParseCommandLine, ReadsWhatEvalIsToEvaluate) {
+  const Arguments arguments = ArgumentsOf({"eval",
+                                           "--model",
+                                           "a,org/b@step1000",
+                                           "--tasks",
+                                           "piqa,sciq",
+                                           "--data",
+                                           "d",
+                                           "--num-fewshot",
+                                           "5",
+                                           "--limit",
+                                           "20",
+                                           "--output",
+                                           "r.json",
+                                           "--samples",
+                                           "s.jsonl",
+                                           "--perplexity",
+                                           "t.txt",
+                                           "--tp",
+                                           "2",
+                                           "--dp",
+                                           "2"});
+  EXPECT_EQ(arguments.command, Command::kEval);
+  const EvaluationOptions& asked = arguments.evaluation;
+  EXPECT_EQ(asked.models, (std::vector<std::string>{"a", "org/b@step1000"}));
+  EXPECT_EQ(arguments.options.model.path, "a");
+  EXPECT_EQ(asked.tasks, (std::vector<std::string>{"piqa", "sciq"}));
+  EXPECT_EQ(asked.data, "d");
+  EXPECT_EQ(asked.num_fewshot, 5);
+  EXPECT_EQ(asked.limit, 20);
+  EXPECT_EQ(asked.perplexity, "t.txt");
+  EXPECT_EQ(asked.samples, "s.jsonl");
+  EXPECT_EQ(arguments.output, "r.json");
+  EXPECT_EQ(ArgumentsOf({"eval", "--model", "a", "--perplexity", "t"}).output, "");
+}
+
 TEST(ParseCommandLine, AnswersHelpAndVersion) {
   EXPECT_EQ(Parse({"--version"}).text, "lockstep 0.1.0\n");
   const CommandLine main = Parse({"--help"});
   EXPECT_FALSE(main.run);
-  for (const char* command : {"generate", "score", "tokenize", "plan"}) {
+  for (const char* command : {"generate", "score", "tokenize", "plan", "eval"}) {
     EXPECT_THAT(main.text, HasSubstr(command));
     const CommandLine help = Parse({command, "--help"});
     EXPECT_FALSE(help.run);
@@ -263,11 +299,11 @@ INSTANTIATE_TEST_SUITE_P(
     ParseCommandLine, RefusedCommandLine,
     testing::Values(
         Refused{{},
-                "no command; expected generate, score, embed, serve, complete, tokenize, plan or "
-                "bench; see lockstep --help"},
+                "no command; expected generate, score, embed, serve, complete, tokenize, plan, "
+                "bench or eval; see lockstep --help"},
         Refused{{"genrate", "--model", "m"},
                 "unknown command \"genrate\"; the nearest is generate, all are generate, score, "
-                "embed, serve, complete, tokenize, plan, bench"},
+                "embed, serve, complete, tokenize, plan, bench, eval"},
         Refused{{"plan", "score"}, "plan and score are two commands; give one"},
         Refused{{"--versio"},
                 "unknown flag \"--versio\"; the nearest known one is --version; see lockstep "
@@ -309,6 +345,25 @@ INSTANTIATE_TEST_SUITE_P(
                 "--top-p is \"0\"; expected a number from 1e-09 to 1"},
         Refused{{"generate", "--model", "m", "--prompt", "x", "--stop", ""},
                 "--stop holds an empty text; expected a text or a list of texts, none empty"},
+        Refused{{"eval", "--model", "m"},
+                "eval: nothing to evaluate; expected --tasks T,T --data DIR, or --perplexity FILE"},
+        Refused{{"eval", "--model", "m", "--tasks", "piqa"},
+                "eval: no documents for --tasks; expected --data DIR"},
+        Refused{{"eval", "--tasks", "piqa", "--data", "d"},
+                "eval: no model; expected --model MODEL, or model.path in a configuration"},
+        Refused{{"eval", "--model", "m", "--tasks", "piqa,,sciq", "--data", "d"},
+                "--tasks is \"piqa,,sciq\"; expected names with single commas between them"},
+        Refused{{"eval", "--model", "m", "--tasks", "piqa,piqa", "--data", "d"},
+                "--tasks names \"piqa\" twice; give it once"},
+        Refused{{"eval", "--model", "m,n.yaml", "--perplexity", "t"},
+                "--model n.yaml: a configuration is no model of a list; give it as --config, or "
+                "alone"},
+        Refused{{"eval", "--model", "m", "--perplexity", "t", "--limit", "3"},
+                "eval: --limit is given, but no --tasks, which it belongs to"},
+        Refused{{"eval", "--model", "m", "--tasks", "piqa", "--data", "d", "--limit", "0"},
+                "--limit is \"0\"; expected an integer from 1 to 1099511627776"},
+        Refused{{"eval", "--model", "m", "--perplexity", "t", "--restart"},
+                "eval: --restart goes with --output: nothing else can be left unfinished"},
         Refused{{"generate", "--model", "m", "--prompt"},
                 "--prompt: 1 required TEXT missing; see lockstep --help"}));
 

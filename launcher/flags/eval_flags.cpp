@@ -1,0 +1,97 @@
+#include "launcher/flags/eval_flags.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/files/file.h"
+#include "runtime/options/option_types.h"
+
+namespace lockstep {
+namespace {
+
+std::int64_t IntegerOf(const std::string& text, const std::string& flag, const IntegerType& type) {
+  return type.Parse({ConfigValue::Kind::kPlain, text, {}, flag});
+}
+
+std::vector<std::string> SplitAtCommas(const std::string& text) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  for (std::size_t comma = 0; comma != std::string::npos; begin = comma + 1) {
+    comma = text.find(',', begin);
+    parts.push_back(text.substr(begin, comma - begin));
+  }
+  return parts;
+}
+
+// "a,b"
+std::vector<std::string> ReadList(const std::string& text, std::string_view flag) {
+  std::vector<std::string> parts = SplitAtCommas(text);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].empty())
+      throw BadInput("{} is {}; expected names with single commas between them", flag,
+                     QuotedText(text));
+    if (std::find(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i), parts[i]) !=
+        parts.begin() + static_cast<std::ptrdiff_t>(i))
+      throw BadInput("{} names {} twice; give it once", flag, QuotedText(parts[i]));
+  }
+  return parts;
+}
+
+// A folder may have a comma in its name.
+std::vector<std::string> ReadModels(const std::string& text) {
+  if (text.empty() || FileExists(text)) return {text};
+  std::vector<std::string> models = ReadList(text, "--model");
+  for (const std::string& model : models)
+    if (models.size() > 1 && (model.ends_with(".yaml") || model.ends_with(".yml")))
+      throw BadInput(
+          "--model {}: a configuration is no model of a list; give it as --config, or alone",
+          model);
+  return models;
+}
+
+void RefuseWithoutTasks(const std::string& text, std::string_view flag) {
+  if (!text.empty()) throw BadInput("eval: {} is given, but no --tasks, which it belongs to", flag);
+}
+
+}  // namespace
+
+void EvalFlags::Add(CLI::App& command, std::string_view heading) {
+  const std::string group(heading);
+  const auto add = [&](const char* flag, std::string& value, const char* type, const char* help) {
+    command.add_option(flag, value, help)->type_name(type)->take_last()->group(group);
+  };
+  add("--tasks", tasks_, "T,T,...", "lambada_openai, piqa, winogrande, arc_easy or sciq");
+  add("--data", data_, "DIR", "the folder with the documents of the tasks");
+  add("--num-fewshot", num_fewshot_, "K", "solved examples before each question [0]");
+  add("--limit", limit_, "N", "takes the first N documents of each task [all]");
+  add("--perplexity", perplexity_, "FILE", "how well the model predicts this text");
+  add("--samples", samples_, "FILE", "JSON lines of what was asked and answered");
+}
+
+EvaluationOptions EvalFlags::Read(const std::string& models) const {
+  EvaluationOptions options{.models = ReadModels(models),
+                            .tasks = {},
+                            .data = data_,
+                            .limit = {},
+                            .perplexity = perplexity_,
+                            .samples = samples_};
+  if (tasks_.empty()) {
+    if (perplexity_.empty())
+      throw BadInput(
+          "eval: nothing to evaluate; expected --tasks T,T --data DIR, or --perplexity FILE");
+    RefuseWithoutTasks(data_, "--data");
+    RefuseWithoutTasks(num_fewshot_, "--num-fewshot");
+    RefuseWithoutTasks(limit_, "--limit");
+    RefuseWithoutTasks(samples_, "--samples");
+    return options;
+  }
+  if (data_.empty()) throw BadInput("eval: no documents for --tasks; expected --data DIR");
+  options.tasks = ReadList(tasks_, "--tasks");
+  if (!num_fewshot_.empty())
+    options.num_fewshot = IntegerOf(num_fewshot_, "--num-fewshot", {0, 1 << 20});
+  if (!limit_.empty()) options.limit = IntegerOf(limit_, "--limit", {1, std::int64_t{1} << 40});
+  return options;
+}
+
+}  // namespace lockstep
