@@ -262,8 +262,9 @@ void CheckRoom(const LineRequest& one, const ModelSpec& spec) {
         "for the continuation; shorten the prompt",
         one.where, count, spec.context_tokens));
   throw ContextError(
-      fmt::format("{}: the text has {} tokens; the model's context holds {}; shorten the text",
-                  one.where, count, spec.context_tokens));
+      fmt::format("{}: the text has {} tokens; the model's context holds {}{}; shorten the text",
+                  one.where, count, spec.context_tokens,
+                  one.request.task == Task::kScore ? ", and a score takes one more" : ""));
 }
 
 void Tokenize(LineRequest& one, const Limits& limits) {

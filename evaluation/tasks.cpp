@@ -150,12 +150,15 @@ std::span<const EvaluationTask> EvaluationTasks() {
 
 const EvaluationTask& FindTask(std::string_view name) {
   std::vector<std::string> names;
+  std::string nearest;
   for (const EvaluationTask& task : EvaluationTasks()) {
     if (task.name == name) return task;
     names.emplace_back(task.name);
+    if (!name.empty() && task.name.starts_with(name)) nearest = task.name;
   }
+  if (nearest.empty()) nearest = NearestName(name, names);
   throw BadInput("eval: unknown task {}; the nearest is {}, all are {}",
-                 ShownJson(std::string(name)), NearestName(name, names), fmt::join(names, ", "));
+                 ShownJson(std::string(name)), nearest, fmt::join(names, ", "));
 }
 
 }  // namespace lockstep

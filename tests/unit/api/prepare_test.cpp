@@ -46,12 +46,14 @@ TEST(Prepare, RefusesPromptsThatLeaveNoRoom) {
             "one is for the continuation; shorten the prompt");
 }
 
-TEST(Prepare, LetsScoreUseTheWholeContext) {
-  LineRequest fits = ReadScore("{\"tokens\": [1, 2, 3, 4, 5, 6, 7, 8]}");
+// The last token is not read.
+TEST(Prepare, LetsScoreUseTheWholeContextAndATokenMore) {
+  LineRequest fits = ReadScore("{\"tokens\": [1, 2, 3, 4, 5, 6, 7, 8, 9]}");
   EXPECT_NO_THROW(Prepare(fits, nullptr, SmallModel()));
-  LineRequest longer = ReadScore("{\"tokens\": [1, 2, 3, 4, 5, 6, 7, 8, 9]}");
+  LineRequest longer = ReadScore("{\"tokens\": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}");
   EXPECT_EQ(MessageOf([&] { Prepare(longer, nullptr, SmallModel()); }),
-            "s.jsonl:1: the text has 9 tokens; the model's context holds 8; shorten the text");
+            "s.jsonl:1: the text has 10 tokens; the model's context holds 8, and a score takes one "
+            "more; shorten the text");
 }
 
 TEST(Prepare, RefusesIdsThatTheModelHasNoRowsFor) {

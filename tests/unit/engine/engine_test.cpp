@@ -412,12 +412,15 @@ TEST_F(EngineTest, RefusesAContextThatLeavesNothingToScore) {
             "the context has 3 of the prompt's 3 tokens; expected at least one behind it to score");
 }
 
-TEST_F(EngineTest, ScoresOneTokenWithoutARunAndAWholeContext) {
+// The last token is not read.
+TEST_F(EngineTest, ScoresOneTokenWithoutARunAndAWholeContextAndOneMore) {
   Engine engine(model_.decoder(), self_, {});
   EXPECT_TRUE(ScoreTokens(engine, std::vector<std::int32_t>{3}).logprobs.empty());
   const Request whole = Make(1, 64, 1);
   EXPECT_EQ(ScoreTokens(engine, whole.prompt).logprobs.size(), 63u);
-  const Request longer = Make(1, 65, 1);
+  const Request one_more = Make(1, 65, 1);
+  EXPECT_EQ(ScoreTokens(engine, one_more.prompt).logprobs.size(), 64u);
+  const Request longer = Make(1, 66, 1);
   EXPECT_THROW(ScoreTokens(engine, longer.prompt), Error);
 }
 

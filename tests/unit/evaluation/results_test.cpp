@@ -73,8 +73,10 @@ TEST(ReadAnswer, TakesWhatScoreWrites) {
 
 TEST(ResultsJson, HasTheFieldsOfTheHarness) {
   const EvaluationPlan plan = SmallPlan();
+  EvaluationOptions options;
+  options.limit = 2;
   const OrderedJson json = ResultsJson(
-      Evaluate(plan, kAnswers), {.tasks = {"piqa"}, .limit = 2},
+      Evaluate(plan, kAnswers), options,
       {.name = "org/m", .dtype = "fp32", .parameters = 7, .context_tokens = 256}, {1.0, 2.5});
   EXPECT_EQ(json["results"]["piqa"]["acc,none"], 0.5);
   EXPECT_EQ(json["results"]["piqa"]["acc_norm_stderr,none"], 0.0);
@@ -115,7 +117,7 @@ TEST(ResultsTable, FitsATerminal) {
   EXPECT_THAT(
       table,
       testing::HasSubstr(
-          "piqa                     2      0  acc                       0.5000       0.5000\n"));
+          "piqa                     2      0  acc                      0.5000       0.5000\n"));
 }
 
 TEST(Sha256, IsThatOfTheStandard) {

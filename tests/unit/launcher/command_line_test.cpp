@@ -355,7 +355,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "--tasks is \"piqa,,sciq\"; expected names with single commas between them"},
         Refused{{"eval", "--model", "m", "--tasks", "piqa,piqa", "--data", "d"},
                 "--tasks names \"piqa\" twice; give it once"},
-        Refused{{"eval", "--model", "m,n.yaml", "--perplexity", "t"},
+        Refused{{"eval", "--model", "n.yaml,m", "--perplexity", "t"},
                 "--model n.yaml: a configuration is no model of a list; give it as --config, or "
                 "alone"},
         Refused{{"eval", "--model", "m", "--perplexity", "t", "--limit", "3"},
