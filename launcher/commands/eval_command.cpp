@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "core/files/file.h"
 #include "core/log.h"
-#include "evaluation/results_table.h"
+#include "evaluation/results/results_table.h"
 #include "launcher/commands/commands.h"
 #include "launcher/commands/evaluation_job.h"
 #include "runtime/standard_streams.h"

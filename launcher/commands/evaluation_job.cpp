@@ -77,6 +77,7 @@ std::unique_ptr<RecordSink> EvaluationJob::OpenRecords() {
 // The results are still to be made.
 ExitCode EvaluationJob::ReportFinished() const {
   if (finished()->errors == 0) return ExitCode::kOk;
+  SetLogRank(0, 1);  // said for all ranks
   ReportErrors(*finished(), "");
   return ExitCode::kBadInput;
 }

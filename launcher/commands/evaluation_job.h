@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "batch/batch_job.h"
-#include "evaluation/plan.h"
-#include "evaluation/results.h"
-#include "evaluation/results_json.h"
+#include "evaluation/requests/plan.h"
+#include "evaluation/results/results.h"
+#include "evaluation/results/results_json.h"
 
 namespace lockstep {
 

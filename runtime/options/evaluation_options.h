@@ -10,7 +10,7 @@ namespace lockstep {
 // What `lockstep eval` evaluates, and on what.
 struct EvaluationOptions {
   std::vector<std::string> models;    // one after the other on the same ranks
-  std::vector<std::string> tasks;     // names of evaluation/tasks.h
+  std::vector<std::string> tasks;     // names of evaluation/tasks/tasks.h
   std::string data;                   // the folder with their documents
   std::int64_t num_fewshot = 0;       // solved examples before each question
   std::optional<std::int64_t> limit;  // documents of each task; nothing: all

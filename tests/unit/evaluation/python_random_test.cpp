@@ -1,5 +1,5 @@
 // The expected numbers are Python's own, of random.Random(seed).
-#include "evaluation/python_random.h"
+#include "evaluation/numbers/python_random.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "evaluation/results.h"
+#include "evaluation/results/results.h"
 
 #include <gmock/gmock.h>
 
@@ -7,9 +7,9 @@
 #include <sstream>
 
 #include "core/error.h"
-#include "evaluation/results_json.h"
-#include "evaluation/results_table.h"
-#include "evaluation/sha256.h"
+#include "evaluation/numbers/sha256.h"
+#include "evaluation/results/results_json.h"
+#include "evaluation/results/results_table.h"
 #include "tests/support/message_of.h"
 
 namespace lockstep {

@@ -1,5 +1,5 @@
 // The expected numbers are those of lm-evaluation-harness's functions in Python.
-#include "evaluation/statistics.h"
+#include "evaluation/numbers/statistics.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
-#include "evaluation/tasks.h"
+#include "evaluation/tasks/tasks.h"
 
 #include <gmock/gmock.h>
 
 #include "core/error.h"
-#include "evaluation/few_shot.h"
+#include "evaluation/tasks/few_shot.h"
 #include "tests/support/message_of.h"
 #include "tests/support/test_data.h"
 

@@ -1,4 +1,4 @@
-#include "evaluation/windows.h"
+#include "evaluation/requests/windows.h"
 
 #include <gmock/gmock.h>
 

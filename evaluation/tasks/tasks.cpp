@@ -1,4 +1,4 @@
-#include "evaluation/tasks.h"
+#include "evaluation/tasks/tasks.h"
 
 #include <fmt/ranges.h>
 

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "evaluation/prefix_token.h"
-#include "evaluation/tasks.h"
+#include "evaluation/requests/prefix_token.h"
+#include "evaluation/tasks/tasks.h"
 #include "tokenizer/tokenizer.h"
 
 namespace lockstep {

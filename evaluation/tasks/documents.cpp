@@ -1,4 +1,4 @@
-#include "evaluation/documents.h"
+#include "evaluation/tasks/documents.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,10 +1,10 @@
-#include "evaluation/results_json.h"
+#include "evaluation/results/results_json.h"
 
 #include "core/error.h"
 #include "core/heartbeat.h"
 #include "core/version.h"
-#include "evaluation/sha256.h"
-#include "evaluation/statistics.h"
+#include "evaluation/numbers/sha256.h"
+#include "evaluation/numbers/statistics.h"
 
 namespace lockstep {
 namespace {

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "evaluation/tasks.h"
-#include "evaluation/windows.h"
+#include "evaluation/requests/windows.h"
+#include "evaluation/tasks/tasks.h"
 #include "runtime/options/evaluation_options.h"
 
 namespace lockstep {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "evaluation/results.h"
+#include "evaluation/results/results.h"
 #include "runtime/options/evaluation_options.h"
 
 namespace lockstep {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "evaluation/documents.h"
+#include "evaluation/tasks/documents.h"
 
 namespace lockstep {
 

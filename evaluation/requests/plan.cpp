@@ -1,11 +1,11 @@
-#include "evaluation/plan.h"
+#include "evaluation/requests/plan.h"
 
 #include <fmt/ranges.h>
 
 #include "core/error.h"
 #include "core/files/file.h"
 #include "core/heartbeat.h"
-#include "evaluation/few_shot.h"
+#include "evaluation/tasks/few_shot.h"
 #include "text/python_text.h"
 
 namespace lockstep {

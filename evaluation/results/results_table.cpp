@@ -1,4 +1,4 @@
-#include "evaluation/results_table.h"
+#include "evaluation/results/results_table.h"
 
 #include <fmt/format.h>
 

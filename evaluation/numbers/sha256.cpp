@@ -1,4 +1,4 @@
-#include "evaluation/sha256.h"
+#include "evaluation/numbers/sha256.h"
 
 #include <fmt/format.h>
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "evaluation/results.h"
+#include "evaluation/results/results.h"
 
 namespace lockstep {
 

@@ -1,11 +1,11 @@
-#include "evaluation/results.h"
+#include "evaluation/results/results.h"
 
 #include <cmath>
 #include <limits>
 #include <numbers>
 
 #include "core/error.h"
-#include "evaluation/statistics.h"
+#include "evaluation/numbers/statistics.h"
 #include "text/python_text.h"
 
 namespace lockstep {

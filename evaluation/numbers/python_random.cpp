@@ -1,4 +1,4 @@
-#include "evaluation/python_random.h"
+#include "evaluation/numbers/python_random.h"
 
 #include <bit>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "evaluation/statistics.h"
+#include "evaluation/numbers/statistics.h"
 
 #include <sched.h>
 
@@ -9,7 +9,7 @@
 
 #include "core/heartbeat.h"
 #include "core/threads/thread_pool.h"
-#include "evaluation/python_random.h"
+#include "evaluation/numbers/python_random.h"
 
 namespace lockstep {
 namespace {

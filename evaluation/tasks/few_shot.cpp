@@ -1,4 +1,4 @@
-#include "evaluation/few_shot.h"
+#include "evaluation/tasks/few_shot.h"
 
 #include <numeric>
 

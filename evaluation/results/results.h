@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "evaluation/plan.h"
+#include "evaluation/requests/plan.h"
 
 namespace lockstep {
 

@@ -1,4 +1,4 @@
-#include "evaluation/prefix_token.h"
+#include "evaluation/requests/prefix_token.h"
 
 #include <string>
 #include <vector>

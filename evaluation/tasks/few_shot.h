@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "evaluation/python_random.h"
-#include "evaluation/tasks.h"
+#include "evaluation/numbers/python_random.h"
+#include "evaluation/tasks/tasks.h"
 
 namespace lockstep {
 
