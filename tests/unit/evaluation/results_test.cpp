@@ -36,8 +36,8 @@ EvaluationPlan SmallPlan() {
   return plan;
 }
 
-constexpr std::array kAnswers = {Answer{-2.0, false}, Answer{-2.5, true},  Answer{-3.0, true},
-                                 Answer{-1.0, true},  Answer{-2.0, false}, Answer{-4.0, true},
+constexpr std::array kAnswers = {Answer{-2.0, false}, Answer{-2.5, true}, Answer{-3.0, true},
+                                 Answer{-1.0, false}, Answer{-2.0, true}, Answer{-4.0, true},
                                  Answer{-6.0, true}};
 
 TEST(Evaluate, ComparesLikelihoodsAsTheyAreAndForEachCharacter) {
