@@ -8,6 +8,7 @@
 #include "core/version.h"
 #include "launcher/flags/bench_flags.h"
 #include "launcher/flags/command_checks.h"
+#include "launcher/flags/command_names.h"
 #include "launcher/flags/eval_flags.h"
 #include "launcher/flags/flag_words.h"
 #include "launcher/flags/flags.h"
@@ -299,27 +300,12 @@ void AddEval(CLI::App& app, AllBindings& all) {
   AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);
   AddGroups(command, bound);
-  command
-      .add_option("--output", bound.output,
-                  "where results go, as JSON; the table is printed anyway")
+  command.add_option("--output", bound.output, "where results go, as JSON")
       ->type_name("FILE")
       ->take_last()
       ->group(kTextGroup);
   AddRestart(command, bound);
   AddConfigFlags(command, bound);
-}
-
-Command CommandOf(const std::string& name) {
-  if (name == "bench compare") return Command::kBenchCompare;
-  if (name == "bench serve") return Command::kBenchServe;
-  if (name == "bench") return Command::kBench;
-  if (name == "eval") return Command::kEval;
-  if (name == "generate") return Command::kGenerate;
-  if (name == "score") return Command::kScore;
-  if (name == "embed") return Command::kEmbed;
-  if (name == "serve") return Command::kServe;
-  if (name == "complete") return Command::kComplete;
-  return name == "tokenize" ? Command::kTokenize : Command::kPlan;
 }
 
 bool NamesConfig(const std::string& model) {

@@ -1,0 +1,18 @@
+#include "launcher/flags/command_names.h"
+
+namespace lockstep {
+
+Command CommandOf(const std::string& name) {
+  if (name == "bench compare") return Command::kBenchCompare;
+  if (name == "bench serve") return Command::kBenchServe;
+  if (name == "bench") return Command::kBench;
+  if (name == "eval") return Command::kEval;
+  if (name == "generate") return Command::kGenerate;
+  if (name == "score") return Command::kScore;
+  if (name == "embed") return Command::kEmbed;
+  if (name == "serve") return Command::kServe;
+  if (name == "complete") return Command::kComplete;
+  return name == "tokenize" ? Command::kTokenize : Command::kPlan;
+}
+
+}  // namespace lockstep
