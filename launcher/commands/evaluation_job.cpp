@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "api/jobs/line_call.h"
 #include "core/error.h"
 #include "core/files/file.h"
 #include "core/heartbeat.h"
