@@ -149,8 +149,9 @@ TEST_F(EvalTest, MeasuresThePerplexityOfAText) {
 
 TEST_F(EvalTest, TakesSeveralModelsOneAfterTheOther) {
   const std::string both = Model("shakespeare-gptj") + "," + Model("shakespeare-neox");
-  std::vector<std::string> command = Command("shakespeare-gptj", {"--limit", "3", "--output", "-"});
+  std::vector<std::string> command = Command("shakespeare-gptj", {"--limit", "3"});
   command[2] = both;
+  command[8] = "-";
   if (LOCKSTEP_TEST_RANKS > 1) command.insert(command.end(), {"--tp", "2"});
   const Outcome run = RunLockstep(command);
   ASSERT_EQ(run.exit_code, 0) << run.errors;
@@ -164,7 +165,9 @@ TEST_F(EvalTest, TakesSeveralModelsOneAfterTheOther) {
 
 // What was computed is kept until the results are written.
 TEST_F(EvalTest, GoesOnWhereItStopped) {
-  const Outcome full = RunLockstep(Command("shakespeare-neox", {"--samples", "/dev/full"}));
+  std::vector<std::string> to_full = Command("shakespeare-neox");
+  to_full[10] = "/dev/full";
+  const Outcome full = RunLockstep(to_full);
   EXPECT_EQ(full.exit_code, 3);
   EXPECT_FALSE(Exists("results.json"));
   ASSERT_TRUE(Exists("results.json.scores"));
