@@ -1,17 +1,42 @@
 #include "api/api_key.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "core/error.h"
 #include "core/files/file.h"
 
 namespace lockstep {
+namespace {
 
-std::string ReadApiKey(const std::string& file) {
-  if (file.empty()) return "";
+std::string FirstLineOf(const std::string& file) {
   const std::string text = ReadFile(file);
   std::string key = text.substr(0, text.find('\n'));
   while (!key.empty() && (key.back() == '\r' || key.back() == ' ')) key.pop_back();
   if (key.empty()) throw BadInput("{}: is empty; expected the API key in its first line", file);
   return key;
+}
+
+// The key itself is in no message: those are kept in logs.
+std::string Checked(std::string key, std::string_view where) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
+  if (key.empty()) throw BadInput("{}: is empty; expected the API key", where);
+  if (std::ranges::any_of(key, is_control))
+    throw BadInput("{}: has a control character; expected what a header of HTTP can carry", where);
+  return key;
+}
+
+}  // namespace
+
+std::string ApiKeyOf(const Arguments& arguments) {
+  const std::string& file = arguments.options.server.api_key_file;
+  if (arguments.api_key && !file.empty())
+    throw BadInput("--api-key and the file {} are both given; expected one of them", file);
+  if (arguments.api_key) return Checked(*arguments.api_key, "--api-key");
+  if (!file.empty()) return Checked(FirstLineOf(file), file);
+  const char* variable = std::getenv(kApiKeyVariable);
+  if (variable == nullptr || *variable == '\0') return "";
+  return Checked(variable, kApiKeyVariable);
 }
 
 }  // namespace lockstep

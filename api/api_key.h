@@ -2,10 +2,16 @@
 
 #include <string>
 
+#include "runtime/options/arguments.h"
+
 namespace lockstep {
 
-// The key in the first line of a file, without white space at its end; empty where no file is
-// named. Throws BadInput when there is none in it, and as ReadFile().
-std::string ReadApiKey(const std::string& file);
+// Where a key may stand that is given to no command line.
+inline constexpr const char* kApiKeyVariable = "LOCKSTEP_API_KEY";
+
+// The key that the server wants, or that its client sends: of --api-key, or the first line of the
+// file of --api-key-file, without white space at its end, or of kApiKeyVariable. Empty: none.
+// Throws BadInput where two flags name one, or what they name is no key, and as ReadFile().
+std::string ApiKeyOf(const Arguments& arguments);
 
 }  // namespace lockstep

@@ -63,9 +63,8 @@ int RunLineEditor(const Arguments& arguments, std::span<const std::string> argum
       std::cerr << fmt::format("loading {} …", arguments.options.model.path) << std::endl;
     server.emplace(ServeWords(arguments_given), stop);
   }
-  const std::string& key_file = arguments.options.server.api_key_file;
   ServerClient client(server ? server->address() : ParseServerUrl(arguments.url),
-                      ReadApiKey(key_file));
+                      ApiKeyOf(arguments));
   const std::string model = client.ModelName(stop);
   if (stop()) throw Error(ExitCode::kInterrupted, "interrupted");
   CompleteSession session(

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <iostream>
@@ -50,7 +51,7 @@ std::vector<std::string> ServeWords(std::span<const std::string> complete_argume
     const bool is_ours = complete_arguments[i] == "--quiet" || complete_arguments[i] == "--verbose";
     if (!is_command && !is_ours) words.push_back(complete_arguments[i]);
   }
-  words.insert(words.end(), {"--host", "127.0.0.1", "--port", "0"});
+  words.insert(words.end(), {"--host", "127.0.0.1", "--port", "0", "--log-format", "text"});
   return words;
 }
 
@@ -124,7 +125,7 @@ void LocalServer::TakeLine(const std::string& line) {
     address_ = ParseServerUrl(line.substr(at + std::strlen("ready: ")));
   } else if (line.find("warning: ") != std::string::npos ||
              line.find("error: ") != std::string::npos) {
-    std::cerr << line << std::endl;
+    std::cerr << line.substr(std::min(line.find("lockstep"), line.size())) << std::endl;
   }
 }
 

@@ -12,6 +12,7 @@
 #include "engine/hidden_state_pooler.h"
 #include "engine/sampling/ending.h"
 #include "engine/sampling/token_choice.h"
+#include "engine/step_clock.h"
 #include "engine/step_executor.h"
 
 namespace lockstep {
@@ -28,6 +29,7 @@ struct Live {
   std::vector<TokenLogprob> prompt_logprobs;
   std::optional<HiddenStatePooler> pooler;
   std::unique_ptr<LogitControls> controls;  // of what generates
+  bool begun = false;                       // was in a step
 
   bool scores_prompt() const { return request.prompt_logprobs.has_value(); }
 };
@@ -78,6 +80,8 @@ struct Engine::Impl {
   std::optional<LaunchedStep> launched;
   bool shut_down = false;
   bool is_together = false;  // the other ranks are in something else than a wait for steps
+  std::function<void(std::int64_t)> on_begun;
+  StepClock clock;
 
   Impl(Decoder& decoder_in, ControlPlane& control_in, const EngineOptions& options_in)
       : decoder(decoder_in),
@@ -173,7 +177,9 @@ void Engine::Impl::Branch(std::int64_t parent, std::span<const Branching> childr
   for (Request& request : requests) {
     scheduler.Fork(parent, request.id);
     scheduler.Append(request.id, request.prompt.back());
+    const std::int64_t id = request.id;
     Keep(std::move(request));
+    live.at(id).begun = true;
   }
   End(parent);
 }
@@ -269,7 +275,11 @@ void Engine::Impl::Launch() {
   step.message.step = planned.number;
   step.message.vocab_limit = options.sampled_vocab;
   step.message.batch.page_copies = std::move(planned.page_copies);
-  for (const Chunk& chunk : planned.chunks) AddRows(chunk, step);
+  for (const Chunk& chunk : planned.chunks) {
+    AddRows(chunk, step);
+    if (!std::exchange(live.at(chunk.id).begun, true) && on_begun) on_begun(chunk.id);
+  }
+  clock.Begin(decoder);
   step.chunks = std::move(planned.chunks);
   Send(step.message);
   executor.Launch(step.message);
@@ -287,6 +297,7 @@ std::vector<TokenEvent> Engine::Impl::Collect() {
   if (step.message.batch.hidden_layer >= 0) TakeHidden(step.chunks, events);
   for (std::size_t row = 0; row < answers.size(); ++row)
     TakeRow(step.uses[row], answers[row], events);
+  clock.End(decoder, std::ssize(step.message.batch.ids));
   return events;
 }
 
@@ -384,7 +395,12 @@ EngineStatus Engine::status() const {
           .running = scheduler.running_count(),
           .pages = pages,
           .pages_used = pages - scheduler.blocks().available(),
-          .counts = scheduler.counts()};
+          .counts = scheduler.counts(),
+          .steps = impl_->clock.counts()};
+}
+
+void Engine::set_on_begun(std::function<void(std::int64_t)> call) {
+  impl_->on_begun = std::move(call);
 }
 
 void Engine::Launch() { impl_->Launch(); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,12 +30,30 @@ struct EngineOptions {
   std::int64_t hidden_layer = 0;
 };
 
+// What steps have been and taken, since the beginning.
+struct StepCounts {
+  // Upper bounds of by_tokens; the last number there is of what is above them all.
+  static constexpr std::array<std::int64_t, 13> kTokenBounds{1,   8,    16,   32,   64,   128,  256,
+                                                             512, 1024, 2048, 4096, 8192, 16384};
+  std::array<std::int64_t, kTokenBounds.size() + 1> by_tokens{};  // steps
+  std::int64_t tokens = 0;
+  std::int64_t nanoseconds = 0;  // on rank 0, from the plan to the answers
+  // Of these, in all-reduces, waiting for the peers included. Stays 0 where a device makes them by
+  // itself.
+  std::int64_t all_reduce_nanoseconds = 0;
+
+  void Add(const StepCounts& other);
+};
+
 struct EngineStatus {
   std::int64_t waiting = 0;
   std::int64_t running = 0;
   std::int64_t pages = 0;       // of the KV cache
   std::int64_t pages_used = 0;  // of these, pages that sequences use; the others can be had
   SchedulerCounts counts;
+  StepCounts steps;
+
+  void Add(const EngineStatus& other);
 };
 
 // The part of the engine that decides, on rank 0. The other ranks run RunWorker() with the same
@@ -71,6 +90,10 @@ class Engine {
   // Of one sequence, prompt and continuation together: the context, or less if the cache is small.
   std::int64_t most_tokens() const;
   EngineStatus status() const;
+
+  // Called in Launch() for each request whose first step begins, before it is computed. It may call
+  // Submit() and nothing else.
+  void set_on_begun(std::function<void(std::int64_t request)> call);
 
   // One iteration over the requests in flight, in two parts. Launch() plans a step, tells the other
   // ranks and starts it: where the device lags behind the calls it returns before the step is

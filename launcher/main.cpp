@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/logging/structured_log.h"
 #include "launcher/commands/commands.h"
 #include "launcher/flags/command_line.h"
 #include "runtime/spawn/spawn.h"
@@ -61,6 +62,7 @@ int Run(const std::vector<std::string>& given) {
     return 0;
   }
   SetLog(line.run->verbosity);
+  if (line.run->command == Command::kServe) SetLogFormat(line.run->options.server.log_format);
   return Dispatch(*line.run, given);
 }
 

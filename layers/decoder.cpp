@@ -309,7 +309,11 @@ void Decoder::RunMlp(const LayerWeights& layer, const TensorView& normed, Worksp
 }
 
 void Decoder::Reduce(const TensorView& partial) {
+  const auto begun = std::chrono::steady_clock::now();
   reducer_.AllReduceSum(partial, device_.stream());
+  // A device goes on without the calling thread.
+  if (device_.stream().handle == nullptr)
+    all_reduce_time_ += std::chrono::steady_clock::now() - begun;
 }
 
 void Decoder::Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y) {

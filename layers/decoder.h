@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -67,6 +68,9 @@ class Decoder {
   // before.
   void ExchangeWeights(ModelWeights weights);
 
+  // In all-reduces so far, waiting for the peers included; 0 where a device makes them by itself.
+  std::chrono::nanoseconds all_reduce_time() const { return all_reduce_time_; }
+
   // What Forward() was asked to keep of its last batch, on rank 0: [tokens, d_model] fp32 in host
   // memory, valid until the next call.
   TensorView hidden() const { return hidden_.view().Rows(0, hidden_rows_); }
@@ -104,6 +108,7 @@ class Decoder {
   KvCache cache_;
   RotaryTable rotary_;
   std::unique_ptr<Workspace> workspace_;
+  std::chrono::nanoseconds all_reduce_time_{};
   TensorView logits_;  // of the last Forward()
   Tensor hidden_;
   std::int64_t hidden_rows_ = 0;

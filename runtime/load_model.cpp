@@ -10,6 +10,7 @@
 
 #include "core/heartbeat.h"
 #include "core/log.h"
+#include "core/logging/structured_log.h"
 #include "core/threads/affinity.h"
 #include "layers/weights.h"
 #include "partition/plan/shard_plan.h"
@@ -31,7 +32,8 @@ constexpr const char* kTerminalVariable = "LOCKSTEP_STDERR_IS_TERMINAL";
 
 // A line on the terminal that counts the layers; nothing when nobody watches.
 LoadProgress ProgressLine(const ControlPlane& comm, Verbosity verbosity) {
-  if (comm.rank() != 0 || verbosity == Verbosity::kQuiet || !StderrIsTerminal()) return nullptr;
+  const bool is_watched = StderrIsTerminal() && CurrentLogFormat() == LogFormat::kPlain;
+  if (comm.rank() != 0 || verbosity == Verbosity::kQuiet || !is_watched) return nullptr;
   return [](std::int64_t done, std::int64_t all) {
     const std::string line =
         fmt::format("\rlockstep: loading weights {}/{}{}", done, all, done == all ? "\n" : "");

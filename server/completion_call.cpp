@@ -1,5 +1,6 @@
 #include "server/completion_call.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace lockstep {
@@ -35,6 +36,25 @@ struct CompletionCall::Shared {
   std::size_t waiting_bytes = 0;  // of the events, about
   bool overrun = false;
   std::function<void()> notify;  // empty: the call is gone
+  CallProgress progress;
+  LogLabel label;  // stays as it is
+
+  void NoteBegin() {
+    const std::lock_guard lock(mutex);
+    if (!progress.begun) progress.begun = CallProgress::Clock::now();
+  }
+  void NoteToken() {
+    const std::lock_guard lock(mutex);
+    if (progress.new_tokens++ == 0) progress.first_token = CallProgress::Clock::now();
+  }
+  // tokens: that came without a piece.
+  void NoteResult(const TextResult& result, std::int64_t tokens) {
+    const std::lock_guard lock(mutex);
+    progress.new_tokens += tokens;
+    if (!result.embedding.empty()) return;
+    for (const TextSample& sample : result.samples)
+      if (progress.finish != FinishReason::kLength) progress.finish = sample.finish;
+  }
 
   void Put(CallEvent event) {
     const std::lock_guard lock(mutex);
@@ -54,11 +74,18 @@ class CompletionCall::Sink : public RequestSink {
   Sink(std::shared_ptr<Shared> shared, std::size_t prompt, Pieces pieces)
       : shared_(std::move(shared)), prompt_(prompt), pieces_(pieces) {}
 
+  const LogLabel* label() const override { return &shared_->label; }
+  void OnBegun() override { shared_->NoteBegin(); }
   void OnPiece(std::size_t sample, const TokenPiece& piece) override {
+    shared_->NoteToken();
+    ++token_count_;
     if (pieces_ == Pieces::kDropped) return;
     shared_->Put({.prompt = prompt_, .piece = Keep(sample, piece), .result = {}, .error = {}});
   }
   void OnResult(TextResult result) override {
+    std::int64_t tokens = 0;
+    for (const TextSample& sample : result.samples) tokens += std::ssize(sample.tokens);
+    shared_->NoteResult(result, std::max<std::int64_t>(0, tokens - token_count_));
     shared_->Put({.prompt = prompt_, .piece = {}, .result = std::move(result), .error = {}});
   }
   void OnError(const Error& error) override {
@@ -69,12 +96,15 @@ class CompletionCall::Sink : public RequestSink {
   std::shared_ptr<Shared> shared_;
   std::size_t prompt_;
   Pieces pieces_;
+  std::int64_t token_count_ = 0;
 };
 
 CompletionCall::CompletionCall(RequestQueue& queue, const ApiRequest& request,
-                               std::function<void()> notify)
+                               std::function<void()> notify, LogLabel label)
     : queue_(queue), shared_(std::make_shared<Shared>()) {
   shared_->notify = std::move(notify);
+  shared_->label = std::move(label);
+  shared_->progress.submitted = CallProgress::Clock::now();
   const auto pieces = request.stream ? Sink::Pieces::kKept : Sink::Pieces::kDropped;
   for (std::size_t i = 0; i < request.prompts.size(); ++i) {
     const Admission admission =
@@ -96,6 +126,11 @@ void CompletionCall::Cancel() {
     shared_->notify = nullptr;
   }
   for (const Ticket ticket : tickets_) queue_.Cancel(ticket);
+}
+
+CallProgress CompletionCall::progress() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->progress;
 }
 
 std::vector<CallEvent> CompletionCall::Take() {

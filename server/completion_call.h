@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -23,6 +25,17 @@ struct CallEvent {
   std::optional<Error> error;
 };
 
+// How far a call has come, for the log.
+struct CallProgress {
+  using Clock = std::chrono::steady_clock;
+
+  Clock::time_point submitted;
+  std::optional<Clock::time_point> begun;        // the first step with a prompt of it
+  std::optional<Clock::time_point> first_token;  // of a prompt
+  std::int64_t new_tokens = 0;
+  FinishReason finish = FinishReason::kNone;  // of its texts: kLength where one of them is cut
+};
+
 // Why a request is not accepted, in a client's terms: 503.
 ApiError NotAccepted(Refusal refusal);
 
@@ -36,13 +49,16 @@ class CompletionCall {
   // notify: called from the queue's thread whenever there are events and there were none; may not
   // throw, and may be called once more while the call is destroyed. Throws ApiError(503) when the
   // queue has no room; then nothing of the request runs.
-  CompletionCall(RequestQueue& queue, const ApiRequest& request, std::function<void()> notify);
+  // label: by what the log names it.
+  CompletionCall(RequestQueue& queue, const ApiRequest& request, std::function<void()> notify,
+                 LogLabel label = {});
   ~CompletionCall();
   CompletionCall(const CompletionCall&) = delete;
   CompletionCall& operator=(const CompletionCall&) = delete;
 
   // All that has come since the last time.
   std::vector<CallEvent> Take();
+  CallProgress progress() const;
 
  private:
   struct Shared;  // with the sinks, which may outlive the call

@@ -28,7 +28,7 @@ ServerInput ReadServerInput(const Arguments& arguments, const ModelFiles& model,
                     .defaults = {},
                     .spec = model.spec,
                     .tokenizer = OpenTokenizer(arguments.options, model),
-                    .api_key = ReadApiKey(arguments.options.server.api_key_file),
+                    .api_key = ApiKeyOf(arguments),
                     .ranks = ranks,
                     .chat = FindChatSupport(arguments.options, model),
                     .hidden_layer = HiddenLayerOf(arguments.options.embed, model.spec)};
@@ -54,14 +54,19 @@ Frontend::Frontend(const ServerInput& input, RequestQueue& queue, WeightLoader& 
              .port = static_cast<std::uint16_t>(input.options.server.port),
              .api_key = input.api_key,
              .most_body_bytes = input.options.server.max_body_bytes,
-             .cors_origins = input.options.server.cors_origins},
+             .cors_origins = input.options.server.cors_origins,
+             .tls_cert = input.options.server.tls_cert,
+             .tls_key = input.options.server.tls_key,
+             .logging =
+                 input.options.server.log_requests ? RequestLogging::kOn : RequestLogging::kOff},
             service_) {}
 
 void Frontend::SayReady() const {
   SetLogRank(0, 1);  // said for all ranks
   ReportDefaults(input_.generation, input_.defaults);
   if (!input_.chat.warning.empty()) LogWarning("{}", input_.chat.warning);
-  LogInfo("ready: http://{}:{}", input_.options.server.host, http_.port());
+  LogInfo("ready: {}://{}:{}", input_.options.server.tls_cert.empty() ? "http" : "https",
+          input_.options.server.host, http_.port());
 }
 
 void Frontend::Look() {

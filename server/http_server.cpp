@@ -8,20 +8,22 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 
 #include "api/openai/api_error.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/logging/structured_log.h"
 #include "server/cors.h"
+#include "server/http/connection.h"
+#include "server/http/headers.h"
+#include "server/http/tls_context.h"
 #include "server/routes.h"
 
 namespace lockstep {
@@ -34,25 +36,10 @@ using Tcp = asio::ip::tcp;
 using Code = beast::error_code;
 
 constexpr std::uint32_t kMostHeaderBytes = 16 << 10;
+// For the end of an encrypted connection, which both sides say.
+constexpr std::chrono::milliseconds kGoodbyeTime{1000};
+
 auto Into(Code& code) { return asio::redirect_error(asio::use_awaitable, code); }
-
-// One client's connection.
-struct Connection {
-  explicit Connection(Tcp::socket socket) : stream(std::move(socket)), wake(stream.get_executor()) {
-    wake.expires_at(std::chrono::steady_clock::time_point::max());
-  }
-  beast::tcp_stream stream;
-  asio::steady_timer wake;  // cancelled when there is something to look at
-  bool idle = true;         // between two requests
-  bool left = false;        // the client has
-  std::string origin;       // that may read the answer; empty: its own alone
-};
-using ConnectionPtr = std::shared_ptr<Connection>;
-
-std::string_view HeaderOf(const http::request<http::string_body>& request, http::field field) {
-  const auto value = request[field];
-  return {value.data(), value.size()};
-}
 
 // Parts of a request, which lives as long as its answer is made.
 struct PlainRequest {
@@ -61,39 +48,26 @@ struct PlainRequest {
   std::string_view body;
 };
 
-// With a list of origins an answer depends on who asks, and caches are to know.
-template <typename Head>
-void SetOrigin(const CorsRules& cors, const std::string& origin, Head& head) {
-  if (!origin.empty()) head.set(http::field::access_control_allow_origin, origin);
-  if (cors.tells_origins_apart()) head.set(http::field::vary, "Origin");
-}
-
-// Notices a client that leaves while it waits for its answer. Bytes of its next request are left
-// where they are, and end the watch.
-void WatchForLeaving(const ConnectionPtr& watched_by) {
-  const std::weak_ptr<Connection> watched = watched_by;
-  watched_by->stream.socket().async_wait(Tcp::socket::wait_read, [watched](Code code) {
-    const ConnectionPtr connection = watched.lock();
-    if (code || connection == nullptr) return;
-    char byte = 0;
-    Tcp::socket& socket = connection->stream.socket();
-    Code peeked;
-    socket.non_blocking(true, peeked);
-    const std::size_t bytes =
-        socket.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, peeked);
-    connection->left = bytes == 0 && peeked != asio::error::would_block;
-    if (connection->left) connection->wake.cancel();
-  });
+std::string DataOf(EventStream& stream, std::vector<CallEvent>& events, const LogLabel& label) {
+  const LogScope about(&label);
+  return stream.DataOf(events);
 }
 
 }  // namespace
 
 struct HttpServer::Impl {
   Impl(const HttpOptions& wanted, Service& answers)
-      : options(wanted), cors(wanted.cors_origins), service(answers), acceptor(io) {}
+      : options(wanted),
+        cors(wanted.cors_origins),
+        log(wanted.logging),
+        tls(OpenTls({wanted.tls_cert, wanted.tls_key})),
+        service(answers),
+        acceptor(io) {}
 
   asio::awaitable<void> Accept();
   asio::awaitable<void> Serve(ConnectionPtr connection);
+  asio::awaitable<bool> ShakeHands(ConnectionPtr connection);
+  asio::awaitable<void> SayGoodbye(ConnectionPtr connection);
   asio::awaitable<Code> Read(ConnectionPtr connection, beast::flat_buffer& buffer,
                              http::request_parser<http::string_body>& parser);
   asio::awaitable<bool> Answer(ConnectionPtr connection,
@@ -101,8 +75,9 @@ struct HttpServer::Impl {
   asio::awaitable<bool> Complete(ConnectionPtr connection,
                                  const http::request<http::string_body>& request,
                                  SlowReader reader);
-  asio::awaitable<ReadRequest> ReadElsewhere(SlowReader reader, const std::string& body);
-  asio::awaitable<HttpAnswer> AnswerElsewhere(PlainRequest request);
+  asio::awaitable<ReadRequest> ReadElsewhere(SlowReader reader, const std::string& body,
+                                             const LogLabel& label);
+  asio::awaitable<HttpAnswer> AnswerElsewhere(PlainRequest request, const LogLabel& label);
   asio::awaitable<bool> Load(ConnectionPtr connection,
                              const http::request<http::string_body>& request);
   asio::awaitable<std::unique_ptr<LoadCall>> BeginLoadElsewhere(const std::string& body,
@@ -121,6 +96,8 @@ struct HttpServer::Impl {
 
   const HttpOptions options;
   const CorsRules cors;
+  const RequestLog log;
+  std::optional<asio::ssl::context> tls;
   Service& service;
   asio::io_context io{1};
   asio::thread_pool workers{1};  // reads prompts, which takes long where they are long
@@ -144,7 +121,7 @@ asio::awaitable<void> HttpServer::Impl::Accept() {
       continue;
     }
     socket.set_option(Tcp::no_delay(true), code);
-    const auto connection = std::make_shared<Connection>(std::move(socket));
+    const auto connection = std::make_shared<Connection>(std::move(socket), tls ? &*tls : nullptr);
     connections.remove_if([](const auto& one) { return one.expired(); });
     connections.push_back(connection);
     asio::co_spawn(io, Serve(connection), asio::detached);
@@ -153,16 +130,15 @@ asio::awaitable<void> HttpServer::Impl::Accept() {
 
 asio::awaitable<void> HttpServer::Impl::Serve(ConnectionPtr connection) {
   beast::flat_buffer buffer;
-  bool open = true;
+  bool open = co_await ShakeHands(connection);
   while (open && !draining) {
     http::request_parser<http::string_body> parser;
     parser.header_limit(kMostHeaderBytes);
     parser.body_limit(static_cast<std::uint64_t>(options.most_body_bytes));
     const Code code = co_await Read(connection, buffer, parser);
-    if (code == http::error::end_of_stream || code == beast::error::timeout ||
-        code == asio::error::operation_aborted || code == asio::error::connection_reset)
-      break;
+    if (HasEnded(code)) break;
     connection->idle = false;
+    connection->record = RecordOf(parser.get());
     ++open_answers;
     if (code) {
       co_await Send(connection,
@@ -173,17 +149,38 @@ asio::awaitable<void> HttpServer::Impl::Serve(ConnectionPtr connection) {
     } else {
       open = co_await Answer(connection, parser.get());
     }
+    StopWatching(*connection);
+    log.NoteEnd(connection->record);
     --open_answers;
     connection->idle = true;
   }
+  co_await SayGoodbye(connection);
+}
+
+// False where it fails: of a client that speaks no TLS, or is too slow.
+asio::awaitable<bool> HttpServer::Impl::ShakeHands(ConnectionPtr connection) {
+  ClientStream::Tls* encryption = connection->stream.tls();
+  if (encryption == nullptr) co_return true;
+  connection->stream.tcp().expires_after(options.patience);
+  Code code;
+  co_await encryption->async_handshake(asio::ssl::stream_base::server, Into(code));
+  if (code) WriteLog(LogLevel::kDebug, fmt::format("a client is let go: TLS: {}", code.message()));
+  co_return !code;
+}
+
+asio::awaitable<void> HttpServer::Impl::SayGoodbye(ConnectionPtr connection) {
   Code ignored;
-  connection->stream.socket().shutdown(Tcp::socket::shutdown_send, ignored);
+  if (ClientStream::Tls* encryption = connection->stream.tls(); encryption != nullptr) {
+    connection->stream.tcp().expires_after(std::min(options.patience, kGoodbyeTime));
+    co_await encryption->async_shutdown(Into(ignored));
+  }
+  connection->stream.tcp().socket().shutdown(Tcp::socket::shutdown_send, ignored);
 }
 
 // A client that has a long body waits a while before it sends it, in case it is not wanted.
 asio::awaitable<Code> HttpServer::Impl::Read(ConnectionPtr connection, beast::flat_buffer& buffer,
                                              http::request_parser<http::string_body>& parser) {
-  connection->stream.expires_after(options.patience);
+  connection->stream.tcp().expires_after(options.patience);
   Code code;
   co_await http::async_read_header(connection->stream, buffer, parser, Into(code));
   if (code) co_return code;
@@ -224,10 +221,13 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
     co_return co_await Load(connection, request);
   } else {
     const PlainRequest plain{method == "HEAD" ? "GET" : method, target, request.body()};
-    if (TakesTime(target))
-      answer = co_await asio::co_spawn(workers, AnswerElsewhere(plain), asio::use_awaitable);
-    else
+    const LogLabel& label = connection->record.name.label;
+    if (TakesTime(target)) {
+      answer = co_await asio::co_spawn(workers, AnswerElsewhere(plain, label), asio::use_awaitable);
+    } else {
+      const LogScope about(&label);
       answer = AnswerPlain(service, plain.method, plain.target, plain.body);
+    }
     if (!answer.etag.empty() && HeaderOf(request, http::field::if_none_match) == answer.etag)
       answer = {.status = 304, .body = {}, .type = {}, .etag = answer.etag};
   }
@@ -236,11 +236,15 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
 }
 
 asio::awaitable<ReadRequest> HttpServer::Impl::ReadElsewhere(SlowReader reader,
-                                                             const std::string& body) {
-  co_return (service.*reader)(body);
+                                                             const std::string& body,
+                                                             const LogLabel& label) {
+  const LogScope about(&label);
+  co_return (service.*reader)(body, label.request_id);
 }
 
-asio::awaitable<HttpAnswer> HttpServer::Impl::AnswerElsewhere(PlainRequest request) {
+asio::awaitable<HttpAnswer> HttpServer::Impl::AnswerElsewhere(PlainRequest request,
+                                                              const LogLabel& label) {
+  const LogScope about(&label);
   co_return AnswerPlain(service, request.method, request.target, request.body);
 }
 
@@ -248,17 +252,25 @@ asio::awaitable<bool> HttpServer::Impl::Complete(ConnectionPtr connection,
                                                  const http::request<http::string_body>& request,
                                                  SlowReader reader) {
   HttpAnswer answer;
+  RequestRecord& record = connection->record;
   const unsigned version = request.version();
   try {
-    const ReadRequest read = co_await asio::co_spawn(workers, ReadElsewhere(reader, request.body()),
-                                                     asio::use_awaitable);
+    const ReadRequest read = co_await asio::co_spawn(
+        workers, ReadElsewhere(reader, request.body(), record.name.label), asio::use_awaitable);
     connection->left = false;
     WatchForLeaving(connection);
-    const auto call = service.Begin(*read.request, Waker(connection));
+    const auto call = service.Begin(*read.request, Waker(connection), record.name.label);
+    record.prompt_tokens = PromptTokensOf(*read.request);
+    log.NoteAccepted(record);
+    const ProgressScope progress(*call, record);
     if (read.request->stream) co_return co_await Stream(connection, *call, read, request);
     answer = co_await CollectAnswer(connection, *call, read);
-    if (connection->left) co_return false;
+    if (connection->left) {
+      record.outcome = RequestRecord::Outcome::kLeft;
+      co_return false;
+    }
   } catch (...) {
+    const LogScope about(&record.name.label);
     answer = AnswerOfCurrentException();
   }
   co_return co_await Send(connection, std::move(answer), request.keep_alive(), version);
@@ -286,14 +298,18 @@ asio::awaitable<bool> HttpServer::Impl::Load(ConnectionPtr connection,
         workers, BeginLoadElsewhere(request.body(), Waker(connection)), asio::use_awaitable);
     connection->left = false;
     WatchForLeaving(connection);
-    connection->stream.expires_never();
+    connection->stream.tcp().expires_never();
     while (!call->ended() && !connection->left) {
       Code woken;
       co_await connection->wake.async_wait(Into(woken));
     }
-    if (connection->left) co_return false;
+    if (connection->left) {
+      connection->record.outcome = RequestRecord::Outcome::kLeft;
+      co_return false;
+    }
     answer.body = call->Answer();
   } catch (...) {
+    const LogScope about(&connection->record.name.label);
     answer = AnswerOfCurrentException();
   }
   co_return co_await Send(connection, std::move(answer), request.keep_alive(), request.version());
@@ -301,7 +317,7 @@ asio::awaitable<bool> HttpServer::Impl::Load(ConnectionPtr connection,
 
 asio::awaitable<void> HttpServer::Impl::AwaitEvents(ConnectionPtr connection, CompletionCall& call,
                                                     std::vector<CallEvent>& events) {
-  connection->stream.expires_never();
+  connection->stream.tcp().expires_never();
   for (events = call.Take(); events.empty() && !connection->left; events = call.Take()) {
     Code woken;
     co_await connection->wake.async_wait(Into(woken));
@@ -329,82 +345,65 @@ asio::awaitable<HttpAnswer> HttpServer::Impl::CollectAnswer(ConnectionPtr connec
 asio::awaitable<bool> HttpServer::Impl::Stream(ConnectionPtr connection, CompletionCall& call,
                                                const ReadRequest& read,
                                                const http::request<http::string_body>& asked) {
-  beast::tcp_stream& stream = connection->stream;
+  ClientStream& stream = connection->stream;
   const bool chunked = asked.version() >= 11;  // else the end of the connection is that of the text
   const bool keep_alive = chunked && asked.keep_alive();
   http::response<http::empty_body> head(http::status::ok, asked.version());
   head.set(http::field::content_type, "text/event-stream; charset=utf-8");
   head.set(http::field::cache_control, "no-cache");
   SetOrigin(cors, connection->origin, head);
+  SetName(connection->record.name, head);
   head.chunked(chunked);
   head.keep_alive(keep_alive);
   http::response_serializer<http::empty_body> serializer(head);
   Code code;
   co_await http::async_write_header(stream, serializer, Into(code));
+  RequestRecord& record = connection->record;
+  record.status = 200;
   EventStream reply(read);
   std::vector<CallEvent> events;
   while (!code && !connection->left && !reply.ended()) {
     co_await AwaitEvents(connection, call, events);
-    const std::string data = reply.DataOf(events);
+    const std::string data = DataOf(reply, events, record.name.label);
     if (data.empty()) continue;
-    stream.expires_after(options.patience);
+    stream.tcp().expires_after(options.patience);
     if (chunked)
       co_await asio::async_write(stream, http::make_chunk(asio::buffer(data)), Into(code));
     else
       co_await asio::async_write(stream, asio::buffer(data), Into(code));
   }
-  if (code || connection->left) co_return false;
+  if (reply.failed()) record.outcome = RequestRecord::Outcome::kBroken;
+  if (code || connection->left) {
+    record.outcome = RequestRecord::Outcome::kLeft;
+    co_return false;
+  }
   if (chunked) co_await asio::async_write(stream, http::make_chunk_last(), Into(code));
   co_return keep_alive && !code && !reply.failed();
 }
 
 asio::awaitable<bool> HttpServer::Impl::Send(ConnectionPtr connection, HttpAnswer answer,
                                              bool keep_alive, unsigned version) {
-  http::response<http::string_body> response(static_cast<http::status>(answer.status), version);
-  if (!answer.type.empty()) response.set(http::field::content_type, answer.type);
-  response.set("X-Content-Type-Options", "nosniff");
+  connection->record.status = answer.status;
+  const bool header_only = answer.header_only;
+  auto response = ResponseOf(std::move(answer), version);
   SetOrigin(cors, connection->origin, response);
-  for (const auto& [name, value] : answer.headers) response.set(name, value);
-  if (!answer.etag.empty()) response.set(http::field::etag, answer.etag);
-  if (!answer.etag.empty()) response.set(http::field::cache_control, "no-cache");
-  if (!answer.policy.empty()) response.set("Content-Security-Policy", answer.policy);
-  if (!answer.allow.empty()) response.set(http::field::allow, answer.allow);
-  if (answer.status == 503) response.set(http::field::retry_after, "1");
-  if (answer.status == 401) response.set(http::field::www_authenticate, "Bearer");
+  SetName(connection->record.name, response);
   response.keep_alive(keep_alive && !draining);
-  response.body() = std::move(answer.body);
-  response.prepare_payload();
-  connection->stream.expires_after(options.patience);
+  connection->stream.tcp().expires_after(options.patience);
   Code code;
   http::response_serializer<http::string_body> serializer(response);
-  if (answer.header_only)
+  if (header_only)
     co_await http::async_write_header(connection->stream, serializer, Into(code));
   else
     co_await http::async_write(connection->stream, serializer, Into(code));
+  if (code) connection->record.outcome = RequestRecord::Outcome::kLeft;
   co_return !code && response.keep_alive();
 }
 
 HttpServer::HttpServer(const HttpOptions& options, Service& service)
     : impl_(std::make_unique<Impl>(options, service)) {
-  const auto fail = [&](const Code& code) {
-    if (code)
-      throw EnvironmentError("server: cannot listen at {}:{}: {}; choose --host and --port",
-                             options.host, options.port, code.message());
-  };
-  Code code;
-  const auto address =
-      asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, code);
-  fail(code);
-  Tcp::acceptor& acceptor = impl_->acceptor;
-  const Tcp::endpoint place(address, options.port);
-  acceptor.open(place.protocol(), code);
-  fail(code);
-  acceptor.set_option(asio::socket_base::reuse_address(true), code);
-  acceptor.bind(place, code);
-  fail(code);
-  acceptor.listen(1024, code);
-  fail(code);
-  impl_->port = acceptor.local_endpoint().port();
+  Listen(impl_->acceptor, options.host, options.port);
+  impl_->port = impl_->acceptor.local_endpoint().port();
   asio::co_spawn(impl_->io, impl_->Accept(), asio::detached);
   impl_->thread = std::thread([this] { impl_->io.run(); });
 }
@@ -424,7 +423,7 @@ void HttpServer::Drain() {
     impl_->acceptor.close(ignored);
     for (const auto& one : impl_->connections)
       if (const auto connection = one.lock(); connection && connection->idle)
-        connection->stream.cancel();
+        connection->stream.tcp().cancel();
   });
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "server/http/request_log.h"
 #include "server/service.h"
 
 namespace lockstep {
@@ -16,6 +17,9 @@ struct HttpOptions {
   std::string api_key = {};   // empty: none is wanted
   std::int64_t most_body_bytes = std::int64_t{32} << 20;
   std::vector<std::string> cors_origins = {};  // as CorsRules takes them
+  std::string tls_cert = {};                   // as TlsFiles; empty: no TLS
+  std::string tls_key = {};
+  RequestLogging logging = RequestLogging::kOff;
   // For a client to send a whole request, or to take a part of an answer.
   std::chrono::milliseconds patience = std::chrono::seconds{60};
 };
@@ -26,7 +30,8 @@ struct HttpOptions {
 class HttpServer {
  public:
   // Listens at once. The service stays the caller's and outlives it. Throws EnvironmentError that
-  // names the address where it cannot listen, and BadInput for origins that are none.
+  // names the address where it cannot listen, and BadInput for origins that are none, and as
+  // OpenTls().
   HttpServer(const HttpOptions& options, Service& service);
   // Closes every connection.
   ~HttpServer();

@@ -6,6 +6,8 @@
 #include <prometheus/text_serializer.h>
 
 #include <chrono>
+#include <limits>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -49,18 +51,48 @@ class Families {
     metric.gauge.value = 1;
     metric.label.push_back({label, value});
   }
+  // A sample for each group of ranks.
+  template <typename ValueOf>
+  void CountByGroup(const std::string& name, const std::string& help,
+                    std::span<const GroupStatistics> groups, const ValueOf& value_of) {
+    MetricFamily& family = NewFamily(name, help, MetricType::Counter);
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      prometheus::ClientMetric& metric = NewMetric(family);
+      metric.label.push_back({"group", std::to_string(i)});
+      metric.counter.value = value_of(groups[i]);
+    }
+  }
+  void StepSizes(const StepCounts& steps) {
+    auto& histogram =
+        Family("iteration_tokens_total", "Tokens of a step of the ranks.", MetricType::Histogram)
+            .histogram;
+    for (std::size_t i = 0; i < steps.by_tokens.size(); ++i) {
+      histogram.sample_count += static_cast<std::uint64_t>(steps.by_tokens[i]);
+      const bool is_last = i == StepCounts::kTokenBounds.size();
+      const double bound = is_last ? std::numeric_limits<double>::infinity()
+                                   : static_cast<double>(StepCounts::kTokenBounds[i]);
+      histogram.bucket.push_back({histogram.sample_count, bound});
+    }
+    histogram.sample_sum = static_cast<double>(steps.tokens);
+  }
   std::vector<MetricFamily> Take() { return std::move(families_); }
 
  private:
-  prometheus::ClientMetric& Family(const std::string& name, const std::string& help,
-                                   MetricType type) {
+  MetricFamily& NewFamily(const std::string& name, const std::string& help, MetricType type) {
     MetricFamily& family = families_.emplace_back();
     family.name = kPrefix + name;
     family.help = help;
     family.type = type;
+    return family;
+  }
+  prometheus::ClientMetric& NewMetric(MetricFamily& family) const {
     prometheus::ClientMetric& metric = family.metric.emplace_back();
     metric.label.push_back({"model_name", model_});
     return metric;
+  }
+  prometheus::ClientMetric& Family(const std::string& name, const std::string& help,
+                                   MetricType type) {
+    return NewMetric(NewFamily(name, help, type));
   }
 
   std::string model_;
@@ -91,6 +123,22 @@ void AddStatistics(const LoopStatistics& now, Families& to) {
            static_cast<double>(now.groups_ready));
   to.Count("group_restarts_total", "How often a group of ranks was started again.",
            now.group_restarts);
+}
+
+void AddSteps(const LoopStatistics& now, Families& to) {
+  constexpr double kNanosecond = 1e-9;
+  const std::vector<GroupStatistics> one{{.steps = now.engine.steps}};
+  const std::vector<GroupStatistics>& groups = now.groups.empty() ? one : now.groups;
+  to.CountByGroup("step_seconds_total", "Time in steps of a group of ranks.", groups,
+                  [](const GroupStatistics& group) {
+                    return kNanosecond * static_cast<double>(group.steps.nanoseconds);
+                  });
+  to.CountByGroup("all_reduce_seconds_total",
+                  "Of that, time in all-reduces, waiting for other ranks included.", groups,
+                  [](const GroupStatistics& group) {
+                    return kNanosecond * static_cast<double>(group.steps.all_reduce_nanoseconds);
+                  });
+  to.StepSizes(now.engine.steps);
 }
 
 }  // namespace
@@ -134,6 +182,13 @@ struct Metrics::Instruments {
                                            "From a token of a text to its next.", kTokenBuckets);
   Histogram& whole =
       NewHistogram("e2e_request_latency_seconds", "From a request to its end.", kRequestBuckets);
+  Histogram& queued = NewHistogram("request_queue_time_seconds",
+                                   "From a request to its first step.", kRequestBuckets);
+  Histogram& prefill =
+      NewHistogram("request_prefill_time_seconds",
+                   "From a request's first step to its first token.", kRequestBuckets);
+  Histogram& inference = NewHistogram("request_inference_time_seconds",
+                                      "From a request's first step to its end.", kRequestBuckets);
   Histogram& decoding = NewHistogram("request_decode_time_seconds",
                                      "From a request's first token to its end.", kRequestBuckets);
   Histogram& prompt_length =
@@ -150,6 +205,13 @@ class Metrics::MeteredSink : public RequestSink {
         sink_(std::move(sink)),
         prompt_tokens_(static_cast<double>(request.tokens.size())),
         last_(static_cast<std::size_t>(SamplesMade(request))) {}
+
+  const LogLabel* label() const override { return sink_->label(); }
+
+  void OnBegun() override {
+    if (!step_) step_ = Clock::now();
+    sink_->OnBegun();
+  }
 
   void OnPiece(std::size_t sample, const TokenPiece& piece) override {
     const auto now = Clock::now();
@@ -171,6 +233,11 @@ class Metrics::MeteredSink : public RequestSink {
     const auto now = Clock::now();
     to_->whole.Observe(Seconds(now - begun_));
     if (first_) to_->decoding.Observe(Seconds(now - *first_));
+    if (step_) {
+      to_->queued.Observe(Seconds(*step_ - begun_));
+      to_->prefill.Observe(Seconds(first_.value_or(now) - *step_));
+      to_->inference.Observe(Seconds(now - *step_));
+    }
     to_->prompt_length.Observe(prompt_tokens_);
     std::size_t tokens = 0;
     for (const TextSample& sample : result.samples) {
@@ -191,7 +258,8 @@ class Metrics::MeteredSink : public RequestSink {
   const std::shared_ptr<RequestSink> sink_;
   const double prompt_tokens_;
   const Clock::time_point begun_ = Clock::now();
-  std::optional<Clock::time_point> first_;
+  std::optional<Clock::time_point> step_;   // the first one
+  std::optional<Clock::time_point> first_;  // token
   std::size_t pieces_ = 0;
   std::vector<std::optional<Clock::time_point>> last_;  // token of each sample
 };
@@ -226,6 +294,7 @@ std::string Metrics::Text(const LoopStatistics& now) const {
     const std::lock_guard lock(mutex_);
     Families families(instruments_->model);
     AddStatistics(now, families);
+    AddSteps(now, families);
     families.Info("checkpoint_info", "The checkpoint whose weights are loaded.", "checkpoint",
                   checkpoint_);
     all = families.Take();

@@ -65,6 +65,9 @@ constexpr std::array<Route, 10> kRoutes{{
      }},
 }};
 
+// GET only; the rest of the path is the name, which may have slashes of its own.
+constexpr std::string_view kModelPath = "/v1/models/";
+
 std::string_view PathOf(std::string_view target) { return target.substr(0, target.find('?')); }
 
 HttpAnswer WrongMethod(std::string_view method, std::string_view path, std::string_view allowed) {
@@ -72,6 +75,25 @@ HttpAnswer WrongMethod(std::string_view method, std::string_view path, std::stri
       AnswerOf(ApiError(405, fmt::format("{} {}: expected {}", method, path, allowed)));
   answer.allow = allowed;
   return answer;
+}
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// "a%2Fb" is "a/b"; what is no such escape stays.
+std::string Unescaped(std::string_view text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool is_escape = text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 &&
+                           HexDigit(text[i + 2]) >= 0;
+    result +=
+        is_escape ? static_cast<char>(16 * HexDigit(text[i + 1]) + HexDigit(text[i + 2])) : text[i];
+    if (is_escape) i += 2;
+  }
+  return result;
 }
 
 ApiError ErrorOf(const Error& error) {
@@ -144,6 +166,7 @@ std::vector<RouteName> RouteNames() {
   for (const Route& route : kRoutes) names.push_back({route.method, route.path});
   for (const SlowRoute& route : kSlowRoutes) names.push_back({"POST", route.path});
   names.push_back({"POST", kLoadPath});
+  names.push_back({"GET", "/v1/models/{model}"});
   return names;
 }
 
@@ -153,14 +176,18 @@ HttpAnswer AnswerPlain(Service& service, std::string_view method, std::string_vi
   for (const SlowRoute& route : kSlowRoutes)
     if (route.path == path) return WrongMethod(method, path, "POST");
   if (path == kLoadPath) return WrongMethod(method, path, "POST");
-  for (const Route& route : kRoutes) {
-    if (route.path != path) continue;
-    if (route.method != method) return WrongMethod(method, path, route.method);
-    try {
+  try {
+    for (const Route& route : kRoutes) {
+      if (route.path != path) continue;
+      if (route.method != method) return WrongMethod(method, path, route.method);
       return route.answer(service, body);
-    } catch (...) {
-      return AnswerOfCurrentException();
     }
+    if (path.starts_with(kModelPath)) {
+      if (method != "GET") return WrongMethod(method, path, "GET");
+      return {.body = service.Model(Unescaped(path.substr(kModelPath.size())))};
+    }
+  } catch (...) {
+    return AnswerOfCurrentException();
   }
   return AnswerOf(ApiError(404, fmt::format("there is no {}", path)));
 }

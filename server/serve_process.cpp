@@ -3,8 +3,10 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
+#include "api/api_key.h"
 #include "core/error.h"
 #include "core/files/own_program.h"
 #include "core/log.h"
@@ -37,8 +39,22 @@ std::vector<std::vector<int>> CoresOfGroups(int groups) {
   return cores;
 }
 
+// Every command line is there for all of this machine to see.
+std::vector<std::string> WithoutApiKey(std::span<const std::string> given) {
+  std::vector<std::string> words;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    std::string name = given[i].substr(0, given[i].find('='));
+    std::ranges::replace(name, '_', '-');
+    if (name != "--api-key")
+      words.push_back(given[i]);
+    else if (name.size() == given[i].size())
+      ++i;  // the key
+  }
+  return words;
+}
+
 std::vector<GroupPlan> PlansOf(const Options& options, std::span<const std::string> given) {
-  std::vector<std::string> command(given.begin(), given.end());
+  std::vector<std::string> command = WithoutApiKey(given);
   command.front() = OwnProgram();
   const auto groups = static_cast<int>(options.parallel.dp);
   const auto ranks = static_cast<int>(options.parallel.tp.value_or(1));
@@ -71,6 +87,7 @@ int RunSupervised(const Arguments& arguments, std::span<const std::string> given
   const auto ranks = static_cast<int>(options.parallel.tp.value_or(1));
   const ShardPlan plan(model.spec, ranks);
   const ServerInput input = ReadServerInput(arguments, model, ranks);
+  ::unsetenv(kApiKeyVariable);  // it is read, and no business of the ranks
   Supervisor supervisor({.groups = PlansOf(options, given),
                          .most_requests = options.server.max_queue,
                          .most_sequences = options.engine.max_sequences});

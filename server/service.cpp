@@ -66,16 +66,27 @@ Service::ServedPtr Service::served() const {
   return served_;
 }
 
+Json Service::ModelObject(const ServedCheckpoint& served) const {
+  return {{"id", served.name},
+          {"object", "model"},
+          {"created", started_},
+          {"owned_by", "lockstep"},
+          {"root", served.checkpoint},
+          {"parent", nullptr},
+          {"max_model_len", spec_.context_tokens}};
+}
+
 std::string Service::Models() const {
+  return DumpJson({{"object", "list"}, {"data", Json::array({ModelObject(*served())})}});
+}
+
+std::string Service::Model(std::string_view name) const {
   const ServedPtr now = served();
-  const Json model = {{"id", now->name},
-                      {"object", "model"},
-                      {"created", started_},
-                      {"owned_by", "lockstep"},
-                      {"root", now->checkpoint},
-                      {"parent", nullptr},
-                      {"max_model_len", spec_.context_tokens}};
-  return DumpJson({{"object", "list"}, {"data", Json::array({model})}});
+  if (name == now->name) return DumpJson(ModelObject(*now));
+  throw ApiError(404,
+                 fmt::format("the model {} does not exist; this server has \"{}\"",
+                             ShownJson(std::string(name)), now->name),
+                 "model");
 }
 
 std::string Service::Version() const {
@@ -154,34 +165,35 @@ RequestRules Service::RulesOf(const ServedCheckpoint& served) const {
       .model = served.name, .defaults = served.defaults, .tokenizer = tokenizer_, .spec = spec_};
 }
 
-ReplyParts Service::PartsOfReply(std::string_view kind, const ServedCheckpoint& served) const {
+ReplyParts Service::PartsOfReply(const ReplyName& name, const ServedCheckpoint& served) const {
   return {.tokenizer = tokenizer_,
-          .id = fmt::format("{}-{:016x}", kind, first_id_ + next_id_++),
+          .id = name.id.empty() ? fmt::format("{}-{:016x}", name.kind, first_id_ + next_id_++)
+                                : fmt::format("{}-{}", name.kind, name.id),
           .model = served.name,
           .created = Now()};
 }
 
-ReadRequest Service::ReadCompletion(std::string_view body) const {
+ReadRequest Service::ReadCompletion(std::string_view body, std::string_view id) const {
   RefuseIfBusy();
   const ServedPtr now = served();
-  return lockstep::ReadCompletion(body, RulesOf(*now), PartsOfReply("cmpl", *now));
+  return lockstep::ReadCompletion(body, RulesOf(*now), PartsOfReply({"cmpl", id}, *now));
 }
 
-ReadRequest Service::ReadChat(std::string_view body) const {
+ReadRequest Service::ReadChat(std::string_view body, std::string_view id) const {
   RefuseIfBusy();
   const ServedPtr now = served();
-  return lockstep::ReadChat(body, RulesOf(*now), now->chat, PartsOfReply("chatcmpl", *now));
+  return lockstep::ReadChat(body, RulesOf(*now), now->chat, PartsOfReply({"chatcmpl", id}, *now));
 }
 
-ReadRequest Service::ReadEmbedding(std::string_view body) const {
+ReadRequest Service::ReadEmbedding(std::string_view body, std::string_view /*id*/) const {
   RefuseIfBusy();
   const ServedPtr now = served();
   return lockstep::ReadEmbedding(body, RulesOf(*now));
 }
 
 std::unique_ptr<CompletionCall> Service::Begin(const ApiRequest& request,
-                                               std::function<void()> notify) const {
-  return std::make_unique<CompletionCall>(queue_, request, std::move(notify));
+                                               std::function<void()> notify, LogLabel label) const {
+  return std::make_unique<CompletionCall>(queue_, request, std::move(notify), std::move(label));
 }
 
 std::unique_ptr<LoadCall> Service::BeginLoad(std::string_view body, std::function<void()> notify) {

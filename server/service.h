@@ -37,6 +37,7 @@ class Service {
 
   // JSON documents, and the metrics in Prometheus' text format.
   std::string Models() const;
+  std::string Model(std::string_view name) const;  // throws ApiError(404) for any but the one
   std::string Version() const;
   std::string MetricsText() const;
   std::string Defaults() const;  // of requests
@@ -50,23 +51,29 @@ class Service {
   std::string unavailable() const;
 
   // Of the three kinds of requests that take time. Throw ApiError.
-  ReadRequest ReadCompletion(std::string_view body) const;
-  ReadRequest ReadChat(std::string_view body) const;
-  ReadRequest ReadEmbedding(std::string_view body) const;
-  // notify: as CompletionCall's.
-  std::unique_ptr<CompletionCall> Begin(const ApiRequest& request,
-                                        std::function<void()> notify) const;
+  // id: what the answer's id ends with; empty: a number.
+  ReadRequest ReadCompletion(std::string_view body, std::string_view id = {}) const;
+  ReadRequest ReadChat(std::string_view body, std::string_view id = {}) const;
+  ReadRequest ReadEmbedding(std::string_view body, std::string_view id = {}) const;
+  // notify, label: as CompletionCall's.
+  std::unique_ptr<CompletionCall> Begin(const ApiRequest& request, std::function<void()> notify,
+                                        LogLabel label = {}) const;
   // Of other weights; as LoadService::Begin(). 403 where that is not allowed.
   std::unique_ptr<LoadCall> BeginLoad(std::string_view body, std::function<void()> notify);
 
  private:
   using ServedPtr = std::shared_ptr<const ServedCheckpoint>;
+  struct ReplyName {
+    std::string_view kind;  // "cmpl"
+    std::string_view id;    // empty: a number
+  };
 
   void Serve(ServedCheckpoint served);
   ServedPtr served() const;
+  Json ModelObject(const ServedCheckpoint& served) const;
   void RefuseIfBusy() const;
   RequestRules RulesOf(const ServedCheckpoint& served) const;
-  ReplyParts PartsOfReply(std::string_view kind, const ServedCheckpoint& served) const;
+  ReplyParts PartsOfReply(const ReplyName& name, const ServedCheckpoint& served) const;
 
   const Tokenizer& tokenizer_;
   const ModelSpec& spec_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/log.h"
+#include "core/logging/structured_log.h"
 
 namespace lockstep {
 namespace {
@@ -33,7 +34,8 @@ EngineLoop::EngineLoop(Engine& engine, const Tokenizer* tokenizer, std::int64_t 
     : engine_(engine),
       inbox_(most_requests),
       session_(engine, tokenizer,
-               {.on_piece =
+               {.on_begun = [this](std::int64_t id) { NoteBegun(id); },
+                .on_piece =
                     [this](std::int64_t id, std::size_t sample, const TokenPiece& piece) {
                       Tell(id, [&](RequestSink& sink) { sink.OnPiece(sample, piece); });
                     },
@@ -141,11 +143,24 @@ void EngineLoop::Call(Ticket ticket, RequestSink& sink,
     call(sink);
   } catch (...) {
     if (failure_) std::rethrow_exception(failure_);
+    const LogScope about(sink.label());
     LogWarning("request {} was ended, because what takes its text failed: {}", ticket,
                WhatWasThrown());
     if (!sinks_.contains(ticket)) return;  // it had ended
     session_.Cancel(ticket);
     End(ticket, &LoopStatistics::failed);
+  }
+}
+
+// A step has been planned: the request cannot be ended for what its sink throws.
+void EngineLoop::NoteBegun(Ticket ticket) {
+  const auto found = sinks_.find(ticket);
+  if (found == sinks_.end()) return;
+  const LogScope about(found->second->label());
+  try {
+    found->second->OnBegun();
+  } catch (...) {
+    LogWarning("request {}: what takes its text failed: {}", ticket, WhatWasThrown());
   }
 }
 

@@ -79,6 +79,7 @@ class EngineLoop : public RequestQueue {
   bool RunOnce(const Source& source);
   void TakeInbox();
   void Begin(Inbox::Entry entry);
+  void NoteBegun(Ticket ticket);
   void TakeResult(Ticket ticket, TextResult result);
   void Wait(std::chrono::duration<double> longest);
   void Beat();

@@ -3,12 +3,18 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/engine.h"
 #include "serving/request_sink.h"
 #include "text/text_request.h"
 
 namespace lockstep {
+
+// A group of ranks that shares the work.
+struct GroupStatistics {
+  StepCounts steps;
+};
 
 struct LoopStatistics {
   std::int64_t queued = 0;     // accepted, not yet given to an engine
@@ -23,6 +29,7 @@ struct LoopStatistics {
   // Groups of ranks that can answer, and how often one was started again.
   std::int64_t groups_ready = 1;
   std::int64_t group_restarts = 0;
+  std::vector<GroupStatistics> groups = {};  // of several processes; empty: the engine is one
 };
 
 enum class Refusal : std::uint8_t {

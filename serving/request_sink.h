@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "core/logging/log_format.h"
 #include "text/text_request.h"
 
 namespace lockstep {
@@ -23,6 +24,13 @@ using Ticket = std::int64_t;
 class RequestSink {
  public:
   virtual ~RequestSink() = default;
+
+  // By what the log names the request beside its ticket; null: by that alone.
+  virtual const LogLabel* label() const { return nullptr; }
+
+  // Its first step begins: until now it has waited. Comes once more where ranks have died since.
+  // What it throws is logged, and nothing else.
+  virtual void OnBegun() {}
 
   // A token of a sample.
   virtual void OnPiece(std::size_t sample, const TokenPiece& piece) {

@@ -76,6 +76,7 @@ struct TextSession::RequestState {
   std::int64_t n = 1;
   std::int64_t min_tokens = 0;
   bool wants_logprobs = false;
+  bool begun = false;
   std::vector<std::unique_ptr<Sample>> samples;
   std::size_t open = 0;
   std::vector<TokenLogprob> prompt_logprobs;
@@ -85,9 +86,13 @@ struct TextSession::RequestState {
 };
 
 TextSession::TextSession(Engine& engine, const Tokenizer* tokenizer, Callbacks callbacks)
-    : engine_(engine), tokenizer_(tokenizer), callbacks_(std::move(callbacks)) {}
+    : engine_(engine), tokenizer_(tokenizer), callbacks_(std::move(callbacks)) {
+  if (callbacks_.on_begun) engine_.set_on_begun([this](std::int64_t id) { NoteBegun(id); });
+}
 
-TextSession::~TextSession() = default;
+TextSession::~TextSession() {
+  if (callbacks_.on_begun) engine_.set_on_begun({});
+}
 
 std::vector<std::int32_t> TextSession::TokensOf(const TextRequest& request) const {
   if (!request.tokens.empty()) return request.tokens;
@@ -192,6 +197,14 @@ void TextSession::Step() {
   for (const std::int64_t id : std::exchange(complete_, {}))
     if (requests_.contains(id)) FinishRequest(id);
   for (const TokenEvent& event : engine_.Step()) Take(event);
+}
+
+// Of all samples and beams of a request the first.
+void TextSession::NoteBegun(std::int64_t engine_id) {
+  const auto found = samples_.find(engine_id);
+  if (found == samples_.end()) return;
+  const std::int64_t id = found->second.first;
+  if (!std::exchange(requests_.at(id)->begun, true)) callbacks_.on_begun(id);
 }
 
 void TextSession::Take(const TokenEvent& event) {

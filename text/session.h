@@ -21,6 +21,8 @@ namespace lockstep {
 class TextSession {
  public:
   struct Callbacks {
+    // The first step of a request is about to begin. It may not cancel.
+    std::function<void(std::int64_t id)> on_begun = {};
     // A token of a sample, and the text that it completes. Beams give theirs at the end, as one.
     std::function<void(std::int64_t id, std::size_t sample, const TokenPiece& piece)> on_piece = {};
     // A request has ended. Requests end in any order.
@@ -56,6 +58,7 @@ class TextSession {
   void SubmitBeams(std::int64_t id, const TextRequest& request);
   void BranchBeams(std::int64_t id, RequestState& flight);
   void CancelBeams(RequestState& flight);
+  void NoteBegun(std::int64_t engine_id);
   void Take(const TokenEvent& event);
   void TakeBeam(std::int64_t id, std::size_t beam, const TokenEvent& event);
   void FinishRequest(std::int64_t id);

@@ -100,7 +100,7 @@ int RunOnServer(const Arguments& arguments, std::span<const std::string> given) 
   AllowManyConnections();
   asio::io_context io{1};
   HttpTarget target(io, {.address = ParseServerUrl(arguments.url),
-                         .api_key = ReadApiKey(arguments.options.server.api_key_file),
+                         .api_key = ApiKeyOf(arguments),
                          .model = arguments.options.model.path,
                          .endpoint = options.endpoint,
                          .fields = FieldsOf(arguments),

@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
 
 #include "core/error.h"
 #include "core/version.h"
@@ -38,6 +37,7 @@ struct Bindings {
   std::vector<std::string> settings;
   std::string prompt;
   std::string url;
+  std::optional<std::string> api_key;
   std::string input;
   std::string output;
   CLI::Option* prompt_option = nullptr;
@@ -208,7 +208,12 @@ void AddServe(CLI::App& app, AllBindings& all) {
                    {"--served-model-name", "server.model_name", "NAME"},
                    {"--api-key-file", "server.api_key_file", "FILE"},
                    {"--chat-template", "server.chat_template", "FILE"},
-                   {"--max-queue", "server.max_queue", "N"}});
+                   {"--max-queue", "server.max_queue", "N"},
+                   {"--log-format", "server.log_format", "text|json"},
+                   {"--tls-cert", "server.tls_cert", "FILE"},
+                   {"--tls-key", "server.tls_key", "FILE"}});
+  AddApiKey(command, kServerGroup, bound.api_key);
+  bound.flags.AddSwitch(command, kServerGroup, {"--log-requests", "server.log_requests", "true"});
   bound.flags.AddSwitch(command, kServerGroup, {"--allow-load", "server.allow_load", "true"});
   AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);
@@ -223,6 +228,7 @@ void AddServerFlags(CLI::App& command, Bindings& bound) {
       ->take_last()
       ->group(kServerGroup);
   bound.flags.Add(command, kServerGroup, {{"--api-key-file", "server.api_key_file", "FILE"}});
+  AddApiKey(command, kServerGroup, bound.api_key);
 }
 
 void AddComplete(CLI::App& app, AllBindings& all) {
@@ -308,12 +314,6 @@ void AddEval(CLI::App& app, AllBindings& all) {
   AddConfigFlags(command, bound);
 }
 
-bool NamesConfig(const std::string& model) {
-  std::error_code ignored;
-  return (model.ends_with(".yaml") || model.ends_with(".yml")) &&
-         !std::filesystem::is_directory(model, ignored);
-}
-
 // The configuration, then --set, then flags. A YAML given as --model is the configuration.
 void FillOptions(const Bindings& bound, Arguments& arguments) {
   const std::string model = bound.flags.Given("--model");
@@ -336,17 +336,12 @@ void FillOptions(const Bindings& bound, Arguments& arguments) {
   }
 }
 
-// Other names of it: renaming a file over /dev/stdout would take that away.
-bool IsStandard(const std::string& path, std::string_view name, int descriptor) {
-  return path == fmt::format("/dev/{}", name) || path == fmt::format("/dev/fd/{}", descriptor) ||
-         path == fmt::format("/proc/self/fd/{}", descriptor);
-}
-
 CommandLine Resolve(const std::string& name, const Bindings& bound) {
   Arguments arguments;
   arguments.command = CommandOf(name);
   FillOptions(bound, arguments);
   arguments.url = bound.url;
+  arguments.api_key = bound.api_key;
   if (bound.print_config) return {std::nullopt, PrintOptions(arguments.options)};
   if (bound.prompt_option != nullptr && bound.prompt_option->count() > 0)
     arguments.prompt = bound.prompt;

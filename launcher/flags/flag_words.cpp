@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "runtime/options/synonyms.h"
@@ -74,6 +75,17 @@ std::vector<std::string> OwnWords(const CLI::App& app, std::span<const std::stri
     if (option != nullptr && option->get_items_expected_max() > 0) ++i;
   }
   return own;
+}
+
+bool NamesConfig(const std::string& model) {
+  std::error_code ignored;
+  return (model.ends_with(".yaml") || model.ends_with(".yml")) &&
+         !std::filesystem::is_directory(model, ignored);
+}
+
+bool IsStandard(const std::string& path, std::string_view name, int descriptor) {
+  return path == fmt::format("/dev/{}", name) || path == fmt::format("/dev/fd/{}", descriptor) ||
+         path == fmt::format("/proc/self/fd/{}", descriptor);
 }
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace CLI {
@@ -15,5 +16,11 @@ namespace lockstep {
 // stay as they are, whatever they look like, and so does everything that is not known. "help
 // COMMAND" becomes "COMMAND --help".
 std::vector<std::string> OwnWords(const CLI::App& app, std::span<const std::string> words);
+
+// A YAML file given as a model: it is the configuration.
+bool NamesConfig(const std::string& model);
+
+// Another name of a standard stream: renaming a file over /dev/stdout would take that away.
+bool IsStandard(const std::string& path, std::string_view name, int descriptor);
 
 }  // namespace lockstep

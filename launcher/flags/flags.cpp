@@ -121,6 +121,16 @@ std::string OptionFlags::Given(const std::string& name) const {
   return found == values_.end() ? "" : found->second.text;
 }
 
+void AddApiKey(CLI::App& command, std::string_view heading, std::optional<std::string>& key) {
+  command
+      .add_option("--api-key", key,
+                  "the key itself; others on this machine may see it, a file or "
+                  "LOCKSTEP_API_KEY they do not")
+      ->type_name("KEY")
+      ->take_last()
+      ->group(std::string(heading));
+}
+
 void RefuseRepeated(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options())
     if (option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeLast &&

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +59,9 @@ class OptionFlags {
 
 // "bench serve" is what the command serve of the command bench is called.
 std::string FullName(const CLI::App& command);
+
+// --api-key KEY, which is no key of a configuration: those are printed, and repeated to the ranks.
+void AddApiKey(CLI::App& command, std::string_view heading, std::optional<std::string>& key);
 
 // Throws BadInput for a flag with one value that was given more than once.
 void RefuseRepeated(const CLI::App& command);

@@ -39,11 +39,12 @@ struct Arguments {
   ModelSource model_source = ModelSource::kConfig;
   Verbosity verbosity = Verbosity::kNormal;
 
-  std::optional<std::string> prompt;  // generate
-  std::string url;                    // complete, bench serve: of a server; empty: a model
-  std::string input;                  // generate, score, embed: a file, or "-" for standard input
-  std::string output = "-";           // a file, or "-" for standard output
-  Restart restart = Restart::kGoOn;   // generate --input, score, embed, eval
+  std::optional<std::string> prompt;   // generate
+  std::string url;                     // complete, bench serve: of a server; empty: a model
+  std::optional<std::string> api_key;  // serve, complete, bench serve: of --api-key
+  std::string input;                   // generate, score, embed: a file, or "-" for standard input
+  std::string output = "-";            // a file, or "-" for standard output
+  Restart restart = Restart::kGoOn;    // generate --input, score, embed, eval
   TokenizeDirection direction = TokenizeDirection::kEncode;
   ReportFormat report_format = ReportFormat::kTable;  // plan, bench
   WeightChoice weights = WeightChoice::kCheckpoint;

@@ -209,6 +209,20 @@ void AddServerKeys(std::vector<OptionKey>& table) {
   table.push_back(Key(
       "server.api_key_file", "a file with the key that clients have to send; empty: none",
       TextType{}, [](auto& o) -> auto& { return o.server.api_key_file; }));
+  const ChoiceType<LogFormat> formats{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}};
+  table.push_back(Key(
+      "server.log_format", "lines of text, or an object of JSON in each", formats,
+      [](auto& o) -> auto& { return o.server.log_format; }));
+  table.push_back(Key(
+      "server.log_requests", "each request leaves a line when it begins and one when it ends",
+      FlagType{}, [](auto& o) -> auto& { return o.server.log_requests; }));
+  table.push_back(Key(
+      "server.tls_cert",
+      "a file with the certificate, in PEM, and those that lead to it; empty: no TLS", TextType{},
+      [](auto& o) -> auto& { return o.server.tls_cert; }));
+  table.push_back(Key(
+      "server.tls_key", "a file with the certificate's private key, in PEM", TextType{},
+      [](auto& o) -> auto& { return o.server.tls_key; }));
   table.push_back(Key(
       "server.chat_template",
       "a file with the Jinja template of chats; empty: that of the model's tokenizer", TextType{},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "comm/world.h"
+#include "core/logging/log_choice.h"
 #include "core/numbers/dtype.h"
 #include "core/numbers/weight_format.h"
 #include "engine/decoding/beam_search.h"
@@ -109,8 +110,12 @@ struct InputOptions {
 struct ServerOptions {
   std::string host = "127.0.0.1";
   std::int64_t port = 8000;
-  std::string model_name;                      // empty: model.path
-  std::string api_key_file;                    // empty: anybody may ask
+  std::string model_name;    // empty: model.path
+  std::string api_key_file;  // empty: anybody may ask
+  LogFormat log_format = LogFormat::kText;
+  bool log_requests = false;  // each leaves a line when it begins and one when it ends
+  std::string tls_cert;       // files, both or none; empty: no TLS
+  std::string tls_key;
   std::string chat_template;                   // a file; empty: what the model's tokenizer has
   std::vector<std::string> cors_origins = {};  // pages of these may ask; "*": all pages
   std::int64_t max_body_bytes = std::int64_t{32} << 20;

@@ -15,6 +15,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/logging/structured_log.h"
 
 namespace lockstep {
 namespace {
@@ -84,7 +85,8 @@ ChildEnd ChildWatch::Run(const Child& child) {
   ::fcntl(errors_, F_SETFL, O_NONBLOCK);
   while (Step()) {
   }
-  WriteErrors(words_.Finish());
+  Say(words_.Finish());
+  if (!unended_.empty()) Say("\n");
   end_.output_error = output_->error();
   end_.explanation = words_.explanation();
   end_.remarks = words_.remarks();
@@ -131,7 +133,17 @@ void ChildWatch::TakeErrors() {
   char buffer[4096];
   const ssize_t bytes = ::read(errors_, buffer, sizeof(buffer));
   if (bytes == 0) ::close(std::exchange(errors_, -1));
-  if (bytes > 0) WriteErrors(words_.Pass({buffer, static_cast<std::size_t>(bytes)}));
+  if (bytes > 0) Say(words_.Pass({buffer, static_cast<std::size_t>(bytes)}));
+}
+
+// As it comes; in JSON line by line.
+void ChildWatch::Say(std::string_view text) {
+  if (CurrentLogFormat() != LogFormat::kJson) return WriteErrors(text);
+  unended_ += text;
+  for (auto end = unended_.find('\n'); end != unended_.npos; end = unended_.find('\n')) {
+    WriteForeignLine(std::string_view(unended_).substr(0, end));
+    unended_.erase(0, end + 1);
+  }
 }
 
 // First in good order, then by force.

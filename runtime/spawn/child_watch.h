@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "runtime/spawn/mpirun_words.h"
 #include "runtime/spawn/output_relay.h"
@@ -57,6 +58,7 @@ class ChildWatch {
   bool Step();
   void TakeSignals();
   void TakeErrors();
+  void Say(std::string_view text);
   void Interrupt();
   void Stop();
   double Elapsed();
@@ -70,6 +72,7 @@ class ChildWatch {
   int signals_ = -1;  // signalfd
   pid_t mpirun_ = 0;
   int errors_ = -1;
+  std::string unended_;  // of a line for the log
   std::unique_ptr<OutputRelay> output_;
   MpirunWords words_;
   const RankBoard* board_ = nullptr;

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <utility>
 
+#include "core/logging/log_format.h"
+
 namespace lockstep {
 namespace {
 
@@ -80,7 +82,7 @@ std::string MpirunWords::PassLine(std::string_view line) {
     in_block_ = !in_block_;
     return "";
   }
-  if (line.starts_with("lockstep")) return std::string(line);
+  if (IsLogLine(line)) return std::string(line);
   if (in_block_) {
     block_ += line;
     return "";

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/logging/structured_log.h"
 
 namespace lockstep {
 namespace {
@@ -26,10 +27,9 @@ static_assert(std::atomic<int>::is_always_lock_free, "handlers may not take lock
 void Announce() {
   if (!g_announces.exchange(false)) return;
   constexpr std::string_view kFinishing =
-      "lockstep: interrupted; finishing the step (a second time ends at once)\n";
-  constexpr std::string_view kEnding = "lockstep: interrupted\n";
-  const std::string_view words = g_finishes_steps ? kFinishing : kEnding;
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, words.data(), words.size());
+      "interrupted; finishing the step (a second time ends at once)";
+  constexpr std::string_view kEnding = "interrupted";
+  WriteLogInHandler(g_finishes_steps ? kFinishing : kEnding);
 }
 
 // mpirun ends the world. What it kills after a moment may use that to leave in good order.

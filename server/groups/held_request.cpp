@@ -20,6 +20,13 @@ std::int64_t HeldRequest::tokens() const {
   return std::ssize(request_.tokens) + made;
 }
 
+std::int64_t HeldRequest::reached_tokens() const {
+  std::int64_t tokens = 0;
+  for (const ReachedText::Sample& sample : request_.reached.samples)
+    tokens += std::ssize(sample.tokens);
+  return tokens;
+}
+
 void HeldRequest::GiveTo(std::size_t group) {
   group_ = group;
   progressed_ = false;

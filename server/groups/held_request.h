@@ -24,6 +24,9 @@ class HeldRequest {
   std::int64_t tokens() const;
   std::int64_t sequences() const;
 
+  // New tokens that its client has got.
+  std::int64_t reached_tokens() const;
+
   // The group that has it.
   std::optional<std::size_t> group() const { return group_; }
   void GiveTo(std::size_t group);

@@ -6,6 +6,8 @@
 #include <chrono>
 
 #include "core/log.h"
+#include "core/logging/structured_log.h"
+#include "server/groups/lost_requests.h"
 
 namespace lockstep {
 namespace {
@@ -18,16 +20,6 @@ constexpr std::chrono::seconds kAlone{1};
 
 double Seconds(RankGroup::Clock::duration time) {
   return std::chrono::duration<double>(time).count();
-}
-
-void Add(const EngineStatus& one, EngineStatus& sum) {
-  sum.waiting += one.waiting;
-  sum.running += one.running;
-  sum.pages += one.pages;
-  sum.pages_used += one.pages_used;
-  sum.counts.preemptions += one.counts.preemptions;
-  sum.counts.prefix_queries += one.counts.prefix_queries;
-  sum.counts.prefix_hits += one.counts.prefix_hits;
 }
 
 }  // namespace
@@ -91,6 +83,7 @@ LoopStatistics Supervisor::statistics() const {
   const std::int64_t waiting = std::min(waiting_count_, now.in_flight);
   now.queued += waiting;
   now.in_flight -= waiting;
+  now.groups = groups_;
   now.groups_ready = groups_ready_;
   now.group_restarts = restarts_;
   return now;
@@ -254,6 +247,11 @@ void Supervisor::Take(std::size_t group, BeatMessage& beat) {
       Fail(failure.ticket, Error(failure.code, failure.message));
 }
 
+void Supervisor::Take(std::size_t group, BegunMessage& message) {
+  if (const HeldRequest* held = Held(group, message.ticket))
+    Call(message.ticket, held->sink(), [](RequestSink& sink) { sink.OnBegun(); });
+}
+
 void Supervisor::Take(std::size_t group, PieceMessage& message) {
   HeldRequest* held = Held(group, message.ticket);
   if (held == nullptr) return;
@@ -318,20 +316,18 @@ void Supervisor::OnLost(std::size_t group, RankGroup::Fault fault) {
     TakeBack(one.ticket, held);
     if (!suspects_.Contains(one.ticket)) waiting_.emplace(held.request().priority, one.ticket);
   }
-  for (const Ticket ticket : refused) {
-    LogError("request {} was refused: the ranks have ended each time that they began with it",
-             ticket);
-    Fail(ticket, Error(ExitCode::kRankFailure,
-                       fmt::format("this request has ended the ranks twice, and is refused; it is "
-                                   "number {} in the server's log",
-                                   ticket)));
+  for (const Ticket ticket : refused) Fail(ticket, Refused(ticket, held_.at(ticket)));
+  for (const Suspects::Given& one : given) {
+    const auto found = held_.find(one.ticket);
+    if (found == held_.end()) continue;
+    member.lost.insert(one.ticket);
+    const bool suspected = suspects_.Contains(one.ticket);
+    LogLost(one.ticket, found->second, suspected ? LostTo::kTrial : LostTo::kOtherRanks);
   }
-  for (const Suspects::Given& one : given)
-    if (held_.contains(one.ticket)) member.lost.insert(one.ticket);
   member.lost_at = Clock::now();
   member.lost_count = member.lost.size();
   member.doubtful.clear();
-  Add({.counts = member.engine.counts}, past_);
+  member.past.Add({.counts = member.engine.counts, .steps = member.engine.steps});
   member.engine = {};
   router_.Forget(group);
   exchange_.NoteLost(group);
@@ -366,6 +362,7 @@ void Supervisor::Fail(Ticket ticket, const Error& error) {
 void Supervisor::Call(Ticket ticket, const std::shared_ptr<RequestSink>& sink,
                       const std::function<void(RequestSink&)>& call) {
   if (sink == nullptr) return;
+  const LogScope about(sink->label());
   try {
     call(*sink);
   } catch (...) {
@@ -384,18 +381,23 @@ void Supervisor::CancelHere(Ticket ticket, std::int64_t LoopStatistics::*counter
 
 void Supervisor::Publish() {
   std::string reason;
-  EngineStatus engine = past_;
+  EngineStatus engine;
+  std::vector<GroupStatistics> groups;
   std::int64_t ready = 0, restarts = 0, given = 0;
   for (const Member& member : members_) {
     given += std::ssize(member.given);
     if (reason.empty()) reason = member.ranks->reason();
-    Add(member.engine, engine);
+    EngineStatus all = member.past;
+    all.Add(member.engine);
+    engine.Add(all);
+    groups.push_back({.steps = all.steps});
     ready += member.ranks->ready() ? 1 : 0;
     restarts += member.ranks->restarts();
   }
   inbox_.Publish(engine);
   const std::lock_guard lock(mutex_);
   unavailable_ = std::move(reason);
+  groups_ = std::move(groups);
   groups_ready_ = ready;
   restarts_ = restarts;
   waiting_count_ = std::ssize(held_) - given;

@@ -64,6 +64,7 @@ class Supervisor : public RequestQueue, public WeightLoader {
     std::int64_t tokens = 0;     // of those
     std::int64_t sequences = 0;  // of those
     EngineStatus engine;
+    EngineStatus past;  // counts of engines that are gone
     // Failures that may be the group's own: they are the requests' once rank 0 goes on.
     std::vector<FailureMessage> doubtful;
     std::set<Ticket> lost;  // given anew, and without a new token since
@@ -96,6 +97,7 @@ class Supervisor : public RequestQueue, public WeightLoader {
   void OnMessage(std::size_t group, FromGroup message);
   void OnLost(std::size_t group, RankGroup::Fault fault);
   void Take(std::size_t group, BeatMessage& beat);
+  void Take(std::size_t group, BegunMessage& message);
   void Take(std::size_t group, PieceMessage& message);
   void Take(std::size_t group, ResultMessage& result);
   void Take(std::size_t group, FailureMessage& failure);
@@ -121,7 +123,6 @@ class Supervisor : public RequestQueue, public WeightLoader {
   Clock::time_point tried_at_{};
   Router router_;
   GroupExchange exchange_;
-  EngineStatus past_;    // counts of engines that are gone
   bool changed_ = true;  // something may be given now
   bool was_ready_ = false;
 
@@ -129,6 +130,7 @@ class Supervisor : public RequestQueue, public WeightLoader {
   std::optional<WantedWeights> wanted_;
   std::string unavailable_ = "the ranks are starting";
   std::int64_t waiting_count_ = 0;
+  std::vector<GroupStatistics> groups_;
   std::int64_t groups_ready_ = 0;
   std::int64_t restarts_ = 0;
 };

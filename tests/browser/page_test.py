@@ -255,6 +255,7 @@ class PageTest(unittest.TestCase):
         self.write(max_tokens=40)
         self.go_on()
         page.wait(lambda: page.find("first").text.endswith("s"))
+        page.wait(lambda: page.find("reduce").text.endswith("%"))
         page.wait(lambda: page.all("#trend path")[1].get_attribute("d"))
 
     def test_text_and_settings_are_there_after_a_reload(self):

@@ -35,6 +35,22 @@ def streamed(prompt, **more) -> str:
                    if chunk.choices)
 
 
+class Names(unittest.TestCase):
+    def test_of_requests_are_made_or_those_of_the_client(self):
+        made = complete(PROMPT, max_tokens=1)
+        self.assertRegex(made._request_id, "^[0-9a-f]{32}$")
+        self.assertEqual(made.id, f"cmpl-{made._request_id}")
+        mine = complete(PROMPT, max_tokens=1, extra_headers={"X-Request-Id": "mine"})
+        self.assertEqual((mine._request_id, mine.id), ("mine", "cmpl-mine"))
+
+    def test_of_models_are_known_or_not(self):
+        self.assertEqual(client.models.retrieve("bard").id, "bard")
+        with self.assertRaises(openai.NotFoundError) as refused:
+            client.models.retrieve("EleutherAI/other")
+        self.assertEqual(refused.exception.body["type"], "not_found_error")
+        self.assertIn('"EleutherAI/other" does not exist', refused.exception.body["message"])
+
+
 class Completions(unittest.TestCase):
     def test_give_the_text_that_generate_gives(self):
         expected = served.run("generate", "--model", served.demo_model(), "--prompt", PROMPT,

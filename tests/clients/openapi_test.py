@@ -76,8 +76,8 @@ def schema_of_request(path):
 
 
 class OpenApi(unittest.TestCase):
-    def check(self, path, method, body=None):
-        status, kind, text = ask(path, body)
+    def check(self, path, method, body=None, model="bard"):
+        status, kind, text = ask(path.replace("{model}", model), body)
         responses = document["paths"][path][method]["responses"]
         self.assertIn(str(status), responses, (path, body, text))
         content = responses[str(status)].get("content")
@@ -104,6 +104,10 @@ class OpenApi(unittest.TestCase):
                     self.assertEqual(self.check(path, "post", body), 200)
                     asked.add(path)
         self.assertEqual(asked, {path for path, methods in document["paths"].items() if "post" in methods})
+
+    def test_a_model_that_is_not_there_is_answered_as_described(self):
+        for other in ("other", "bard/x", "a%20b", "%ff", ""):
+            self.assertEqual(self.check("/v1/models/{model}", "get", model=other), 404, other)
 
     def test_what_is_not_as_described_is_refused(self):
         for path, bodies in BAD.items():

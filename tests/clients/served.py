@@ -58,7 +58,7 @@ class Server:
         self.process = subprocess.Popen([program(), "serve", "--port", "0", *self.words],
                                         cwd=self.folder, stderr=subprocess.PIPE, text=True)
         for line in self.process.stderr:
-            found = re.search(r"ready: (http://\S+)", line)
+            found = re.search(r"ready: (https?://[^\s\"]+)", line)
             if found:
                 self.url = found.group(1)
                 # What it says later must find a reader, or it would wait for one.

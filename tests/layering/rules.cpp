@@ -34,6 +34,8 @@ constexpr Private kPrivate[] = {{"mpi", "comm"},
                                 {"cuda", "layers/kernels/cuda"},
                                 {"editline/", "complete"},
                                 {"prometheus/", "server"},
+                                {"openssl/", "server/http"},
+                                {"boost/asio/ssl/", "server/http"},
                                 {"cublas", "layers/kernels/cuda"}};
 
 std::optional<int> Level(std::string_view folder) {

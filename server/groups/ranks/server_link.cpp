@@ -19,6 +19,7 @@ class ServerLink::Sink : public RequestSink {
  public:
   Sink(ServerLink& link, Ticket ticket) : link_(link), ticket_(ticket) {}
 
+  void OnBegun() override { link_.Put(BegunMessage{ticket_}); }
   void OnPiece(std::size_t sample, const TokenPiece& piece) override {
     link_.Put(PieceMessage{ticket_, Keep(sample, piece)});
   }

@@ -39,6 +39,9 @@ struct ReadyMessage {};  // the model is loaded
 struct BeatMessage {     // rank 0 lives; now and then
   EngineStatus engine;
 };
+struct BegunMessage {  // its first step begins
+  Ticket ticket = 0;
+};
 struct PieceMessage {
   Ticket ticket = 0;
   KeptPiece piece;
@@ -58,7 +61,7 @@ struct WeightsDoneMessage {
   double seconds = 0.0;  // that it took
 };
 using FromGroup = std::variant<ReadyMessage, BeatMessage, PieceMessage, ResultMessage,
-                               FailureMessage, WeightsDoneMessage>;
+                               FailureMessage, BegunMessage, WeightsDoneMessage>;
 
 template <typename T>
 requires std::is_same_v<std::remove_const_t<T>, SubmitMessage>

@@ -62,6 +62,8 @@ class Ranks {
     const most = Math.max(...this.#rates, 1);
     const points = this.#rates.map((one, i) => `${kTrendPoints - this.#rates.length + i} ${15 - (14 * one) / most}`);
     byId("trend").lastElementChild.setAttribute("d", `M${points.join("L")}`);
+    const steps = since("step_seconds_total");
+    if (steps > 0) byId("reduce").textContent = `${((100 * since("all_reduce_seconds_total")) / steps).toFixed(0)} %`;
     const firsts = since("time_to_first_token_seconds_count");
     if (firsts === 0) return;
     byId("first").textContent = formatMilliseconds((1000 * since("time_to_first_token_seconds_sum")) / firsts);

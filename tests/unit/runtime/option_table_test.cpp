@@ -42,8 +42,9 @@ TEST(OptionTable, BindsEveryKeyToAMemberOfItsOwn) {
   for (const OptionKey& key : OptionTable()) {
     const std::string before = key.print(Options{});
     std::string changed;
-    for (const char* text : {"7", "0.5", "true", "false", "bf16", "reference", "gptj", "tanh",
-                             "off", "none", "cuda", "last", "pass_through", "x", "100000"}) {
+    for (const char* text :
+         {"7", "0.5", "true", "false", "bf16", "reference", "gptj", "tanh", "off", "none", "cuda",
+          "last", "pass_through", "json", "x", "100000"}) {
       Options options;
       try {
         key.set(options, {ConfigValue::Kind::kPlain, text, {}, key.path});

@@ -7,11 +7,15 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <map>
+#include <regex>
+#include <set>
 #include <thread>
 #include <vector>
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/logging/structured_log.h"
 #include "server/cors.h"
 #include "tests/support/http_client.h"
 #include "tests/unit/server/served_model.h"
@@ -92,7 +96,9 @@ TEST_F(HttpServerTest, AnswersHeadWithTheHeaderOfGet) {
   const HttpReply head = ask("HEAD");
   EXPECT_EQ(head.status, 200);
   EXPECT_EQ(head.body, "");
-  EXPECT_EQ(head.header, ask("GET").header);
+  // But for the name of the request.
+  const std::regex id("X-Request-Id: [0-9a-f]{32}");
+  EXPECT_EQ(std::regex_replace(head.header, id, ""), std::regex_replace(ask("GET").header, id, ""));
 }
 
 TEST_F(HttpServerTest, SaysThatABodyIsAwaitedUnlessItIsTooLong) {
@@ -167,6 +173,105 @@ TEST_F(HttpServerTest, LetsPagesOfTheOriginsAskThatAreNamed) {
   EXPECT_THAT(refused.header, testing::HasSubstr("Access-Control-Allow-Origin"));
   EXPECT_THAT(AskServer(http_.port(), GetText("/health", "Origin: https://a.example\r\n")).header,
               testing::Not(testing::HasSubstr("Access-Control")));
+}
+
+// The answer to a request is known by the names that its client has given it.
+TEST_F(HttpServerTest, GivesTheNamesOfARequestBackWithEveryAnswer) {
+  const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const std::string names = "X-Request-ID: my-1\r\nTraceparent: " + trace + "\r\n";
+  HttpReply whole, stream;
+  {
+    const std::jthread client([&] {
+      const auto ask = [&](bool streams) {
+        return AskServer(http_.port(), PostText("/v1/completions", Body(1, streams), names));
+      };
+      whole = ask(false);
+      stream = ask(true);
+      service_.Drain();
+    });
+    loop_.Run();
+  }
+  EXPECT_THAT(whole.body, testing::HasSubstr("\"id\":\"cmpl-my-1\""));
+  EXPECT_THAT(stream.body, testing::HasSubstr("\"id\":\"cmpl-my-1\""));
+  const HttpReply none = AskServer(http_.port(), GetText("/nowhere", names));
+  EXPECT_EQ(none.status, 404);
+  for (const HttpReply& reply : {whole, stream, none}) {
+    EXPECT_THAT(reply.header, testing::HasSubstr("X-Request-Id: my-1\r\n"));
+    EXPECT_THAT(reply.header, testing::HasSubstr("traceparent: " + trace + "\r\n"));
+  }
+}
+
+TEST_F(HttpServerTest, MakesANameWhereTheClientHasGivenNoneOrSeveral) {
+  const auto id_of = [&](const std::string& bytes) {
+    const std::string header = AskServer(http_.port(), bytes).header;
+    const std::regex id("X-Request-Id: ([0-9a-f]{32})\r\n");
+    std::smatch found;
+    return std::regex_search(header, found, id) ? found[1].str() : "";
+  };
+  const std::set<std::string> ids{
+      id_of(GetText("/version")), id_of(GetText("/version", "X-Request-Id: a b\r\n")),
+      id_of(GetText("/version", "X-Request-Id: a\r\nX-Request-Id: b\r\n")),
+      id_of("GARBAGE\r\n\r\n")};
+  EXPECT_EQ(ids.size(), 4u);
+  EXPECT_FALSE(ids.contains(""));
+}
+
+TEST_F(HttpServerTest, LogsWhatBecameOfARequestAndNeitherItsTextNorItsKey) {
+  testing::internal::CaptureStderr();
+  SetLogFormat(LogFormat::kJson);
+  {
+    const HttpServer logging({.port = 0, .api_key = "secret", .logging = RequestLogging::kOn},
+                             service_);
+    const std::string key = "Authorization: Bearer secret\r\n";
+    const std::jthread client([&] {
+      AskServer(logging.port(),
+                PostText("/v1/completions", Body(1, false), key + "X-Request-Id: whole\r\n"));
+      AskServer(logging.port(), GetText("/v1/models?the=query", "X-Request-Id: keyless\r\n"));
+      AskServer(logging.port(), PostText("/v1/completions", R"({"prompt": "my text", "n": 0})",
+                                         key + "X-Request-Id: wrong\r\n"));
+      const int left = BeginRequest(
+          logging.port(),
+          PostText("/v1/completions", R"({"prompt": [1], "max_tokens": 40, "ignore_eos": true,
+                   "n": 100, "stream": true})",
+                   key + "X-Request-Id: gone\r\n"));
+      char byte = 0;
+      EXPECT_EQ(::recv(left, &byte, 1, 0), 1);
+      ::close(left);
+      while (loop_.statistics().cancelled == 0)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      service_.Drain();
+    });
+    loop_.Run();
+  }
+  SetLogFormat(LogFormat::kPlain);
+  const std::string log = testing::internal::GetCapturedStderr();
+  std::map<std::string, std::vector<Json>> lines;
+  for (std::size_t at = 0, end = log.find('\n'); end != log.npos;
+       at = end + 1, end = log.find('\n', at)) {
+    const Json line = ParseJson(log.substr(at, end - at), "line");
+    lines[line.value("request_id", "")].push_back(line);
+  }
+  ASSERT_EQ(lines["whole"].size(), 2u) << log;
+  EXPECT_EQ(lines["whole"][0]["message"], "request accepted");
+  EXPECT_EQ(lines["whole"][0]["prompt_tokens"], 3);
+  const Json& end = lines["whole"][1];
+  EXPECT_EQ(end["route"], "POST /v1/completions");
+  EXPECT_EQ(end["status"], 200);
+  EXPECT_EQ(end["ended"], "length");
+  EXPECT_EQ(end["new_tokens"], 20);
+  EXPECT_GE(end["queue_ms"], 0);
+  EXPECT_GE(end["first_token_ms"], end["queue_ms"]);
+  EXPECT_GE(end["total_ms"], end["first_token_ms"]);
+  ASSERT_EQ(lines["keyless"].size(), 1u);
+  EXPECT_EQ(lines["keyless"][0]["route"], "GET /v1/models");
+  EXPECT_EQ(lines["keyless"][0]["status"], 401);
+  ASSERT_EQ(lines["wrong"].size(), 1u);
+  EXPECT_EQ(lines["wrong"][0]["ended"], "refused");
+  ASSERT_EQ(lines["gone"].size(), 2u);
+  EXPECT_EQ(lines["gone"][1]["ended"], "cancelled");
+  EXPECT_EQ(lines["gone"][1]["status"], 499);
+  for (const char* kept : {"secret", "my text", "the=query"})
+    EXPECT_EQ(log.find(kept), std::string::npos) << kept;
 }
 
 TEST_F(HttpServerTest, RefusesABodyThatIsLongerThanAllowed) {

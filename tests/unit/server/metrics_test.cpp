@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "core/error.h"
+
 namespace lockstep {
 namespace {
 
@@ -33,10 +35,11 @@ class HeldQueue : public RequestQueue {
 };
 
 struct CountingSink : RequestSink {
+  void OnBegun() override { ++begun; }
   void OnPiece(std::size_t, const TokenPiece&) override { ++pieces; }
   void OnResult(TextResult) override { ++results; }
   void OnError(const Error&) override { ++errors; }
-  int pieces = 0, results = 0, errors = 0;
+  int begun = 0, pieces = 0, results = 0, errors = 0;
 };
 
 class MetricsTest : public testing::Test {
@@ -91,6 +94,47 @@ TEST_F(MetricsTest, CountTokensThatCameWithoutAPieceOfTheirOwn) {
   result.samples[0].tokens = {5, 5, 5};
   behind_.held->OnResult(result);
   EXPECT_THAT(Text(), HasSubstr("lockstep:generation_tokens_total{model_name=\"served\"} 3\n"));
+}
+
+TEST_F(MetricsTest, TellWaitingFromComputingByTheFirstStep) {
+  Submit(1);
+  behind_.held->OnResult({.samples = {}, .prompt_logprobs = {}, .embedding = {1.0f}});
+  for (const char* name : {"queue", "prefill", "inference"})  // it came without a step
+    EXPECT_THAT(Text(), HasSubstr(fmt::format("lockstep:request_{}_time_seconds_count"
+                                              "{{model_name=\"served\"}} 0\n",
+                                              name)));
+  Submit(1);
+  behind_.held->OnBegun();
+  behind_.held->OnPiece(0, {.text = "", .token = 5});
+  behind_.held->OnBegun();  // once more, where ranks have died
+  EXPECT_EQ(sink_->begun, 2);
+  behind_.held->OnResult({.samples = {}, .prompt_logprobs = {}});
+  for (const char* name : {"queue", "prefill", "inference", "decode"})
+    EXPECT_THAT(Text(), HasSubstr(fmt::format("lockstep:request_{}_time_seconds_count"
+                                              "{{model_name=\"served\"}} 1\n",
+                                              name)));
+}
+
+TEST_F(MetricsTest, CountStepsByGroup) {
+  LoopStatistics now;
+  now.groups.resize(2);
+  now.groups[1].steps.nanoseconds = 4'000'000'000;
+  now.groups[1].steps.all_reduce_nanoseconds = 1'000'000'000;
+  now.engine.steps.by_tokens = {1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  now.engine.steps.tokens = 20000;
+  const std::string text = metrics_.Text(now);
+  for (const char* line :
+       {"lockstep:step_seconds_total{model_name=\"served\",group=\"1\"} 4\n",
+        "lockstep:all_reduce_seconds_total{model_name=\"served\",group=\"0\"} 0\n",
+        "lockstep:all_reduce_seconds_total{model_name=\"served\",group=\"1\"} 1\n",
+        "lockstep:iteration_tokens_total_bucket{model_name=\"served\",le=\"8\"} 1\n",
+        "lockstep:iteration_tokens_total_bucket{model_name=\"served\",le=\"16\"} 3\n",
+        "lockstep:iteration_tokens_total_bucket{model_name=\"served\",le=\"16384\"} 3\n",
+        "lockstep:iteration_tokens_total_bucket{model_name=\"served\",le=\"+Inf\"} 4\n",
+        "lockstep:iteration_tokens_total_sum{model_name=\"served\"} 20000\n"})
+    EXPECT_THAT(text, HasSubstr(line));
+  EXPECT_THAT(Text(),
+              HasSubstr("lockstep:step_seconds_total{model_name=\"served\",group=\"0\"} 0"));
 }
 
 TEST_F(MetricsTest, CountNoTimeOfARequestThatFails) {

@@ -35,6 +35,20 @@ TEST_F(RoutesTest, TellOfTheModel) {
   EXPECT_EQ(Answer("GET", "/tokenizer_info")["eos_token_id"], 5);
 }
 
+TEST_F(RoutesTest, TellOfTheModelByItsName) {
+  EXPECT_EQ(Answer("GET", "/v1/models/served"), Answer("GET", "/v1/models")["data"][0]);
+  EXPECT_EQ(Answer("GET", "/v1/models/s%65rv%65d?x=1")["id"], "served");
+  for (const char* other : {"", "other", "served/", "Served", "%zz", "%", "%4", "%ff", "a%2Fb"}) {
+    const HttpAnswer answer = Ask("GET", std::string("/v1/models/") + other);
+    EXPECT_EQ(answer.status, 404u) << other;
+    const Json error = ParseJson(answer.body, other)["error"];
+    EXPECT_EQ(error["type"], "not_found_error");
+    EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("does not exist; this server has"));
+  }
+  EXPECT_EQ(Ask("POST", "/v1/models/served").allow, "GET");
+  EXPECT_TRUE(NeedsKey("/v1/models/served"));
+}
+
 TEST_F(RoutesTest, TellWhatARequestIsGivenThatSaysNothing) {
   defaults_.sampling.params.top_k = 7;
   Service service{{.queue = loop_,

@@ -32,6 +32,9 @@ class Client : public RequestSink {
   }
   void OnResult(TextResult /*result*/) override { End(""); }
   void OnError(const Error& error) override { End(error.what()); }
+  const LogLabel* label() const override { return label_.request_id.empty() ? nullptr : &label_; }
+  // Before it is asked for.
+  void set_label(LogLabel label) { label_ = std::move(label); }
 
   // Why it has no result; empty where it has one.
   std::string Wait() {
@@ -63,6 +66,7 @@ class Client : public RequestSink {
   std::vector<std::int32_t> tokens_;
   std::set<std::string> texts_;
   std::string error_;
+  LogLabel label_;
   int ends_ = 0;
 };
 
@@ -87,8 +91,10 @@ class SupervisorTest : public testing::Test {
     });
     return supervisor_->Run([] {}, [] {});
   }
-  std::shared_ptr<Client> Ask(const std::string& prompt, std::int64_t tokens = 5) {
+  std::shared_ptr<Client> Ask(const std::string& prompt, std::int64_t tokens = 5,
+                              const std::string& id = "") {
     const auto client = std::make_shared<Client>();
+    client->set_label({.request_id = id, .trace_id = ""});
     TextRequest request;
     request.prompt = prompt;
     request.tokens = {1};
@@ -172,6 +178,25 @@ TEST_F(SupervisorTest, RefusesTheRequestThatEndsItsGroupsAndNoOther) {
       }
   });
   EXPECT_EQ(supervisor_->statistics().failed, 1);
+}
+
+TEST_F(SupervisorTest, NamesInTheLogWhoMayHaveEndedTheRanksWhoIsRefusedAndWhoGoesOn) {
+  Open();
+  testing::internal::CaptureStderr();
+  Serve([&] {
+    const auto poison = Ask("fail", 5, "the-poison");
+    EXPECT_THAT(poison->Wait(), HasSubstr("it is the-poison in the server's log"));
+    const auto victim = Ask("die " + Path("died"), 5, "the-victim");
+    EXPECT_EQ(victim->Wait(), "");
+  });
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("request 0 may have ended the ranks, from which it had got no token: "
+                             "it is tried alone request_id=the-poison\n"));
+  EXPECT_THAT(log,
+              HasSubstr("request 0 was refused: the ranks have ended each time that they began "
+                        "with it request_id=the-poison\n"));
+  EXPECT_THAT(log, HasSubstr("request 1 is given to ranks again, and goes on behind 2 tokens "
+                             "request_id=the-victim\n"));
 }
 
 TEST_F(SupervisorTest, RefusesNobodyForKillsFromOutside) {

@@ -263,6 +263,40 @@ TEST_F(TextSessionTest, ForgetsARequestThatIsCancelledWhileItSpeaks) {
   EXPECT_EQ(engine_.status().pages_used, 0);
 }
 
+// What it waited until then is no time of the model's.
+TEST_F(TextSessionTest, TellsOnceThatARequestBeginsBeforeItsFirstToken) {
+  std::vector<std::string> heard;
+  {
+    TextSession session(
+        engine_, tokenizer_,
+        {.on_begun = [&](std::int64_t id) { heard.push_back(fmt::format("begins {}", id)); },
+         .on_piece =
+             [&](std::int64_t id, std::size_t, const TokenPiece&) {
+               const std::string piece = fmt::format("piece {}", id);
+               if (heard.back() != piece) heard.push_back(piece);
+             }});
+    session.Submit(1, Sampled(3));
+    EXPECT_THAT(heard, IsEmpty());
+    while (session.in_flight() > 0) session.Step();
+    TextRequest beams = Greedy(4);
+    beams.beams.num_beams = 3;
+    session.Submit(2, beams);
+    while (session.in_flight() > 0) session.Step();
+  }
+  EXPECT_THAT(heard, ElementsAre("begins 1", "piece 1", "begins 2", "piece 2"));
+  Run(Greedy(2));  // of a session that does not ask
+}
+
+TEST_F(TextSessionTest, CountsItsStepsByTheirTokens) {
+  Run(Greedy(4));  // a prompt of five, and three tokens that are computed
+  const StepCounts steps = engine_.status().steps;
+  EXPECT_EQ(steps.tokens, 8);
+  EXPECT_EQ(steps.by_tokens[0], 3);
+  EXPECT_EQ(steps.by_tokens[1], 1);
+  EXPECT_GT(steps.nanoseconds, 0);
+  EXPECT_LE(steps.all_reduce_nanoseconds, steps.nanoseconds);
+}
+
 TEST_F(TextSessionTest, CancelsBeamsToo) {
   TextSession session = Open();
   TextRequest request = Greedy(8);

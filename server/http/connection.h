@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "server/http/client_stream.h"
+#include "server/http/request_log.h"
+
+namespace lockstep {
+
+// One client's connection, and what is known of the request that it is answered. For the server's
+// thread.
+struct Connection {
+  // tls: as ClientStream.
+  Connection(ClientStream::Tcp::socket socket, boost::asio::ssl::context* tls);
+
+  ClientStream stream;
+  boost::asio::steady_timer wake;  // cancelled when there is something to look at
+  bool idle = true;                // between two requests
+  bool left = false;               // the client has
+  unsigned watches = 0;            // so far; the last one alone is of interest
+  std::string origin;              // that may read the answer; empty: its own alone
+  RequestRecord record;
+};
+using ConnectionPtr = std::shared_ptr<Connection>;
+
+// Whether a connection has ended, rather than a request of it being wrong.
+bool HasEnded(const ClientStream::Code& code);
+
+// Opens, and listens for connections. Throws EnvironmentError that names the address.
+void Listen(ClientStream::Tcp::acceptor& acceptor, const std::string& host, std::uint16_t port);
+
+// Notices a client that leaves while it waits for its answer, until StopWatching(). Bytes that it
+// has sent are left where they are: of its next request, or of the end of its encryption.
+void WatchForLeaving(const ConnectionPtr& connection);
+inline void StopWatching(Connection& connection) { ++connection.watches; }
+
+}  // namespace lockstep

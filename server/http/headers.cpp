@@ -1,0 +1,52 @@
+#include "server/http/headers.h"
+
+#include <iterator>
+
+namespace lockstep {
+namespace {
+
+namespace http = boost::beast::http;
+
+template <typename Text>
+std::string_view View(const Text& text) {
+  return {text.data(), text.size()};
+}
+
+// Of two headers of one name nobody knows which one is meant.
+std::string_view OnlyOne(const HttpRequest& request, const char* name) {
+  const auto [first, last] = request.equal_range(name);
+  return first != last && std::next(first) == last ? View(first->value()) : std::string_view();
+}
+
+}  // namespace
+
+std::string_view HeaderOf(const HttpRequest& request, http::field field) {
+  return View(request[field]);
+}
+
+RequestRecord RecordOf(const HttpRequest& request) {
+  RequestRecord record;
+  record.name = NameRequest(
+      {.id = OnlyOne(request, kIdHeader), .traceparent = OnlyOne(request, kTraceHeader)});
+  const std::string_view method = View(request.method_string());
+  record.route = method.empty() ? "unreadable" : RouteOf(method, View(request.target()));
+  return record;
+}
+
+HttpResponse ResponseOf(HttpAnswer answer, unsigned version) {
+  HttpResponse response(static_cast<http::status>(answer.status), version);
+  if (!answer.type.empty()) response.set(http::field::content_type, answer.type);
+  response.set("X-Content-Type-Options", "nosniff");
+  for (const auto& [name, value] : answer.headers) response.set(name, value);
+  if (!answer.etag.empty()) response.set(http::field::etag, answer.etag);
+  if (!answer.etag.empty()) response.set(http::field::cache_control, "no-cache");
+  if (!answer.policy.empty()) response.set("Content-Security-Policy", answer.policy);
+  if (!answer.allow.empty()) response.set(http::field::allow, answer.allow);
+  if (answer.status == 503) response.set(http::field::retry_after, "1");
+  if (answer.status == 401) response.set(http::field::www_authenticate, "Bearer");
+  response.body() = std::move(answer.body);
+  response.prepare_payload();
+  return response;
+}
+
+}  // namespace lockstep

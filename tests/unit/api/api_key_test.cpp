@@ -1,0 +1,57 @@
+#include "api/api_key.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "core/error.h"
+#include "tests/support/message_of.h"
+#include "tests/support/test_data.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+class ApiKeyTest : public testing::Test {
+ protected:
+  void SetUp() override { ::unsetenv(kApiKeyVariable); }
+  void TearDown() override { ::unsetenv(kApiKeyVariable); }
+
+  std::string File(const std::string& text) {
+    WriteText(folder_ / "key", text);
+    return (folder_ / "key").string();
+  }
+  static std::string KeyOf(const std::optional<std::string>& flag, const std::string& file) {
+    Arguments arguments;
+    arguments.api_key = flag;
+    arguments.options.server.api_key_file = file;
+    return ApiKeyOf(arguments);
+  }
+
+  const TemporaryFolder folder_;
+};
+
+TEST_F(ApiKeyTest, IsThatOfTheFlagOrTheFileOrTheVariable) {
+  EXPECT_EQ(KeyOf({}, ""), "");
+  ::setenv(kApiKeyVariable, "", 1);
+  EXPECT_EQ(KeyOf({}, ""), "");
+  ::setenv(kApiKeyVariable, "of the variable", 1);
+  EXPECT_EQ(KeyOf({}, ""), "of the variable");
+  EXPECT_EQ(KeyOf({}, File("of the file \r\nsecond line\n")), "of the file");
+  EXPECT_EQ(KeyOf("of the flag", ""), "of the flag");
+}
+
+TEST_F(ApiKeyTest, IsRefusedWhereItIsNoneWithoutBeingShown) {
+  EXPECT_THAT(MessageOf([&] { KeyOf("secret", File("x")); }), HasSubstr("are both given"));
+  EXPECT_THAT(MessageOf([&] { KeyOf("", ""); }), HasSubstr("--api-key: is empty"));
+  EXPECT_THAT(MessageOf([&] { KeyOf({}, File("\n")); }), HasSubstr("key: is empty"));
+  ::setenv(kApiKeyVariable, "sec\nret", 1);
+  const std::string message = MessageOf([&] { KeyOf({}, ""); });
+  EXPECT_THAT(message, HasSubstr("LOCKSTEP_API_KEY: has a control character"));
+  EXPECT_EQ(message.find("sec"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lockstep
