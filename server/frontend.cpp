@@ -3,11 +3,11 @@
 #include <thread>
 
 #include "api/api_key.h"
+#include "api/chat_support.h"
 #include "core/error.h"
 #include "core/heartbeat.h"
 #include "core/log.h"
 #include "runtime/world/interrupt.h"
-#include "api/chat_support.h"
 
 namespace lockstep {
 namespace {

@@ -13,9 +13,9 @@ namespace lockstep {
 //   "die PATH"   is killed after two tokens, unless there is such a file, which it makes first
 //   "stop PATH"  the same, but is stopped
 //   "wait"       never answers
-// The text of its tokens is that of its checkpoint, "t" at first. Others are loaded, but for "broken",
-// which cannot be read, and "deadly", which is killed while it is read.
-// Where there is a file at FAKE_GROUP_BROKEN, groups of more than one rank do not start.
+// The text of its tokens is that of its checkpoint, "t" at first. Others are loaded, but for
+// "broken", which cannot be read, and "deadly", which is killed while it is read. Where there is a
+// file at FAKE_GROUP_BROKEN, groups of more than one rank do not start.
 std::vector<std::string> FakeGroupCommand();
 
 }  // namespace lockstep
