@@ -23,9 +23,11 @@ class Prometheus(unittest.TestCase):
             urllib.request.urlopen(server.url + "/v1/completions", body, timeout=60).read()
             text = server.get("/metrics")
         done = promtool("check", "metrics", given=text)
-        # It has opinions on names, too: ours are those of vLLM's with a colon, which it wants for rules.
+        # It has opinions on names, too: ours are those of vLLM, with a colon, which it wants for rules, and
+        # one histogram that ends as counters do.
+        opinions = ("should not contain ':'", "lockstep:iteration_tokens_total non-counter")
         remarks = [line for line in (done.stdout + done.stderr).splitlines()
-                   if line and "should not contain ':'" not in line]
+                   if line and not any(opinion in line for opinion in opinions)]
         self.assertEqual(remarks, [])
 
 
