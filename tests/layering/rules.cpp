@@ -34,7 +34,10 @@ constexpr Private kPrivate[] = {{"mpi", "comm"},
                                 {"cuda", "layers/kernels/cuda"},
                                 {"editline/", "complete"},
                                 {"prometheus/", "server"},
-                                {"openssl/", "server/http"},
+                                {"openssl/evp", "evaluation/numbers"},
+                                {"openssl/err", "server/http"},
+                                {"openssl/ssl", "server/http"},
+                                {"openssl/x509", "server/http"},
                                 {"boost/asio/ssl/", "server/http"},
                                 {"cublas", "layers/kernels/cuda"}};
 
