@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/timing/phases.h"
 #include "engine/check_request.h"
 #include "engine/hidden_state_pooler.h"
 #include "engine/sampling/ending.h"
@@ -191,6 +192,7 @@ void Engine::Impl::End(std::int64_t id) {
 }
 
 void Engine::Impl::Send(const StepMessage& message) {
+  const ScopedPhase broadcast(Phase::kBroadcast);
   ControlPlane::Bytes bytes = Flatten(message);
   control.Broadcast(bytes);
 }
@@ -269,6 +271,8 @@ void Engine::Impl::AddRows(const Chunk& chunk, LaunchedStep& step) const {
 
 void Engine::Impl::Launch() {
   CheckBetweenSteps();
+  clock.Begin(decoder);
+  std::optional<ScopedPhase> plan(Phase::kPlan);
   PlannedStep planned = scheduler.Plan();
   if (planned.chunks.empty()) return;
   LaunchedStep step;
@@ -279,8 +283,8 @@ void Engine::Impl::Launch() {
     AddRows(chunk, step);
     if (!std::exchange(live.at(chunk.id).begun, true) && on_begun) on_begun(chunk.id);
   }
-  clock.Begin(decoder);
   step.chunks = std::move(planned.chunks);
+  plan.reset();
   Send(step.message);
   executor.Launch(step.message);
   launched = std::move(step);
@@ -292,6 +296,7 @@ std::vector<TokenEvent> Engine::Impl::Collect() {
   LaunchedStep step = std::move(*launched);
   launched.reset();
   const std::vector<RowAnswer> answers = executor.Collect(step.message);
+  const ScopedPhase sampling(Phase::kSampling);
   scheduler.Complete(step.message.step);
   Choose(step, answers);
   if (step.message.batch.hidden_layer >= 0) TakeHidden(step.chunks, events);
@@ -427,22 +432,6 @@ void Engine::KeepAlive() {
 void Engine::Shutdown() {
   if (std::exchange(impl_->shut_down, true)) return;
   impl_->Send({.shutdown = true});
-}
-
-void RunWorker(Decoder& decoder, ControlPlane& control, const WorkTogether& together) {
-  StepExecutor executor(decoder, control);
-  for (;;) {
-    ControlPlane::Bytes bytes;
-    control.Broadcast(bytes);
-    const StepMessage message = ParseStepMessage(bytes);
-    if (message.shutdown) return;
-    if (!message.words.empty()) {
-      LOCKSTEP_CHECK(together, "rank {} knows nothing of \"{}\"", control.rank(), message.words);
-      together(message.words);
-      continue;
-    }
-    if (!message.is_empty()) executor.Run(message);  // else KeepAlive()
-  }
 }
 
 }  // namespace lockstep

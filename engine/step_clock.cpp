@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/timing/phases.h"
+
 namespace lockstep {
 
 using std::chrono::nanoseconds;
@@ -26,6 +28,7 @@ void EngineStatus::Add(const EngineStatus& other) {
 }
 
 void StepClock::Begin(const Decoder& decoder) {
+  BeginStep();
   begun_ = steady_clock::now();
   reduced_ = decoder.all_reduce_time();
 }
@@ -38,6 +41,7 @@ void StepClock::End(const Decoder& decoder, std::int64_t tokens) {
   counts_.nanoseconds +=
       std::chrono::duration_cast<nanoseconds>(steady_clock::now() - begun_).count();
   counts_.all_reduce_nanoseconds += (decoder.all_reduce_time() - reduced_).count();
+  EndStep(NextStep::kLater);
 }
 
 }  // namespace lockstep

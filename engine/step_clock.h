@@ -8,8 +8,9 @@
 
 namespace lockstep {
 
-// Counts steps, their tokens and their time. Begin() and End() follow on each other; what is
-// between an End() and a Begin() is no step's.
+// Counts steps, their tokens and their time, and tells those who watch (core/timing/phases.h) where
+// they begin and end. What is between an End() and a Begin() is no step's; a Begin() without an
+// End() is forgotten.
 class StepClock {
  public:
   void Begin(const Decoder& decoder);

@@ -4,6 +4,7 @@
 
 #include "core/activity.h"
 #include "core/error.h"
+#include "core/timing/phases.h"
 
 namespace lockstep {
 namespace {
@@ -27,16 +28,27 @@ void StepExecutor::Launch(const StepMessage& message) {
                  control_.rank(), message.step, expected);
   if (goes_on) return;
   step_ = message.step;
+  NameStep(step_, std::ssize(message.batch.ids));
   decoder_.Forward(message.batch);
 }
 
 std::vector<RowAnswer> StepExecutor::Collect(const StepMessage& message) {
   const Activity doing(Doing(message));
   const FirstQuestions first = IsFirst(message);
-  const auto answers =
-      control_.Gather(decoder_.Answer(message.questions, first, message.vocab_limit));
+  const std::vector<std::vector<std::byte>> answers = Gather(AnswerHere(message, first));
   if (control_.rank() != 0) return {};
+  const ScopedPhase sampling(Phase::kSampling);
   return MergeAnswers(answers, message.questions, first);
+}
+
+std::vector<std::byte> StepExecutor::AnswerHere(const StepMessage& message, FirstQuestions first) {
+  const ScopedPhase sampling(Phase::kSampling);
+  return decoder_.Answer(message.questions, first, message.vocab_limit);
+}
+
+std::vector<std::vector<std::byte>> StepExecutor::Gather(std::span<const std::byte> mine) {
+  const ScopedPhase gather(Phase::kGather);
+  return control_.Gather(mine);
 }
 
 }  // namespace lockstep

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "comm/control_plane.h"
@@ -31,6 +33,9 @@ class StepExecutor {
   }
 
  private:
+  std::vector<std::byte> AnswerHere(const StepMessage& message, FirstQuestions first);
+  std::vector<std::vector<std::byte>> Gather(std::span<const std::byte> mine);
+
   Decoder& decoder_;
   ControlPlane& control_;
   std::int64_t step_ = 0;  // the last that was launched

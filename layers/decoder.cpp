@@ -220,13 +220,12 @@ void Decoder::RunBlock(std::size_t index, const Batch& batch, Workspace& work) {
     const TensorView mlp_normed = layer.mlp_norm ? work.mlp_normed.view().Rows(0, tokens) : normed;
     steps_.RunConcurrently([&] { RunAttention(index, batch, work); },
                            [&] { RunMlp(layer, mlp_normed, work); });
-    ops_.Linear(
-        {.x = attended(), .x_second = activated(), .weight = layer.out.get(), .y = partial});
+    Multiply({.x = attended(), .x_second = activated(), .weight = layer.out.get(), .y = partial});
     Reduce(partial);
     return AddToResidual(attention_bias, mlp_bias, index + 1, work);
   }
   RunAttention(index, batch, work);
-  ops_.Linear({.x = attended(), .weight = layer.out.get(), .y = partial});
+  Multiply({.x = attended(), .weight = layer.out.get(), .y = partial});
   Reduce(partial);
   const TensorView x = work.x.view().Rows(0, tokens);
   ops_.AddResidualNorm({.x = x,
@@ -235,7 +234,7 @@ void Decoder::RunBlock(std::size_t index, const Batch& batch, Workspace& work) {
                         .norms = {Norm(layer.mlp_norm.value_or(layer.attention_norm), normed)},
                         .epsilon = spec_.norm_epsilon});
   RunMlp(layer, normed, work);
-  ops_.Linear({.x = activated(), .weight = layer.mlp_out.get(), .y = partial});
+  Multiply({.x = activated(), .weight = layer.mlp_out.get(), .y = partial});
   Reduce(partial);
   AddToResidual(mlp_bias, {}, index + 1, work);
 }
@@ -276,7 +275,8 @@ void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& wor
   const TensorView qkv = work.Activations(work.qkv, tokens, 3 * width);
   const TensorView attention = work.Activations(work.attention, tokens, width);
 
-  ops_.Linear({.x = work.normed.view().Rows(0, tokens), .weight = layer.qkv.get(), .y = qkv});
+  Multiply({.x = work.normed.view().Rows(0, tokens), .weight = layer.qkv.get(), .y = qkv});
+  const ScopedPhase attending = In(Phase::kAttention);
   ops_.Attention({.qkv = qkv,
                   .layout = ProductLayout(architecture.qkv_storage),
                   .qkv_bias = layer.qkv_bias.view(),
@@ -302,18 +302,29 @@ void Decoder::RunMlp(const LayerWeights& layer, const TensorView& normed, Worksp
     case MlpKind::kTwoLinears: {
       const Activation gelu =
           spec_.gelu == GeluKind::kExact ? Activation::kGeluExact : Activation::kGeluTanh;
-      ops_.Linear({.x = normed, .weight = layer.mlp_in.get(), .y = ffn, .activation = gelu});
+      Multiply({.x = normed, .weight = layer.mlp_in.get(), .y = ffn, .activation = gelu});
       return;
     }
   }
 }
 
+// A device goes on without the calling thread, which then does nothing but tell it what to do.
+bool Decoder::IsOnHost() const { return device_.stream().handle == nullptr; }
+
+ScopedPhase Decoder::In(Phase phase) const {
+  return ScopedPhase(IsOnHost() ? phase : Phase::kOther);
+}
+
+void Decoder::Multiply(const LinearArgs& args) {
+  const ScopedPhase products = In(Phase::kProducts);
+  ops_.Linear(args);
+}
+
 void Decoder::Reduce(const TensorView& partial) {
+  const ScopedPhase sum = In(Phase::kAllReduce);
   const auto begun = std::chrono::steady_clock::now();
   reducer_.AllReduceSum(partial, device_.stream());
-  // A device goes on without the calling thread.
-  if (device_.stream().handle == nullptr)
-    all_reduce_time_ += std::chrono::steady_clock::now() - begun;
+  if (IsOnHost()) all_reduce_time_ += std::chrono::steady_clock::now() - begun;
 }
 
 void Decoder::Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y) {
@@ -341,7 +352,7 @@ void Decoder::ComputeLogits(const Batch& batch, Workspace& work) {
   const TensorView normed = work.Activations(work.normed, rows, spec_.d_model);
   ops_.SelectRows(x, batch.logit_rows, selected);
   Normalize(weights_.final_norm, selected, normed);
-  ops_.Linear({.x = normed, .weight = weights_.head.get(), .y = logits});
+  Multiply({.x = normed, .weight = weights_.head.get(), .y = logits});
 }
 
 }  // namespace lockstep

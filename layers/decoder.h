@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "comm/reducer.h"
+#include "core/timing/phases.h"
 #include "layers/kernels/backend.h"
 #include "layers/kv_cache.h"
 #include "layers/rotary_table.h"
@@ -68,6 +69,10 @@ class Decoder {
   // before.
   void ExchangeWeights(ModelWeights weights);
 
+  // Whether the thread that calls Forward() leads the computing, so that its phases
+  // (core/timing/phases.h) tell products from attention and sums. A device's are all kOther.
+  bool has_phases() const { return IsOnHost(); }
+
   // In all-reduces so far, waiting for the peers included; 0 where a device makes them by itself.
   std::chrono::nanoseconds all_reduce_time() const { return all_reduce_time_; }
 
@@ -85,6 +90,9 @@ class Decoder {
   float ScoreFactor(std::size_t index) const;
   void RunMlp(const LayerWeights& layer, const TensorView& normed, Workspace& work);
   void KeepHidden(const TensorView& x);
+  bool IsOnHost() const;
+  ScopedPhase In(Phase phase) const;
+  void Multiply(const LinearArgs& args);
   void Reduce(const TensorView& partial);
   void AddToResidual(const TensorView& bias_a, const TensorView& bias_b, std::size_t next,
                      Workspace& work);

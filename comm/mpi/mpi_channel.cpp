@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "comm/control_plane.h"
 #include "core/activity.h"
+#include "core/timing/phases.h"
 
 namespace lockstep {
 namespace {
@@ -112,6 +114,9 @@ void MpiChannel::Post(const Pending& what, std::byte* data) {
 }
 
 void MpiChannel::Wait() {
+  // In a sum the data travels meanwhile, and nothing tells the two apart.
+  std::optional<ScopedPhase> waiting;
+  if (call_.collective != Collective::kAllReduce) waiting.emplace(Phase::kWaiting);
   patience_.Restart();
   try {
     while (!Poll()) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/activity.h"
+#include "core/timing/phases.h"
 
 namespace lockstep {
 namespace {
@@ -100,7 +101,10 @@ void SharedChannel::AwaitPost(std::uint64_t number, Collective collective, int p
   std::uint64_t& posted = posted_[static_cast<std::size_t>(peer)];
   if (posted >= number) return;
   const SharedPost& post = PostOf(peer, number);
-  AwaitCounter(post.number, number, peer);
+  if (post.number.value() < number) {
+    const ScopedPhase waiting(Phase::kWaiting);
+    AwaitCounter(post.number, number, peer);
+  }
   posted = number;
   if (post.collective == static_cast<std::uint32_t>(collective)) return;
   FailDrifted(fmt::format("{} is in {}", Name(peer),
