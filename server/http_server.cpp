@@ -48,7 +48,7 @@ struct PlainRequest {
   std::string_view body;
 };
 
-std::string DataOf(EventStream& stream, std::vector<CallEvent>& events, const LogLabel& label) {
+std::string DataOf(EventWriter& stream, std::vector<CallEvent>& events, const LogLabel& label) {
   const LogScope about(&label);
   return stream.DataOf(events);
 }
@@ -252,7 +252,7 @@ asio::awaitable<bool> HttpServer::Impl::Complete(ConnectionPtr connection,
                                                  const http::request<http::string_body>& request,
                                                  SlowReader reader) {
   HttpAnswer answer;
-  RequestRecord& record = connection->record;
+  ServedRequest& record = connection->record;
   const unsigned version = request.version();
   try {
     const ReadRequest read = co_await asio::co_spawn(
@@ -266,7 +266,7 @@ asio::awaitable<bool> HttpServer::Impl::Complete(ConnectionPtr connection,
     if (read.request->stream) co_return co_await Stream(connection, *call, read, request);
     answer = co_await CollectAnswer(connection, *call, read);
     if (connection->left) {
-      record.outcome = RequestRecord::Outcome::kLeft;
+      record.outcome = ServedRequest::Outcome::kLeft;
       co_return false;
     }
   } catch (...) {
@@ -304,7 +304,7 @@ asio::awaitable<bool> HttpServer::Impl::Load(ConnectionPtr connection,
       co_await connection->wake.async_wait(Into(woken));
     }
     if (connection->left) {
-      connection->record.outcome = RequestRecord::Outcome::kLeft;
+      connection->record.outcome = ServedRequest::Outcome::kLeft;
       co_return false;
     }
     answer.body = call->Answer();
@@ -358,9 +358,9 @@ asio::awaitable<bool> HttpServer::Impl::Stream(ConnectionPtr connection, Complet
   http::response_serializer<http::empty_body> serializer(head);
   Code code;
   co_await http::async_write_header(stream, serializer, Into(code));
-  RequestRecord& record = connection->record;
+  ServedRequest& record = connection->record;
   record.status = 200;
-  EventStream reply(read);
+  EventWriter reply(read);
   std::vector<CallEvent> events;
   while (!code && !connection->left && !reply.ended()) {
     co_await AwaitEvents(connection, call, events);
@@ -372,9 +372,9 @@ asio::awaitable<bool> HttpServer::Impl::Stream(ConnectionPtr connection, Complet
     else
       co_await asio::async_write(stream, asio::buffer(data), Into(code));
   }
-  if (reply.failed()) record.outcome = RequestRecord::Outcome::kBroken;
+  if (reply.failed()) record.outcome = ServedRequest::Outcome::kBroken;
   if (code || connection->left) {
-    record.outcome = RequestRecord::Outcome::kLeft;
+    record.outcome = ServedRequest::Outcome::kLeft;
     co_return false;
   }
   if (chunked) co_await asio::async_write(stream, http::make_chunk_last(), Into(code));
@@ -396,7 +396,7 @@ asio::awaitable<bool> HttpServer::Impl::Send(ConnectionPtr connection, HttpAnswe
     co_await http::async_write_header(connection->stream, serializer, Into(code));
   else
     co_await http::async_write(connection->stream, serializer, Into(code));
-  if (code) connection->record.outcome = RequestRecord::Outcome::kLeft;
+  if (code) connection->record.outcome = ServedRequest::Outcome::kLeft;
   co_return !code && response.keep_alive();
 }
 

@@ -192,7 +192,7 @@ HttpAnswer AnswerPlain(Service& service, std::string_view method, std::string_vi
   return AnswerOf(ApiError(404, fmt::format("there is no {}", path)));
 }
 
-std::string EventStream::DataOf(std::vector<CallEvent>& events) {
+std::string EventWriter::DataOf(std::vector<CallEvent>& events) {
   std::string data;
   const auto add = [&](const std::string& json) { data += "data: " + json + "\n\n"; };
   for (CallEvent& event : events) {

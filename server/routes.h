@@ -53,10 +53,10 @@ HttpAnswer AnswerPlain(Service& service, std::string_view method, std::string_vi
                        std::string_view body);
 
 // A stream of server-sent events.
-class EventStream {
+class EventWriter {
  public:
   // The request stays the caller's and outlives it.
-  explicit EventStream(const ReadRequest& read)
+  explicit EventWriter(const ReadRequest& read)
       : reply_(*read.reply), request_(*read.request), open_(read.request->prompts.size()) {}
 
   // What these make the client hear: "data: {…}\n\n" for each, and the end.

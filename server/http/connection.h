@@ -22,7 +22,7 @@ struct Connection {
   bool left = false;               // the client has
   unsigned watches = 0;            // so far; the last one alone is of interest
   std::string origin;              // that may read the answer; empty: its own alone
-  RequestRecord record;
+  ServedRequest record;
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
 

@@ -24,8 +24,8 @@ std::string_view HeaderOf(const HttpRequest& request, http::field field) {
   return View(request[field]);
 }
 
-RequestRecord RecordOf(const HttpRequest& request) {
-  RequestRecord record;
+ServedRequest RecordOf(const HttpRequest& request) {
+  ServedRequest record;
   record.name = NameRequest(
       {.id = OnlyOne(request, kIdHeader), .traceparent = OnlyOne(request, kTraceHeader)});
   const std::string_view method = View(request.method_string());

@@ -23,7 +23,7 @@ inline constexpr const char* kTraceHeader = "traceparent";
 std::string_view HeaderOf(const HttpRequest& request, boost::beast::http::field field);
 
 // By its names where it has each once, and its route. The request may be one that cannot be read.
-RequestRecord RecordOf(const HttpRequest& request);
+ServedRequest RecordOf(const HttpRequest& request);
 
 // The answer and the headers that follow from it alone.
 HttpResponse ResponseOf(HttpAnswer answer, unsigned version);

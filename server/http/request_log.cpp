@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kMostRouteBytes = 200;
 constexpr unsigned kClientLeft = 499;  // as nginx logs it
 
-using Clock = RequestRecord::Clock;
+using Clock = ServedRequest::Clock;
 
 // Null where one of the two has not come.
 Json Milliseconds(std::optional<Clock::time_point> from, std::optional<Clock::time_point> to) {
@@ -20,9 +20,10 @@ Json Milliseconds(std::optional<Clock::time_point> from, std::optional<Clock::ti
   return std::round(std::chrono::duration<double, std::micro>(*to - *from).count()) / 1000.0;
 }
 
-std::string_view EndOf(const RequestRecord& request) {
-  if (request.outcome == RequestRecord::Outcome::kLeft) return "cancelled";
-  if (request.outcome == RequestRecord::Outcome::kBroken) return "error";
+std::string_view EndOf(const ServedRequest& request) {
+  if (request.outcome == ServedRequest::Outcome::kLeft) return "cancelled";
+  if (request.outcome == ServedRequest::Outcome::kBroken) return "error";
+  if (request.prompt_tokens && request.status >= 400) return "error";  // it had been accepted
   if (request.status == 503 || (request.status >= 400 && request.status < 500)) return "refused";
   if (request.status >= 500) return "error";
   if (!request.progress || request.progress->finish == FinishReason::kNone) return "answered";
@@ -30,7 +31,7 @@ std::string_view EndOf(const RequestRecord& request) {
 }
 
 // What is asked every few seconds by programs that watch a server.
-LogLevel LevelOf(const RequestRecord& request) {
+LogLevel LevelOf(const ServedRequest& request) {
   constexpr std::array<std::string_view, 3> kProbes{"GET /health", "GET /metrics", "GET /version"};
   const bool is_probe = std::ranges::find(kProbes, request.route) != kProbes.end();
   return is_probe && request.status < 400 ? LogLevel::kDebug : LogLevel::kInfo;
@@ -54,17 +55,17 @@ std::string RouteOf(std::string_view method, std::string_view target) {
   return route;
 }
 
-void RequestLog::NoteAccepted(const RequestRecord& request) const {
+void RequestLog::NoteAccepted(const ServedRequest& request) const {
   if (logging_ == RequestLogging::kOff) return;
   const LogScope about(&request.name.label);
   LogEvent(LogLevel::kInfo, "request accepted",
            {{"route", request.route}, {"prompt_tokens", OrNull(request.prompt_tokens)}});
 }
 
-void RequestLog::NoteEnd(const RequestRecord& request) const {
+void RequestLog::NoteEnd(const ServedRequest& request) const {
   if (logging_ == RequestLogging::kOff) return;
   const LogScope about(&request.name.label);
-  const bool has_left = request.outcome == RequestRecord::Outcome::kLeft;
+  const bool has_left = request.outcome == ServedRequest::Outcome::kLeft;
   const Json status = has_left ? kClientLeft : request.status;
   const Json total = Milliseconds(request.begun, Clock::now());
   const LogField route{"route", request.route}, end{"ended", EndOf(request)};

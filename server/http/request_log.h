@@ -14,7 +14,7 @@ namespace lockstep {
 enum class RequestLogging : std::uint8_t { kOff, kOn };
 
 // What is known of a request, for the log. Of its text and its key nothing is.
-struct RequestRecord {
+struct ServedRequest {
   using Clock = std::chrono::steady_clock;
   enum class Outcome : std::uint8_t { kAnswered, kBroken, kLeft };  // kLeft: the client has
 
@@ -33,14 +33,14 @@ std::int64_t PromptTokensOf(const ApiRequest& request);
 // Notes how far a call has come, before it is gone.
 class ProgressScope {
  public:
-  ProgressScope(const CompletionCall& call, RequestRecord& record) : call_(call), record_(record) {}
+  ProgressScope(const CompletionCall& call, ServedRequest& record) : call_(call), record_(record) {}
   ~ProgressScope() { record_.progress = call_.progress(); }
   ProgressScope(const ProgressScope&) = delete;
   ProgressScope& operator=(const ProgressScope&) = delete;
 
  private:
   const CompletionCall& call_;
-  RequestRecord& record_;
+  ServedRequest& record_;
 };
 
 // The method and the path of a request, without what follows on it, and not very long.
@@ -52,9 +52,9 @@ class RequestLog {
   explicit RequestLog(RequestLogging logging) : logging_(logging) {}
 
   // It is in the queue.
-  void NoteAccepted(const RequestRecord& request) const;
+  void NoteAccepted(const ServedRequest& request) const;
   // All that goes to its client is sent, or the client has left.
-  void NoteEnd(const RequestRecord& request) const;
+  void NoteEnd(const ServedRequest& request) const;
 
  private:
   RequestLogging logging_;

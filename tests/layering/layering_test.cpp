@@ -25,7 +25,27 @@ TEST(Layering, KeepsItsRules) {
       ADD_FAILURE() << violation;
 }
 
-// So that the test above cannot pass by looking nowhere.
+TEST(Layering, DefinesNoTypeTwice) {
+  std::vector<Source> headers;
+  for (const std::string& path : SourceFiles(SourceFolder()))
+    if (path.ends_with(".h")) headers.push_back({path, ReadFile(SourceFolder() / path)});
+  EXPECT_THAT(TypesDefinedTwice(headers), IsEmpty());
+}
+
+// Also in what no compiler reads.
+TEST(Layering, HasNoMergeUnfinished) {
+  std::vector<std::string> files = SourceFiles(SourceFolder());
+  for (const char* folder : {"docs", "configs", "tests", "scripts"})
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(SourceFolder() / folder))
+      if (entry.is_regular_file() && entry.path().extension() != ".xz")
+        files.push_back(entry.path().lexically_relative(SourceFolder()).generic_string());
+  for (const char* file : {"README.md", "CHANGELOG.md", "CMakeLists.txt"}) files.emplace_back(file);
+  for (const std::string& path : files)
+    for (const std::string& marker : ConflictMarkers(path, ReadFile(SourceFolder() / path)))
+      ADD_FAILURE() << marker;
+}
+
+// So that the tests above cannot pass by looking nowhere.
 TEST(Layering, IsLookedAtInEveryFolder) {
   const std::vector<std::string> files = SourceFiles(SourceFolder());
   for (const std::string& folder : Folders())
@@ -148,6 +168,27 @@ TEST(LayeringRules, RefuseAFileCallThatThrowsWhatNobodyUnderstands) {
               ElementsAre(HasSubstr("use core/files/file.h")));
   EXPECT_THAT(Violations("core/a.cpp", "if (std::filesystem::exists(path, ignored)) return;"),
               IsEmpty());
+}
+
+TEST(LayeringRules, RefuseTwoTypesOfOneName) {
+  const auto header = [](std::string path, std::string space, std::string line) {
+    return Source{std::move(path), "namespace " + space + " {\n" + line + "\n};\n}\n"};
+  };
+  EXPECT_THAT(TypesDefinedTwice({header("a.h", "lockstep", "class A final : public B {"),
+                                 header("b.h", "lockstep", "struct A {")}),
+              ElementsAre("lockstep::A is defined in a.h and in b.h"));
+  EXPECT_THAT(TypesDefinedTwice({header("a.h", "lockstep", "class A {"),
+                                 header("b.h", "lockstep", "class A;"),
+                                 header("c.h", "lockstep::other", "class A {"),
+                                 header("d.h", "lockstep", "  class A {")}),
+              IsEmpty());
+}
+
+TEST(LayeringRules, SeeAMergeUnfinished) {
+  EXPECT_THAT(ConflictMarkers("a.md", "a\n<<<<<<< HEAD\nb\n=======\nc\n>>>>>>> main\n"),
+              ElementsAre("a.md:2: <<<<<<< HEAD; a merge was not finished",
+                          "a.md:6: >>>>>>> main; a merge was not finished"));
+  EXPECT_THAT(ConflictMarkers("a.md", "Title\n=======\n"), IsEmpty());
 }
 
 }  // namespace

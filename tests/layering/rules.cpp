@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <sstream>
 
@@ -137,6 +138,18 @@ std::string WrongInclude(std::string_view path, std::string_view line) {
   return WrongProjectInclude(path, header);
 }
 
+// "class Foo final : public Bar {" -> "Foo": a type that is defined (not only declared) at the
+// beginning of a line, hence outside of other types. Else "".
+std::string_view TypeDefinedBy(std::string_view line) {
+  for (const std::string_view keyword : {"class ", "struct ", "enum class ", "union "}) {
+    if (!line.starts_with(keyword)) continue;
+    line.remove_prefix(keyword.size());
+    const std::string_view name = line.substr(0, line.find_first_of(" :{;<"));
+    return line.find('{') != line.npos ? name : std::string_view();
+  }
+  return "";
+}
+
 // "std::filesystem::exists(path)" throws where a folder may not be entered, and what it throws says
 // nothing of a remedy; with an error code it is asked for the reason, or that is ignored on
 // purpose.
@@ -196,6 +209,40 @@ std::vector<std::string> Violations(std::string_view path, std::string_view text
         fmt::format("{}: {} lines; a file holds one idea in at most {}", path, number, kMaxLines));
   if (path.ends_with(".h") && text.find("#pragma once") == text.npos)
     found.push_back(fmt::format("{}: a header without #pragma once", path));
+  return found;
+}
+
+std::vector<std::string> ConflictMarkers(std::string_view path, std::string_view text) {
+  std::vector<std::string> found;
+  int number = 0;
+  std::istringstream lines{std::string(text)};
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    if (line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "))
+      found.push_back(fmt::format("{}:{}: {}; a merge was not finished", path, number, line));
+  }
+  return found;
+}
+
+std::vector<std::string> TypesDefinedTwice(const std::vector<Source>& headers) {
+  std::map<std::string, std::string> places;  // by the name with its namespace
+  std::vector<std::string> found;
+  for (const Source& header : headers) {
+    std::string space;
+    std::istringstream lines(header.text);
+    for (std::string line; std::getline(lines, line);) {
+      constexpr std::string_view kNamespace = "namespace ";
+      if (line.starts_with(kNamespace) && line.ends_with("{"))
+        space = line.substr(kNamespace.size(), line.find(" {") - kNamespace.size());
+      const std::string_view type = TypeDefinedBy(line);
+      if (type.empty()) continue;
+      const std::string name = fmt::format("{}::{}", space, type);
+      const auto [place, is_new] = places.emplace(name, header.path);
+      if (!is_new)
+        found.push_back(
+            fmt::format("{} is defined in {} and in {}", name, place->second, header.path));
+    }
+  }
   return found;
 }
 

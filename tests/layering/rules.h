@@ -20,4 +20,17 @@ std::vector<std::string> SourceFiles(const std::filesystem::path& root);
 // the root of the source tree.
 std::vector<std::string> Violations(std::string_view path, std::string_view text);
 
+// What a merge left behind in a text, one message "path:line: …" for each marker of a conflict.
+std::vector<std::string> ConflictMarkers(std::string_view path, std::string_view text);
+
+// A source file: its path below the root, and what it says.
+struct Source {
+  std::string path;
+  std::string text;
+};
+
+// Types that two headers define under one name in one namespace: no compiler sees both, and the
+// linker takes either's functions for both. One message for each.
+std::vector<std::string> TypesDefinedTwice(const std::vector<Source>& headers);
+
 }  // namespace lockstep::layering
