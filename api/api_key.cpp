@@ -39,4 +39,17 @@ std::string ApiKeyOf(const Arguments& arguments) {
   return Checked(variable, kApiKeyVariable);
 }
 
+std::vector<std::string> WithoutApiKey(std::span<const std::string> given) {
+  std::vector<std::string> words;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    std::string name = given[i].substr(0, given[i].find('='));
+    std::ranges::replace(name, '_', '-');
+    if (name != "--api-key")
+      words.push_back(given[i]);
+    else if (name.size() == given[i].size())
+      ++i;  // the key
+  }
+  return words;
+}
+
 }  // namespace lockstep

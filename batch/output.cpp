@@ -22,20 +22,6 @@ namespace {
 
 std::string LastError() { return std::generic_category().message(errno); }
 
-// Whether it exists and takes what comes, as pipes and devices do: renaming a new file over
-// /dev/null would be a bad surprise.
-bool IsDevice(const std::string& output) {
-  if (IsRegularFile(output)) return false;
-  std::error_code ignored;  // it would have been seen already
-  const auto type = std::filesystem::status(output, ignored).type();
-  if (type == std::filesystem::file_type::not_found) return false;
-  if (type == std::filesystem::file_type::directory) CheckReplaceable(output);
-  if (type == std::filesystem::file_type::fifo || type == std::filesystem::file_type::character)
-    return true;
-  throw EnvironmentError("{}: is a {}; expected a file, a pipe or a device such as /dev/null",
-                         output, type == std::filesystem::file_type::socket ? "socket" : "disk");
-}
-
 // Nonblocking, and so refused as long as a pipe has no reader.
 int OpenDevice(const std::string& output) {
   for (;;) {
@@ -54,17 +40,6 @@ int OpenDevice(const std::string& output) {
 
 }  // namespace
 
-bool IsAtomicTarget(const std::string& output) { return output != "-" && !IsDevice(output); }
-
-void CheckWritable(const std::string& output) {
-  if (output == "-") return;
-  // A pipe is not opened for a check: its reader would take that for the end.
-  if (!IsDevice(output))
-    AtomicFile unused(output);
-  else if (::access(output.c_str(), W_OK) != 0)
-    throw EnvironmentError("{}: cannot be written: {}", output, LastError());
-}
-
 void RefuseSameFile(const std::string& input, const std::string& output) {
   if (input == "-" || !IsAtomicTarget(output)) return;
   const std::string place = WithoutLinks(output);
@@ -79,7 +54,7 @@ void RefuseSameFile(const std::string& input, const std::string& output) {
 
 Output::Output(const std::string& output, JobIdentity job) : name_(output), job_(std::move(job)) {
   if (output == "-") return;
-  if (IsDevice(output))
+  if (!IsAtomicTarget(output))
     device_ = OpenDevice(output);
   else
     file_ = std::make_unique<AtomicFile>(output);

@@ -9,15 +9,9 @@
 #include "batch/files/finished_output.h"
 #include "batch/job_identity.h"
 #include "core/files/file.h"
+#include "core/files/output_target.h"
 
 namespace lockstep {
-
-// Whether an output is a file, which can appear whole; not standard output, a pipe or a device such
-// as /dev/null. Throws EnvironmentError for what no text can be written to.
-bool IsAtomicTarget(const std::string& output);
-
-// Throws EnvironmentError when Output could not be written, before there is anything to write.
-void CheckWritable(const std::string& output);
 
 // Throws BadInput when a job would write over the file that it reads: the output itself, or what
 // stands beside it meanwhile.

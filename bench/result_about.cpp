@@ -1,22 +1,18 @@
 #include "bench/result_about.h"
 
 #include <fmt/chrono.h>
-#include <unistd.h>
+#include <fmt/ranges.h>
 
 #include <ctime>
 #include <fstream>
 
+#include "api/api_key.h"
+#include "comm/groups/hosts.h"
 #include "core/version.h"
 #include "layers/kernels/backend.h"
 
 namespace lockstep {
 namespace {
-
-std::string HostName() {
-  char name[256] = "";
-  ::gethostname(name, sizeof(name) - 1);
-  return name;
-}
 
 // As the system calls it; empty where it does not say.
 std::string ProcessorName() {
@@ -26,12 +22,6 @@ std::string ProcessorName() {
     if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
   }
   return "";
-}
-
-std::string Joined(std::span<const std::string> words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
-  return text;
 }
 
 }  // namespace
@@ -51,7 +41,7 @@ nlohmann::ordered_json AboutResult(std::span<const std::string> command,
           {"instruction_set", InstructionSet(BackendKind::kCpu)},
           {"device", device},
           {"date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
-          {"command", Joined(command)}};
+          {"command", fmt::format("{}", fmt::join(WithoutApiKey(command), " "))}};
 }
 
 }  // namespace lockstep

@@ -7,8 +7,8 @@
 namespace lockstep {
 
 // Where a result comes from: version and commit of the program, host, processor, its instruction
-// set that is used, device, date (UTC) and the command line. Every benchmark's JSON has it, as
-// "about".
+// set that is used, device, date (UTC) and the command line, without an API key. Every benchmark's
+// JSON has it, as "about".
 //   device  what computes: "cpu", "cuda", or that of a server, which is not known here ("")
 nlohmann::ordered_json AboutResult(std::span<const std::string> command, const std::string& device);
 

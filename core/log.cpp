@@ -67,7 +67,8 @@ void LogEvent(LogLevel level, std::string_view message, std::initializer_list<Lo
 }
 
 void WriteForeignLine(std::string_view line) {
-  if (g_format != LogFormat::kJson || IsLogLine(line)) return WriteBytes(fmt::format("{}\n", line));
+  if (g_format != LogFormat::kJson || IsJsonLogLine(line))
+    return WriteBytes(fmt::format("{}\n", line));
   if (!line.empty()) Write(LogLevel::kError, line, {});
 }
 

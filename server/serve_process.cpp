@@ -39,20 +39,6 @@ std::vector<std::vector<int>> CoresOfGroups(int groups) {
   return cores;
 }
 
-// Every command line is there for all of this machine to see.
-std::vector<std::string> WithoutApiKey(std::span<const std::string> given) {
-  std::vector<std::string> words;
-  for (std::size_t i = 0; i < given.size(); ++i) {
-    std::string name = given[i].substr(0, given[i].find('='));
-    std::ranges::replace(name, '_', '-');
-    if (name != "--api-key")
-      words.push_back(given[i]);
-    else if (name.size() == given[i].size())
-      ++i;  // the key
-  }
-  return words;
-}
-
 std::vector<GroupPlan> PlansOf(const Options& options, std::span<const std::string> given) {
   std::vector<std::string> command = WithoutApiKey(given);
   command.front() = OwnProgram();

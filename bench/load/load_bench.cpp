@@ -15,8 +15,8 @@ constexpr double kRateTolerance = 0.05;
 
 [[noreturn]] void ThrowUnanswered(const RequestFailure& failure) {
   const std::string detail = failure.detail.empty() ? "" : ": " + failure.detail;
-  const std::string message =
-      fmt::format("bench serve: the first request was not answered: {}{}", failure.kind, detail);
+  const std::string message = fmt::format(
+      "bench serve: a request before the measurement was not answered: {}{}", failure.kind, detail);
   if (failure.kind.starts_with("status 4")) throw BadInput("{}", message);
   throw EnvironmentError("{}", message);
 }
@@ -167,6 +167,7 @@ FoundRate LoadBench::Search() {
     search.Report(trial.trial);
     found.trials.push_back(std::move(trial));
   }
+  found.is_interrupted = parts_.stop();
   found.met = search.met();
   found.missed = search.missed();
   found.is_open = search.is_open();

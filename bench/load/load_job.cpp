@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <array>
 #include <atomic>
 #include <exception>
 #include <optional>
@@ -12,8 +13,8 @@
 #include "bench/load/targets/engine_target.h"
 #include "bench/load/targets/http_target.h"
 #include "bench/result_about.h"
+#include "bench/result_files.h"
 #include "core/error.h"
-#include "core/files/file.h"
 #include "core/log.h"
 #include "runtime/standard_streams.h"
 #include "runtime/world/interrupt.h"
@@ -52,16 +53,9 @@ const char* DeviceName(DeviceChoice device) {
   return "auto";
 }
 
-void WriteWhole(const std::string& file, const std::string& text) {
-  AtomicFile output(file);
-  output.Write(text);
-  output.Commit();
-}
-
 // Before anything is measured: it would be a pity afterwards.
 void CheckOutputs(const LoadOptions& options) {
-  for (const std::string& file : {options.json_file, options.csv_file})
-    if (!file.empty() && file != "-") CheckReplaceable(file);
+  CheckResultFiles(std::array{options.json_file, options.csv_file});
 }
 
 // Each request in flight has a connection: as many as the system lets us have.
@@ -76,14 +70,8 @@ ExitCode Tell(const LoadReport& report) {
   const LoadOptions& options = report.options;
   const bool on_output = options.json_file == "-" || options.csv_file == "-";
   if (!on_output) WriteStandardOutput(LoadText(report));
-  const auto write = [](const std::string& file, const std::string& text) {
-    if (file == "-")
-      WriteStandardOutput(text);
-    else if (!file.empty())
-      WriteWhole(file, text);
-  };
-  write(options.json_file, LoadJson(report));
-  write(options.csv_file, LoadCsv(report));
+  WriteResult(options.json_file, LoadJson(report));
+  WriteResult(options.csv_file, LoadCsv(report));
   if (report.is_interrupted) return ExitCode::kInterrupted;
   std::int64_t completed = 0;
   for (const LoadSummary& round : report.rounds) completed += round.completed;

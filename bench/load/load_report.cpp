@@ -218,6 +218,7 @@ std::string RoundText(const LoadSummary& summary, const LoadOptions& options) {
 }
 
 std::string SearchText(const FoundRate& found, const LoadOptions& options) {
+  if (found.trials.empty() && found.is_interrupted) return "";
   if (found.trials.empty())
     return fmt::format("\nno rate will do: a request alone, of {:.1f} ms, is not within {}\n",
                        1e3 * found.seconds_alone, Shown(options.target));

@@ -26,6 +26,7 @@ struct FoundRate {
   std::optional<double> met = {};
   std::optional<double> missed = {};
   bool is_open = false;
+  bool is_interrupted = false;  // the trials are those before
 };
 
 struct LoadReport {

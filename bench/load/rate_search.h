@@ -31,7 +31,7 @@ class RateSearch {
   // The least one that has not, where one was found.
   std::optional<double> missed() const { return missed_; }
   // Whether it ended because no trial was long enough to find an upper end.
-  bool is_open() const { return is_open_; }
+  bool is_open() const { return was_too_short_ && !missed_; }
 
  private:
   double rate_;
@@ -39,7 +39,7 @@ class RateSearch {
   const double tolerance_;
   std::optional<double> met_;
   std::optional<double> missed_;
-  bool is_open_ = false;
+  bool was_too_short_ = false;
 };
 
 }  // namespace lockstep

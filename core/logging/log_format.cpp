@@ -82,8 +82,10 @@ std::string FormatLogLine(LogFormat format, const LogLine& line) {
   return JsonLine(line) + "\n";
 }
 
+bool IsJsonLogLine(std::string_view line) { return line.starts_with("{\"time\":\""); }
+
 bool IsLogLine(std::string_view line) {
-  if (line.starts_with("lockstep") || line.starts_with("{\"time\":\"")) return true;
+  if (line.starts_with("lockstep") || IsJsonLogLine(line)) return true;
   return line.size() > kTimeLength && line[kTimeLength - 1] == 'Z' &&
          line.substr(kTimeLength).starts_with(" lockstep");
 }

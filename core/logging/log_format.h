@@ -39,6 +39,9 @@ std::string FormatLogLine(LogFormat format, const LogLine& line);
 // Whether FormatLogLine() has made it, in any format, rather than another program.
 bool IsLogLine(std::string_view line);
 
+// Whether it is one of LogFormat::kJson.
+bool IsJsonLogLine(std::string_view line);
+
 // "2026-11-28T20:00:50.123Z", without the end of a string. Takes no lock and no memory, so that
 // handlers of signals may call it.
 inline constexpr std::size_t kTimeLength = 24;

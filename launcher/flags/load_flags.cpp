@@ -148,6 +148,10 @@ void LoadFlags::ReadTarget(LoadOptions& load) const {
     throw BadInput("bench serve: --find-rate chooses the rate; it does not go with --replay");
   if (load.rate && *load.rate > kRates.most)
     throw BadInput("bench serve: --find-rate begins at --rate; expected a number, not inf");
+  if (load.concurrency)
+    throw BadInput(
+        "bench serve: --find-rate lets requests arrive whatever is in flight; leave --concurrency "
+        "out");
   if (load.rounds > 1)
     throw BadInput("bench serve: --find-rate has rounds of its own; leave --rounds out");
 }

@@ -18,6 +18,8 @@ constexpr std::int64_t kAhead = 8;
 // trial short. No longer, because some have no token for long (beam search).
 constexpr std::chrono::seconds kAlone{1};
 
+Error Stopped() { return Error(ExitCode::kInterrupted, "the server was stopped"); }
+
 double Seconds(RankGroup::Clock::duration time) {
   return std::chrono::duration<double>(time).count();
 }
@@ -59,11 +61,14 @@ void Supervisor::Cancel(Ticket ticket) {
 }
 
 void Supervisor::Load(const std::string& checkpoint, OnLoaded on_end) {
-  {
-    const std::lock_guard lock(mutex_);
-    LOCKSTEP_CHECK(!wanted_, "two exchanges of weights at the same time");
-    wanted_ = {checkpoint, std::move(on_end)};
+  std::unique_lock lock(mutex_);
+  LOCKSTEP_CHECK(!wanted_, "two exchanges of weights at the same time");
+  if (has_ended_) {
+    lock.unlock();
+    return on_end({.error = Stopped()});
   }
+  wanted_ = {checkpoint, std::move(on_end)};
+  lock.unlock();
   wake_.Ring();
 }
 
@@ -416,12 +421,16 @@ void Supervisor::Wait() {
 
 // In good order nothing is left.
 void Supervisor::FailAll() {
-  const Error error(ExitCode::kInterrupted, "the server was stopped");
+  const Error error = Stopped();
   for (Inbox::Entry& entry : inbox_.Close())
     held_.try_emplace(entry.ticket, std::move(entry.request), std::move(entry.sink));
   for (const auto& [ticket, held] : held_)
     if (held.group()) members_[*held.group()].ranks->Send(CancelMessage{ticket});
   while (!held_.empty()) Fail(held_.begin()->first, error);
+  {
+    const std::lock_guard lock(mutex_);
+    has_ended_ = true;
+  }
   if (const auto wanted = TakeWanted()) wanted->on_end({.error = error});
   exchange_.GiveUp(error);
 }

@@ -128,6 +128,7 @@ class Supervisor : public RequestQueue, public WeightLoader {
 
   mutable std::mutex mutex_;  // of what other threads read, or write
   std::optional<WantedWeights> wanted_;
+  bool has_ended_ = false;  // nobody takes what is wanted
   std::string unavailable_ = "the ranks are starting";
   std::int64_t waiting_count_ = 0;
   std::vector<GroupStatistics> groups_;

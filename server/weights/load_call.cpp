@@ -1,5 +1,6 @@
 #include "server/weights/load_call.h"
 
+#include <algorithm>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -50,7 +51,13 @@ std::string CheckpointOf(std::string_view body) {
                    fmt::format("model is {}; expected a checkpoint, \"org/name@revision\"",
                                model == object.end() ? "missing" : ShownJson(*model)),
                    "model");
-  return model->get<std::string>();
+  const auto& name = model->get_ref<const std::string&>();
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
+  if (std::ranges::any_of(name, is_control))
+    throw ApiError(
+        400, fmt::format("model is {}; expected a name without control characters", Shown(name)),
+        "model");
+  return name;
 }
 
 // What the ranks say names their files: that is for the log.

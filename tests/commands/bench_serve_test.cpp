@@ -1,6 +1,11 @@
 // `lockstep bench serve` and `bench compare`: what they say, never how fast anything is.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <chrono>
+#include <regex>
+#include <thread>
 
 #include "core/files/file.h"
 #include "core/json.h"
@@ -105,10 +110,24 @@ TEST_F(ABenchOfAServer, LooksForARate) {
 }
 
 TEST_F(ABenchOfAServer, ShowsWhatWasMeasuredWhenItIsInterrupted) {
-  const Outcome run =
-      RunScript("\"$@\" & child=$!; sleep 2; kill -INT $child; wait $child",
-                {"bench", "serve", "--url", Url(), "--concurrency", "2", "--requests", "100000000",
-                 "--input-len", "4", "--output-len", "4"});
+  const TemporaryFolder folder;
+  const auto answered = [] {
+    const std::string text = server_->Get("/metrics").body;
+    const std::regex line(R"(\nlockstep:request_success_total\{[^}]*length[^}]*\} ([^\n]*)\n)");
+    std::smatch found;
+    return std::regex_search(text, found, line) ? std::stod(found[1]) : 0.0;
+  };
+  const double before = answered();
+  const std::jthread watcher([&] {
+    while (answered() < before + 5.0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    WriteText(folder / "answered", "");
+  });
+  const Outcome run = RunScript(
+      fmt::format("\"$@\" & child=$!; while [ ! -e {} ]; do sleep 0.02; done; kill -INT $child; "
+                  "wait $child",
+                  (folder / "answered").string()),
+      {"bench", "serve", "--url", Url(), "--concurrency", "2", "--requests", "100000000",
+       "--input-len", "4", "--output-len", "4"});
   EXPECT_EQ(run.exit_code, 130) << run.errors;
   EXPECT_THAT(run.output, HasSubstr("interrupted: this is what was measured so far"));
   EXPECT_THAT(run.output, HasSubstr(" completed, 0 failed"));
@@ -117,7 +136,8 @@ TEST_F(ABenchOfAServer, ShowsWhatWasMeasuredWhenItIsInterrupted) {
 TEST_F(ABenchOfAServer, SaysThatTheServerRefuses) {
   const Outcome run = RunBench({"--url", Url(), "--model", "nobody"});
   EXPECT_EQ(run.exit_code, 2);
-  EXPECT_THAT(run.errors, HasSubstr("the first request was not answered: status 404"));
+  EXPECT_THAT(run.errors,
+              HasSubstr("a request before the measurement was not answered: status 404"));
   EXPECT_EQ(run.output, "");
 }
 
@@ -162,7 +182,8 @@ TEST(BenchServe, SaysInOneLineWhatIsNoOpenAiServer) {
     const FakeServer server = Answering(answer);
     const Outcome run = RunBench({"--url", server.url()});
     EXPECT_EQ(run.exit_code, 3) << message << run.output;
-    EXPECT_THAT(run.errors, HasSubstr("the first request was not answered: " + message));
+    EXPECT_THAT(run.errors,
+                HasSubstr("a request before the measurement was not answered: " + message));
     EXPECT_EQ(std::count(run.errors.begin(), run.errors.end(), '\n'), 1) << run.errors;
   }
 }
@@ -199,6 +220,8 @@ TEST(BenchServe, RefusesWhatContradicts) {
       {{"--url", "u", "--rate", "1", "--requests", "1", "--seconds", "1"}, "expected one of them"},
       {{"--url", "u", "--rate", "0"}, "--rate is \"0\""},
       {{"--url", "u", "--find-rate"}, "--find-rate needs a target"},
+      {{"--url", "u", "--find-rate", "--goodput", "e2el:1s", "--concurrency", "2"},
+       "leave --concurrency out"},
       {{"--url", "u", "--rate", "1", "--goodput", "tpott:4"}, "the nearest is tpot"},
       {{"--url", "u", "--concurrency", "1", "--burstiness", "2"}, "--burstiness goes with"},
       {{"--url", "u", "--concurrencyy", "1"}, "the nearest known one is --concurrency"},

@@ -101,6 +101,7 @@ TEST(ServeLog, InTextHasTheTimeAndEndsItsStartWithTheAddress) {
 
 // Ranks add up in every step, and one alone with nobody.
 TEST(ServeMetrics, TellHowMuchOfTheStepsIsAllReduces) {
+  if (kRanks == 1) GTEST_SKIP() << "needs two ranks";
   const RunningServer server(With({}));
   EXPECT_EQ(server.Post("/v1/completions", R"({"prompt": "ROMEO:", "max_tokens": 8})").status, 200);
   const auto seconds = [&](const std::string& name) {

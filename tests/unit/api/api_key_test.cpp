@@ -12,6 +12,7 @@
 namespace lockstep {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 class ApiKeyTest : public testing::Test {
@@ -51,6 +52,16 @@ TEST_F(ApiKeyTest, IsRefusedWhereItIsNoneWithoutBeingShown) {
   const std::string message = MessageOf([&] { KeyOf({}, ""); });
   EXPECT_THAT(message, HasSubstr("LOCKSTEP_API_KEY: has a control character"));
   EXPECT_EQ(message.find("sec"), std::string::npos);
+}
+
+TEST(WithoutApiKey, LeavesOutTheKeyHoweverItIsGiven) {
+  const std::vector<std::string> given = {
+      "lockstep",  "serve",  "--api-key", "secret",           "--port",         "8000",
+      "--api_key", "secret", "--tp=2",    "--api-key=secret", "--api-key-file", "keys"};
+  EXPECT_THAT(WithoutApiKey(given), ElementsAre("lockstep", "serve", "--port", "8000", "--tp=2",
+                                                "--api-key-file", "keys"));
+  EXPECT_THAT(WithoutApiKey(std::vector<std::string>{"lockstep", "--api-key"}),
+              ElementsAre("lockstep"));
 }
 
 }  // namespace

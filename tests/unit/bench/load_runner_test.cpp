@@ -159,8 +159,9 @@ TEST_F(ALoadBench, RunsItsRounds) {
 TEST_F(ALoadBench, SaysThatItsFirstRequestWasNotAnswered) {
   options_.concurrency = 1;
   target_.fails = true;
-  EXPECT_THAT(MessageOf([this] { Measure(); }, ExitCode::kEnvironment),
-              testing::HasSubstr("the first request was not answered: status 503: busy"));
+  EXPECT_THAT(
+      MessageOf([this] { Measure(); }, ExitCode::kEnvironment),
+      testing::HasSubstr("a request before the measurement was not answered: status 503: busy"));
 }
 
 // The fake answers at once, so all that is found is that it is too quick for such trials, or the

@@ -46,6 +46,15 @@ TEST(RateSearch, EndsWhereATrialCanNotTell) {
   EXPECT_DOUBLE_EQ(*search.met(), 2.0);
 }
 
+TEST(RateSearch, IsNotOpenAboveARateThatMissed) {
+  RateSearch search(1.0, 1e-3, 0.05);
+  search.Report(Trial::kMissed);
+  EXPECT_DOUBLE_EQ(*search.Next(), 0.5);
+  search.Report(Trial::kTooShort);
+  EXPECT_FALSE(search.Next());
+  EXPECT_FALSE(search.is_open());
+}
+
 // A server with one place, which takes so long for each request, on a clock that only this counts.
 double ShareWithin(double rate, double service_seconds, double limit_seconds) {
   const auto arrivals = ArrivalTimes({.rate = rate, .count = 4000, .seed = 5});

@@ -94,6 +94,9 @@ TEST(StructuredLog, PassesLinesOnAndPutsThoseOfOtherProgramsIntoObjects) {
   const std::string foreign =
       Logged(LogFormat::kJson, [] { WriteForeignLine("[host:12] PMIX \"ERROR\""); });
   EXPECT_EQ(Object(foreign)["message"], "[host:12] PMIX \"ERROR\"");
+  // Of a program of ours that does not write JSON yet, or of one that says it is.
+  const std::string text = Logged(LogFormat::kJson, [] { WriteForeignLine("lockstep: hello"); });
+  EXPECT_EQ(Object(text)["message"], "lockstep: hello");
   EXPECT_EQ(Logged(LogFormat::kText, [] { WriteForeignLine("as it is"); }), "as it is\n");
 }
 

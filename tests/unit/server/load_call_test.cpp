@@ -119,6 +119,12 @@ TEST_F(LoadTest, TakesTheDefaultsOfTheOtherCheckpoint) {
   EXPECT_EQ(ParseJson(serving_->TokenizerInfo(), "info")["eos_token_id"], 7);
 }
 
+// It stands in answers and in lines of logs.
+TEST_F(LoadTest, TakesNoNameWithControlCharacters) {
+  EXPECT_EQ(StatusOf("a\nb", "without control characters"), 400);
+  EXPECT_EQ(StatusOf("a\x7f", "without control characters"), 400);
+}
+
 TEST_F(LoadTest, IsOneAtATime) {
   {
     const auto call = BeginWith(Other());

@@ -294,6 +294,10 @@ TEST_F(SupervisorTest, EndsTheWishForOtherWeightsWhenItIsAborted) {
   };
   supervisor_->Run([] {}, look);
   EXPECT_EQ(outcome, "the server was stopped");
+  outcome.clear();
+  supervisor_->Load("too late",
+                    [&](const LoadOutcome& one) { outcome = one.error.value().what(); });
+  EXPECT_EQ(outcome, "the server was stopped");
   EXPECT_EQ(client->Wait(), "the server was stopped");
 }
 

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace lockstep {
+
+// Files that a benchmark writes its results to: "-" is standard output, "" none. A file appears
+// whole or not at all; pipes and devices take what comes.
+
+// Before anything is measured. Throws EnvironmentError where one cannot be written, BadInput where
+// two are the same.
+void CheckResultFiles(std::span<const std::string> files);
+
+// Throws EnvironmentError.
+void WriteResult(const std::string& file, std::string_view text);
+
+}  // namespace lockstep
