@@ -177,11 +177,14 @@ TEST(LayeringRules, RefuseTwoTypesOfOneName) {
   EXPECT_THAT(TypesDefinedTwice({header("a.h", "lockstep", "class A final : public B {"),
                                  header("b.h", "lockstep", "struct A {")}),
               ElementsAre("lockstep::A is defined in a.h and in b.h"));
-  EXPECT_THAT(TypesDefinedTwice({header("a.h", "lockstep", "class A {"),
-                                 header("b.h", "lockstep", "class A;"),
-                                 header("c.h", "lockstep::other", "class A {"),
-                                 header("d.h", "lockstep", "  class A {")}),
-              IsEmpty());
+  EXPECT_THAT(
+      TypesDefinedTwice(
+          {header("a.h", "lockstep", "class A {"), header("b.h", "lockstep", "class A;"),
+           header("c.h", "lockstep::other", "class A {"), header("d.h", "lockstep", "  class A {"),
+           header("e.h", "lockstep", "struct A<int> {"),
+           header("f.h", "lockstep", "struct alignas(64) B {"),
+           header("g.h", "lockstep", "struct alignas(64) C {")}),
+      IsEmpty());
 }
 
 TEST(LayeringRules, SeeAMergeUnfinished) {

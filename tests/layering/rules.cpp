@@ -139,13 +139,16 @@ std::string WrongInclude(std::string_view path, std::string_view line) {
 }
 
 // "class Foo final : public Bar {" -> "Foo": a type that is defined (not only declared) at the
-// beginning of a line, hence outside of other types. Else "".
+// beginning of a line, hence outside of other types. Else "", as for specializations of templates.
 std::string_view TypeDefinedBy(std::string_view line) {
   for (const std::string_view keyword : {"class ", "struct ", "enum class ", "union "}) {
     if (!line.starts_with(keyword)) continue;
     line.remove_prefix(keyword.size());
+    if (line.starts_with("alignas("))
+      line.remove_prefix(std::min(line.find(") "), line.size() - 2) + 2);
     const std::string_view name = line.substr(0, line.find_first_of(" :{;<"));
-    return line.find('{') != line.npos ? name : std::string_view();
+    const bool is_special = line.substr(name.size()).starts_with('<');
+    return line.find('{') != line.npos && !is_special ? name : std::string_view();
   }
   return "";
 }
