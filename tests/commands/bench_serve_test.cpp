@@ -102,9 +102,16 @@ TEST_F(ABenchOfAServer, ReplaysAFileAndWritesFiles) {
 }
 
 TEST_F(ABenchOfAServer, LooksForARate) {
-  const Json json = ResultOf({"--url", Url(), "--find-rate", "--goodput", "e2el:600s"});
+  const auto search = [](const std::string& target) {
+    const Outcome run =
+        RunLockstep({"bench", "serve", "--url", Url(), "--find-rate", "--goodput", target,
+                     "--requests", "6", "--input-len", "4", "--output-len", "5", "--json", "-"});
+    EXPECT_EQ(run.exit_code, 0) << run.errors;
+    return ParseJson(run.output, "bench");
+  };
+  const Json json = search("e2el:600s");
   EXPECT_FALSE(json["search"]["max_request_rate"].is_null());
-  const Json none = ResultOf({"--url", Url(), "--find-rate", "--goodput", "e2el:0"});
+  const Json none = search("e2el:0");
   EXPECT_TRUE(none["search"]["max_request_rate"].is_null());
   EXPECT_TRUE(none["search"]["trials"].empty());
 }
