@@ -65,6 +65,16 @@ class Run {
 
   CaseSample Tokens() {
     ReadPrompts();
+    return Generate();
+  }
+
+  WholeSample Whole() {
+    CaseSample prompts = Prompts();
+    return {.prompts = std::move(prompts), .tokens = Generate()};
+  }
+
+ private:
+  CaseSample Generate() {
     CaseSample sample;
     const auto start = Clock::now();
     for (; sample.steps < run_.what.new_tokens; ++sample.steps) {
@@ -77,7 +87,6 @@ class Run {
     return sample;
   }
 
- private:
   // Steps until every sequence has its first token. Returns how many it took.
   std::int64_t ReadPrompts() {
     std::int64_t steps = 0;
@@ -138,5 +147,7 @@ CaseSample RunCase(Engine& engine, const CaseRun& run) {
   Run one(engine, run);
   return run.what.new_tokens == 0 ? one.Prompts() : one.Tokens();
 }
+
+WholeSample RunWholeCase(Engine& engine, const CaseRun& run) { return Run(engine, run).Whole(); }
 
 }  // namespace lockstep

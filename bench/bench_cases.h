@@ -44,4 +44,12 @@ struct CaseRun {
 // Drives the engine through a case. The engine is idle before and after.
 CaseSample RunCase(Engine& engine, const CaseRun& run);
 
+// The same with both of its parts timed: the prompts, until every sequence has its first token, and
+// its new tokens.
+struct WholeSample {
+  CaseSample prompts;
+  CaseSample tokens;
+};
+WholeSample RunWholeCase(Engine& engine, const CaseRun& run);
+
 }  // namespace lockstep

@@ -32,6 +32,7 @@ int Dispatch(const Arguments& arguments, const std::vector<std::string>& given) 
     case Command::kTokenize: return RunTokenize(arguments);
     case Command::kPlan: return RunPlan(arguments);
     case Command::kBench: return RunBench(arguments, given);
+    case Command::kBenchScaling: return RunBenchScaling(arguments, given);
     case Command::kBenchServe: return RunBenchServe(arguments, given);
     case Command::kBenchCompare: return RunBenchCompare(arguments);
     case Command::kEval: return RunEval(arguments, given);

@@ -28,7 +28,7 @@ th{font-weight:600;border-bottom-color:var(--muted)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;font-size:.9rem;margin:1rem 0}
 dt{color:var(--muted)}
 dd{margin:0;overflow-wrap:anywhere}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,34rem),1fr));gap:1.5rem}
+.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,34rem),1fr));gap:1.5rem}
 figure{margin:0}
 figcaption{font-size:.85rem;color:var(--muted)}
 svg.plot{display:block;width:100%;height:auto}

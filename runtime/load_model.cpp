@@ -212,6 +212,10 @@ bool StderrIsTerminal() {
   return ::isatty(STDERR_FILENO) != 0 || std::getenv(kTerminalVariable) != nullptr;
 }
 
+void TellRanksOfTerminal() {
+  if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
+}
+
 LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
                       std::optional<std::int64_t> cache_pages, const ProcessGrid& grid) {
   const auto start = std::chrono::steady_clock::now();
@@ -273,7 +277,7 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
     CheckDevice(DeviceRequestOf(options, 1));
     program.check(ranks / groups);
     if (const auto code = program.done()) return static_cast<int>(*code);
-    if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
+    TellRanksOfTerminal();
     return SpawnWorld({ranks, options.comm.init_deadline_seconds}, arguments_given);
   }
   WorldConfig config;

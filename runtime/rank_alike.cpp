@@ -37,6 +37,7 @@ std::string_view CommandName(const Arguments& arguments) {
     case Command::kTokenize: return "tokenize";
     case Command::kPlan: return "plan";
     case Command::kBench: return "bench";
+    case Command::kBenchScaling: return "bench scaling";
     case Command::kBenchServe: return "bench serve";
     case Command::kBenchCompare: return "bench compare";
     case Command::kEval: return "eval";
@@ -51,6 +52,13 @@ std::string BenchText(const BenchOptions& bench) {
                      Name(bench.kind), fmt::join(bench.batch_sizes, ","),
                      fmt::join(bench.prompt_tokens, ","), bench.new_tokens,
                      fmt::join(bench.message_bytes, ","), bench.rounds);
+}
+
+std::string PointsText(const ScalingOptions& scaling) {
+  return fmt::format("kind {}: batch sizes {}, prompts of {}, {} new tokens, {} rounds",
+                     static_cast<int>(scaling.kind), fmt::join(scaling.batch_sizes, ","),
+                     fmt::join(scaling.prompt_tokens, ","), fmt::join(scaling.new_tokens, ","),
+                     scaling.rounds);
 }
 
 void AddRope(const Rope& rope, const auto& add) {
@@ -113,6 +121,7 @@ RankFacts SettingsOf(const Arguments& arguments) {
       {"the program's version", std::string(Version())},
       {"the command", std::string(CommandName(arguments))},
       {"what bench measures", BenchText(arguments.bench)},
+      {"what bench scaling measures", PointsText(arguments.scaling)},
       {"the models of eval", fmt::format("{}", fmt::join(arguments.evaluation.models, ","))}};
   for (const OptionKey& key : OptionTable())
     if (!MayDiffer(key.path)) facts.push_back({key.path, key.print(arguments.options)});

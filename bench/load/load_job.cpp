@@ -10,6 +10,7 @@
 
 #include "api/api_key.h"
 #include "bench/load/load_bench.h"
+#include "bench/load/pages/load_page.h"
 #include "bench/load/targets/engine_target.h"
 #include "bench/load/targets/http_target.h"
 #include "bench/result_about.h"
@@ -55,7 +56,7 @@ const char* DeviceName(DeviceChoice device) {
 
 // Before anything is measured: it would be a pity afterwards.
 void CheckOutputs(const LoadOptions& options) {
-  CheckResultFiles(std::array{options.json_file, options.csv_file});
+  CheckResultFiles(std::array{options.json_file, options.csv_file, options.html_file});
 }
 
 // Each request in flight has a connection: as many as the system lets us have.
@@ -68,10 +69,12 @@ void AllowManyConnections() {
 
 ExitCode Tell(const LoadReport& report) {
   const LoadOptions& options = report.options;
-  const bool on_output = options.json_file == "-" || options.csv_file == "-";
+  const bool on_output =
+      options.json_file == "-" || options.csv_file == "-" || options.html_file == "-";
   if (!on_output) WriteStandardOutput(LoadText(report));
   WriteResult(options.json_file, LoadJson(report));
   WriteResult(options.csv_file, LoadCsv(report));
+  if (!options.html_file.empty()) WriteResult(options.html_file, LoadPage(report));
   if (report.is_interrupted) return ExitCode::kInterrupted;
   std::int64_t completed = 0;
   for (const LoadSummary& round : report.rounds) completed += round.completed;

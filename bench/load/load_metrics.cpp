@@ -18,6 +18,8 @@ LatencySummary LatencyOf(std::vector<double> values, const std::vector<double>& 
   summary.median = PercentileOf(values, 50.0);
   for (const double percent : percentiles)
     summary.percentiles.emplace_back(percent, PercentileOf(values, percent));
+  for (int percent = 0; percent <= 100 && !values.empty(); ++percent)
+    summary.distribution.push_back(PercentileOf(values, percent));
   return summary;
 }
 

@@ -18,6 +18,7 @@ struct LatencySummary {
   double median = 0.0;
   double deviation = 0.0;                              // standard, of the population
   std::vector<std::pair<double, double>> percentiles;  // 99 -> seconds
+  std::vector<double> distribution;                    // percentiles 0, 1, ... 100; none of nothing
 };
 
 struct FailureCount {

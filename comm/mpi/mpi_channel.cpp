@@ -116,7 +116,7 @@ void MpiChannel::Post(const Pending& what, std::byte* data) {
 void MpiChannel::Wait() {
   // In a sum the data travels meanwhile, and nothing tells the two apart.
   std::optional<ScopedPhase> waiting;
-  if (call_.collective != Collective::kAllReduce) waiting.emplace(Phase::kWaiting);
+  if (open_ > 0 && call_.collective != Collective::kAllReduce) waiting.emplace(Phase::kWaiting);
   patience_.Restart();
   try {
     while (!Poll()) {

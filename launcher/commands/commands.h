@@ -18,6 +18,7 @@ int RunTokenize(const Arguments& arguments);
 int RunPlan(const Arguments& arguments);
 int RunEval(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunBench(const Arguments& arguments, std::span<const std::string> arguments_given);
+int RunBenchScaling(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunBenchServe(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunBenchCompare(const Arguments& arguments);
 

@@ -15,9 +15,9 @@ constexpr IntegerType kCount{1, 1 << 20};
 constexpr IntegerType kBytes{4, 1 << 30};
 
 BenchKind KindOf(const std::string& name) {
-  constexpr std::string_view kAll = "decode, prefill, batch, comm, serve or compare";
+  constexpr std::string_view kAll = "decode, prefill, batch, comm, scaling, serve or compare";
   if (name.empty()) throw BadInput("bench: nothing to measure; expected {}", kAll);
-  std::vector<std::string> names{"serve", "compare"};  // commands of their own
+  std::vector<std::string> names{"scaling", "serve", "compare"};  // commands of their own
   for (const BenchKind kind : kKinds) {
     if (name == Name(kind)) return kind;
     names.emplace_back(Name(kind));

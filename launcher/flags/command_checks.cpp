@@ -52,6 +52,11 @@ void CheckBenchServe(const Arguments& arguments) {
         "for an engine in this process");
 }
 
+void CheckBenchScaling(const Arguments& arguments) {
+  if (arguments.options.model.path.empty() && arguments.config_file.empty())
+    throw BadInput("bench scaling: no model; expected --model MODEL or --config FILE.yaml");
+}
+
 void CheckComplete(const Arguments& arguments) {
   const bool has_model = !arguments.options.model.path.empty();
   if (arguments.url.empty() && !has_model)
@@ -77,6 +82,7 @@ void CheckCommand(const Arguments& arguments, const std::string& output_given) {
       return;
     case Command::kBenchServe: return CheckBenchServe(arguments);
     case Command::kBenchCompare: return;
+    case Command::kBenchScaling: return CheckBenchScaling(arguments);
     case Command::kBench:
       if (arguments.bench.kind == BenchKind::kComm) return;
       [[fallthrough]];

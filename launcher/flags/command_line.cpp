@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/version.h"
+#include "launcher/flags/bench/scaling_flags.h"
 #include "launcher/flags/bench_flags.h"
 #include "launcher/flags/command_checks.h"
 #include "launcher/flags/command_names.h"
@@ -50,6 +51,7 @@ struct Bindings {
   bool random_weights = false;
   BenchFlags bench;
   LoadFlags load;
+  ScalingFlags scaling;
   CompareFlags compare;
   EvalFlags eval;
 };
@@ -276,6 +278,22 @@ void AddBench(CLI::App& app, AllBindings& all) {
   AddConfigFlags(command, bound);
 }
 
+void AddBenchScaling(CLI::App& app, AllBindings& all) {
+  CLI::App& bench = *app.get_subcommand("bench");
+  Bindings& bound = AddCommand(
+      bench, all, "scaling",
+      {"Measures how speed grows with ranks, batches and lengths.", kBenchScalingFooter});
+  CLI::App& command = *bench.get_subcommand("scaling");
+  bound.scaling.Add(command, kBenchGroup);
+  bound.flags.Add(
+      command, kModelGroup,
+      {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
+  AddChoiceFlags(command, bound);
+  AddRandomWeights(command, bound);
+  AddPlaceFlags(command, bound);
+  AddConfigFlags(command, bound);
+}
+
 void AddBenchServe(CLI::App& app, AllBindings& all) {
   CLI::App& bench = *app.get_subcommand("bench");
   Bindings& bound = AddCommand(
@@ -360,6 +378,10 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
     arguments.weights = WeightChoice::kRandomIfMissing;
   }
   if (arguments.command == Command::kBenchCompare) arguments.compare = bound.compare.Read();
+  if (arguments.command == Command::kBenchScaling) {
+    arguments.scaling = bound.scaling.Read();
+    arguments.weights = WeightChoice::kRandomIfMissing;
+  }
   if (arguments.command == Command::kBenchServe) {
     arguments.load = bound.load.Read();
     arguments.load.seed = arguments.options.sampling.params.seed;
@@ -373,34 +395,6 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
   if (bound.random_weights) arguments.weights = WeightChoice::kRandom;
   CheckCommand(arguments, bound.output);
   return {std::move(arguments), ""};
-}
-
-// What is given to "bench" and belongs to "serve" behind it, or contradicts that.
-void RefuseBefore(const CLI::App& command, const std::string& below) {
-  for (const CLI::Option* option : command.get_options()) {
-    if (option->count() == 0) continue;
-    if (option->get_positional())
-      throw BadInput("{}: {} and {} are two things to do; give one", command.get_name(),
-                     option->results()[0], below);
-    throw BadInput("{} {}: {} stands before {}; write it behind", command.get_name(), below,
-                   option->get_name(), below);
-  }
-}
-
-// The command that was given, which may stand below another one.
-const CLI::App& GivenCommand(const CLI::App& app) {
-  const auto commands = app.get_subcommands();
-  if (commands.empty())
-    throw BadInput(
-        "no command; expected generate, score, embed, serve, complete, tokenize, plan, bench or "
-        "eval; see lockstep --help");
-  if (commands.size() > 1)
-    throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
-                   commands[1]->get_name());
-  const CLI::App& command = *commands[0];
-  if (command.get_subcommands().empty()) return command;
-  RefuseBefore(command, command.get_subcommands()[0]->get_name());
-  return GivenCommand(command);
 }
 
 }  // namespace
@@ -421,6 +415,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   AddTokenize(app, all);
   AddPlan(app, all);
   AddBench(app, all);
+  AddBenchScaling(app, all);
   AddBenchServe(app, all);
   AddBenchCompare(app, all);
   AddEval(app, all);

@@ -4,6 +4,7 @@ namespace lockstep {
 
 Command CommandOf(const std::string& name) {
   if (name == "bench compare") return Command::kBenchCompare;
+  if (name == "bench scaling") return Command::kBenchScaling;
   if (name == "bench serve") return Command::kBenchServe;
   if (name == "bench") return Command::kBench;
   if (name == "eval") return Command::kEval;

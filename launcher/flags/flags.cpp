@@ -68,6 +68,18 @@ bool AnyCommandHas(const CLI::App& app, const std::string& name) {
                  AdviceOr(AsInFiles(name), nearest), place.empty() ? "" : FullName(app) + " ");
 }
 
+// What is given to "bench" and belongs to "serve" behind it, or contradicts that.
+void RefuseBefore(const CLI::App& command, const std::string& below) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->count() == 0) continue;
+    if (option->get_positional())
+      throw BadInput("{}: {} and {} are two things to do; give one", command.get_name(),
+                     option->results()[0], below);
+    throw BadInput("{} {}: {} stands before {}; write it behind", command.get_name(), below,
+                   option->get_name(), below);
+  }
+}
+
 }  // namespace
 
 std::string FullName(const CLI::App& command) {
@@ -152,6 +164,21 @@ void RefuseLeftovers(const CLI::App& app) {
                    NearestCommand(first, commands), Joined(commands));
   }
   for (const CLI::App* command : app.get_subcommands()) RefuseLeftovers(*command);
+}
+
+const CLI::App& GivenCommand(const CLI::App& app) {
+  const auto commands = app.get_subcommands();
+  if (commands.empty())
+    throw BadInput(
+        "no command; expected generate, score, embed, serve, complete, tokenize, plan, bench or "
+        "eval; see lockstep --help");
+  if (commands.size() > 1)
+    throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
+                   commands[1]->get_name());
+  const CLI::App& command = *commands[0];
+  if (command.get_subcommands().empty()) return command;
+  RefuseBefore(command, command.get_subcommands()[0]->get_name());
+  return GivenCommand(command);
 }
 
 }  // namespace lockstep

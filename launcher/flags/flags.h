@@ -70,4 +70,8 @@ void RefuseRepeated(const CLI::App& command);
 // nearest flag or command.
 void RefuseLeftovers(const CLI::App& app);
 
+// The command that was given, which may stand below another one. Throws BadInput where there is
+// none, or more than one thing to do.
+const CLI::App& GivenCommand(const CLI::App& app);
+
 }  // namespace lockstep

@@ -113,6 +113,17 @@ Examples:
 Where the checkpoint of a configuration is not on this machine, weights of its model.shape are
 made up: their values do not matter to the time.)";
 
+inline constexpr const char* kBenchScalingFooter = R"(Examples:
+  lockstep bench scaling --model configs/pythia-160m.yaml --dtypes bf16,int8 --ranks 1,2,4
+  lockstep bench scaling --model ./pythia-410m --batch 1,8 --prompt-tokens 16,512 --html scaling.html
+
+Strong scaling has the same batch on all rank counts, weak scaling a batch for each rank. A world of
+ranks is started for each rank count and dtype, and warms up; a round is all of them once. Every rank has
+as many threads at all counts (--threads). Of each step it is told, rank by rank, how long products,
+attention, the sums over the ranks, waiting for other ranks and all else take.
+Ctrl-C ends it, and shows what was measured so far. In a world that mpirun or srun has started it
+measures that one. docs/scaling_benchmark.md explains the figures.)";
+
 inline constexpr const char* kBenchCompareFooter = R"(Example:
   lockstep bench compare before.json after.json --fail-on-slower
 

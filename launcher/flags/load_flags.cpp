@@ -95,6 +95,7 @@ void LoadFlags::AddResults(CLI::App& command) {
         {"--timeout", timeout_, "S", "gives a request up when nothing comes for so long [600]"});
   AddTo(command, kResults, {"--json", json_, "FILE", "everything, for programs; - is the output"});
   AddTo(command, kResults, {"--csv", csv_, "FILE", "a line for each round; - is the output"});
+  AddTo(command, kResults, {"--html", html_, "FILE", "a page with tables and plots"});
 }
 
 void LoadFlags::ReadTimes(LoadOptions& load) const {
@@ -136,6 +137,7 @@ void LoadFlags::ReadTarget(LoadOptions& load) const {
   if (!percentiles_.empty()) load.percentiles = ParsePercentiles(percentiles_);
   load.json_file = json_;
   load.csv_file = csv_;
+  load.html_file = html_;
   if (!attainment_.empty())
     load.attainment = 0.01 * Value(NumberType{1, 100}, attainment_, "--attainment");
   if (!attainment_.empty() && !find_rate_)

@@ -29,7 +29,7 @@ class LoadFlags {
   std::string rate_, burstiness_, concurrency_, replay_;
   std::string requests_, seconds_, warmup_, rounds_, timeout_;
   std::string input_len_, output_len_, prompt_ids_;
-  std::string goodput_, attainment_, percentiles_, json_, csv_;
+  std::string goodput_, attainment_, percentiles_, json_, csv_, html_;
   bool text_ = false;
   bool chat_ = false;
   bool stops_at_eos_ = false;

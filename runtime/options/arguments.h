@@ -7,6 +7,7 @@
 #include "runtime/options/evaluation_options.h"
 #include "runtime/options/load_options.h"
 #include "runtime/options/options.h"
+#include "runtime/options/scaling_options.h"
 
 namespace lockstep {
 
@@ -17,6 +18,7 @@ enum class Command {
   kTokenize,
   kPlan,
   kBench,
+  kBenchScaling,
   kBenchServe,
   kBenchCompare,
   kEval,
@@ -49,6 +51,7 @@ struct Arguments {
   ReportFormat report_format = ReportFormat::kTable;  // plan, bench
   WeightChoice weights = WeightChoice::kCheckpoint;
   BenchOptions bench;
+  ScalingOptions scaling;  // bench scaling
   LoadOptions load;        // bench serve
   CompareOptions compare;  // bench compare
   EvaluationOptions evaluation;

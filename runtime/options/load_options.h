@@ -65,6 +65,7 @@ struct LoadOptions {
 
   std::string json_file;  // empty: none
   std::string csv_file;
+  std::string html_file;
 };
 
 enum class SlowerRule : std::uint8_t { kIsTold, kFails };

@@ -78,7 +78,7 @@ ChildEnd ChildWatch::Run(const Child& child) {
   mpirun_ = child.mpirun;
   words_.set_process(mpirun_);
   errors_ = child.errors;
-  output_ = std::make_unique<OutputRelay>(child.output);
+  output_ = std::make_unique<OutputRelay>(child.output, child.target);
   board_ = &child.board;
   start_deadline_ = child.start_deadline_seconds;
   last_look_ = std::chrono::steady_clock::now();

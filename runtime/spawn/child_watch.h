@@ -47,6 +47,7 @@ class ChildWatch {
     pid_t mpirun;  // leads its own process group
     int output;    // the read ends; Run() closes them
     int errors;
+    int target;  // where its output goes
     const RankBoard& board;
     // How long mpirun may take until the first rank has started. Infinity where ranks may start
     // out of sight, on other hosts.

@@ -13,12 +13,14 @@ constexpr std::size_t kPieceBytes = 4096;
 
 }  // namespace
 
-OutputRelay::OutputRelay(int source) : source_(source) { ::fcntl(source_, F_SETFL, O_NONBLOCK); }
+OutputRelay::OutputRelay(int source, int target) : source_(source), target_(target) {
+  ::fcntl(source_, F_SETFL, O_NONBLOCK);
+}
 
 OutputRelay::~OutputRelay() { CloseSource(); }
 
 pollfd OutputRelay::Awaited() const {
-  if (!unwritten_.empty()) return {STDOUT_FILENO, POLLOUT, 0};
+  if (!unwritten_.empty()) return {target_, POLLOUT, 0};
   return {source_, POLLIN, 0};
 }
 
@@ -34,7 +36,7 @@ bool OutputRelay::Move() {
 bool OutputRelay::Write() {
   // SIGPIPE would end us before the ranks are told.
   const auto previous = ::signal(SIGPIPE, SIG_IGN);
-  const ssize_t written = ::write(STDOUT_FILENO, unwritten_.data(), unwritten_.size());
+  const ssize_t written = ::write(target_, unwritten_.data(), unwritten_.size());
   const int error = errno;
   ::signal(SIGPIPE, previous);
   if (written >= 0) {

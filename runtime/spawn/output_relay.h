@@ -6,12 +6,12 @@
 
 namespace lockstep {
 
-// Passes rank 0's output on to this process's own, a piece at a time, so that a reader who is slow
-// or gone holds nobody up.
+// Passes rank 0's output on to this process's own, or another open file, a piece at a time, so that
+// a reader who is slow or gone holds nobody up.
 class OutputRelay {
  public:
-  // source: the read end of a pipe, which is closed here.
-  explicit OutputRelay(int source);
+  // source: the read end of a pipe, which is closed here. target: stays the caller's.
+  OutputRelay(int source, int target);
   ~OutputRelay();
   OutputRelay(const OutputRelay&) = delete;
   OutputRelay& operator=(const OutputRelay&) = delete;
@@ -31,6 +31,7 @@ class OutputRelay {
   bool Write();
 
   int source_;
+  int target_;
   std::string unwritten_;
   int error_ = 0;
 };

@@ -152,7 +152,7 @@ int SpawnWorld(const SpawnOptions& options, std::span<const std::string> argumen
   const double start_deadline =
       MayUseOtherHosts() ? std::numeric_limits<double>::infinity() : options.init_deadline_seconds;
   const ChildEnd end =
-      watch.Run({mpirun, output.read_end, errors.read_end, *board, start_deadline});
+      watch.Run({mpirun, output.read_end, errors.read_end, options.output, *board, start_deadline});
   return ReportEnd(end, *board);
 }
 

@@ -30,6 +30,7 @@ namespace lockstep {
 struct SpawnOptions {
   int ranks = 1;
   double init_deadline_seconds = 60;
+  int output = 1;  // an open file: where rank 0's standard output goes, if not to ours
 };
 int SpawnWorld(const SpawnOptions& options, std::span<const std::string> arguments);
 

@@ -43,5 +43,12 @@ TEST(BuiltAlone, RefusesSeveralRanks) {
   EXPECT_THAT(run.errors, HasSubstr("--tp 2 needs MPI, which this build leaves out"));
 }
 
+TEST(BuiltAlone, StartsNoSweepOverRanks) {
+  const Outcome run = RunAlone(
+      {"bench", "scaling", "--model", (SourceFolder() / "models/shakespeare-neox").string()});
+  EXPECT_EQ(run.exit_code, 3);
+  EXPECT_THAT(run.errors, HasSubstr("bench scaling: this build has no MPI"));
+}
+
 }  // namespace
 }  // namespace lockstep

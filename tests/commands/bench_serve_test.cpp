@@ -93,12 +93,13 @@ TEST_F(ABenchOfAServer, ReplaysAFileAndWritesFiles) {
   const std::string csv = folder / "result.csv";
   const Outcome run =
       RunLockstep({"bench", "serve", "--url", Url(), "--replay", folder / "trace.jsonl", "--json",
-                   folder / "result.json", "--csv", csv});
+                   folder / "result.json", "--csv", csv, "--html", folder / "result.html"});
   EXPECT_EQ(run.exit_code, 0) << run.errors;
   EXPECT_THAT(run.output, HasSubstr("2 completed, 0 failed"));
   EXPECT_EQ(ParseJson(ReadFile(folder / "result.json"), "json")["rounds"][0]["total_output_tokens"],
             10);
   EXPECT_THAT(ReadFile(csv), testing::StartsWith("round,duration,"));
+  EXPECT_THAT(ReadFile(folder / "result.html"), HasSubstr("e2el.svg"));
 }
 
 TEST_F(ABenchOfAServer, LooksForARate) {

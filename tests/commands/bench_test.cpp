@@ -162,7 +162,7 @@ TEST_F(ABench, UsesTheCheckpointWhereThereIsOne) {
 TEST_F(ABench, RefusesWhatItCannotMeasure) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> refused{
       {{"--model", config_},
-       "bench: nothing to measure; expected decode, prefill, batch, comm, serve or "
+       "bench: nothing to measure; expected decode, prefill, batch, comm, scaling, serve or "
        "compare"},
       {{"prefil", "--model", config_}, "the nearest is prefill"},
       {{"decode"}, "bench: no model"},

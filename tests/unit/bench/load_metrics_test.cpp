@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "bench/load/load_report.h"
+#include "bench/load/pages/load_page.h"
 #include "core/json.h"
 
 namespace lockstep {
@@ -75,6 +78,15 @@ TEST(LoadSummary, CountsWhatMeetsEveryLimit) {
   EXPECT_EQ(good(0.5, 0.3), 0);
 }
 
+TEST(LoadSummary, KnowsHowLatenciesAreDistributed) {
+  const LatencySummary ttft = Summarize(ARun(), LoadOptions{}).ttft;
+  ASSERT_EQ(ttft.distribution.size(), 101u);
+  EXPECT_EQ(ttft.distribution[50], ttft.median);
+  EXPECT_TRUE(std::is_sorted(ttft.distribution.begin(), ttft.distribution.end()));
+  EXPECT_LT(ttft.distribution.front(), ttft.distribution.back());
+  EXPECT_TRUE(Summarize(LoadRun{}, LoadOptions{}).ttft.distribution.empty());
+}
+
 TEST(LoadSummary, OfNothingIsZero) {
   const LoadSummary summary = Summarize(LoadRun{}, LoadOptions{});
   EXPECT_EQ(summary.completed, 0);
@@ -86,6 +98,27 @@ LoadReport AReport() {
   LoadReport report{.target = "http://here:1", .model = "m", .options = WithTarget(0.5, {})};
   report.rounds = {Summarize(ARun(), report.options), Summarize(ARun(), report.options)};
   return report;
+}
+
+TEST(LoadPage, HasTablesAndPlotsOfEveryRound) {
+  LoadReport report = AReport();
+  report.about = {{"host", "a <host>"}};
+  std::string page = LoadPage(report);
+  for (const char* part :
+       {"Load on m", "http://here:1", "a &lt;host&gt;", "round 2", "ttft.svg", "tpot.svg",
+        "itl.svg", "e2el.svg", "End-to-end latency, ms", "goodput/s"})
+    EXPECT_THAT(page, testing::HasSubstr(part));
+  EXPECT_THAT(page, testing::Not(testing::HasSubstr("latency-by-rate.svg")));
+  report.search =
+      FoundRate{.seconds_alone = 0.1, .trials = {{2.0, Trial::kMet, report.rounds[0]}}, .met = 2.0};
+  report.rounds.clear();
+  page = LoadPage(report);
+  for (const char* part :
+       {"2 requests/s", "latency-by-rate.svg", "2.000 requests/s met the target"})
+    EXPECT_THAT(page, testing::HasSubstr(part));
+  report.search.reset();
+  report.is_interrupted = true;
+  EXPECT_THAT(LoadPage(report), testing::HasSubstr("Nothing was measured."));
 }
 
 TEST(LoadJson, HasTheNamesOfVllmsResults) {

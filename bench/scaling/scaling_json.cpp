@@ -1,0 +1,178 @@
+#include "bench/scaling/scaling_json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "bench/bench_report.h"
+#include "bench/scaling/scaling_figures.h"
+#include "core/error.h"
+
+namespace lockstep {
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+// A figure as `bench compare` looks for it.
+OrderedJson FigureJson(const std::vector<double>& rounds) {
+  const Spread spread = SpreadOf(rounds);
+  return {
+      {"median", spread.median}, {"min", spread.least}, {"max", spread.most}, {"rounds", rounds}};
+}
+
+OrderedJson StageJson(const ScalingStage& stage) {
+  const StageFigures figures = FiguresOf(stage);
+  OrderedJson json{{"work", {{"tokens", stage.tokens}, {"steps", stage.steps}}},
+                   {"seconds", FigureJson(stage.seconds)},
+                   {"tokens_per_second", FigureJson(figures.tokens_per_second)},
+                   {"step_ms", FigureJson(figures.step_ms)}};
+  if (stage.ranks.empty()) return json;
+  json["communication_share"] = FigureJson(figures.communication_share);
+  json["waiting_share"] = FigureJson(figures.waiting_share);
+  json["imbalance"] = FigureJson(figures.imbalance);
+  json["split_over_time"] = FigureJson(figures.split_over_time);
+  OrderedJson split = OrderedJson::array();
+  for (std::size_t rank = 0; rank < stage.ranks.size(); ++rank) {
+    const RankSplit& one = stage.ranks[rank];
+    split.push_back({{"rank", rank},
+                     {"products", one.products},
+                     {"attention", one.attention},
+                     {"all_reduce", one.all_reduce},
+                     {"waiting", one.waiting},
+                     {"other", one.other}});
+  }
+  json["split_seconds"] = std::move(split);
+  return json;
+}
+
+// What `bench compare` tells a point by comes first: words and whole numbers.
+OrderedJson PointJson(const ScalingPoint& point) {
+  return {{"dtype", point.key.dtype},
+          {"ranks", point.key.ranks},
+          {"sequences", point.key.sequences},
+          {"prompt_tokens", point.key.prompt_tokens},
+          {"new_tokens", point.key.new_tokens},
+          {"threads_per_rank", point.threads},
+          {"oversubscribed", point.is_oversubscribed},
+          {"prefill", StageJson(point.prefill)},
+          {"decode", StageJson(point.decode)}};
+}
+
+OrderedJson CurveJson(const ScalingCurve& curve) {
+  OrderedJson points = OrderedJson::array();
+  for (const CurvePoint& one : curve.points)
+    points.push_back({{"ranks", one.point->key.ranks},
+                      {"oversubscribed", one.point->is_oversubscribed},
+                      {"speedup", FigureJson(one.speedup)},
+                      {"efficiency", FigureJson(one.efficiency)}});
+  return {{"scaling", curve.is_weak ? "weak" : "strong"},
+          {"stage", Name(curve.stage)},
+          {"dtype", curve.dtype},
+          {curve.is_weak ? "sequences_per_rank" : "sequences", curve.batch},
+          {"prompt_tokens", curve.prompt_tokens},
+          {"new_tokens", curve.new_tokens},
+          {"points", std::move(points)}};
+}
+
+ScalingStage ReadStage(const Json& json) {
+  ScalingStage stage{.tokens = json.at("work").at("tokens"),
+                     .steps = json.at("work").at("steps"),
+                     .seconds = json.at("seconds").at("rounds").get<std::vector<double>>(),
+                     .ranks = {}};
+  if (!json.contains("split_seconds")) return stage;
+  for (const Json& one : json.at("split_seconds")) {
+    RankSplit& split = stage.ranks.emplace_back();
+    const std::pair<const char*, std::vector<double>*> parts[] = {{"products", &split.products},
+                                                                  {"attention", &split.attention},
+                                                                  {"all_reduce", &split.all_reduce},
+                                                                  {"waiting", &split.waiting},
+                                                                  {"other", &split.other}};
+    for (const auto& [name, values] : parts) {
+      *values = one.at(name).get<std::vector<double>>();
+      if (values->size() != stage.seconds.size())
+        throw BadInput("{} rounds of {} where {} are expected", values->size(), name,
+                       stage.seconds.size());
+    }
+  }
+  return stage;
+}
+
+ScalingPoint ReadPoint(const Json& json) {
+  return {.key = {.dtype = json.at("dtype"),
+                  .prompt_tokens = json.at("prompt_tokens"),
+                  .new_tokens = json.at("new_tokens"),
+                  .sequences = json.at("sequences"),
+                  .ranks = json.at("ranks")},
+          .threads = json.at("threads_per_rank"),
+          .is_oversubscribed = json.at("oversubscribed"),
+          .prefill = ReadStage(json.at("prefill")),
+          .decode = ReadStage(json.at("decode"))};
+}
+
+// Its part in a round, "" where there is none.
+std::string CsvPart(const ScalingStage& stage, std::size_t rank, std::size_t round) {
+  if (stage.ranks.empty()) return ",,,,";
+  const RankSplit& split = stage.ranks[rank];
+  return fmt::format("{},{},{},{},{}", split.products[round], split.attention[round],
+                     split.all_reduce[round], split.waiting[round], split.other[round]);
+}
+
+void AddCsv(const ScalingPoint& point, ScalingStageName name, std::string& text) {
+  const ScalingStage& stage = StageOf(point, name);
+  const ScalingKey& key = point.key;
+  for (std::size_t round = 0; round < stage.seconds.size(); ++round)
+    for (std::size_t rank = 0; rank < std::max<std::size_t>(stage.ranks.size(), 1); ++rank)
+      text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", Name(name), key.dtype,
+                          key.ranks, point.threads, point.is_oversubscribed ? 1 : 0, key.sequences,
+                          key.prompt_tokens, key.new_tokens, round + 1, rank, stage.tokens,
+                          stage.steps, stage.seconds[round], CsvPart(stage, rank, round));
+}
+
+}  // namespace
+
+std::string ScalingJson(const ScalingResult& result) {
+  OrderedJson points = OrderedJson::array();
+  for (const ScalingPoint& point : result.points) points.push_back(PointJson(point));
+  OrderedJson curves = OrderedJson::array();
+  for (const ScalingCurve& curve : CurvesOf(result)) curves.push_back(CurveJson(curve));
+  const OrderedJson json{{"benchmark", "scaling"},
+                         {"about", result.about},
+                         {"model", result.model},
+                         {"weights", result.weights},
+                         {"interrupted", result.is_interrupted},
+                         {"points", std::move(points)},
+                         {"curves", std::move(curves)}};
+  return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+}
+
+ScalingResult ReadScaling(const Json& json, std::string_view where) {
+  try {
+    if (json.at("benchmark") != "scaling")
+      throw BadInput("a result of {}", ShownJson(json.at("benchmark")));
+    ScalingResult result{.about = json.at("about"),
+                         .model = json.at("model"),
+                         .weights = json.at("weights"),
+                         .options = {},
+                         .points = {},
+                         .is_interrupted = json.at("interrupted")};
+    for (const Json& point : json.at("points")) result.points.push_back(ReadPoint(point));
+    return result;
+  } catch (const Json::exception& error) {
+    throw BadInput("{}: no result of bench scaling: {}", where, error.what());
+  } catch (const Error& error) {
+    throw BadInput("{}: no result of bench scaling: {}", where, error.what());
+  }
+}
+
+std::string ScalingCsv(const ScalingResult& result) {
+  std::string text =
+      "stage,dtype,ranks,threads_per_rank,oversubscribed,sequences,prompt_tokens,new_tokens,round,"
+      "rank,tokens,steps,seconds,products_s,attention_s,all_reduce_s,waiting_s,other_s\n";
+  for (const ScalingPoint& point : result.points)
+    for (const ScalingStageName stage : {ScalingStageName::kPrefill, ScalingStageName::kDecode})
+      AddCsv(point, stage, text);
+  return text;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,101 @@
+#include "launcher/flags/bench/scaling_flags.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "core/error.h"
+#include "runtime/options/option_table.h"
+#include "runtime/options/option_types.h"
+#include "runtime/options/options.h"
+
+namespace lockstep {
+namespace {
+
+constexpr const char* kScalingFiles = "Where results go";
+
+std::vector<std::string> ScalingWords(const std::string& text) {
+  std::vector<std::string> words;
+  std::size_t begin = 0;
+  for (std::size_t comma = 0; comma != std::string::npos; begin = comma + 1) {
+    comma = text.find(',', begin);
+    words.push_back(text.substr(begin, comma - begin));
+  }
+  return words;
+}
+
+// Each of a list once, in the order it is written.
+template <typename Value, typename Parse>
+std::vector<Value> ScalingList(const std::string& text, const char* flag, const Parse& parse) {
+  std::vector<Value> values;
+  for (const std::string& word : ScalingWords(text)) {
+    const Value value = parse(word);
+    if (std::find(values.begin(), values.end(), value) != values.end())
+      throw BadInput("{} names {} twice; give it once", flag, QuotedText(word));
+    values.push_back(value);
+  }
+  return values;
+}
+
+std::vector<std::int64_t> ScalingNumbers(const std::string& text, const char* flag,
+                                         std::int64_t most) {
+  return ScalingList<std::int64_t>(text, flag, [&](const std::string& word) {
+    return IntegerType{1, most}.Parse({ConfigValue::Kind::kPlain, word, {}, flag});
+  });
+}
+
+std::vector<WeightFormat> ScalingDtypes(const std::string& text) {
+  const OptionKey& key = FindOption("model.dtype", "--dtypes");
+  return ScalingList<WeightFormat>(text, "--dtypes", [&](const std::string& word) {
+    Options options;
+    key.set(options, WrittenValue(key, word, "--dtypes"));
+    return options.model.dtype;
+  });
+}
+
+ScalingOptions::Kind ScalingKind(const std::string& text) {
+  if (text == "strong") return ScalingOptions::Kind::kStrong;
+  if (text == "weak") return ScalingOptions::Kind::kWeak;
+  if (text == "both") return ScalingOptions::Kind::kBoth;
+  throw BadInput("--scaling is {}; expected strong, weak or both", QuotedText(text));
+}
+
+}  // namespace
+
+void ScalingFlags::Add(CLI::App& command, std::string_view heading) {
+  const auto add = [&](const char* name, std::string& text, const char* value, const char* help,
+                       std::string_view group) {
+    command.add_option(name, text, help)->type_name(value)->take_last()->group(std::string(group));
+  };
+  add("--ranks", ranks_, "N,N,...", "rank counts [1,2,4,... as far as each has a core]", heading);
+  add("--dtypes", dtypes_, "T,T,...", "of the weights [--dtype]", heading);
+  add("--batch", batch_, "N,N,...", "sequences: in all, or (weak) of each rank [1]", heading);
+  add("--prompt-tokens", prompt_tokens_, "N,N,...", "tokens of each prompt [128]", heading);
+  add("--new-tokens", new_tokens_, "N,N,...", "tokens of each sequence that are timed [32]",
+      heading);
+  add("--scaling", kind_, "strong|weak|both", "what to measure [both]", heading);
+  add("--rounds", rounds_, "N", "over all points [5]", heading);
+  add("--json", json_, "FILE", "everything, for programs; - is the output", kScalingFiles);
+  add("--csv", csv_, "FILE", "a line for each point, round and rank", kScalingFiles);
+  add("--html", html_, "FILE", "a page with tables and plots", kScalingFiles);
+}
+
+ScalingOptions ScalingFlags::Read() const {
+  constexpr std::int64_t kMany = 1 << 20;
+  ScalingOptions scaling;
+  if (!kind_.empty()) scaling.kind = ScalingKind(kind_);
+  if (!ranks_.empty()) scaling.ranks = ScalingNumbers(ranks_, "--ranks", 65536);
+  if (!dtypes_.empty()) scaling.dtypes = ScalingDtypes(dtypes_);
+  if (!batch_.empty()) scaling.batch_sizes = ScalingNumbers(batch_, "--batch", kMany);
+  if (!prompt_tokens_.empty())
+    scaling.prompt_tokens = ScalingNumbers(prompt_tokens_, "--prompt-tokens", kMany);
+  if (!new_tokens_.empty()) scaling.new_tokens = ScalingNumbers(new_tokens_, "--new-tokens", kMany);
+  if (!rounds_.empty())
+    scaling.rounds =
+        IntegerType{1, 1000}.Parse({ConfigValue::Kind::kPlain, rounds_, {}, "--rounds"});
+  scaling.json_file = json_;
+  scaling.csv_file = csv_;
+  scaling.html_file = html_;
+  return scaling;
+}
+
+}  // namespace lockstep
