@@ -17,6 +17,7 @@ body{margin:0;padding:2rem 1rem 4rem;background:var(--paper);color:var(--ink);
 font:16px/1.5 system-ui,'Segoe UI','Helvetica Neue',Arial,sans-serif}
 main{max-width:84rem;margin:0 auto}
 h1{font-size:1.7rem;line-height:1.25;margin:0 0 1rem}
+h1,h2,p{overflow-wrap:anywhere}
 h2{font-size:1.25rem;margin:2.5rem 0 .75rem}
 p{max-width:50rem;margin:.5rem 0}
 .table{overflow-x:auto;margin:1rem 0}
@@ -25,7 +26,7 @@ caption{text-align:left;color:var(--muted);padding-bottom:.4rem}
 th,td{padding:.3rem .75rem;border-bottom:1px solid var(--grid);text-align:left;white-space:nowrap}
 th{font-weight:600;border-bottom-color:var(--muted)}
 .n{text-align:right}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;font-size:.9rem;margin:1rem 0}
+dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.15rem 1rem;font-size:.9rem;margin:1rem 0}
 dt{color:var(--muted)}
 dd{margin:0;overflow-wrap:anywhere}
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,34rem),1fr));gap:1.5rem}

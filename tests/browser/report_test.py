@@ -1,0 +1,104 @@
+"""The pages that `--html` writes as people look at them: in a real browser, light and dark.
+
+    report_test.py --program build/release/lockstep --model models/shakespeare-neox
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+import served_page
+
+if missing := served_page.what_is_missing():
+    print(f"browser/report is skipped: {missing} is not installed; scripts/setup --browser does it")
+    sys.exit(77)
+
+options = argparse.Namespace()
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+class ReportTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        report = pathlib.Path(cls.folder.name) / "report.html"
+        subprocess.run([options.program, "bench", "serve", "--model", options.model, "--threads", "1",
+                        "--concurrency", "2", "--requests", "6", "--input-len", "5", "--output-len", "4",
+                        "--rounds", "2", "--quiet", "--html", report], check=True, stdout=subprocess.DEVNULL)
+        cls.url = report.as_uri()
+        cls.browser = served_page.start_browser()
+        cls.page = served_page.Page(cls.browser)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.quit()
+        cls.folder.cleanup()
+
+    def open(self, scheme="light", width=1280):
+        self.page.resize(width, 800)
+        self.page.prefer(scheme)
+        self.browser.get(self.url)
+
+    def tearDown(self):
+        self.assertEqual(self.page.complaints(), [])
+        self.assertEqual([url for url in self.page.requests() if not url.startswith(("file:", "data:"))], [])
+
+    def colour(self, selector, name):
+        return self.page.run("return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]",
+                             selector, name)
+
+    def test_it_has_the_colours_of_the_readers_screen(self):
+        for scheme, is_dark in (("light", False), ("dark", True)):
+            self.open(scheme)
+            paper = self.colour("body", "backgroundColor")
+            shades = [int(shade) for shade in paper[4:-1].split(",")]
+            self.assertEqual(max(shades) < 64, is_dark, paper)
+            self.assertEqual(self.colour("svg.plot .paper", "fill"), paper)
+            self.assertEqual(self.colour("svg.plot .ink", "fill"), self.colour("body", "color"))
+
+    def test_its_plots_are_saved_as_they_are_on_paper(self):
+        self.open("dark")
+        links = self.page.all("figcaption a[download]")
+        self.assertEqual([link.get_attribute("download") for link in links],
+                         ["ttft.svg", "tpot.svg", "itl.svg", "e2el.svg"])
+        for link in links:
+            drawing = xml.etree.ElementTree.fromstring(self.saved(link))
+            self.assertEqual(drawing.tag, SVG + "svg")
+            self.assertEqual(drawing.find(SVG + "rect").get("fill"), "#ffffff")
+            self.assertTrue(drawing.findall(f".//{SVG}title"))
+
+    def saved(self, link):
+        return self.page.run("""const [, text] = arguments[0].href.split(/,(.*)/s);
+            return decodeURIComponent(text);""", link)
+
+    def test_it_fits_a_telephone(self):
+        self.open(width=390)
+        width = self.page.run("return document.documentElement.scrollWidth")
+        self.assertLessEqual(width, 390)
+
+    def test_the_mouse_finds_numbers(self):
+        self.open()
+        title = self.page.run("""const svg = document.querySelector('svg.plot');
+            const mark = svg.querySelector('g circle[pointer-events]');
+            mark.scrollIntoView({ block: 'center' });
+            const box = mark.getBoundingClientRect();
+            const hit = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+            return hit.closest('g').querySelector('title').textContent;""")
+        self.assertIn("round", title)
+        self.assertIn("ms:", title)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--model", required=True)
+    parser.parse_known_args(namespace=options)
+    unittest.main(argv=[sys.argv[0], *parser.parse_known_args()[1]], verbosity=2)
+
+
+if __name__ == "__main__":
+    main()
