@@ -234,9 +234,13 @@ std::string ScalingPage(const ScalingResult& result) {
   page.AddHeading("Scaling");
   for (const auto& [key, some] : ByPlot(curves)) AddCurves(key, some, page);
   page.AddHeading("What steps are spent on");
-  page.AddParagraph(
-      "Seconds of each rank's leading thread. All-reduce is the sum itself; waiting is for a rank "
-      "that has not come yet: to a sum, with the next step, or with its answer.");
+  const bool is_split = std::ranges::any_of(
+      result.points, [](const ScalingPoint& point) { return !point.decode.ranks.empty(); });
+  if (!is_split) page.AddParagraph("The host does not see it: devices do the work.");
+  if (is_split)
+    page.AddParagraph(
+        "Seconds of each rank's leading thread. All-reduce is the sum itself; waiting is for a "
+        "rank that has not come yet: to a sum, with the next step, or with its answer.");
   AddSplits(result, ScalingStageName::kDecode, page);
   AddSplits(result, ScalingStageName::kPrefill, page);
   page.AddHeading("Throughput against latency");

@@ -79,7 +79,8 @@ std::string SplitSum(const ScalingResult& result) {
       const std::vector<double> some = FiguresOf(StageOf(point, stage)).split_over_time;
       sums.insert(sums.end(), some.begin(), some.end());
     }
-  if (sums.empty()) return "";
+  if (sums.empty())
+    return "\nWhat steps are spent on the host does not see: devices do the work.\n";
   const Spread spread = SpreadOf(sums);
   return fmt::format("\nThe parts add up to {:.2f} to {:.2f} % of the time.\n",
                      100.0 * spread.least, 100.0 * spread.most);

@@ -263,6 +263,20 @@ TEST(ScalingPage, HasTablesAndPlotsOfEverything) {
   EXPECT_THAT(ScalingPage(nothing), HasSubstr("Nothing was measured."));
 }
 
+TEST(ScalingResult, SaysThatDevicesAreNotSplit) {
+  ScalingResult result = AResult();
+  for (ScalingPoint& point : result.points) {
+    point.prefill.ranks.clear();
+    point.decode.ranks.clear();
+  }
+  EXPECT_THAT(ScalingText(result), HasSubstr("devices do the work"));
+  EXPECT_THAT(ScalingText(result), Not(HasSubstr("The parts add up")));
+  const std::string page = ScalingPage(result);
+  EXPECT_THAT(page, HasSubstr("devices do the work"));
+  EXPECT_THAT(page, Not(HasSubstr("split-decode")));
+  EXPECT_THAT(ScalingCsv(result), HasSubstr("\ndecode,bf16,2,1,0,4,16,4,1,0,16,4,5,,,,,\n"));
+}
+
 TEST(StepLog, KeepsTheLastWordOfEachStep) {
   StepLog log;
   StepTimes step{.step = 1, .tokens = 3, .begin = 10, .end = 30, .phases = {}};
