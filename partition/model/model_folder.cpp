@@ -124,19 +124,25 @@ std::string CommitOf(const fs::path& cached, const HubName& name) {
   return commit;
 }
 
-// "main, step1000, 9c4e2c…": what a cached model can be asked for.
+// "main, step1000, 9c4e2c…": what a cached model can be asked for, names before commits. A suite
+// has hundreds.
 std::string CachedRevisions(const fs::path& cached) {
-  std::vector<std::string> names;
+  constexpr std::size_t kShown = 12;
+  std::vector<std::string> names, commits;
   std::error_code ignored;
   const fs::path references = cached / "refs";
   for (const auto& entry : fs::recursive_directory_iterator(references, ignored))
     if (entry.is_regular_file(ignored))
       names.push_back(entry.path().lexically_relative(references).string());
   for (const auto& entry : fs::directory_iterator(cached / "snapshots", ignored))
-    names.push_back(entry.path().filename().string());
+    commits.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
+  std::sort(commits.begin(), commits.end());
+  names.insert(names.end(), commits.begin(), commits.end());
   std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i)
+    text += (text.empty() ? "" : ", ") + names[i];
+  if (names.size() > kShown) text += fmt::format(" and {} more", names.size() - kShown);
   return text.empty() ? "none" : text;
 }
 

@@ -131,6 +131,16 @@ TEST_F(ModelFolder, ListsTheRevisionsItHas) {
   EXPECT_THAT(MessageOf([] { ResolveModel("org/name@01234567"); }), HasSubstr("no revision"));
 }
 
+TEST_F(ModelFolder, ListsAFewOfManyRevisions) {
+  Set("HF_HUB_CACHE", folder_.path());
+  FillCache(folder_.path());
+  for (int step = 100; step < 120; ++step)
+    WriteText(folder_ / ("models--org--name/refs/step" + std::to_string(step)), kOlder);
+  EXPECT_THAT(MessageOf([] { ResolveModel("org/name@step2"); }),
+              AllOf(HasSubstr("main, refs/pr/1, step100, step1000, step101"),
+                    HasSubstr(", step108 and 13 more; use"), testing::Not(HasSubstr("step109"))));
+}
+
 TEST_F(ModelFolder, RefusesASnapshotThatIsNotThere) {
   Set("HF_HUB_CACHE", folder_.path());
   const fs::path main = FillCache(folder_.path());
