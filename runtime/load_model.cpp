@@ -164,7 +164,9 @@ std::vector<MemoryClaim> ClaimsOf(const LoadJob& job, const RankDevice& device, 
 
 // What the cache leaves free, because other weights are to be read beside those that are there.
 double KeptForWeights(const LoadJob& job) {
-  return job.arguments.options.server.allow_load ? WeightBytesOf(job) : 0.0;
+  const bool others =
+      job.arguments.options.server.allow_load || job.arguments.evaluation.checkpoints() > 1;
+  return others ? WeightBytesOf(job) : 0.0;
 }
 
 // The pages of the cache: as many as every rank has room for, now that all else is there.

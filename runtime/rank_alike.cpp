@@ -122,7 +122,8 @@ RankFacts SettingsOf(const Arguments& arguments) {
       {"the command", std::string(CommandName(arguments))},
       {"what bench measures", BenchText(arguments.bench)},
       {"what bench scaling measures", PointsText(arguments.scaling)},
-      {"the models of eval", fmt::format("{}", fmt::join(arguments.evaluation.models, ","))}};
+      {"the models of eval", fmt::format("{}", fmt::join(arguments.evaluation.models, ","))},
+      {"their revisions", fmt::format("{}", fmt::join(arguments.evaluation.revisions, ","))}};
   for (const OptionKey& key : OptionTable())
     if (!MayDiffer(key.path)) facts.push_back({key.path, key.print(arguments.options)});
   return facts;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -77,18 +76,6 @@ class ModelJob {
 // repeat.
 int RunModelJob(const Arguments& arguments, std::span<const std::string> arguments_given,
                 ModelJob& job);
-
-// A model, named by arguments.options.model, and what is done with it.
-struct ModelRun {
-  const Arguments* arguments;
-  ModelJob* job;
-};
-
-// The same for several models, one after the other on the same ranks, until one does not end well.
-// They differ in nothing but their names. When all are done, end() is called on rank 0, or before
-// any rank is started where nothing was left to do; its exit code is the process's.
-int RunModelJobs(std::span<const ModelRun> runs, std::span<const std::string> arguments_given,
-                 const std::function<ExitCode()>& end);
 
 // Whether a person wants to see how it went: with --verbose, or on this process's own terminal
 // without --quiet.

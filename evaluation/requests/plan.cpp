@@ -11,6 +11,50 @@
 namespace lockstep {
 namespace {
 
+std::vector<Document> Read(const EvaluationOptions& options, const EvaluationTask& task) {
+  return ReadDocuments({.folder = options.data,
+                        .documents = task.documents,
+                        .labels = task.labels,
+                        .purpose = fmt::format("task {}", task.name)});
+}
+
+std::vector<Document> ReadTraining(const EvaluationOptions& options, const EvaluationTask& task) {
+  if (options.num_fewshot == 0 || task.training.empty()) return {};
+  return ReadDocuments(
+      {.folder = options.data,
+       .documents = task.training,
+       .labels = task.training_labels,
+       .purpose = fmt::format("--num-fewshot {} of task {}", options.num_fewshot, task.name)});
+}
+
+// The questions of a task, with their examples and without windows.
+PlannedTask Ask(const EvaluationOptions& options, const EvaluationTask& task) {
+  const std::vector<Document> documents = Read(options, task);
+  const std::vector<Document> training = ReadTraining(options, task);
+  PlannedTask planned{.task = &task,
+                      .shots = options.num_fewshot,
+                      .documents_in_file = std::ssize(documents),
+                      .documents = {}};
+  const std::int64_t count = options.limit.value_or(planned.documents_in_file);
+  FewShot examples(task, task.training.empty() ? documents : training,
+                   static_cast<std::size_t>(options.num_fewshot));
+  for (const Document& document : documents) {
+    if (std::ssize(planned.documents) == count) break;
+    planned.documents.push_back({.document = document,
+                                 .question = task.ask(document),
+                                 .examples = examples.Next(document),
+                                 .windows = {}});
+    Heartbeat();
+  }
+  return planned;
+}
+
+std::string ReadText(const std::string& file) {
+  std::string text = ReadStream(file);
+  if (text.empty()) throw BadInput("{}: is empty; expected a text", file);
+  return text;
+}
+
 class Planner {
  public:
   Planner(const EvaluationOptions& options, const TokenRules& rules,
@@ -21,30 +65,12 @@ class Planner {
   PlannedText PlanText() const;
 
  private:
-  std::vector<Document> Read(const EvaluationTask& task) const;
-  std::vector<Document> ReadTraining(const EvaluationTask& task) const;
   void Cut(PlannedDocument& document, PlannedTask& planned) const;
 
   const EvaluationOptions& options_;
   const TokenRules& rules_;
   const std::function<void(const Window&)>& take_;
 };
-
-std::vector<Document> Planner::Read(const EvaluationTask& task) const {
-  return ReadDocuments({.folder = options_.data,
-                        .documents = task.documents,
-                        .labels = task.labels,
-                        .purpose = fmt::format("task {}", task.name)});
-}
-
-std::vector<Document> Planner::ReadTraining(const EvaluationTask& task) const {
-  if (options_.num_fewshot == 0 || task.training.empty()) return {};
-  return ReadDocuments(
-      {.folder = options_.data,
-       .documents = task.training,
-       .labels = task.training_labels,
-       .purpose = fmt::format("--num-fewshot {} of task {}", options_.num_fewshot, task.name)});
-}
 
 void Planner::Cut(PlannedDocument& document, PlannedTask& planned) const {
   for (const TextPair& pair : document.question.pairs) {
@@ -61,31 +87,14 @@ void Planner::Cut(PlannedDocument& document, PlannedTask& planned) const {
 }
 
 PlannedTask Planner::Plan(const EvaluationTask& task) const {
-  std::vector<Document> documents = Read(task);
-  const std::vector<Document> training = ReadTraining(task);
-  PlannedTask planned{.task = &task,
-                      .shots = options_.num_fewshot,
-                      .documents_in_file = std::ssize(documents),
-                      .documents = {}};
-  const std::int64_t count = options_.limit.value_or(planned.documents_in_file);
-  FewShot examples(task, task.training.empty() ? documents : training,
-                   static_cast<std::size_t>(options_.num_fewshot));
-  for (const Document& document : documents) {
-    if (std::ssize(planned.documents) == count) break;
-    PlannedDocument one{.document = document,
-                        .question = task.ask(document),
-                        .examples = examples.Next(document),
-                        .windows = {}};
-    Cut(one, planned);
-    planned.documents.push_back(std::move(one));
-  }
+  PlannedTask planned = Ask(options_, task);
+  for (PlannedDocument& document : planned.documents) Cut(document, planned);
   return planned;
 }
 
 PlannedText Planner::PlanText() const {
   const std::string& file = options_.perplexity;
-  const std::string text = ReadStream(file);
-  if (text.empty()) throw BadInput("{}: is empty; expected a text", file);
+  const std::string text = ReadText(file);
   PlannedText planned{.file = file, .bytes = std::ssize(text)};
   std::vector<std::int32_t> tokens;
   try {
@@ -111,6 +120,13 @@ EvaluationPlan PlanEvaluation(const EvaluationOptions& options, const TokenRules
   for (const std::string& name : options.tasks) plan.tasks.push_back(planner.Plan(FindTask(name)));
   if (!options.perplexity.empty()) plan.text = planner.PlanText();
   return plan;
+}
+
+void CheckDocuments(const EvaluationOptions& options) {
+  for (const std::string& name : options.tasks) Ask(options, FindTask(name));
+  const std::string& text = options.perplexity;
+  // What is no file may be readable once only.
+  if (!text.empty() && (IsRegularFile(text) || !FileExists(text))) ReadText(text);
 }
 
 std::string ScoreLine(const Window& window) {

@@ -49,6 +49,9 @@ struct EvaluationPlan {
 EvaluationPlan PlanEvaluation(const EvaluationOptions& options, const TokenRules& rules,
                               const std::function<void(const Window&)>& take);
 
+// Reads the documents, and throws what PlanEvaluation() throws whatever the model is.
+void CheckDocuments(const EvaluationOptions& options);
+
 // A window as a line of what `lockstep score` reads, without the line's end.
 std::string ScoreLine(const Window& window);
 

@@ -18,6 +18,9 @@ class PrefixToken {
   // Throws BadInput where nothing names one.
   std::int32_t id() const;
 
+  // The same, or nothing.
+  const std::optional<std::int32_t>& found() const { return id_; }
+
  private:
   std::filesystem::path place_;
   std::optional<std::int32_t> id_;

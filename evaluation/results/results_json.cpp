@@ -104,11 +104,19 @@ struct TaskParts {
   }
 };
 
+OrderedJson OrNull(const std::string& text) {
+  return text.empty() ? OrderedJson() : OrderedJson(text);
+}
+
 OrderedJson RunConfig(const EvaluationOptions& options, const EvaluatedModel& model) {
+  OrderedJson arguments = {{"pretrained", model.name}, {"dtype", model.dtype}};
+  if (!model.revision.empty()) arguments["revision"] = model.revision;
   return {{"model", "lockstep"},
-          {"model_args", {{"pretrained", model.name}, {"dtype", model.dtype}}},
+          {"model_args", std::move(arguments)},
           {"model_num_parameters", model.parameters},
           {"model_dtype", model.dtype},
+          {"model_revision", OrNull(model.revision)},
+          {"model_sha", OrNull(model.commit)},
           {"limit", options.limit ? OrderedJson(*options.limit) : OrderedJson(nullptr)},
           {"bootstrap_iters", kBootstrapRounds},
           {"gen_kwargs", nullptr},

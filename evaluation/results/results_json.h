@@ -16,7 +16,9 @@ namespace lockstep {
 constexpr std::string_view kHarnessVersion = "0.4.13";
 
 struct EvaluatedModel {
-  std::string name;  // as the user gave it
+  std::string name;           // as the user gave it, without the revision
+  std::string revision = {};  // empty: none was named
+  std::string commit = {};    // of the hub; empty: a folder of no known one
   std::string dtype;
   std::int64_t parameters = 0;
   std::int64_t context_tokens = 0;
@@ -32,7 +34,7 @@ OrderedJson ResultsJson(const EvaluationResult& result, const EvaluationOptions&
                         const EvaluatedModel& model, const EvaluationRun& run);
 
 // A JSON line, with its end, for each document of each task: what was asked and answered, and the
-// metrics' values. Beside the harness's fields "task" and "model".
+// metrics' values. Beside the harness's fields "task" and "model", with the revision.
 void WriteSamples(const EvaluationResult& result, std::string_view model,
                   const std::function<void(std::string_view line)>& write);
 

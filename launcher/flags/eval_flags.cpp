@@ -5,6 +5,8 @@
 
 #include "core/error.h"
 #include "core/files/file.h"
+#include "evaluation/checkpoints/checkpoint_names.h"
+#include "evaluation/checkpoints/revisions.h"
 #include "runtime/options/option_types.h"
 
 namespace lockstep {
@@ -61,21 +63,34 @@ void EvalFlags::Add(CLI::App& command, std::string_view heading) {
   const auto add = [&](const char* flag, std::string& value, const char* type, const char* help) {
     command.add_option(flag, value, help)->type_name(type)->take_last()->group(group);
   };
+  add("--revisions", revisions_, "R,R,...",
+      "checkpoints of each model in the local hub cache: step0,step1000..step143000/2000");
   add("--tasks", tasks_, "T,T,...", "lambada_openai, piqa, winogrande, arc_easy or sciq");
   add("--data", data_, "DIR", "the folder with the documents of the tasks");
   add("--num-fewshot", num_fewshot_, "K", "solved examples before each question [0]");
   add("--limit", limit_, "N", "takes the first N documents of each task [all]");
   add("--perplexity", perplexity_, "FILE", "how well the model predicts this text");
   add("--samples", samples_, "FILE", "JSON lines of what was asked and answered");
+  add("--html", html_, "FILE", "a report: plots and tables of every metric");
+  add("--published", published_, "PATH", "a file or folder with scores to show beside them");
 }
 
 EvaluationOptions EvalFlags::Read(const std::string& models) const {
   EvaluationOptions options{.models = ReadModels(models),
+                            .revisions = {},
                             .tasks = {},
                             .data = data_,
                             .limit = {},
                             .perplexity = perplexity_,
-                            .samples = samples_};
+                            .samples = samples_,
+                            .html = html_,
+                            .published = published_};
+  if (html_.empty() && !published_.empty())
+    throw BadInput("eval: --published is given, but no --html, which shows those scores");
+  if (!revisions_.empty() && !models.empty()) {
+    options.revisions = ParseRevisions(revisions_);
+    CheckpointsOf(options);  // throws for a model without revisions
+  }
   if (tasks_.empty()) {
     if (perplexity_.empty())
       throw BadInput(

@@ -22,12 +22,15 @@ class EvalFlags {
   EvaluationOptions Read(const std::string& models) const;
 
  private:
+  std::string revisions_;
   std::string tasks_;
   std::string data_;
   std::string num_fewshot_;
   std::string limit_;
   std::string perplexity_;
   std::string samples_;
+  std::string html_;
+  std::string published_;
 };
 
 }  // namespace lockstep

@@ -148,11 +148,16 @@ inline constexpr const char* kEvalFooter = R"(Examples:
       --tasks lambada_openai,piqa,winogrande,arc_easy,sciq --data ./eval --output results.json
   lockstep eval --model ./gpt-j-6b --tasks sciq --data ./eval --num-fewshot 5 --limit 200
   lockstep eval --model EleutherAI/pythia-410m --perplexity book.txt
+  lockstep eval --model EleutherAI/pythia-70m,EleutherAI/pythia-160m \
+      --revisions step0,step512,step1000..step143000/2000 --tasks sciq --data ./eval \
+      --output sweep.json --html sweep.html --published pythia/evals/pythia-v1
 
 Prompts, scores and standard errors are those of lm-evaluation-harness, and so are the fields of the
 results and of --samples. With --num-fewshot the folder has a file of training documents for each task
 but lambada_openai; docs/evaluation.md has the names of the files. Of several models the results are
-{"models": [{...}, ...]}.
+{"models": [{...}, ...]}. --revisions evaluates each of these checkpoints of every model, without
+starting the ranks anew; those that are not in the Hugging Face cache or are damaged are named and left
+out, and the exit code is not 0 then.
 A job with --output may be killed: the same command goes on where it stopped.)";
 
 }  // namespace lockstep

@@ -31,8 +31,9 @@ void Redirect(const std::filesystem::path& path, int flags, int descriptor) {
   Redirect(folder / "in", O_RDONLY, STDIN_FILENO);
   Redirect(folder / "out", O_WRONLY | O_CREAT, STDOUT_FILENO);
   Redirect(folder / "err", O_WRONLY | O_CREAT, STDERR_FILENO);
-  // Nobody's models, and no world that the tests themselves are in.
-  ::setenv("HF_HUB_CACHE", (folder / "hub").c_str(), 1);
+  // Nobody's models but the test's own (hub_cache.h).
+  const char* hub = std::getenv("LOCKSTEP_TEST_HUB");
+  ::setenv("HF_HUB_CACHE", hub != nullptr ? hub : (folder / "hub").c_str(), 1);
   std::vector<char*> words;
   for (std::string& word : command) words.push_back(word.data());
   words.push_back(nullptr);

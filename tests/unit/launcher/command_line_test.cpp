@@ -260,6 +260,16 @@ TEST(ParseCommandLine, ReadsWhatEvalIsToEvaluate) {
   EXPECT_EQ(asked.samples, "s.jsonl");
   EXPECT_EQ(arguments.output, "r.json");
   EXPECT_EQ(ArgumentsOf({"eval", "--model", "a", "--perplexity", "t"}).output, "");
+  const EvaluationOptions sweep = ArgumentsOf({"eval", "--model", "o/a,o/b", "--perplexity", "t",
+                                               "--revisions", "step0,step1000..step3000/2000"})
+                                      .evaluation;
+  EXPECT_EQ(sweep.revisions, (std::vector<std::string>{"step0", "step1000", "step3000"}));
+  EXPECT_EQ(sweep.checkpoints(), 6u);
+  const EvaluationOptions drawn = ArgumentsOf({"eval", "--model", "a", "--perplexity", "t",
+                                               "--html", "r.html", "--published", "evals"})
+                                      .evaluation;
+  EXPECT_EQ(drawn.html, "r.html");
+  EXPECT_EQ(drawn.published, "evals");
 }
 
 TEST(ParseCommandLine, AnswersHelpAndVersion) {
@@ -358,6 +368,13 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{{"eval", "--model", "n.yaml,m", "--perplexity", "t"},
                 "--model n.yaml: a configuration is no model of a list; give it as --config, or "
                 "alone"},
+        Refused{{"eval", "--model", "m", "--perplexity", "t", "--published", "p"},
+                "eval: --published is given, but no --html, which shows those scores"},
+        Refused{{"eval", "--model", "m", "--perplexity", "t", "--revisions", "step1..x"},
+                "--revisions: the range \"step1..x\" is none; expected stepA..stepB or "
+                "stepA..stepB/N with whole numbers, such as step1000..step143000/2000"},
+        Refused{{"eval", "--model", "o/m@a", "--perplexity", "t", "--revisions", "b"},
+                "--revisions: the model \"o/m@a\" names a revision itself; give it in one of them"},
         Refused{{"eval", "--model", "m", "--perplexity", "t", "--limit", "3"},
                 "eval: --limit is given, but no --tasks, which it belongs to"},
         Refused{{"eval", "--model", "m", "--tasks", "piqa", "--data", "d", "--limit", "0"},

@@ -1,6 +1,4 @@
-#include "launcher/commands/evaluation_job.h"
-
-#include <unistd.h>
+#include "launcher/evaluation/evaluation_job.h"
 
 #include <algorithm>
 
@@ -9,15 +7,9 @@
 #include "core/files/file.h"
 #include "core/heartbeat.h"
 #include "core/log.h"
-#include "partition/plan/shard_plan.h"
 
 namespace lockstep {
 namespace {
-
-void WriteLine(std::FILE* file, const std::string& line) {
-  if (std::fputs(line.c_str(), file) < 0 || std::fputc('\n', file) == EOF)
-    throw EnvironmentError("eval: no room in the temporary folder for what is asked of the model");
-}
 
 // Only the numbers of the records are of use.
 class AnswerSink : public RecordSink {
@@ -42,32 +34,28 @@ class AnswerSink : public RecordSink {
   std::int64_t errors_ = 0;
 };
 
-EvaluatedModel Describe(const Arguments& arguments, const ModelSpec& spec) {
-  return {.name = arguments.options.model.path,
-          .dtype = std::string(Name(arguments.options.model.dtype)),
-          .parameters = CountParameters(ShardPlan(spec, 1).Slices(0)).total(),
-          .context_tokens = spec.context_tokens};
-}
-
 }  // namespace
 
 void EvaluationJob::Prepare(const ModelFiles& model) {
-  const Tokenizer tokenizer = OpenTokenizer(scores_.options, model);
-  const std::string& named = scores_.options.model.tokenizer;
-  const PrefixToken prefix(tokenizer, named.empty() ? model.folder.string() : named);
-  lines_.reset(std::tmpfile());
-  if (lines_ == nullptr)
-    throw EnvironmentError("eval: no file can be made in the temporary folder");
-  plan_ = PlanEvaluation(
-      scores_.evaluation,
-      {.tokenizer = tokenizer, .prefix = prefix, .context_tokens = model.spec.context_tokens},
-      [&](const Window& window) { WriteLine(lines_.get(), ScoreLine(window)); });
-  if (std::fflush(lines_.get()) != 0)
-    throw EnvironmentError("eval: no room in the temporary folder for what is asked of the model");
-  scores_.input = fmt::format("/proc/self/fd/{}", ::fileno(lines_.get()));
-  model_ = Describe(scores_, model.spec);
+  lines_.MakeFor(scores_.options, model);
+  scores_.input = lines_.file();
+  model_ = model;
   answers_.clear();
   BatchJob::Prepare(model);
+}
+
+void EvaluationJob::SayHeading(std::string_view end) const {
+  if (heading_.empty() || scores_.verbosity == Verbosity::kQuiet) return;
+  LogInfo("{}{}", heading_, end);
+}
+
+ExitCode EvaluationJob::Run(const JobContext& place) {
+  if (place.grid.world().rank() == 0) {
+    SetLogRank(0, 1);  // said for all ranks
+    SayHeading("");
+    SetLogRank(0, place.grid.world().size());
+  }
+  return BatchJob::Run(place);
 }
 
 std::unique_ptr<RecordSink> EvaluationJob::OpenRecords() {
@@ -77,8 +65,9 @@ std::unique_ptr<RecordSink> EvaluationJob::OpenRecords() {
 
 // The results are still to be made.
 ExitCode EvaluationJob::ReportFinished() const {
-  if (finished()->errors == 0) return ExitCode::kOk;
   SetLogRank(0, 1);  // said for all ranks
+  SayHeading(": was computed before");
+  if (finished()->errors == 0) return ExitCode::kOk;
   ReportErrors(*finished(), "");
   return ExitCode::kBadInput;
 }
@@ -86,9 +75,12 @@ ExitCode EvaluationJob::ReportFinished() const {
 void EvaluationJob::ReportErrors(const FinishedJob& job, const std::string& first) const {
   // Without the place: the lines are nobody's.
   const auto reason = first.find(": ");
-  LogError("{}: {} of {} requests could not be scored{}; give --restart with another model",
-           model_.name, job.errors, job.lines,
-           reason == first.npos ? "" : fmt::format("; the first{}", first.substr(reason)));
+  failure_ = fmt::format(
+      "{}: {} of {} requests could not be scored{}; give --restart with another "
+      "model",
+      scores_.options.model.path, job.errors, job.lines,
+      reason == first.npos ? "" : fmt::format("; the first{}", first.substr(reason)));
+  LogError("{}", failure_);
 }
 
 std::vector<Answer> EvaluationJob::Answers() const {
@@ -103,11 +95,6 @@ std::vector<Answer> EvaluationJob::Answers() const {
   return answers;
 }
 
-EvaluationResult EvaluationJob::Result() const { return Evaluate(plan_, Answers()); }
-
-void EvaluationJob::ForgetScores() const {
-  if (!KeepsScores()) return;
-  for (const char* end : {"", ".done"}) ::unlink((scores_.output + end).c_str());
-}
+EvaluationResult EvaluationJob::Result() const { return Evaluate(lines_.plan(), Answers()); }
 
 }  // namespace lockstep

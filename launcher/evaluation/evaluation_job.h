@@ -1,14 +1,12 @@
 #pragma once
 
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "batch/batch_job.h"
-#include "evaluation/requests/plan.h"
 #include "evaluation/results/results.h"
-#include "evaluation/results/results_json.h"
+#include "launcher/evaluation/evaluation_lines.h"
 
 namespace lockstep {
 
@@ -17,18 +15,21 @@ namespace lockstep {
 class EvaluationJob : public BatchJob {
  public:
   // scores: what eval was given, with this model's name, the command kScore, and as the output
-  // where the scores are kept ("-": nowhere). Its input is set by Prepare(). The caller's.
-  explicit EvaluationJob(Arguments& scores) : BatchJob(scores), scores_(scores) {}
+  // where the scores are kept ("-": nowhere). Its input is set by Prepare(). All are the caller's.
+  // heading: said before it is computed or found finished; empty: nothing is.
+  EvaluationJob(Arguments& scores, EvaluationLines& lines, std::string heading)
+      : BatchJob(scores), scores_(scores), lines_(lines), heading_(std::move(heading)) {}
 
   void Prepare(const ModelFiles& model) override;
+  ExitCode Run(const JobContext& place) override;
   ExitCode ReportFinished() const override;
 
-  const EvaluatedModel& model() const { return model_; }
-  const EvaluationPlan& plan() const { return plan_; }
-  // When it has been run, or was finished() already. Refers to the plan.
+  // Of the model that it was prepared for.
+  const ModelFiles& model() const { return model_; }
+  // When it has been run, or was finished() already. Refers to the plan of the lines.
   EvaluationResult Result() const;
-  // What was kept to go on from is of no more use.
-  void ForgetScores() const;
+  // Why it has ended with kBadInput.
+  const std::string& failure() const { return failure_; }
 
  protected:
   std::string_view unit() const override { return "requests"; }
@@ -36,17 +37,15 @@ class EvaluationJob : public BatchJob {
   void ReportErrors(const FinishedJob& job, const std::string& first) const override;
 
  private:
-  struct CloseFile {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-
   bool KeepsScores() const { return scores_.output != "-"; }
+  void SayHeading(std::string_view end) const;
   std::vector<Answer> Answers() const;
 
   Arguments& scores_;
-  std::unique_ptr<std::FILE, CloseFile> lines_;  // has no name
-  EvaluationPlan plan_;
-  EvaluatedModel model_;
+  EvaluationLines& lines_;
+  std::string heading_;
+  ModelFiles model_;
+  mutable std::string failure_;
   std::vector<Answer> answers_;  // where they are not kept in a file
 };
 

@@ -1,0 +1,119 @@
+#include "launcher/evaluation/evaluation_output.h"
+
+#include <fmt/chrono.h>
+
+#include <ctime>
+
+#include "core/error.h"
+#include "core/version.h"
+#include "evaluation/checkpoints/checkpoint_names.h"
+#include "evaluation/report/score_report.h"
+#include "evaluation/results/results_table.h"
+#include "evaluation/tasks/tasks.h"
+#include "runtime/standard_streams.h"
+
+namespace lockstep {
+namespace {
+
+void RefuseOneFile(std::string_view flag, const std::string& file, std::string_view other_flag,
+                   const std::string& other) {
+  if (!file.empty() && file == other)
+    throw BadInput("eval: {} and {} are both {}; expected two files", flag, other_flag, file);
+}
+
+std::string Now() {
+  const std::time_t now = std::time(nullptr);
+  return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(now));
+}
+
+std::string Counted(const std::optional<std::int64_t>& limit) {
+  return limit ? fmt::format("the first {}", *limit) : "all";
+}
+
+}  // namespace
+
+void EvaluationOutput::Check() const {
+  const EvaluationOptions& asked = arguments_.evaluation;
+  const std::string& output = arguments_.output;
+  RefuseOneFile("--output", output, "--samples", asked.samples);
+  RefuseOneFile("--output", output, "--html", asked.html);
+  RefuseOneFile("--samples", asked.samples, "--html", asked.html);
+  for (const std::string& file : {output, asked.samples, asked.html}) {
+    if (file.empty()) continue;
+    if (!asked.perplexity.empty()) RefuseSameFile(asked.perplexity, file);
+    for (const std::string& name : asked.tasks) {
+      const EvaluationTask& task = FindTask(name);
+      for (const auto& read : {task.documents, task.labels, task.training, task.training_labels})
+        if (!read.empty()) RefuseSameFile(std::filesystem::path(asked.data) / read, file);
+    }
+    CheckWritable(file);
+  }
+}
+
+void EvaluationOutput::CheckPublished() const {
+  const std::string& published = arguments_.evaluation.published;
+  if (!published.empty()) ReadPublished(published);
+}
+
+void EvaluationOutput::Add(const EvaluationResult& result, const EvaluatedModel& model,
+                           const EvaluationRun& run) {
+  const EvaluationOptions& asked = arguments_.evaluation;
+  models_.push_back(ResultsJson(result, asked, model, run));
+  const std::string name = CheckpointName{model.name, model.revision}.full();
+  if (!asked.samples.empty()) {
+    if (samples_ == nullptr) samples_ = std::make_unique<Output>(asked.samples);
+    WriteSamples(result, name, [&](std::string_view line) { samples_->Write(line); });
+  }
+  if (arguments_.output == "-") return;
+  WriteStandardOutput((has_table_ ? "\n" : "") + ResultsTable(result, name));
+  has_table_ = true;
+}
+
+void EvaluationOutput::AddMissing(const std::string& model, std::string_view why) {
+  missing_.push_back({{"model", model}, {"reason", why}});
+}
+
+// That of one model is the harness's own object.
+OrderedJson EvaluationOutput::All() const {
+  if (arguments_.evaluation.checkpoints() == 1) return models_.front();
+  OrderedJson all = {{"models", models_}};
+  if (!missing_.empty()) all["not_evaluated"] = missing_;
+  return all;
+}
+
+void EvaluationOutput::Commit() {
+  if (samples_ != nullptr) samples_->Commit();
+  if (!arguments_.output.empty()) {
+    Output output(arguments_.output);
+    output.Write(All().dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
+    output.Commit();
+  }
+  if (!arguments_.evaluation.html.empty()) WriteReport();
+}
+
+void EvaluationOutput::WriteReport() const {
+  const EvaluationOptions& asked = arguments_.evaluation;
+  ReportedScores reported{
+      .scores = {},
+      .published = {},
+      .left_out = {},
+      .facts = {{"lockstep", std::string(Version())},
+                {"rules", fmt::format("lm-evaluation-harness {}", kHarnessVersion)},
+                {"date", Now()},
+                {"dtype of the weights", std::string(Name(arguments_.options.model.dtype))},
+                {"examples before each question", std::to_string(asked.num_fewshot)},
+                {"documents of each task", Counted(asked.limit)}}};
+  for (const OrderedJson& model : models_) {
+    const std::vector<TaskScore> scores = ScoresIn(Json(model), "results");
+    reported.scores.insert(reported.scores.end(), scores.begin(), scores.end());
+  }
+  for (const OrderedJson& one : missing_)
+    reported.left_out.emplace_back(one["model"].get<std::string>(),
+                                   one["reason"].get<std::string>());
+  if (!asked.published.empty()) reported.published = ReadPublished(asked.published);
+  Output page(asked.html);
+  page.Write(ScoreReport(reported));
+  page.Commit();
+}
+
+}  // namespace lockstep
