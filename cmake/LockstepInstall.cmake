@@ -3,7 +3,7 @@
 include(CMakePackageConfigHelpers)
 set(package lib/cmake/Lockstep)
 
-foreach(folder core comm partition report tokenizer layers engine text runtime api serving batch bench server)
+foreach(folder core comm partition report tokenizer layers engine text runtime api serving planning batch bench server)
   install(DIRECTORY ${folder} DESTINATION include/lockstep FILES_MATCHING PATTERN "*.h"
           PATTERN "cuda" EXCLUDE PATTERN "nccl" EXCLUDE)
 endforeach()

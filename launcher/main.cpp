@@ -24,13 +24,14 @@ void SetLog(Verbosity verbosity) {
   }
 }
 
-int Dispatch(const Arguments& arguments, const std::vector<std::string>& given) {
+int Dispatch(const CommandLine& line, const std::vector<std::string>& given) {
+  const Arguments& arguments = *line.run;
   switch (arguments.command) {
     case Command::kGenerate: return RunGenerate(arguments, given);
     case Command::kScore: return RunScore(arguments, given);
     case Command::kEmbed: return RunEmbed(arguments, given);
     case Command::kTokenize: return RunTokenize(arguments);
-    case Command::kPlan: return RunPlan(arguments);
+    case Command::kPlan: return RunPlan(arguments, line.plan);
     case Command::kBench: return RunBench(arguments, given);
     case Command::kBenchScaling: return RunBenchScaling(arguments, given);
     case Command::kBenchServe: return RunBenchServe(arguments, given);
@@ -64,7 +65,7 @@ int Run(const std::vector<std::string>& given) {
   }
   SetLog(line.run->verbosity);
   if (line.run->command == Command::kServe) SetLogFormat(line.run->options.server.log_format);
-  return Dispatch(*line.run, given);
+  return Dispatch(line, given);
 }
 
 int Fail(ExitCode code, const std::string& message) {

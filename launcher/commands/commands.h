@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 
+#include "launcher/flags/commands/plan_options.h"
 #include "runtime/options/arguments.h"
 
 namespace lockstep {
@@ -15,7 +16,7 @@ int RunEmbed(const Arguments& arguments, std::span<const std::string> arguments_
 int RunServe(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunComplete(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunTokenize(const Arguments& arguments);
-int RunPlan(const Arguments& arguments);
+int RunPlan(const Arguments& arguments, const PlanOptions& asked);
 int RunEval(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunBench(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunBenchScaling(const Arguments& arguments, std::span<const std::string> arguments_given);

@@ -1,19 +1,188 @@
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "core/files/file.h"
+#include "core/memory_pools.h"
 #include "launcher/commands/commands.h"
 #include "launcher/commands/plan_report.h"
+#include "planning/machine/machine_yaml.h"
+#include "planning/report/fit_page.h"
+#include "planning/report/fit_report.h"
+#include "planning/report/forecast_report.h"
+#include "planning/report/goal_report.h"
+#include "planning/report/simulation_report.h"
 #include "runtime/model_files.h"
 #include "runtime/standard_streams.h"
 
 namespace lockstep {
+namespace {
 
-int RunPlan(const Arguments& arguments) {
-  const Options& options = arguments.options;
-  const auto ranks = static_cast<int>(options.parallel.tp.value_or(1));
-  const ShardPlan plan(ReadSpec(arguments), ranks);
-  const std::string& model = options.model.path;
-  const PlanReport report{plan, model.empty() ? arguments.config_file : model, options.model.dtype,
-                          options.model.kv_dtype()};
-  const bool json = arguments.report_format == ReportFormat::kJson;
-  WriteStandardOutput(json ? PlanJson(report) : PlanTable(report));
+// Everything that `plan` may be asked about one model.
+class Planner {
+ public:
+  Planner(const Arguments& arguments, const PlanOptions& asked)
+      : arguments_(arguments),
+        options_(arguments.options),
+        asked_(asked),
+        spec_(ReadSpec(arguments)),
+        shards_(spec_, static_cast<int>(LayoutAsked().tp)) {}
+
+  void Run() {
+    if (!asked_.results.empty()) return Fit();
+    if (!asked_.goal.empty()) return AnswerGoal();
+    if (asked_.simulate) return Simulated();
+    if (asked_.asks_for_times()) return Forecast();
+    if (json()) return Write(Object());
+    Write(PlanTable(Division()) + "\n" + HereText(Here()));
+  }
+
+ private:
+  bool json() const { return arguments_.report_format == ReportFormat::kJson; }
+  void Write(const std::string& text) const { WriteStandardOutput(text); }
+  void Write(const nlohmann::ordered_json& object) const { WriteStandardOutput(PlanJson(object)); }
+
+  std::string model() const {
+    return options_.model.path.empty() ? arguments_.config_file : options_.model.path;
+  }
+
+  Layout LayoutAsked() const {
+    return {.tp = options_.parallel.tp.value_or(1),
+            .dp = options_.parallel.dp,
+            .threads = options_.parallel.threads,
+            .format = options_.model.dtype,
+            .cache_dtype = options_.model.kv_dtype()};
+  }
+
+  // As long as nobody has said, of a model with a short context half of it each.
+  TextLoad WorkloadAsked() const {
+    constexpr std::int64_t kUsual = 128;
+    const std::int64_t usual =
+        std::max<std::int64_t>(1, std::min(kUsual, spec_.context_tokens / 2));
+    return {.texts = asked_.batch.value_or(1),
+            .prompt_tokens = asked_.prompt_tokens.value_or(usual),
+            .new_tokens = asked_.new_tokens.value_or(usual)};
+  }
+
+  Machine MachineAsked() const {
+    return asked_.machine.empty() ? HostMachine() : FindMachine(asked_.machine);
+  }
+
+  PlanReport Division() const {
+    return {shards_, model(), options_.model.dtype, options_.model.kv_dtype()};
+  }
+
+  // With the cache of the texts that are asked about, or of one context.
+  FitHere Here() const {
+    const TextLoad workload = WorkloadAsked();
+    const Layout layout = LayoutAsked();
+    const std::int64_t texts = (workload.texts + layout.dp - 1) / layout.dp;
+    return FitsHere({.spec = spec_,
+                     .layout = layout,
+                     .limits = options_.engine,
+                     .cache_tokens = asked_.asks_for_times() ? texts * workload.tokens_of_text()
+                                                             : spec_.context_tokens},
+                    MemoryPools());
+  }
+
+  nlohmann::ordered_json Object() const {
+    nlohmann::ordered_json object = PlanObject(Division());
+    object["here"] = HereJson(Here());
+    return object;
+  }
+
+  void Forecast() {
+    const Machine machine = MachineAsked();
+    const Prediction prediction = Predict(
+        {.spec = spec_, .machine = machine, .workload = WorkloadAsked(), .limits = options_.engine},
+        LayoutAsked());
+    const FitHere here = Here();
+    const ForecastReport report{model(), machine, prediction, here};
+    if (!json()) return Write(ForecastText(report));
+    nlohmann::ordered_json object = Object();
+    object["forecast"] = ForecastJson(report);
+    Write(object);
+  }
+
+  bool IsGivenByFlag(const std::string& key, const std::string& flag) const {
+    const auto found = options_.stated.find(key);
+    return found != options_.stated.end() && found->second == flag;
+  }
+
+  // Formats, ranks and cores are searched unless a flag names them: a configuration always does.
+  void AnswerGoal() {
+    const Machine machine = MachineAsked();
+    const TextLoad workload = WorkloadAsked();
+    GoalSearch search{.spec = spec_,
+                      .machine = machine,
+                      .goal = ParseGoal(asked_.goal),
+                      .prompt_tokens = workload.prompt_tokens,
+                      .new_tokens = workload.new_tokens,
+                      .limits = options_.engine,
+                      .format = {},
+                      .tp = {},
+                      .threads = {}};
+    if (IsGivenByFlag("model.dtype", "--dtype")) search.format = options_.model.dtype;
+    if (IsGivenByFlag("parallel.tp", "--tp")) search.tp = options_.parallel.tp;
+    if (IsGivenByFlag("parallel.threads", "--threads") && options_.parallel.threads > 0)
+      search.threads = options_.parallel.threads;
+    const GoalAnswer answer = Search(search);
+    if (!json()) return Write(GoalText(model(), search, answer));
+    Write(GoalJson(search, answer));
+  }
+
+  void Fit() {
+    const Machine machine = MachineAsked();
+    Measurements measurements;
+    for (const std::string& file : asked_.results)
+      AddResult(ParseJson(ReadStream(file), file), file,
+                {.max_step_tokens = options_.engine.max_step_tokens,
+                 .cache_dtype = options_.model.cache_dtype},
+                measurements);
+    const Calibration calibration = Calibrate(spec_, machine, measurements);
+    if (!asked_.calibrated.empty())
+      Keep(asked_.calibrated, PrintMachine(calibration.machine, Origin(machine)));
+    if (!asked_.html_file.empty()) Keep(asked_.html_file, FitHtml(model(), machine, calibration));
+    if (json()) return Write(FitJson(machine, calibration));
+    Write(FitText(model(), machine, calibration));
+  }
+
+  void Simulated() {
+    const Machine machine = MachineAsked();
+    const PlanQuestion question{
+        .spec = spec_, .machine = machine, .workload = WorkloadAsked(), .limits = options_.engine};
+    const Layout layout = LayoutAsked();
+    const Arrivals arrivals{.requests = *asked_.simulate,
+                            .per_second = asked_.rate,
+                            .seed = options_.sampling.params.seed};
+    const Simulation simulation = Simulate(question, layout, arrivals);
+    const SimulationReport report{model(), question, layout, arrivals, simulation};
+    if (!json()) return Write(SimulationText(report));
+    Write(SimulationJson(report));
+  }
+
+  std::string Origin(const Machine& machine) const {
+    return fmt::format("{}, fitted to {} by lockstep plan --fit.", machine.title,
+                       fmt::join(asked_.results, ", "));
+  }
+
+  static void Keep(const std::string& path, const std::string& text) {
+    AtomicFile file(path);
+    file.Write(text);
+    file.Commit();
+  }
+
+  const Arguments& arguments_;
+  const Options& options_;
+  const PlanOptions& asked_;
+  ModelSpec spec_;
+  ShardPlan shards_;
+};
+
+}  // namespace
+
+int RunPlan(const Arguments& arguments, const PlanOptions& asked) {
+  Planner(arguments, asked).Run();
   return 0;
 }
 

@@ -1,11 +1,11 @@
 #include "launcher/commands/plan_report.h"
 
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "core/error.h"
 #include "layers/kv_cache.h"
 #include "partition/model/architecture.h"
+#include "planning/report/quantities.h"
 
 namespace lockstep {
 namespace {
@@ -82,17 +82,6 @@ OrderedJson ToJson(const RankLine& line) {
           {"slices", std::move(slices)}};
 }
 
-// 1234567 as "1,234,567".
-std::string Grouped(std::int64_t number) {
-  const std::string digits = fmt::format("{}", number);
-  std::string grouped;
-  for (std::size_t i = 0; i < digits.size(); ++i) {
-    if (i > 0 && (digits.size() - i) % 3 == 0) grouped += ',';
-    grouped += digits[i];
-  }
-  return grouped;
-}
-
 std::string Bytes(std::int64_t bytes) {
   constexpr double kStep = 1024.0;
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
@@ -113,9 +102,9 @@ std::string Heading(const PlanReport& report, const Totals& totals) {
       "{}: {}, {} layers, d_model {}, {} heads of {}, d_ff {}, {} vocabulary rows, context {}\n",
       report.model, ArchitectureOf(spec.family).title, spec.layer_count, spec.d_model,
       spec.head_count, spec.d_head(), spec.d_ff, spec.vocab_rows, spec.context_tokens);
-  text +=
-      fmt::format("{} parameters, {} of them not in the embeddings; matrices in {}\n",
-                  Grouped(totals.parameters), Grouped(totals.non_embedding), Name(report.dtype));
+  text += fmt::format("{} parameters, {} of them not in the embeddings; matrices in {}\n",
+                      GroupedText(totals.parameters), GroupedText(totals.non_embedding),
+                      Name(report.dtype));
   return text +
          fmt::format("{} all-reduces per token: 1 for the embedding and {} for each of {} blocks\n",
                      report.plan.all_reduces_per_pass(), ReducesPerBlock(spec), spec.layer_count);
@@ -123,22 +112,24 @@ std::string Heading(const PlanReport& report, const Totals& totals) {
 
 }  // namespace
 
-std::string PlanJson(const PlanReport& report) {
+OrderedJson PlanObject(const PlanReport& report) {
   const std::vector<RankLine> lines = RankLines(report);
   const Totals totals = Sum(lines);
   const ModelSpec& spec = report.plan.spec();
   OrderedJson ranks = OrderedJson::array();
   for (const RankLine& line : lines) ranks.push_back(ToJson(line));
-  const OrderedJson object = {
-      {"model", report.model},
-      {"family", std::string(Name(spec.family))},
-      {"dtype", std::string(Name(report.dtype))},
-      {"tp", report.plan.rank_count()},
-      {"parameters", {{"total", totals.parameters}, {"non_embedding", totals.non_embedding}}},
-      {"all_reduces_per_token", report.plan.all_reduces_per_pass()},
-      {"all_reduces",
-       {{"embedding", 1}, {"per_block", ReducesPerBlock(spec)}, {"blocks", spec.layer_count}}},
-      {"ranks", std::move(ranks)}};
+  return {{"model", report.model},
+          {"family", std::string(Name(spec.family))},
+          {"dtype", std::string(Name(report.dtype))},
+          {"tp", report.plan.rank_count()},
+          {"parameters", {{"total", totals.parameters}, {"non_embedding", totals.non_embedding}}},
+          {"all_reduces_per_token", report.plan.all_reduces_per_pass()},
+          {"all_reduces",
+           {{"embedding", 1}, {"per_block", ReducesPerBlock(spec)}, {"blocks", spec.layer_count}}},
+          {"ranks", std::move(ranks)}};
+}
+
+std::string PlanJson(const OrderedJson& object) {
   return object.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
@@ -150,7 +141,7 @@ std::string PlanTable(const PlanReport& report) {
                       "parameters", "weights", "KV/token");
   for (const RankLine& line : lines)
     text += fmt::format(fmt::runtime(kRow), line.rank, Slice(line.heads), Slice(line.ffn_columns),
-                        Slice(line.vocab_rows), Grouped(line.count.total()),
+                        Slice(line.vocab_rows), GroupedText(line.count.total()),
                         Bytes(line.weight_bytes), Bytes(line.cache_bytes_per_token));
   return text;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "core/numbers/weight_format.h"
@@ -20,8 +21,11 @@ struct PlanReport {
   DType cache_dtype = DType::kF32;
 };
 
-// One JSON object with a line end. Scripts rely on its fields: they may become more, never fewer.
-std::string PlanJson(const PlanReport& report);
+// Scripts rely on its fields: they may become more, never fewer.
+nlohmann::ordered_json PlanObject(const PlanReport& report);
+
+// An object as `plan --json` writes it, with a line end.
+std::string PlanJson(const nlohmann::ordered_json& object);
 
 // The same as a table for people.
 std::string PlanTable(const PlanReport& report);

@@ -9,6 +9,7 @@
 #include "launcher/flags/bench_flags.h"
 #include "launcher/flags/command_checks.h"
 #include "launcher/flags/command_names.h"
+#include "launcher/flags/commands/plan_flags.h"
 #include "launcher/flags/eval_flags.h"
 #include "launcher/flags/flag_words.h"
 #include "launcher/flags/flags.h"
@@ -30,6 +31,7 @@ constexpr const char* kConfigGroup = "Configuration";
 constexpr const char* kBenchGroup = "What to measure";
 constexpr const char* kEvalGroup = "What to evaluate";
 constexpr const char* kServerGroup = "Server";
+constexpr const char* kPlanGroup = "What to predict";
 
 // CLI11 binds flags to variables: these, for all commands.
 struct Bindings {
@@ -54,6 +56,7 @@ struct Bindings {
   ScalingFlags scaling;
   CompareFlags compare;
   EvalFlags eval;
+  PlanFlags plan;
 };
 
 using AllBindings = std::map<std::string, Bindings>;
@@ -255,10 +258,13 @@ void AddTokenize(CLI::App& app, AllBindings& all) {
 void AddPlan(CLI::App& app, AllBindings& all) {
   Bindings& bound = AddCommand(app, all, "plan", {"Shows what each rank would hold.", kPlanFooter});
   CLI::App& command = *app.get_subcommand("plan");
-  bound.flags.Add(
-      command, kModelGroup,
-      {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
-  bound.flags.Add(command, kRunGroup, {{"--tp", "parallel.tp", "N"}});
+  bound.flags.Add(command, kModelGroup,
+                  {{"MODEL,--model", "model.path", "MODEL"},
+                   {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
+  bound.flags.Add(command, kRunGroup,
+                  {{"--tp", "parallel.tp", "N"}, {"--threads", "parallel.threads", "N"}});
+  AddGroups(command, bound);
+  bound.plan.Add(command, kPlanGroup);
   command.add_flag("--json", bound.json, "for programs")->group(kTextGroup);
   AddConfigFlags(command, bound);
 }
@@ -377,6 +383,8 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
     arguments.bench = bound.bench.Read();
     arguments.weights = WeightChoice::kRandomIfMissing;
   }
+  PlanOptions plan;
+  if (arguments.command == Command::kPlan) plan = bound.plan.Read();
   if (arguments.command == Command::kBenchCompare) arguments.compare = bound.compare.Read();
   if (arguments.command == Command::kBenchScaling) {
     arguments.scaling = bound.scaling.Read();
@@ -394,7 +402,7 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
   }
   if (bound.random_weights) arguments.weights = WeightChoice::kRandom;
   CheckCommand(arguments, bound.output);
-  return {std::move(arguments), ""};
+  return {std::move(arguments), "", std::move(plan)};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 
+#include "launcher/flags/commands/plan_options.h"
 #include "runtime/options/arguments.h"
 
 namespace lockstep {
@@ -11,6 +12,7 @@ namespace lockstep {
 struct CommandLine {
   std::optional<Arguments> run;  // empty: print `text` and end well
   std::string text;              // of --help, --version and --print-config
+  PlanOptions plan = {};         // of the command plan
 };
 
 // arguments[0] is the program's name. Throws BadInput in one line: for an unknown flag or command

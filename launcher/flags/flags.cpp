@@ -91,8 +91,10 @@ std::string FullName(const CLI::App& command) {
 void OptionFlags::Add(CLI::App& command, std::string_view heading,
                       std::initializer_list<Flag> flags) {
   for (const Flag& flag : flags) {
-    const OptionKey& key = FindOption(flag.key, flag.name);
-    Value& value = values_[flag.name];
+    // Behind the name of a positional argument that says the same, where there is one.
+    const std::string name = std::string(flag.name).substr(std::string_view(flag.name).find("--"));
+    const OptionKey& key = FindOption(flag.key, name);
+    Value& value = values_[name];
     value.key = flag.key;
     value.option = command.add_option(flag.name, value.text, HelpOf(key))
                        ->type_name(flag.value)

@@ -17,7 +17,7 @@ namespace lockstep {
 
 // A flag that is short for `--set key=value`. Its help and its default come from the key.
 struct Flag {
-  const char* name;   // "--tp"
+  const char* name;   // "--tp", or "MODEL,--model" where it may stand without its name
   const char* key;    // "parallel.tp"
   const char* value;  // what help calls its value: "N"
 };

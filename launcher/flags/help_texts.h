@@ -93,9 +93,14 @@ Reads JSON lines from standard input and answers each at once on standard output
 
 inline constexpr const char* kPlanFooter = R"(Examples:
   lockstep plan --model configs/pythia-12b.yaml --tp 8 --dtype bf16
-  lockstep plan --model EleutherAI/pythia-1.4b --tp 3 --json
+  lockstep plan EleutherAI/pythia-1.4b --tp 3 --json
+  lockstep plan configs/aphra-6b.yaml --machine h100 --dtype bf16 --batch 32
+  lockstep plan configs/aphra-6b.yaml --machine avx512 --goal "10 tokens/s for 16 users"
+  lockstep plan configs/aphra-6b.yaml --machine h100 --dtype bf16 --dp 64 --simulate 1000000 --rate 2000
+  lockstep plan configs/pythia-410m.yaml --machine here --fit bench.json --fit-output mine.yaml
 
-Reads config.json, or the model.shape of a configuration, and no weights.)";
+Reads config.json, or the model.shape of a configuration, and no weights. With a machine, or anything
+else of what to predict, it says what memory and time that takes: docs/planning.md.)";
 
 inline constexpr const char* kBenchFooter = R"(KIND is what to measure:
   decode   one sequence, token by token

@@ -29,6 +29,7 @@ StepCost& StepCost::operator+=(const StepCost& other) {
   weight_bytes += other.weight_bytes;
   cache_bytes += other.cache_bytes;
   multiply_adds += other.multiply_adds;
+  attention_multiply_adds += other.attention_multiply_adds;
   return *this;
 }
 
@@ -44,11 +45,12 @@ StepCost CostOfStep(const ModelSpec& spec, const RankSlices& slices, const Eleme
   const double read_head = totals.logit_rows > 0.0 ? head : 0.0;
   // Elements of keys, or of values, at one position in all layers.
   const auto width = static_cast<double>(spec.layer_count * slices.local_heads() * spec.d_head());
+  const double attention = 2.0 * width * totals.scores;
   return {.weight_bytes =
               bytes.matrices * (blocks + read_head) + 4.0 * static_cast<double>(count.vectors),
           .cache_bytes = bytes.cache * 2.0 * width * totals.positions_read,
-          .multiply_adds =
-              totals.tokens * blocks + totals.logit_rows * head + 2.0 * width * totals.scores};
+          .multiply_adds = totals.tokens * blocks + totals.logit_rows * head + attention,
+          .attention_multiply_adds = attention};
 }
 
 StepCost CostOfStep(const ShardPlan& plan, const ElementBytes& bytes,

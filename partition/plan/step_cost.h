@@ -26,6 +26,7 @@ struct StepCost {
   double weight_bytes = 0.0;   // every weight once, however many tokens share it
   double cache_bytes = 0.0;    // keys and values, once per sequence; the new ones count as read
   double multiply_adds = 0.0;  // of linears and attention
+  double attention_multiply_adds = 0.0;  // of these, in attention
 
   StepCost& operator+=(const StepCost& other);
 };

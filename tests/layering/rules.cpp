@@ -17,11 +17,11 @@ struct Layer {
   int level;
 };
 
-constexpr Layer kLayers[] = {{"core", 0},    {"comm", 1},   {"partition", 1}, {"tokenizer", 1},
-                             {"report", 1},  {"layers", 2}, {"engine", 3},    {"text", 4},
-                             {"runtime", 5}, {"api", 6},    {"serving", 6},   {"batch", 7},
-                             {"bench", 7},   {"server", 7}, {"complete", 7},  {"evaluation", 7},
-                             {"launcher", 8}};
+constexpr Layer kLayers[] = {{"core", 0},       {"comm", 1},    {"partition", 1}, {"tokenizer", 1},
+                             {"report", 1},     {"layers", 2},  {"engine", 3},    {"text", 4},
+                             {"runtime", 5},    {"api", 6},     {"serving", 6},   {"planning", 6},
+                             {"batch", 7},      {"bench", 7},   {"server", 7},    {"complete", 7},
+                             {"evaluation", 7}, {"launcher", 8}};
 
 // A library that one folder hides from the others.
 struct Private {

@@ -182,7 +182,11 @@ TEST(ParseCommandLine, ReadsTheOtherCommands) {
   EXPECT_EQ(tokenize.command, Command::kTokenize);
   EXPECT_EQ(tokenize.direction, TokenizeDirection::kDecode);
   EXPECT_EQ(ArgumentsOf({"tokenize", "--tokenizer", "t"}).direction, TokenizeDirection::kEncode);
-  const Arguments plan = ArgumentsOf({"plan", "--model", "m", "--json"});
+  const Arguments plan = ArgumentsOf({"plan", "m", "--json"});
+  EXPECT_EQ(plan.options.model.path, "m");
+  EXPECT_EQ(plan.model_source, ModelSource::kFlag);
+  EXPECT_FALSE(Parse({"plan", "m"}).plan.asks_for_times());
+  EXPECT_EQ(Parse({"plan", "m", "--batch", "3"}).plan.batch, 3);
   EXPECT_EQ(plan.command, Command::kPlan);
   EXPECT_EQ(plan.report_format, ReportFormat::kJson);
 }
@@ -324,11 +328,27 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{{"generate", "--model", "m", "--maxnew-tokens=4", "--prompt", "x"},
                 "unknown flag \"--maxnew-tokens\" of generate; the nearest known one is "
                 "--max-new-tokens; see lockstep generate --help"},
-        Refused{{"plan", "-t", "4"},
-                "unknown flag \"-t\" of plan; the nearest known one is --tp; see lockstep plan "
-                "--help"},
-        Refused{{"plan", "--model", "m", "stray"},
+        Refused{{"tokenize", "-t", "4"},
+                "unknown flag \"-t\" of tokenize; the nearest known one is --help; see lockstep "
+                "tokenize --help"},
+        Refused{{"plan", "m", "stray"},
                 "\"stray\" does not belong to any flag of plan; see lockstep plan --help"},
+        Refused{{"plan", "m", "--pp", "2"},
+                "plan: --pp is 2; expected 1: a copy of a model has one stage for now"},
+        Refused{{"plan", "m", "--goal", "g", "--batch", "2"},
+                "plan: --goal says for how many users; leave --batch out"},
+        Refused{{"plan", "m", "--simulate", "9", "--batch", "2"},
+                "plan: --simulate has as many texts in flight as arrive; leave --batch out"},
+        Refused{{"plan", "m", "--goal", "g", "--fit", "r.json"},
+                "plan: --goal and --fit are two things to do; keep what --fit finds with "
+                "--fit-output FILE.yaml, and look for layouts with --machine FILE.yaml"},
+        Refused{{"plan", "m", "--goal", "g", "--simulate", "9"},
+                "plan: --simulate and --goal are two things to do; give one"},
+        Refused{{"plan", "m", "--rate", "9"}, "plan: --rate goes with --simulate N"},
+        Refused{{"plan", "m", "--fit-output", "f"},
+                "plan: --fit-output goes with --fit RESULT.json"},
+        Refused{{"plan", "m", "--batch", "0"},
+                "--batch is \"0\"; expected an integer from 1 to 1048576"},
         Refused{{"plan", "--model", "m", "--tp", "two"},
                 "--tp is \"two\"; expected an integer from 1 to 65536"},
         Refused{{"plan", "--model", "m", "--tp", "-2"},

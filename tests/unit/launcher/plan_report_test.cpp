@@ -20,7 +20,7 @@ ModelSpec OddModel() {
 
 Json PlanOf(const ModelSpec& spec, int ranks, WeightFormat format = WeightFormat::kF32) {
   const ShardPlan plan(spec, ranks);
-  return ParseJson(PlanJson({plan, "odd", format, TableDType(format)}), "plan");
+  return ParseJson(PlanJson(PlanObject({plan, "odd", format, TableDType(format)})), "plan");
 }
 
 TEST(PlanJson, AddsUpOverTheRanks) {
@@ -78,7 +78,8 @@ TEST(PlanJson, CountsBytesInTheDtype) {
 TEST(PlanJson, CountsTheScalesOfACacheOfEightBits) {
   const ShardPlan plan(OddModel(), 1);
   for (const DType cache : {DType::kI8, DType::kF8}) {
-    const Json json = ParseJson(PlanJson({plan, "odd", WeightFormat::kBF16, cache}), "plan");
+    const Json json =
+        ParseJson(PlanJson(PlanObject({plan, "odd", WeightFormat::kBF16, cache})), "plan");
     EXPECT_EQ(json["ranks"][0]["cache_bytes_per_token"], 2 * 2 * 5 * (4 + 4));
   }
 }

@@ -47,6 +47,7 @@ TEST(StepCost, OfAPromptCountsEachPairOfPositionsOnce) {
   const StepCost cost = CostOf(TinySpec(), {{.new_tokens = 3, .start = 2, .logit_rows = 1}});
   EXPECT_EQ(cost.cache_bytes, 2 * 8 * 2 * 5);
   EXPECT_EQ(cost.multiply_adds, 3 * kBlocks + kHead + 2 * 8 * 2 * (3 + 4 + 5));
+  EXPECT_EQ(cost.attention_multiply_adds, 2 * 8 * 2 * (3 + 4 + 5));
 }
 
 TEST(StepCost, LeavesTheHeadOutWhenNoLogitsAreWanted) {

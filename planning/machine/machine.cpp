@@ -1,0 +1,32 @@
+#include "planning/machine/machine.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+namespace lockstep {
+
+std::string UnitsOf(const Machine& machine, std::int64_t count) {
+  const char* unit = machine.kind == MachineKind::kGpu ? "GPU" : "core";
+  return fmt::format("{} {}{}", count, unit, count == 1 ? "" : "s");
+}
+
+Machine WithoutLosses(Machine machine) {
+  machine.efficiency = {};
+  machine.efficiency.activations = std::numeric_limits<double>::infinity();
+  machine.overhead = {};
+  return machine;
+}
+
+bool Computes(const Machine& machine, WeightFormat format) {
+  switch (format) {
+    case WeightFormat::kBF16:
+    case WeightFormat::kInt8: return true;
+    case WeightFormat::kF16: return machine.kind == MachineKind::kGpu;
+    case WeightFormat::kF32:
+    case WeightFormat::kInt4: break;
+  }
+  return machine.kind == MachineKind::kCpu;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,71 @@
+#include "planning/report/fit_report.h"
+
+#include <fmt/format.h>
+
+#include "planning/report/quantities.h"
+
+namespace lockstep {
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+double Off(double predicted, double measured) { return predicted / measured - 1.0; }
+
+std::string PercentText(double share) { return fmt::format("{:+.1f} %", 100.0 * share); }
+
+std::string PointsText(const Calibration& calibration) {
+  constexpr const char* kRow = "{:<38} {:>9} {:>9} {:>8} {:>8}\n";
+  std::string text = fmt::format(fmt::runtime(kRow), "ranks x threads, texts x (in, new)",
+                                 "measured", "predicted", "off", "unseen");
+  for (const FittedPoint& one : calibration.points) {
+    const double measured = one.point.tokens_per_second;
+    text += fmt::format(fmt::runtime(kRow), one.point.name, RateText(measured),
+                        RateText(one.fitted), PercentText(Off(one.fitted, measured)),
+                        one.unseen ? PercentText(Off(*one.unseen, measured)) : "");
+  }
+  text += fmt::format("largest: {:.1f} %", 100.0 * calibration.worst_fitted());
+  if (calibration.points.size() > 2)
+    text += fmt::format("; of each point by the others alone: {:.1f} %",
+                        100.0 * calibration.worst_unseen());
+  return text + "\n";
+}
+
+}  // namespace
+
+std::string FitText(const std::string& model, const Machine& start,
+                    const Calibration& calibration) {
+  std::string text = fmt::format("{} on {}, tokens/s\n\n", model, start.title);
+  if (!calibration.points.empty()) text += PointsText(calibration);
+  for (const std::string& one : calibration.left_out) text += fmt::format("left out: {}\n", one);
+  if (calibration.parameters.empty()) return text;
+  text += fmt::format("\n{:<30} {:>9} {:>9}\n", "", "before", "fitted");
+  Machine before = start, after = calibration.machine;
+  for (const Parameter& one : calibration.parameters)
+    text +=
+        fmt::format("{:<30} {:>9.3g} {:>9.3g}\n", one.name, one.InFile(before), one.InFile(after));
+  return text;
+}
+
+nlohmann::ordered_json FitJson(const Machine& start, const Calibration& calibration) {
+  OrderedJson points = OrderedJson::array();
+  for (const FittedPoint& one : calibration.points) {
+    OrderedJson point{{"point", one.point.name},
+                      {"measured", one.point.tokens_per_second},
+                      {"predicted", one.fitted}};
+    if (one.unseen) point["predicted_unseen"] = *one.unseen;
+    points.push_back(std::move(point));
+  }
+  OrderedJson parameters = OrderedJson::object();
+  Machine before = start, after = calibration.machine;
+  for (const Parameter& one : calibration.parameters)
+    parameters[one.name] = {{"before", one.InFile(before)}, {"fitted", one.InFile(after)}};
+  return {{"machine", start.title},
+          {"unit", "tokens/s"},
+          {"points", std::move(points)},
+          {"left_out", calibration.left_out},
+          {"worst_fitted", calibration.worst_fitted()},
+          {"worst_unseen", calibration.worst_unseen()},
+          {"parameters", std::move(parameters)}};
+}
+
+}  // namespace lockstep

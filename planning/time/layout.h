@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/numbers/dtype.h"
+#include "core/numbers/weight_format.h"
+#include "planning/machine/machine.h"
+
+namespace lockstep {
+
+// How a model is spread over a machine.
+struct Layout {
+  std::int64_t tp = 1;       // ranks that hold a copy of the model together
+  std::int64_t dp = 1;       // copies
+  std::int64_t threads = 0;  // cores of each rank; 0: those of a node divided by its ranks
+  WeightFormat format = WeightFormat::kBF16;
+  DType cache_dtype = DType::kBF16;
+
+  std::int64_t ranks() const { return tp * dp; }
+  bool operator==(const Layout&) const = default;
+};
+
+// One level of an all-reduce: so many participants over this link.
+struct Hop {
+  LinkLevel level = LinkLevel::kCores;
+  Link link;
+  std::int64_t participants = 1;
+};
+
+// What a rank has of the machine while all of them work.
+struct RankShare {
+  std::int64_t units = 1;           // cores or GPUs of a rank
+  std::int64_t nodes = 1;           // that are in use
+  std::int64_t ranks_per_node = 1;  // of the fullest node
+  double bandwidth = 0.0;           // bytes per second that each rank can read
+  double memory_bytes = 0.0;
+  std::vector<Hop> hops;  // of the all-reduces of a copy's ranks, the innermost first
+
+  std::int64_t units_in_use(const Layout& layout) const { return units * layout.ranks(); }
+};
+
+// Ranks follow each other: a node is filled before the next one is begun, and the ranks of a node
+// are spread evenly over its sockets. What a socket reads is divided among the ranks on it, and no
+// rank reads more than its cores can. Throws BadInput where the machine is too small, or does not
+// compute in the format.
+RankShare ShareOf(const Machine& machine, const Layout& layout);
+
+// The time of one all-reduce of so many bytes in seconds: at each level, latency for each of the
+// log2(participants) rounds, and 2 (n - 1) / n of the bytes over the link.
+double ReduceSeconds(const RankShare& share, double bytes);
+
+}  // namespace lockstep

@@ -1,0 +1,92 @@
+#include "planning/time/layout.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/support/message_of.h"
+#include "tests/unit/planning/planning_fixture.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+std::vector<std::pair<LinkLevel, std::int64_t>> HopsOf(const RankShare& share) {
+  std::vector<std::pair<LinkLevel, std::int64_t>> hops;
+  for (const Hop& hop : share.hops) hops.emplace_back(hop.level, hop.participants);
+  return hops;
+}
+
+TEST(ShareOf, GivesOneRankAWholeHost) {
+  const RankShare share = ShareOf(RoundHost(), {});
+  EXPECT_EQ(share.units, 8);
+  EXPECT_EQ(share.nodes, 1);
+  EXPECT_DOUBLE_EQ(share.bandwidth, 80e9);  // of both sockets
+  EXPECT_DOUBLE_EQ(share.memory_bytes, 200e9);
+  EXPECT_TRUE(share.hops.empty());
+}
+
+TEST(ShareOf, DividesAHostAmongItsRanks) {
+  const RankShare share = ShareOf(RoundHost(), {.tp = 8});
+  EXPECT_EQ(share.units, 1);
+  EXPECT_DOUBLE_EQ(share.bandwidth, 10e9);  // a quarter of a socket's
+  EXPECT_DOUBLE_EQ(share.memory_bytes, 25e9);
+  EXPECT_THAT(HopsOf(share), testing::ElementsAre(std::pair(LinkLevel::kCores, 4),
+                                                  std::pair(LinkLevel::kSockets, 2)));
+}
+
+TEST(ShareOf, GivesNoRankMoreThanItsCoresCanRead) {
+  EXPECT_DOUBLE_EQ(ShareOf(RoundHost(), {.tp = 1, .threads = 1}).bandwidth, 20e9);
+  EXPECT_DOUBLE_EQ(ShareOf(RoundHost(), {.tp = 2, .threads = 1}).bandwidth, 20e9);
+  EXPECT_DOUBLE_EQ(ShareOf(RoundHost(), {.tp = 4, .threads = 1}).bandwidth, 20e9);
+}
+
+// Copies do not add up with each other, but read the same memory.
+TEST(ShareOf, CountsTheRanksOfAllCopies) {
+  const RankShare share = ShareOf(RoundHost(), {.tp = 2, .dp = 4, .threads = 1});
+  EXPECT_DOUBLE_EQ(share.bandwidth, 10e9);
+  EXPECT_THAT(HopsOf(share), testing::ElementsAre(std::pair(LinkLevel::kCores, 2)));
+  EXPECT_EQ(share.units_in_use({.tp = 2, .dp = 4}), 8);
+}
+
+TEST(ShareOf, GoesOnToTheNextNode) {
+  const RankShare share = ShareOf(RoundHost(), {.tp = 16, .threads = 1});
+  EXPECT_EQ(share.nodes, 2);
+  EXPECT_EQ(share.ranks_per_node, 8);
+  EXPECT_THAT(HopsOf(share), testing::ElementsAre(std::pair(LinkLevel::kCores, 4),
+                                                  std::pair(LinkLevel::kSockets, 2),
+                                                  std::pair(LinkLevel::kNetwork, 2)));
+  const RankShare gpus = ShareOf(RoundGpus(), {.tp = 8});
+  EXPECT_EQ(gpus.nodes, 2);
+  EXPECT_DOUBLE_EQ(gpus.memory_bytes, 80e9);
+  EXPECT_THAT(HopsOf(gpus), testing::ElementsAre(std::pair(LinkLevel::kNvlink, 4),
+                                                 std::pair(LinkLevel::kNetwork, 2)));
+}
+
+TEST(ShareOf, RefusesWhatIsTooLarge) {
+  EXPECT_EQ(MessageOf([] { ShareOf(RoundHost(), {.tp = 17, .threads = 1}); }),
+            "plan: 17 ranks of 1 core on round host: there is room for 16; lower --tp, --dp or "
+            "--threads");
+  EXPECT_THAT(MessageOf([] { ShareOf(RoundHost(), {.threads = 9}); }),
+              HasSubstr("a rank of 9 cores on round host, whose nodes have 8"));
+  EXPECT_THAT(MessageOf([] { ShareOf(RoundGpus(), {.tp = 3, .dp = 3}); }), HasSubstr("room for 8"));
+}
+
+TEST(ShareOf, RefusesAFormatThatIsNotComputedThere) {
+  EXPECT_EQ(MessageOf([] { ShareOf(RoundGpus(), {.format = WeightFormat::kF32}); }),
+            "plan: fp32 on round GPUs: GPUs compute in bf16, fp16 or int8; use --dtype bf16");
+  EXPECT_THAT(MessageOf([] { ShareOf(RoundHost(), {.format = WeightFormat::kF16}); }),
+              HasSubstr("only GPUs compute in fp16"));
+}
+
+TEST(ReduceSeconds, AddsUpTheLevels) {
+  const RankShare share = ShareOf(RoundHost(), {.tp = 16, .threads = 1});
+  // Two rounds among four cores, one between two sockets, one between two nodes.
+  EXPECT_DOUBLE_EQ(ReduceSeconds(share, 0.0), 2e-6 + 2e-6 + 10e-6);
+  const double bytes = 1e6;
+  EXPECT_DOUBLE_EQ(ReduceSeconds(share, bytes) - ReduceSeconds(share, 0.0),
+                   1.5 * bytes / 10e9 + bytes / 5e9 + bytes / 1e9);
+  EXPECT_EQ(ReduceSeconds(ShareOf(RoundHost(), {}), bytes), 0.0);
+}
+
+}  // namespace
+}  // namespace lockstep
