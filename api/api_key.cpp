@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <sstream>
+#include <utility>
 
 #include "core/error.h"
 #include "core/files/file.h"
@@ -9,12 +11,15 @@
 namespace lockstep {
 namespace {
 
-std::string FirstLineOf(const std::string& file) {
-  const std::string text = ReadFile(file);
-  std::string key = text.substr(0, text.find('\n'));
-  while (!key.empty() && (key.back() == '\r' || key.back() == ' ')) key.pop_back();
-  if (key.empty()) throw BadInput("{}: is empty; expected the API key in its first line", file);
-  return key;
+std::vector<std::string> LinesOf(const std::string& file) {
+  std::vector<std::string> lines;
+  std::istringstream text(ReadFile(file));
+  for (std::string line; std::getline(text, line);) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+    if (!line.empty()) lines.push_back(std::move(line));
+  }
+  if (lines.empty()) throw BadInput("{}: is empty; expected API keys, one a line", file);
+  return lines;
 }
 
 // The key itself is in no message: those are kept in logs.
@@ -28,15 +33,24 @@ std::string Checked(std::string key, std::string_view where) {
 
 }  // namespace
 
-std::string ApiKeyOf(const Arguments& arguments) {
+std::vector<std::string> ApiKeysOf(const Arguments& arguments) {
   const std::string& file = arguments.options.server.api_key_file;
   if (arguments.api_key && !file.empty())
     throw BadInput("--api-key and the file {} are both given; expected one of them", file);
-  if (arguments.api_key) return Checked(*arguments.api_key, "--api-key");
-  if (!file.empty()) return Checked(FirstLineOf(file), file);
+  if (arguments.api_key) return {Checked(*arguments.api_key, "--api-key")};
+  if (!file.empty()) {
+    std::vector<std::string> keys = LinesOf(file);
+    for (const std::string& key : keys) Checked(key, file);
+    return keys;
+  }
   const char* variable = std::getenv(kApiKeyVariable);
-  if (variable == nullptr || *variable == '\0') return "";
-  return Checked(variable, kApiKeyVariable);
+  if (variable == nullptr || *variable == '\0') return {};
+  return {Checked(variable, kApiKeyVariable)};
+}
+
+std::string ApiKeyOf(const Arguments& arguments) {
+  const std::vector<std::string> keys = ApiKeysOf(arguments);
+  return keys.empty() ? "" : keys.front();
 }
 
 std::vector<std::string> WithoutApiKey(std::span<const std::string> given) {

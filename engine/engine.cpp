@@ -133,6 +133,8 @@ void Engine::Impl::Submit(Request request) {
   NewSequence sequence{.id = request.id,
                        .tokens = request.prompt,
                        .priority = request.priority,
+                       .client = request.client,
+                       .most_new_tokens = request.sampling.max_new_tokens,
                        .rows = request.prompt_logprobs ? LogitRows::kAll
                                : request.embedding     ? LogitRows::kNone
                                                        : LogitRows::kLast,

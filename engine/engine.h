@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/request.h"
-#include "engine/scheduler.h"
+#include "engine/scheduling/scheduler.h"
 
 namespace lockstep {
 

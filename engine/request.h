@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/scheduling/fair_turns.h"
+
 namespace lockstep {
 
 // The ranges of controls outside which numbers overflow or nothing is left to choose from.
@@ -51,7 +53,8 @@ struct Request {
   // them with the same tokens as that run would have, and gives events of later ones only.
   std::vector<std::int32_t> reached = {};
   SamplingParams sampling = {};
-  std::int64_t priority = 0;  // lower ones come earlier (engine/scheduler.h)
+  std::int64_t priority = 0;  // lower ones come earlier (engine/scheduling/scheduler.h)
+  ClientId client = kNobody;  // with whose other requests it shares its turns
   // Reports log-probabilities, and so many of the likeliest tokens (0: none) at each place: of new
   // tokens, and of the prompt's. With prompt_logprobs max_new_tokens may be 0.
   std::optional<std::int64_t> logprobs = {};

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <system_error>
 
-#include "engine/scheduler.h"
+#include "engine/scheduling/scheduler.h"
 #include "layers/kv_cache.h"
 
 namespace lockstep {

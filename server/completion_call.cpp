@@ -6,9 +6,13 @@
 namespace lockstep {
 
 ApiError NotAccepted(Refusal refusal) {
-  return ApiError(503, refusal == Refusal::kFull
-                           ? "the server has as many requests as it may hold; try again later"
-                           : "the server is shutting down");
+  if (refusal == Refusal::kFull)
+    return ApiError(503, "the server has as many requests as it may hold; try again later");
+  if (refusal == Refusal::kShare)
+    return ApiError(503,
+                    "the server has as many requests of yours as it may hold, because others need "
+                    "room, too; try again when some are answered");
+  return ApiError(503, "the server is shutting down");
 }
 
 namespace {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "api/openai/chat_request.h"
 #include "runtime/generation_config.h"
@@ -21,8 +22,8 @@ struct ServerInput {
   AppliedDefaults defaults;
   ModelSpec spec;
   Tokenizer tokenizer;
-  std::string api_key;  // empty: anybody may ask
-  int ranks = 1;        // that share the model
+  std::vector<std::string> api_keys;  // empty: anybody may ask
+  int ranks = 1;                      // that share the model
   ChatSupport chat = {};
   std::int64_t hidden_layer = 0;  // of vectors
 

@@ -76,7 +76,7 @@ struct HttpServer::Impl {
                                  const http::request<http::string_body>& request,
                                  SlowReader reader);
   asio::awaitable<ReadRequest> ReadElsewhere(SlowReader reader, const std::string& body,
-                                             const LogLabel& label);
+                                             const Connection& connection);
   asio::awaitable<HttpAnswer> AnswerElsewhere(PlainRequest request, const LogLabel& label);
   asio::awaitable<bool> Load(ConnectionPtr connection,
                              const http::request<http::string_body>& request);
@@ -92,7 +92,7 @@ struct HttpServer::Impl {
                                const http::request<http::string_body>& asked);
   asio::awaitable<bool> Send(ConnectionPtr connection, HttpAnswer answer, bool keep_alive,
                              unsigned version);
-  bool MayAsk(const http::request<http::string_body>& request) const;
+  bool MayAsk(Connection& connection, const http::request<http::string_body>& request) const;
 
   const HttpOptions options;
   const CorsRules cors;
@@ -193,9 +193,14 @@ asio::awaitable<Code> HttpServer::Impl::Read(ConnectionPtr connection, beast::fl
   co_return code;
 }
 
-bool HttpServer::Impl::MayAsk(const http::request<http::string_body>& request) const {
-  if (options.api_key.empty()) return true;
-  return IsBearer(HeaderOf(request, http::field::authorization), options.api_key);
+// Notes who it is.
+bool HttpServer::Impl::MayAsk(Connection& connection,
+                              const http::request<http::string_body>& request) const {
+  const auto key = KeyOf(HeaderOf(request, http::field::authorization), options.api_keys);
+  ClientTraits client{.peer = PeerOf(connection), .forwarded_for = ForwardedFor(request)};
+  if (options.api_keys.size() > 1) client.key = key;
+  connection.client = IdOf(client, options.trusted_proxies);
+  return key || options.api_keys.empty();
 }
 
 asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
@@ -211,7 +216,7 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
   HttpAnswer answer;
   if (!connection->origin.empty() && IsPreflight(preflight)) {
     answer = AnswerPreflight(preflight);
-  } else if (NeedsKey(target) && !MayAsk(request)) {
+  } else if (NeedsKey(target) && !MayAsk(*connection, request)) {
     answer = AnswerOf(ApiError(401,
                                "the API key is missing or wrong; send it as "
                                "\"Authorization: Bearer KEY\""));
@@ -237,9 +242,10 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
 
 asio::awaitable<ReadRequest> HttpServer::Impl::ReadElsewhere(SlowReader reader,
                                                              const std::string& body,
-                                                             const LogLabel& label) {
+                                                             const Connection& connection) {
+  const LogLabel& label = connection.record.name.label;
   const LogScope about(&label);
-  co_return (service.*reader)(body, label.request_id);
+  co_return (service.*reader)(body, {.id = label.request_id, .client = connection.client});
 }
 
 asio::awaitable<HttpAnswer> HttpServer::Impl::AnswerElsewhere(PlainRequest request,
@@ -256,7 +262,7 @@ asio::awaitable<bool> HttpServer::Impl::Complete(ConnectionPtr connection,
   const unsigned version = request.version();
   try {
     const ReadRequest read = co_await asio::co_spawn(
-        workers, ReadElsewhere(reader, request.body(), record.name.label), asio::use_awaitable);
+        workers, ReadElsewhere(reader, request.body(), *connection), asio::use_awaitable);
     connection->left = false;
     WatchForLeaving(connection);
     const auto call = service.Begin(*read.request, Waker(connection), record.name.label);

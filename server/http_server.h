@@ -14,7 +14,8 @@ namespace lockstep {
 struct HttpOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8000;  // 0: any that is free
-  std::string api_key = {};   // empty: none is wanted
+  std::vector<std::string> api_keys = {};  // empty: none is wanted; of several each is a client
+  std::int64_t trusted_proxies = 0;        // as IdOf()
   std::int64_t most_body_bytes = std::int64_t{32} << 20;
   std::vector<std::string> cors_origins = {};  // as CorsRules takes them
   std::string tls_cert = {};                   // as TlsFiles; empty: no TLS

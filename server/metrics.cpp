@@ -106,6 +106,8 @@ void AddStatistics(const LoopStatistics& now, Families& to) {
            static_cast<double>(now.in_flight));
   to.Gauge("num_requests_waiting", "Requests that wait for the engine.",
            static_cast<double>(now.queued));
+  to.Gauge("num_clients", "Clients with requests that run or wait.",
+           static_cast<double>(now.clients));
   to.Gauge("kv_cache_usage_perc", "Pages of the KV cache that are in use; 1 is all.",
            static_cast<double>(engine.pages_used) / pages);
   to.Count("num_preemptions_total", "Texts that gave up their pages and are computed anew.",

@@ -49,7 +49,7 @@ class MeteredQueue : public RequestQueue {
     auto metered = metrics_.Metered(request, std::move(sink));
     return queue_.Submit(std::move(request), std::move(metered));
   }
-  Refusal Refuse() override { return queue_.Refuse(); }
+  Refusal Refuse(ClientId client) override { return queue_.Refuse(client); }
   void Cancel(Ticket ticket) override { queue_.Cancel(ticket); }
   LoopStatistics statistics() const override { return queue_.statistics(); }
   void Drain() override { queue_.Drain(); }

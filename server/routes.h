@@ -30,7 +30,7 @@ HttpAnswer AnswerOfCurrentException();
 HttpAnswer AnswerToUnreadable(std::string_view why, bool body_too_long, bool header_too_long);
 
 // What reads a request that takes time: for a text or a vector. Null for every other one.
-using SlowReader = ReadRequest (Service::*)(std::string_view body, std::string_view id) const;
+using SlowReader = ReadRequest (Service::*)(std::string_view body, const Asker& asker) const;
 SlowReader SlowReaderOf(std::string_view method, std::string_view target);
 
 // POST /v1/load, which is answered when other weights have been loaded (Service::BeginLoad()).

@@ -101,7 +101,7 @@ std::string Service::Defaults() const {
                    {"max_model_len", spec_.context_tokens},
                    {"ranks", ranks_},
                    {"version", std::string(lockstep::Version())},
-                   {"sampling", SamplingDefaults(RulesOf(*now))}});
+                   {"sampling", SamplingDefaults(RulesOf(*now, {}))}});
 }
 
 std::string Service::Tokenize(std::string_view body) const {
@@ -155,14 +155,17 @@ std::string Service::unavailable() const {
 }
 
 // Before anything is tokenized.
-void Service::RefuseIfBusy() const {
-  if (const Refusal refusal = queue_.Refuse(); refusal != Refusal::kNone)
+void Service::RefuseIfBusy(ClientId client) const {
+  if (const Refusal refusal = queue_.Refuse(client); refusal != Refusal::kNone)
     throw NotAccepted(refusal);
 }
 
-RequestRules Service::RulesOf(const ServedCheckpoint& served) const {
-  return {
-      .model = served.name, .defaults = served.defaults, .tokenizer = tokenizer_, .spec = spec_};
+RequestRules Service::RulesOf(const ServedCheckpoint& served, const Asker& asker) const {
+  return {.model = served.name,
+          .defaults = served.defaults,
+          .tokenizer = tokenizer_,
+          .spec = spec_,
+          .client = asker.client};
 }
 
 ReplyParts Service::PartsOfReply(const ReplyName& name, const ServedCheckpoint& served) const {
@@ -173,22 +176,24 @@ ReplyParts Service::PartsOfReply(const ReplyName& name, const ServedCheckpoint& 
           .created = Now()};
 }
 
-ReadRequest Service::ReadCompletion(std::string_view body, std::string_view id) const {
-  RefuseIfBusy();
+ReadRequest Service::ReadCompletion(std::string_view body, const Asker& asker) const {
+  RefuseIfBusy(asker.client);
   const ServedPtr now = served();
-  return lockstep::ReadCompletion(body, RulesOf(*now), PartsOfReply({"cmpl", id}, *now));
+  return lockstep::ReadCompletion(body, RulesOf(*now, asker),
+                                  PartsOfReply({"cmpl", asker.id}, *now));
 }
 
-ReadRequest Service::ReadChat(std::string_view body, std::string_view id) const {
-  RefuseIfBusy();
+ReadRequest Service::ReadChat(std::string_view body, const Asker& asker) const {
+  RefuseIfBusy(asker.client);
   const ServedPtr now = served();
-  return lockstep::ReadChat(body, RulesOf(*now), now->chat, PartsOfReply({"chatcmpl", id}, *now));
+  return lockstep::ReadChat(body, RulesOf(*now, asker), now->chat,
+                            PartsOfReply({"chatcmpl", asker.id}, *now));
 }
 
-ReadRequest Service::ReadEmbedding(std::string_view body, std::string_view /*id*/) const {
-  RefuseIfBusy();
+ReadRequest Service::ReadEmbedding(std::string_view body, const Asker& asker) const {
+  RefuseIfBusy(asker.client);
   const ServedPtr now = served();
-  return lockstep::ReadEmbedding(body, RulesOf(*now));
+  return lockstep::ReadEmbedding(body, RulesOf(*now, asker));
 }
 
 std::unique_ptr<CompletionCall> Service::Begin(const ApiRequest& request,

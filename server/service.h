@@ -16,6 +16,12 @@
 
 namespace lockstep {
 
+// Who asks for something that takes time.
+struct Asker {
+  std::string_view id = {};   // what the answer's id ends with; empty: a number
+  ClientId client = kNobody;  // as TextRequest's
+};
+
 // What the server answers, without HTTP.
 // Thread safety: all methods may be called from any thread.
 class Service {
@@ -51,10 +57,9 @@ class Service {
   std::string unavailable() const;
 
   // Of the three kinds of requests that take time. Throw ApiError.
-  // id: what the answer's id ends with; empty: a number.
-  ReadRequest ReadCompletion(std::string_view body, std::string_view id = {}) const;
-  ReadRequest ReadChat(std::string_view body, std::string_view id = {}) const;
-  ReadRequest ReadEmbedding(std::string_view body, std::string_view id = {}) const;
+  ReadRequest ReadCompletion(std::string_view body, const Asker& asker = {}) const;
+  ReadRequest ReadChat(std::string_view body, const Asker& asker = {}) const;
+  ReadRequest ReadEmbedding(std::string_view body, const Asker& asker = {}) const;
   // notify, label: as CompletionCall's.
   std::unique_ptr<CompletionCall> Begin(const ApiRequest& request, std::function<void()> notify,
                                         LogLabel label = {}) const;
@@ -71,8 +76,8 @@ class Service {
   void Serve(ServedCheckpoint served);
   ServedPtr served() const;
   Json ModelObject(const ServedCheckpoint& served) const;
-  void RefuseIfBusy() const;
-  RequestRules RulesOf(const ServedCheckpoint& served) const;
+  void RefuseIfBusy(ClientId client) const;
+  RequestRules RulesOf(const ServedCheckpoint& served, const Asker& asker) const;
   ReplyParts PartsOfReply(const ReplyName& name, const ServedCheckpoint& served) const;
 
   const Tokenizer& tokenizer_;

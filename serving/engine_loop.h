@@ -52,7 +52,7 @@ class EngineLoop : public RequestQueue {
   Admission Submit(TextRequest request, std::shared_ptr<RequestSink> sink) override {
     return inbox_.Submit(std::move(request), std::move(sink));
   }
-  Refusal Refuse() override { return inbox_.Refuse(); }
+  Refusal Refuse(ClientId client) override { return inbox_.Refuse(client); }
   void Cancel(Ticket ticket) override { inbox_.Cancel(ticket); }
   LoopStatistics statistics() const override { return inbox_.statistics(); }
 

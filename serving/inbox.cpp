@@ -7,25 +7,41 @@ namespace lockstep {
 Admission Inbox::Submit(TextRequest request, std::shared_ptr<RequestSink> sink) {
   LOCKSTEP_CHECK(sink != nullptr, "a request without a sink");
   const std::lock_guard lock(mutex_);
-  if (const Refusal refusal = RefusalNow(); refusal != Refusal::kNone) return {.refusal = refusal};
+  if (const Refusal refusal = RefusalNow(request.client); refusal != Refusal::kNone) return {.refusal = refusal};
   const Ticket ticket = next_ticket_++;
+  if (request.client != kNobody) ++held_by_[request.client];
   queued_.emplace(ticket, Entry{ticket, std::move(request), std::move(sink)});
   ++statistics_.accepted;
   changed_.notify_one();
   return {.ticket = ticket};
 }
 
-Refusal Inbox::Refuse() {
+Refusal Inbox::Refuse(ClientId client) {
   const std::lock_guard lock(mutex_);
-  return RefusalNow();
+  return RefusalNow(client);
 }
 
 // Under the lock.
-Refusal Inbox::RefusalNow() {
-  const bool closed = state_ != State::kServing;
-  if (!closed && held() < most_requests_) return Refusal::kNone;
-  ++statistics_.refused;
-  return closed ? Refusal::kClosed : Refusal::kFull;
+Refusal Inbox::RefusalNow(ClientId client) {
+  Refusal refusal = Refusal::kNone;
+  if (state_ != State::kServing)
+    refusal = Refusal::kClosed;
+  else if (held() >= most_requests_)
+    refusal = Refusal::kFull;
+  else if (HasItsShare(client))
+    refusal = Refusal::kShare;
+  if (refusal != Refusal::kNone) ++statistics_.refused;
+  return refusal;
+}
+
+bool Inbox::HasItsShare(ClientId client) const {
+  const auto found = held_by_.find(client);
+  return found != held_by_.end() && found->second / kMostPerFree >= most_requests_ - held();
+}
+
+void Inbox::Release(ClientId client) {
+  const auto found = held_by_.find(client);
+  if (found != held_by_.end() && --found->second == 0) held_by_.erase(found);
 }
 
 // A request that the loop has not seen costs nothing more: it is not even tokenized.
@@ -35,6 +51,7 @@ void Inbox::Cancel(Ticket ticket) {
   unseen = queued_.extract(ticket);
   if (!unseen.empty()) {
     ++statistics_.cancelled;
+    Release(unseen.mapped().request.client);
   } else if (in_flight_.contains(ticket)) {
     cancelled_.insert(ticket);
   } else {
@@ -80,6 +97,7 @@ LoopStatistics Inbox::statistics() const {
   LoopStatistics statistics = statistics_;
   statistics.queued = std::ssize(queued_);
   statistics.in_flight = std::ssize(in_flight_);
+  statistics.clients = std::ssize(held_by_);
   return statistics;
 }
 
@@ -91,7 +109,7 @@ std::optional<Inbox::Entry> Inbox::Take() {
 
 Inbox::Entry Inbox::TakeFirst() {
   auto node = queued_.extract(queued_.begin());
-  in_flight_.insert(node.key());
+  in_flight_.emplace(node.key(), node.mapped().request.client);
   return std::move(node.mapped());
 }
 
@@ -102,7 +120,9 @@ std::set<Ticket> Inbox::TakeCancelled() {
 
 void Inbox::End(Ticket ticket, std::int64_t LoopStatistics::*counter) {
   const std::lock_guard lock(mutex_);
-  LOCKSTEP_CHECK(in_flight_.erase(ticket) == 1, "request {} is not in flight", ticket);
+  const auto node = in_flight_.extract(ticket);
+  LOCKSTEP_CHECK(!node.empty(), "request {} is not in flight", ticket);
+  Release(node.mapped());
   cancelled_.erase(ticket);
   ++(statistics_.*counter);
 }

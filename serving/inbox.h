@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/engine.h"
@@ -21,12 +22,16 @@ namespace lockstep {
 
 // What other threads say to the thread that answers requests, and what it has published for them.
 // It holds a bounded number of requests, from Submit() until each has ended: whoever submits more
-// is refused at once, instead of waiting in a queue that grows.
+// is refused at once, instead of waiting in a queue that grows. A client holds at most kMostPerFree
+// places for each that is free: alone it has seven eighths of them, two have seven fifteenths each,
+// and whoever comes new finds one.
 //
 // Thread safety: every call may come from any thread. No sink is called, or destroyed, under the
 // lock.
 class Inbox {
  public:
+  static constexpr std::int64_t kMostPerFree = 7;
+
   enum class State : std::uint8_t { kServing, kDraining, kAborting, kEnded };
 
   struct Entry {
@@ -39,7 +44,7 @@ class Inbox {
 
   // For other threads; RequestQueue says what each one means.
   Admission Submit(TextRequest request, std::shared_ptr<RequestSink> sink);
-  Refusal Refuse();
+  Refusal Refuse(ClientId client);
   void Cancel(Ticket ticket);
   void Drain();
   void Abort();
@@ -69,14 +74,17 @@ class Inbox {
 
  private:
   std::int64_t held() const;
-  Refusal RefusalNow();
+  bool HasItsShare(ClientId client) const;
+  Refusal RefusalNow(ClientId client);
+  void Release(ClientId client);
   Entry TakeFirst();
 
   const std::int64_t most_requests_;
   mutable std::mutex mutex_;  // of everything below
   std::condition_variable changed_;
   std::map<Ticket, Entry> queued_;
-  std::set<Ticket> in_flight_;
+  std::map<Ticket, ClientId> in_flight_;
+  std::unordered_map<ClientId, std::int64_t> held_by_;  // without kNobody's
   std::deque<std::function<void()>> works_;
   std::set<Ticket> cancelled_;  // of those in flight
   State state_ = State::kServing;

@@ -19,9 +19,10 @@ struct GroupStatistics {
 struct LoopStatistics {
   std::int64_t queued = 0;     // accepted, not yet given to an engine
   std::int64_t in_flight = 0;  // given to an engine, not ended
+  std::int64_t clients = 0;    // that have any of these
   // Since the start. Of what was accepted each request is counted by one of the last three.
   std::int64_t accepted = 0;
-  std::int64_t refused = 0;  // the queue was full or closed
+  std::int64_t refused = 0;  // the queue was full, or for this client, or closed
   std::int64_t completed = 0;
   std::int64_t failed = 0;  // ended by OnError(), or by a sink that threw
   std::int64_t cancelled = 0;
@@ -34,8 +35,9 @@ struct LoopStatistics {
 
 enum class Refusal : std::uint8_t {
   kNone,
-  kFull,   // it holds as many requests as it may: try again later
-  kClosed  // it drains, was aborted or has ended
+  kFull,    // it holds as many requests as it may: try again later
+  kShare,   // it holds as many of this client as it may, and keeps room for others: the same
+  kClosed,  // it drains, was aborted or has ended
 };
 
 // What Submit() says.
@@ -47,6 +49,8 @@ struct Admission {
 };
 
 // Takes requests and has them answered: by an engine in this process, or by ranks in others.
+// Clients (TextRequest::client) share it: who has many requests here does not keep another one's
+// from its turn (FairTurns), and leaves some places free for others.
 //
 // Thread safety: all methods may be called from any thread, and from a sink.
 class RequestQueue {
@@ -58,8 +62,9 @@ class RequestQueue {
   // Hands a request in, and never waits. A sink whose request is refused is not called; what is
   // wrong with a request that was accepted comes by OnError().
   virtual Admission Submit(TextRequest request, std::shared_ptr<RequestSink> sink) = 0;
-  // Whether a request would be refused now, before anything is done for it; it is counted then.
-  virtual Refusal Refuse() = 0;
+  // Whether a request of this client would be refused now, before anything is done for it; it is
+  // counted then.
+  virtual Refusal Refuse(ClientId client) = 0;
   // Ends a request before the next step; until then its sink may still be called. Nothing happens
   // to one that has ended.
   virtual void Cancel(Ticket ticket) = 0;

@@ -26,7 +26,7 @@ struct ReachedText {
 };
 
 // One text. `tokens` is used when it is not empty, else `prompt` is tokenized. Of the other fields
-// scores and vectors take only those that name them, and `priority`.
+// scores and vectors take only those that name them, `priority` and `client`.
 struct TextRequest {
   Task task = Task::kGenerate;
   std::string prompt;
@@ -39,6 +39,7 @@ struct TextRequest {
   std::int64_t best_of = 0;  // samples that are made, at least n; the likeliest n are kept. 0: n
   BeamOptions beams = {};    // num_beams above 1: beam search, which gives its n best
   std::int64_t priority = 0;
+  ClientId client = kNobody;
   std::optional<std::int64_t> logprobs = {};  // as in Request
   std::optional<std::int64_t> prompt_logprobs = {};
   std::int64_t context_tokens = 0;   // kScore: so many at the beginning are given and not scored

@@ -26,6 +26,7 @@ struct RequestRules {
   // The line of a batch job that has the request: without a seed of its own it draws from the
   // configuration's by that number. None: it gets a random seed.
   std::optional<std::int64_t> line = {};
+  ClientId client = kNobody;  // who asks
 };
 
 }  // namespace lockstep

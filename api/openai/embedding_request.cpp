@@ -24,6 +24,7 @@ LineRequest ReadText(const Json& text, std::size_t index, const RequestRules& ru
   line[text.is_string() ? "text" : "tokens"] = text;
   LineRequest request = ParseLine(Task::kEmbed, DumpJson(line), fmt::format("input {}", index),
                                   static_cast<std::int64_t>(index), rules.defaults);
+  request.request.client = rules.client;
   Prepare(request, &rules.tokenizer, rules.spec);
   return request;
 }

@@ -188,6 +188,7 @@ LineRequest ReadPrompt(const CommonLine& common, const Json& prompt, std::size_t
   const std::string where = fmt::format("prompt {}", index);
   LineRequest request =
       ParseGenerateObject(std::move(line), where, StreamOf(index, rules), rules.defaults);
+  request.request.client = rules.client;
   Prepare(request, &rules.tokenizer, rules.spec);
   const auto tokens = std::ssize(request.request.tokens);
   const auto asked = request.request.sampling.max_new_tokens;

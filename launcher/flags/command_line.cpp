@@ -212,6 +212,7 @@ void AddServe(CLI::App& app, AllBindings& all) {
                    {"--port", "server.port", "N"},
                    {"--served-model-name", "server.model_name", "NAME"},
                    {"--api-key-file", "server.api_key_file", "FILE"},
+                   {"--trusted-proxies", "server.trusted_proxies", "N"},
                    {"--chat-template", "server.chat_template", "FILE"},
                    {"--max-queue", "server.max_queue", "N"},
                    {"--log-format", "server.log_format", "text|json"},

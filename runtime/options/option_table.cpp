@@ -207,8 +207,14 @@ void AddServerKeys(std::vector<OptionKey>& table) {
       "server.model_name", "what clients call the model; empty: model.path", TextType{},
       [](auto& o) -> auto& { return o.server.model_name; }));
   table.push_back(Key(
-      "server.api_key_file", "a file with the key that clients have to send; empty: none",
+      "server.api_key_file",
+      "a file with the keys of which clients have to send one, one a line; empty: none",
       TextType{}, [](auto& o) -> auto& { return o.server.api_key_file; }));
+  table.push_back(Key(
+      "server.trusted_proxies",
+      "so many proxies stand before the server, each of which adds its client to X-Forwarded-For: "
+      "by that clients are told apart, who share the server fairly; 0: by their own addresses",
+      IntegerType{0, 100}, [](auto& o) -> auto& { return o.server.trusted_proxies; }));
   const ChoiceType<LogFormat> formats{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}};
   table.push_back(Key(
       "server.log_format", "lines of text, or an object of JSON in each", formats,

@@ -130,8 +130,12 @@ bool Supervisor::Step() {
 void Supervisor::TakeInbox() {
   for (const Ticket ticket : inbox_.TakeCancelled()) CancelHere(ticket, &LoopStatistics::cancelled);
   while (auto entry = inbox_.Take()) {
-    waiting_.emplace(entry->request.priority, entry->ticket);
-    held_.try_emplace(entry->ticket, std::move(entry->request), std::move(entry->sink));
+    const HeldRequest& held =
+        held_.try_emplace(entry->ticket, std::move(entry->request), std::move(entry->sink))
+            .first->second;
+    waiting_.Add(entry->ticket, {.priority = held.request().priority,
+                                 .client = held.request().client,
+                                 .tokens = held.tokens()});
     changed_ = true;
   }
 }
@@ -174,16 +178,13 @@ void Supervisor::Dispatch() {
       Give(*group, *suspect);
     }
   }
-  for (auto next = waiting_.begin(); next != waiting_.end();) {
-    const Ticket ticket = next->second;
+  for (auto next = waiting_.places().begin(); next != waiting_.places().end();) {
+    const Ticket ticket = (next++)->ticket;
     const HeldRequest& held = held_.at(ticket);
-    if (!MayBegin(held)) {
-      ++next;
-      continue;
-    }
+    if (!MayBegin(held)) continue;
     const auto group = GroupFor(held);
     if (!group) return;
-    next = waiting_.erase(next);
+    waiting_.Begin(ticket);
     Give(*group, ticket);
   }
 }
@@ -319,7 +320,7 @@ void Supervisor::OnLost(std::size_t group, RankGroup::Fault fault) {
   for (const Suspects::Given& one : given) {
     HeldRequest& held = held_.at(one.ticket);
     TakeBack(one.ticket, held);
-    if (!suspects_.Contains(one.ticket)) waiting_.emplace(held.request().priority, one.ticket);
+    if (!suspects_.Contains(one.ticket)) waiting_.PutBack(one.ticket, held.request().priority);
   }
   for (const Ticket ticket : refused) Fail(ticket, Refused(ticket, held_.at(ticket)));
   for (const Suspects::Given& one : given) {
@@ -349,7 +350,7 @@ HeldRequest* Supervisor::Held(std::size_t group, Ticket ticket) {
 std::shared_ptr<RequestSink> Supervisor::End(Ticket ticket, std::int64_t LoopStatistics::*counter) {
   const auto found = held_.find(ticket);
   if (found == held_.end()) return nullptr;
-  waiting_.erase({found->second.request().priority, ticket});
+  waiting_.Erase(ticket);
   suspects_.Clear(ticket);
   for (Member& member : members_) member.lost.erase(ticket);
   TakeBack(ticket, found->second);

@@ -18,6 +18,7 @@
 #include "server/groups/wire/local_socket.h"
 #include "serving/inbox.h"
 #include "serving/request_queue.h"
+#include "serving/waiting_requests.h"
 
 namespace lockstep {
 
@@ -41,7 +42,7 @@ class Supervisor : public RequestQueue, public WeightLoader {
   Supervisor& operator=(const Supervisor&) = delete;
 
   Admission Submit(TextRequest request, std::shared_ptr<RequestSink> sink) override;
-  Refusal Refuse() override { return inbox_.Refuse(); }
+  Refusal Refuse(ClientId client) override { return inbox_.Refuse(client); }
   void Cancel(Ticket ticket) override;
   LoopStatistics statistics() const override;
   void Drain() override;
@@ -76,7 +77,6 @@ class Supervisor : public RequestQueue, public WeightLoader {
     std::string checkpoint;
     OnLoaded on_end;
   };
-  using Queue = std::set<std::pair<std::int64_t, Ticket>>;  // by priority, then as they came
 
   bool Step();
   void TakeInbox();
@@ -118,7 +118,7 @@ class Supervisor : public RequestQueue, public WeightLoader {
   EndedChildren children_;
   std::vector<Member> members_;
   std::map<Ticket, HeldRequest> held_;
-  Queue waiting_;  // of those, without suspects
+  WaitingRequests waiting_;  // of those, without suspects
   Suspects suspects_;
   Clock::time_point tried_at_{};
   Router router_;

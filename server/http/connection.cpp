@@ -68,6 +68,11 @@ Connection::Connection(Tcp::socket socket, asio::ssl::context* tls)
   wake.expires_at(std::chrono::steady_clock::time_point::max());
 }
 
+asio::ip::address PeerOf(Connection& connection) {
+  Code ignored;
+  return connection.stream.tcp().socket().remote_endpoint(ignored).address();
+}
+
 bool HasEnded(const Code& code) {
   return code == boost::beast::http::error::end_of_stream || code == boost::beast::error::timeout ||
          code == asio::error::operation_aborted || code == asio::error::connection_reset ||

@@ -3,8 +3,10 @@
 #include <memory>
 #include <string>
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "engine/scheduling/fair_turns.h"
 #include "server/http/client_stream.h"
 #include "server/http/request_log.h"
 
@@ -22,9 +24,13 @@ struct Connection {
   bool left = false;               // the client has
   unsigned watches = 0;            // so far; the last one alone is of interest
   std::string origin;              // that may read the answer; empty: its own alone
+  ClientId client = kNobody;       // of the request that is answered
   ServedRequest record;
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
+
+// Of its other end; that of nobody where it is gone.
+boost::asio::ip::address PeerOf(Connection& connection);
 
 // Whether a connection has ended, rather than a request of it being wrong.
 bool HasEnded(const ClientStream::Code& code);

@@ -24,6 +24,13 @@ std::string_view HeaderOf(const HttpRequest& request, http::field field) {
   return View(request[field]);
 }
 
+std::vector<std::string_view> ForwardedFor(const HttpRequest& request) {
+  std::vector<std::string_view> lines;
+  const auto [first, last] = request.equal_range("X-Forwarded-For");
+  for (auto line = first; line != last; ++line) lines.push_back(View(line->value()));
+  return lines;
+}
+
 ServedRequest RecordOf(const HttpRequest& request) {
   ServedRequest record;
   record.name = NameRequest(

@@ -2,10 +2,12 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/beast/http.hpp>
 
 #include "server/cors.h"
+#include "server/http/client_id.h"
 #include "server/http/request_log.h"
 #include "server/routes.h"
 
@@ -21,6 +23,9 @@ inline constexpr const char* kTraceHeader = "traceparent";
 
 // Empty where there is none.
 std::string_view HeaderOf(const HttpRequest& request, boost::beast::http::field field);
+
+// In their order.
+std::vector<std::string_view> ForwardedFor(const HttpRequest& request);
 
 // By its names where it has each once, and its route. The request may be one that cannot be read.
 ServedRequest RecordOf(const HttpRequest& request);

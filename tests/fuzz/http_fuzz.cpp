@@ -45,7 +45,7 @@ class InstantQueue : public RequestQueue {
     sink->OnResult(std::move(result));
     return {.refusal = Refusal::kNone, .ticket = ++tickets_};
   }
-  Refusal Refuse() override { return Refusal::kNone; }
+  Refusal Refuse(ClientId /*client*/) override { return Refusal::kNone; }
   void Cancel(Ticket) override {}
   LoopStatistics statistics() const override { return {}; }
   void Drain() override {}

@@ -35,12 +35,17 @@ std::string PostText(const std::string& path, const std::string& body, const std
          "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
-int BeginRequest(int port, const std::string& bytes) {
+int BeginRequest(int port, const std::string& bytes, const std::string& from) {
   const int connection = ::socket(AF_INET, SOCK_STREAM, 0);
   const timeval patience{.tv_sec = 60, .tv_usec = 0};  // a test that hangs says nothing
   ::setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   sockaddr_in place{};
   place.sin_family = AF_INET;
+  if (!from.empty()) {
+    place.sin_addr.s_addr = ::inet_addr(from.c_str());
+    if (::bind(connection, reinterpret_cast<sockaddr*>(&place), sizeof(place)) != 0)
+      throw std::runtime_error("bind to " + from);
+  }
   place.sin_port = htons(static_cast<std::uint16_t>(port));
   place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(connection, reinterpret_cast<sockaddr*>(&place), sizeof(place)) != 0)

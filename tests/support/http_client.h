@@ -18,7 +18,8 @@ std::string PostText(const std::string& path, const std::string& body,
                      const std::string& headers = "");
 
 // A connection to this port of this machine, over which the bytes were sent; the caller closes it.
-int BeginRequest(int port, const std::string& bytes);
+// from: an address of this machine that it comes from; empty: any.
+int BeginRequest(int port, const std::string& bytes, const std::string& from = "");
 // All that comes until the server closes.
 HttpReply ReadReply(int connection);
 // Both.

@@ -44,6 +44,14 @@ TEST_F(ApiKeyTest, IsThatOfTheFlagOrTheFileOrTheVariable) {
   EXPECT_EQ(KeyOf("of the flag", ""), "of the flag");
 }
 
+TEST_F(ApiKeyTest, OfAFileIsEachLine) {
+  Arguments arguments;
+  arguments.options.server.api_key_file = File("\nfirst \r\n\n  second\nthird");
+  EXPECT_THAT(ApiKeysOf(arguments), testing::ElementsAre("first", "  second", "third"));
+  arguments.options.server.api_key_file = File("first\nse\tcond\n");
+  EXPECT_THAT(MessageOf([&] { ApiKeysOf(arguments); }), HasSubstr("has a control character"));
+}
+
 TEST_F(ApiKeyTest, IsRefusedWhereItIsNoneWithoutBeingShown) {
   EXPECT_THAT(MessageOf([&] { KeyOf("secret", File("x")); }), HasSubstr("are both given"));
   EXPECT_THAT(MessageOf([&] { KeyOf("", ""); }), HasSubstr("--api-key: is empty"));

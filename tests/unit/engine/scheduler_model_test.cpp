@@ -6,7 +6,7 @@
 #include <set>
 
 #include "core/error.h"
-#include "engine/scheduler.h"
+#include "engine/scheduling/scheduler.h"
 
 namespace lockstep {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/scheduler.h"
+#include "engine/scheduling/scheduler.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -96,6 +96,43 @@ TEST(Scheduler, LowerPrioritiesGoFirstButOnlySoFar) {
   }
   EXPECT_LE(overtaken, Scheduler::kTurnsPerPriority);
   EXPECT_FALSE(scheduler.idle());
+}
+
+TEST(Scheduler, AClientThatComesLaterWaitsForNoQueueOfAnother) {
+  Scheduler scheduler(Sizes(1, 100, 100));
+  const auto submit = [&](std::int64_t id, ClientId client) {
+    NewSequence sequence = Make(id, 1);
+    sequence.client = client;
+    scheduler.Submit(std::move(sequence));
+  };
+  for (std::int64_t id = 1; id <= 50; ++id) submit(id, 1);
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 0, 1)));
+  submit(51, 2);
+  submit(52, 2);
+  std::vector<std::int64_t> order;
+  for (std::int64_t running = 1; order.size() < 4; order.push_back(running)) {
+    scheduler.Remove(running);
+    running = std::get<0>(Step(scheduler).front());
+  }
+  EXPECT_THAT(order, ElementsAre(51, 2, 52, 3));
+}
+
+TEST(Scheduler, LongTextsAreWorthMoreTurns) {
+  Scheduler scheduler(Sizes(1, 100, 100));
+  const auto submit = [&](std::int64_t id, ClientId client, std::int64_t tokens) {
+    NewSequence sequence = Make(id, 1);
+    sequence.client = client;
+    sequence.most_new_tokens = tokens;
+    scheduler.Submit(std::move(sequence));
+  };
+  for (std::int64_t id = 1; id <= 3; ++id) submit(id, 1, 2 * FairTurns::kTokensPerTurn);
+  for (std::int64_t id = 11; id <= 16; ++id) submit(id, 2, 1);
+  std::vector<std::int64_t> order;
+  for (std::int64_t running = 0; order.size() < 9; order.push_back(running)) {
+    scheduler.Remove(running);
+    running = std::get<0>(Step(scheduler).front());
+  }
+  EXPECT_THAT(order, ElementsAre(1, 11, 12, 13, 2, 14, 15, 16, 3));
 }
 
 TEST(Scheduler, ThePagesOfTheLatestAreTakenWhenThereAreNoOthers) {

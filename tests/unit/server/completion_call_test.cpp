@@ -12,7 +12,7 @@ class OpenQueue : public RequestQueue {
     sinks.push_back(std::move(sink));
     return {.ticket = std::ssize(sinks)};
   }
-  Refusal Refuse() override { return Refusal::kNone; }
+  Refusal Refuse(ClientId /*client*/) override { return Refusal::kNone; }
   void Cancel(Ticket ticket) override { cancelled.push_back(ticket); }
   LoopStatistics statistics() const override { return {}; }
   void Drain() override {}

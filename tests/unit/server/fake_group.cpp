@@ -78,6 +78,7 @@ class FakeGroup {
     std::string what, path;
     words >> what >> path;
     if (what == "fail") ::_exit(1);
+    while (what == "until" && !std::filesystem::exists(path)) ::usleep(1000);
     if (what == "killed" && CountIn(path) <= 3) ::raise(SIGKILL);
     if (what != "die" && what != "stop") return;
     if (!path.empty() && (token != 2 || std::filesystem::exists(path))) return;

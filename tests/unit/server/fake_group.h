@@ -12,6 +12,7 @@ namespace lockstep {
 //   "killed PATH"  is killed before the first token, the first three times; counts them in the file
 //   "die PATH"   is killed after two tokens, unless there is such a file, which it makes first
 //   "stop PATH"  the same, but is stopped
+//   "until PATH" answers nobody before there is such a file
 //   "wait"       never answers
 // The text of its tokens is that of its checkpoint, "t" at first. Others are loaded, but for
 // "broken", which cannot be read, and "deadly", which is killed while it is read. Where there is a

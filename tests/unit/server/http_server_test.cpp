@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <map>
+#include <mutex>
 #include <regex>
 #include <set>
 #include <thread>
@@ -148,7 +149,7 @@ TEST_F(HttpServerTest, AnswersChatsAndEmbeddingsAsCompletions) {
 }
 
 TEST_F(HttpServerTest, LetsPagesOfTheOriginsAskThatAreNamed) {
-  const HttpServer open({.port = 0, .api_key = "k", .cors_origins = {"https://a.example"}},
+  const HttpServer open({.port = 0, .api_keys = {"k"}, .cors_origins = {"https://a.example"}},
                         service_);
   const std::string preflight =
       "OPTIONS /v1/completions HTTP/1.1\r\nHost: here\r\nConnection: close\r\nOrigin: {}\r\n"
@@ -173,6 +174,78 @@ TEST_F(HttpServerTest, LetsPagesOfTheOriginsAskThatAreNamed) {
   EXPECT_THAT(refused.header, testing::HasSubstr("Access-Control-Allow-Origin"));
   EXPECT_THAT(AskServer(http_.port(), GetText("/health", "Origin: https://a.example\r\n")).header,
               testing::Not(testing::HasSubstr("Access-Control")));
+}
+
+// Refuses nobody before the prompt is read, and everybody behind it.
+class NotingQueue : public RequestQueue {
+ public:
+  Admission Submit(TextRequest request, std::shared_ptr<RequestSink> /*sink*/) override {
+    const std::lock_guard lock(mutex_);
+    submitted_.push_back(request.client);
+    return {.refusal = Refusal::kShare};
+  }
+  Refusal Refuse(ClientId client) override {
+    const std::lock_guard lock(mutex_);
+    asked_.push_back(client);
+    return Refusal::kNone;
+  }
+  void Cancel(Ticket /*ticket*/) override {}
+  LoopStatistics statistics() const override { return {}; }
+  void Drain() override {}
+  void Abort() override {}
+
+  // Since the last time: of whom it was asked, and who has come.
+  std::pair<std::vector<ClientId>, std::vector<ClientId>> Take() {
+    const std::lock_guard lock(mutex_);
+    return {std::exchange(asked_, {}), std::exchange(submitted_, {})};
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<ClientId> asked_;
+  std::vector<ClientId> submitted_;
+};
+
+TEST_F(HttpServerTest, TellsTheQueueWhoAsks) {
+  NotingQueue queue;
+  Service service({.queue = queue,
+                   .tokenizer = tokenizer_,
+                   .spec = spec_,
+                   .defaults = defaults_,
+                   .model = "served",
+                   .chat = {.chat_template = ChatTemplate("a", {})}});
+  const HttpServer keyless({.port = 0, .trusted_proxies = 1}, service);
+  const HttpServer one_key({.port = 0, .api_keys = {"k"}}, service);
+  const HttpServer two_keys({.port = 0, .api_keys = {"k", "l"}}, service);
+  const std::map<std::string, std::string> bodies{
+      {"/v1/completions", R"({"prompt": ["a", "b"], "max_tokens": 1})"},
+      {"/v1/chat/completions", R"({"messages": [{"role": "user", "content": "a"}]})"},
+      {"/v1/embeddings", R"({"input": ["a", "b"]})"}};
+  const auto client_at = [&](const HttpServer& server, const std::string& headers) {
+    std::set<ClientId> clients;
+    for (const auto& [path, body] : bodies) {
+      const HttpReply reply = AskServer(server.port(), PostText(path, body, headers));
+      EXPECT_EQ(reply.status, 503) << reply.body;
+      EXPECT_THAT(reply.body, testing::HasSubstr("requests of yours"));
+      const auto [asked, submitted] = queue.Take();
+      clients.insert(asked.begin(), asked.end());
+      clients.insert(submitted.begin(), submitted.end());
+      EXPECT_EQ(asked.size(), 1U);
+      EXPECT_EQ(submitted.size(), 1U);
+    }
+    EXPECT_EQ(clients.size(), 1U);
+    return *clients.begin();
+  };
+  const std::string k = "Authorization: Bearer k\r\n", l = "Authorization: Bearer l\r\n";
+  const std::set<ClientId> all{kNobody,
+                               client_at(keyless, ""),
+                               client_at(keyless, "X-Forwarded-For: 192.0.2.1\r\n"),
+                               client_at(two_keys, k),
+                               client_at(two_keys, l)};
+  EXPECT_EQ(all.size(), 5U);
+  EXPECT_EQ(client_at(keyless, ""), client_at(one_key, k)) << "the one key tells nobody apart";
+  EXPECT_EQ(client_at(keyless, ""), client_at(one_key, k + "X-Forwarded-For: 192.0.2.1\r\n"))
+      << "nobody has said that a proxy is to be trusted";
 }
 
 // The answer to a request is known by the names that its client has given it.
@@ -220,7 +293,7 @@ TEST_F(HttpServerTest, LogsWhatBecameOfARequestAndNeitherItsTextNorItsKey) {
   testing::internal::CaptureStderr();
   SetLogFormat(LogFormat::kJson);
   {
-    const HttpServer logging({.port = 0, .api_key = "secret", .logging = RequestLogging::kOn},
+    const HttpServer logging({.port = 0, .api_keys = {"secret"}, .logging = RequestLogging::kOn},
                              service_);
     const std::string key = "Authorization: Bearer secret\r\n";
     const std::jthread client([&] {

@@ -19,11 +19,12 @@ class HeldQueue : public RequestQueue {
     held = std::move(sink);
     return {.ticket = 7};
   }
-  Refusal Refuse() override { return Refusal::kNone; }
+  Refusal Refuse(ClientId /*client*/) override { return Refusal::kNone; }
   void Cancel(Ticket ticket) override { cancelled = ticket; }
   LoopStatistics statistics() const override {
     LoopStatistics now;
     now.in_flight = 3;
+    now.clients = 2;
     return now;
   }
   void Drain() override {}
@@ -79,7 +80,8 @@ TEST_F(MetricsTest, CountTokensAndTextsByTheNamesThatDashboardsKnow) {
         "lockstep:inter_token_latency_seconds_count{model_name=\"served\"} 2\n",
         "lockstep:e2e_request_latency_seconds_count{model_name=\"served\"} 1\n",
         "lockstep:request_generation_tokens_sum{model_name=\"served\"} 4\n",
-        "lockstep:num_requests_running{model_name=\"served\"} 3\n"})
+        "lockstep:num_requests_running{model_name=\"served\"} 3\n",
+        "lockstep:num_clients{model_name=\"served\"} 2\n"})
     EXPECT_THAT(Text(), HasSubstr(line));
 }
 

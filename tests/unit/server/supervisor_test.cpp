@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 #include <future>
@@ -35,6 +36,8 @@ class Client : public RequestSink {
   const LogLabel* label() const override { return label_.request_id.empty() ? nullptr : &label_; }
   // Before it is asked for.
   void set_label(LogLabel label) { label_ = std::move(label); }
+  // Called when it ends, on the supervisor's thread.
+  void set_on_end(std::function<void()> call) { on_end_ = std::move(call); }
 
   // Why it has no result; empty where it has one.
   std::string Wait() {
@@ -58,6 +61,7 @@ class Client : public RequestSink {
     const std::lock_guard lock(mutex_);
     error_ = error;
     ++ends_;
+    if (on_end_) on_end_();
     changed_.notify_all();
   }
 
@@ -67,6 +71,7 @@ class Client : public RequestSink {
   std::set<std::string> texts_;
   std::string error_;
   LogLabel label_;
+  std::function<void()> on_end_;
   int ends_ = 0;
 };
 
@@ -310,6 +315,61 @@ TEST_F(SupervisorTest, EndsWhatItHasAcceptedWhenItIsAborted) {
   supervisor_->Run([] {}, look);
   EXPECT_EQ(client->Wait(), "the server was stopped");
   EXPECT_FALSE(supervisor_->Submit({}, std::make_shared<Client>()));
+}
+
+// One request at a time, and a few that the engine has beside it.
+class FairSupervisor : public SupervisorTest {
+ protected:
+  static constexpr int kMany = 40;
+
+  void SetUp() override {
+    supervisor_ = std::make_unique<Supervisor>(Supervisor::Plan{
+        .groups = {{.command = FakeGroupCommand()}}, .most_sequences = 1});
+  }
+  // Many of a client, of which the first holds up the ranks until all have come, the second one
+  // does as it is told; and one of another client. In the order in which they end.
+  std::vector<ClientId> EndsOf(const std::string& second) {
+    std::vector<ClientId> order;
+    std::vector<Ticket> first_clients;
+    Serve([&] {
+      std::vector<std::shared_ptr<Client>> clients;
+      const auto ask = [&](ClientId id, const std::string& prompt) {
+        const auto client = clients.emplace_back(std::make_shared<Client>());
+        const auto number = static_cast<Ticket>(clients.size());
+        client->set_on_end([&, id, number] {
+          order.push_back(id);
+          if (id == 1) first_clients.push_back(number);
+        });
+        TextRequest request;
+        request.prompt = prompt;
+        request.tokens = {1};
+        request.sampling.max_new_tokens = 5;
+        request.client = id;
+        EXPECT_TRUE(supervisor_->Submit(std::move(request), client));
+      };
+      ask(1, "until " + Path("gate"));
+      ask(1, second);
+      while (std::ssize(clients) < kMany) ask(1, "");
+      ask(2, "");
+      WriteText(folder_ / "gate", "");
+      for (const auto& client : clients) EXPECT_EQ(client->Wait(), "");
+    });
+    EXPECT_TRUE(std::ranges::is_sorted(first_clients)) << "a client's own order is kept";
+    return order;
+  }
+};
+
+TEST_F(FairSupervisor, LetsALateClientWaitForNoQueueOfAnother) {
+  const std::vector<ClientId> order = EndsOf("");
+  ASSERT_EQ(std::ssize(order), kMany + 1);
+  EXPECT_LE(std::ranges::find(order, ClientId{2}) - order.begin(), 12);
+}
+
+TEST_F(FairSupervisor, IsFairWhenRanksHaveDiedToo) {
+  const std::vector<ClientId> order = EndsOf("die " + Path("died"));
+  ASSERT_EQ(std::ssize(order), kMany + 1);
+  EXPECT_LE(std::ranges::find(order, ClientId{2}) - order.begin(), 12);
+  EXPECT_EQ(supervisor_->statistics().group_restarts, 1);
 }
 
 TEST(GroupProcess, IsKilledWithAllThatItHasStarted) {

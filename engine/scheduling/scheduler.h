@@ -7,7 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/page_pool.h"
+#include "engine/scheduling/fair_turns.h"
+#include "engine/scheduling/page_pool.h"
 #include "layers/page_copy.h"
 
 namespace lockstep {
@@ -33,6 +34,8 @@ struct NewSequence {
   std::int64_t id = 0;  // the caller's; unique among those that are not finished
   std::vector<std::int32_t> tokens;
   std::int64_t priority = 0;  // lower ones come earlier, see Scheduler
+  ClientId client = kNobody;
+  std::int64_t most_new_tokens = 0;
   LogitRows rows = LogitRows::kLast;
   // With kAll, tokens at its beginning that want no logits either.
   std::int64_t context_tokens = 0;
@@ -72,10 +75,11 @@ struct SchedulerCounts {
 // Who computes what in the next step: continuous batching over a paged cache. It counts tokens and
 // pages, touches no device and never looks at a clock, so that a run can be repeated exactly.
 // docs/scheduler.md explains the rules; in short:
-// - Each sequence has a key: its place in the order of arrival, plus kTurnsPerPriority for each
-//   level of priority. An earlier key goes first everywhere, and nobody is admitted before
-//   someone with an earlier key. So a sequence is overtaken by at most kTurnsPerPriority later
-//   ones per level, however long the stream of urgent ones: waiting is bounded.
+// - Each sequence has a key: its turn (FairTurns), which is its place in the order of arrival where
+//   there is one client, plus kTurnsPerPriority for each level of priority. An earlier key goes
+//   first everywhere, and nobody is admitted before someone with an earlier key. So a sequence is
+//   overtaken by at most kTurnsPerPriority later ones per level, however long the stream of urgent
+//   ones: waiting is bounded.
 // - A step first gives every decoding sequence its token, then prompts what is left of the budget.
 // - Pages are taken when they are needed. When there are none, the running sequence of the latest
 //   key gives up its own and waits again; it keeps its tokens and computes them anew.
@@ -130,6 +134,7 @@ class Scheduler {
 
   struct Sequence {
     std::int64_t id = 0;
+    std::int64_t turn = 0;
     std::vector<std::int32_t> tokens;
     std::size_t prompt_size = 0;
     LogitRows rows = LogitRows::kLast;
@@ -187,6 +192,7 @@ class Scheduler {
   Queue running_;
   Queue held_;  // those that are held and have lost their pages
   std::unordered_map<std::int64_t, QueueKey> queue_keys_;
+  FairTurns turns_;
   std::int64_t arrivals_ = 0;
   std::int64_t step_ = 0;  // the last that was planned
   bool is_under_way_ = false;

@@ -1,4 +1,4 @@
-#include "engine/scheduler.h"
+#include "engine/scheduling/scheduler.h"
 
 #include <algorithm>
 
@@ -20,12 +20,15 @@ std::int64_t Scheduler::PagesFor(std::int64_t tokens) const {
 
 void Scheduler::Submit(NewSequence added) {
   LOCKSTEP_CHECK(!added.tokens.empty(), "sequence {} has no tokens", added.id);
-  const std::int64_t arrival = arrivals_++;
-  const QueueKey key{arrival + added.priority * kTurnsPerPriority, arrival};
+  if (idle()) turns_.StartAnew();
+  const std::int64_t turn =
+      turns_.Next(added.client, std::ssize(added.tokens) + added.most_new_tokens);
+  const QueueKey key{turn + added.priority * kTurnsPerPriority, arrivals_++};
   const bool is_new = queue_keys_.emplace(added.id, key).second;
   LOCKSTEP_CHECK(is_new, "there is a sequence {} already", added.id);
   Sequence& sequence = waiting_[key];
   sequence.id = added.id;
+  sequence.turn = turn;
   sequence.prompt_size = added.tokens.size();
   sequence.tokens = std::move(added.tokens);
   sequence.rows = added.rows;
@@ -167,6 +170,7 @@ void Scheduler::Admit() {
     const bool starts = first->second.rows != LogitRows::kAll || logit_budget_ > 0;
     if (!starts || !TryAdmit(first->second)) return;  // and nobody overtakes it
     const auto added = running_.insert(waiting_.extract(first)).position;
+    turns_.NoteBegun(added->second.turn);
     GrantTokens(added->second, FairShare(added->second));
   }
 }

@@ -1,4 +1,4 @@
-#include "engine/page_pool.h"
+#include "engine/scheduling/page_pool.h"
 
 #include <utility>
 
