@@ -1,6 +1,6 @@
 #pragma once
 
-#include "api/openai/chat_request.h"
+#include "api/openai/chat/chat_request.h"
 #include "runtime/model_files.h"
 
 namespace lockstep {

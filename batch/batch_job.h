@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "api/openai/chat_request.h"
+#include "api/openai/chat/chat_request.h"
 #include "api/requests.h"
 #include "batch/files/input_lines.h"
 #include "batch/files/record_sink.h"

@@ -10,49 +10,13 @@
 #include "core/error.h"
 #include "core/timing/phases.h"
 #include "engine/check_request.h"
-#include "engine/hidden_state_pooler.h"
-#include "engine/sampling/ending.h"
+#include "engine/live_request.h"
 #include "engine/sampling/token_choice.h"
 #include "engine/step_clock.h"
 #include "engine/step_executor.h"
 
 namespace lockstep {
 namespace {
-
-// A request in flight. Its tokens and pages are the scheduler's.
-struct Live {
-  Request request;
-  Ending ending;
-  std::int64_t generated = 0;
-  // The place in the prompt behind which the next token is scored: after a preemption none is
-  // scored again.
-  std::int64_t scored = 0;
-  std::vector<TokenLogprob> prompt_logprobs;
-  std::optional<HiddenStatePooler> pooler;
-  std::unique_ptr<LogitControls> controls;  // of what generates
-  bool begun = false;                       // was in a step
-
-  bool scores_prompt() const { return request.prompt_logprobs.has_value(); }
-};
-
-// The event of a request whose `numbers` are NaN or infinite.
-TokenEvent NotNumbers(std::int64_t request, std::string_view numbers) {
-  return {.request = request,
-          .finish = FinishReason::kError,
-          .error = fmt::format("the model's {} are not numbers (NaN or infinite): its weights are "
-                               "damaged, or too large for this precision; try --dtype fp32, or "
-                               "get the checkpoint again",
-                               numbers)};
-}
-
-TokenEvent EmbeddingEvent(std::int64_t request, std::vector<float> vector) {
-  const bool finite =
-      std::all_of(vector.begin(), vector.end(), [](float x) { return std::isfinite(x); });
-  if (!finite) return NotNumbers(request, "hidden states");
-  TokenEvent event{.request = request, .finish = FinishReason::kLength};
-  event.embedding = std::move(vector);
-  return event;
-}
 
 // What a row of logits is for.
 struct RowUse {
@@ -76,7 +40,7 @@ struct Engine::Impl {
   StepExecutor executor;
   EngineOptions options;
   Scheduler scheduler;
-  std::unordered_map<std::int64_t, Live> live;
+  std::unordered_map<std::int64_t, LiveRequest> live;
   std::vector<TokenEvent> ready;  // of requests that need no computing
   std::optional<LaunchedStep> launched;
   bool shut_down = false;
@@ -111,7 +75,6 @@ struct Engine::Impl {
   }
 
   void Submit(Request request);
-  void Keep(Request request);
   void Branch(std::int64_t request, std::span<const Branching> children);
   void Launch();
   std::vector<TokenEvent> Collect();
@@ -122,8 +85,7 @@ struct Engine::Impl {
   void Together(std::string_view words, const std::function<void()>& work);
   void TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEvent>& events);
   void TakeRow(const RowUse& use, const RowAnswer& row, std::vector<TokenEvent>& events);
-  TokenEvent TakeToken(Live& one, const TokenChoice& choice);
-  FinishReason FinishOf(const Live& one, std::int32_t token) const;
+  TokenEvent TakeToken(LiveRequest& one, const TokenChoice& choice);
   void End(std::int64_t id);
 };
 
@@ -147,23 +109,9 @@ void Engine::Impl::Submit(Request request) {
     ready.push_back({.request = request.id, .finish = FinishReason::kLength});
     return;
   }
-  Keep(std::move(request));
-  scheduler.Submit(std::move(sequence));
-}
-
-void Engine::Impl::Keep(Request request) {
   const std::int64_t id = request.id;
-  Live& one = live.try_emplace(id).first->second;
-  one.request = std::move(request);
-  one.ending = Ending(one.request.sampling, options.end_tokens);
-  one.scored = std::max<std::int64_t>(0, one.request.context_tokens - 1);
-  if (one.request.embedding) one.pooler.emplace(*one.request.embedding);
-  // It looks at what is kept here.
-  if (!one.request.generates()) return;
-  one.controls = std::make_unique<LogitControls>(one.request.sampling, one.request.prompt,
-                                                 one.ending.tokens());
-  for (const std::int32_t token : one.request.reached) one.controls->Add(token);
-  one.generated = std::ssize(one.request.reached);
+  live.try_emplace(id, std::move(request), options.end_tokens);
+  scheduler.Submit(std::move(sequence));
 }
 
 void Engine::Impl::Branch(std::int64_t parent, std::span<const Branching> children) {
@@ -181,8 +129,7 @@ void Engine::Impl::Branch(std::int64_t parent, std::span<const Branching> childr
     scheduler.Fork(parent, request.id);
     scheduler.Append(request.id, request.prompt.back());
     const std::int64_t id = request.id;
-    Keep(std::move(request));
-    live.at(id).begun = true;
+    live.try_emplace(id, std::move(request), options.end_tokens).first->second.begun = true;
   }
   End(parent);
 }
@@ -240,7 +187,7 @@ void Engine::Impl::Choose(LaunchedStep& step, const std::vector<RowAnswer>& answ
 void Engine::Impl::AddRows(const Chunk& chunk, LaunchedStep& step) const {
   StepMessage& message = step.message;
   std::vector<RowUse>& uses = step.uses;
-  const Live& one = live.at(chunk.id);
+  const LiveRequest& one = live.at(chunk.id);
   const auto first_row = static_cast<std::int64_t>(message.batch.ids.size());
   const auto tokens = chunk.tokens.subspan(static_cast<std::size_t>(chunk.start),
                                            static_cast<std::size_t>(chunk.count));
@@ -316,7 +263,7 @@ void Engine::Impl::TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEv
   std::vector<std::int64_t> ended;
   for (const Chunk& chunk : chunks) {
     const std::size_t size = static_cast<std::size_t>(chunk.count) * width;
-    Live& one = live.at(chunk.id);
+    LiveRequest& one = live.at(chunk.id);
     if (one.pooler) {
       one.pooler->Add(chunk.start, states.first(size), width);
       if (chunk.reaches_end()) {
@@ -333,7 +280,7 @@ void Engine::Impl::TakeRow(const RowUse& use, const RowAnswer& row,
                            std::vector<TokenEvent>& events) {
   const auto found = live.find(use.request);
   if (found == live.end()) return;  // an earlier row of this step has ended it
-  Live& one = found->second;
+  LiveRequest& one = found->second;
   if (!std::isfinite(row.log_sum_exp)) {
     events.push_back(NotNumbers(use.request, "logits"));
     return End(use.request);
@@ -351,20 +298,14 @@ void Engine::Impl::TakeRow(const RowUse& use, const RowAnswer& row,
   if (event.finish != FinishReason::kNone && !one.request.branches) End(use.request);
 }
 
-TokenEvent Engine::Impl::TakeToken(Live& one, const TokenChoice& choice) {
+TokenEvent Engine::Impl::TakeToken(LiveRequest& one, const TokenChoice& choice) {
   TokenEvent event = choice.Event();
   if (event.finish == FinishReason::kError) return event;
   ++one.generated;
   one.controls->Add(event.token);
-  event.finish = FinishOf(one, event.token);
+  event.finish = one.FinishOf(event.token);
   if (event.finish == FinishReason::kNone) scheduler.Append(event.request, event.token);
   return event;
-}
-
-FinishReason Engine::Impl::FinishOf(const Live& one, std::int32_t token) const {
-  if (const FinishReason ended = one.ending.Of(token); ended != FinishReason::kNone) return ended;
-  const bool enough = one.generated == one.request.sampling.max_new_tokens;
-  return enough ? FinishReason::kLength : FinishReason::kNone;
 }
 
 Engine::Engine(Decoder& decoder, ControlPlane& control, const EngineOptions& options)

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "api/openai/chat_request.h"
+#include "api/openai/chat/chat_request.h"
 #include "api/requests.h"
 #include "core/error.h"
 

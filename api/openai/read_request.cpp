@@ -3,7 +3,7 @@
 #include <string>
 #include <utility>
 
-#include "api/openai/chat_reply.h"
+#include "api/openai/chat/chat_reply.h"
 #include "api/openai/completion_reply.h"
 #include "api/openai/embedding_request.h"
 

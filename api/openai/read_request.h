@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "api/openai/api_reply.h"
-#include "api/openai/chat_request.h"
+#include "api/openai/chat/chat_request.h"
 
 namespace lockstep {
 

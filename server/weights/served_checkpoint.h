@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "api/openai/chat_request.h"
+#include "api/openai/chat/chat_request.h"
 #include "runtime/model_files.h"
 #include "runtime/options/arguments.h"
 

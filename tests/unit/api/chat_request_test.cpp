@@ -1,6 +1,6 @@
-#include "api/openai/chat_request.h"
+#include "api/openai/chat/chat_request.h"
 
-#include "api/openai/chat_reply.h"
+#include "api/openai/chat/chat_reply.h"
 #include "api_fixture.h"
 
 namespace lockstep {

@@ -1,4 +1,4 @@
-#include "api/openai/chat_request.h"
+#include "api/openai/chat/chat_request.h"
 
 #include <algorithm>
 

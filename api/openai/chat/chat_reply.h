@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "api/openai/api_reply.h"
-#include "api/openai/chat_request.h"
+#include "api/openai/chat/chat_request.h"
 
 namespace lockstep {
 

@@ -1,4 +1,4 @@
-#include "api/openai/chat_reply.h"
+#include "api/openai/chat/chat_reply.h"
 
 #include <utility>
 
