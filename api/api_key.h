@@ -13,8 +13,8 @@ inline constexpr const char* kApiKeyVariable = "LOCKSTEP_API_KEY";
 
 // The keys of which the server wants one: that of --api-key, or the lines of the file of
 // --api-key-file that are not empty, without white space at their ends, or that of kApiKeyVariable.
-// Empty: none is wanted. Throws BadInput where two flags name keys, or what they name is no key, and
-// as ReadFile().
+// Empty: none is wanted. Throws BadInput where two flags name keys, or what they name is no key,
+// and as ReadFile().
 std::vector<std::string> ApiKeysOf(const Arguments& arguments);
 
 // The key that a client sends: the first of them. Empty: none.

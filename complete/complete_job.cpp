@@ -64,7 +64,7 @@ int RunLineEditor(const Arguments& arguments, std::span<const std::string> argum
     server.emplace(ServeWords(arguments_given), stop);
   }
   ServerClient client(server ? server->address() : ParseServerUrl(arguments.url),
-                      ApiKeyOf(arguments));
+                      ApiKeyOf(arguments), arguments.tls_ca);
   const std::string model = client.ModelName(stop);
   if (stop()) throw Error(ExitCode::kInterrupted, "interrupted");
   CompleteSession session(

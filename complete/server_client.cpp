@@ -4,7 +4,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
 #include <optional>
@@ -73,15 +72,18 @@ class AnswerReader {
 // One request on a connection of its own, and its answer.
 class ServerClient::Exchange {
  public:
-  Exchange(const ServerAddress& address, const Stop& stop) : address_(address), stop_(stop) {}
+  Exchange(const ServerAddress& address, ServerTrust& trust, const Stop& stop)
+      : address_(address), trust_(trust), stop_(stop) {}
 
   // False where it was broken off.
   bool Begin(http::request<http::string_body>& request) {
     Tcp::resolver resolver(io_);
     Code code;
     const auto places = resolver.resolve(address_.host, address_.port, code);
-    if (code) Fail(code);
-    if (!Await([&](auto done) { stream_.async_connect(places, Ignoring(done)); })) return false;
+    if (code) Fail(code.message());
+    if (!Await([&](auto done) { stream_.tcp().async_connect(places, Ignoring(done)); }))
+      return false;
+    if (!ShakeHands()) return false;
     if (!Await([&](auto done) { http::async_write(stream_, request, Ignoring(done)); }))
       return false;
     parser_.body_limit(kMostBodyBytes);
@@ -107,13 +109,29 @@ class ServerClient::Exchange {
   }
 
  private:
+  // False where it was broken off.
+  bool ShakeHands() {
+    NetworkStream::Tls* const tls = stream_.tls();
+    if (tls == nullptr) return true;
+    trust_.Expect(*tls);
+    Code result;
+    const bool ended = Await([&](auto done) {
+      tls->async_handshake(asio::ssl::stream_base::client, [&result, done](const Code& code) {
+        result = code;
+        done({});
+      });
+    });
+    if (result && ended) Fail(ServerTrust::WhyNot(*tls, result));
+    return ended;
+  }
+
   template <typename Done>
   static auto Ignoring(Done done) {
     return [done](Code code, auto&&...) { done(code); };
   }
 
-  [[noreturn]] void Fail(const Code& code) const {
-    throw EnvironmentError("the server at {}:{}: {}", address_.host, address_.port, code.message());
+  [[noreturn]] void Fail(const std::string& why) const {
+    throw EnvironmentError("the server at {}:{}: {}", address_.host, address_.port, why);
   }
 
   // Until what is started is done; false where that is broken off.
@@ -126,19 +144,20 @@ class ServerClient::Exchange {
       io_.restart();
       io_.run_for(kStopPeriod);
       if (result || !stop_()) continue;
-      stream_.cancel();
+      stream_.tcp().cancel();
       io_.restart();
       io_.run();
       return false;
     }
-    if (*result && *result != http::error::end_of_stream) Fail(*result);
+    if (*result && *result != http::error::end_of_stream) Fail(result->message());
     return true;
   }
 
   const ServerAddress& address_;
+  ServerTrust& trust_;
   const Stop& stop_;
   asio::io_context io_{1};
-  beast::tcp_stream stream_{io_};
+  NetworkStream stream_{Tcp::socket(io_), trust_.context()};
   beast::flat_buffer buffer_;
   http::response_parser<http::string_body> parser_;
 };
@@ -158,7 +177,7 @@ http::request<http::string_body> RequestTo(const ServerAddress& address, const s
 
 std::string ServerClient::ModelName(const Stop& stop) {
   auto request = RequestTo(address_, api_key_, http::verb::get, "/v1/models");
-  Exchange exchange(address_, stop);
+  Exchange exchange(address_, trust_, stop);
   if (!exchange.Begin(request)) return "";
   const std::string body = exchange.ReadAll();
   if (exchange.status() != 200)
@@ -179,7 +198,7 @@ std::string ServerClient::Complete(Json asked, const std::function<void(std::str
   request.set(http::field::content_type, "application/json");
   request.body() = DumpJson(asked);
   request.prepare_payload();
-  Exchange exchange(address_, stop);
+  Exchange exchange(address_, trust_, stop);
   if (!exchange.Begin(request)) return "";
   if (exchange.status() != 200)
     throw BadInput("{}", MessageOf(exchange.ReadAll(), exchange.status()));

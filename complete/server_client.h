@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "api/server_address.h"
+#include "api/tls/server_trust.h"
 #include "core/json.h"
 
 namespace lockstep {
@@ -13,9 +14,9 @@ namespace lockstep {
 // Not thread-safe: one thread makes every call.
 class ServerClient {
  public:
-  // api_key: empty where none is wanted.
-  ServerClient(ServerAddress address, std::string api_key)
-      : address_(std::move(address)), api_key_(std::move(api_key)) {}
+  // api_key: empty where none is wanted. tls_ca: as ServerTrust's, and throws as that.
+  ServerClient(const ServerAddress& address, std::string api_key, const std::string& tls_ca = "")
+      : address_(address), trust_(address, tls_ca), api_key_(std::move(api_key)) {}
 
   // Asked every tenth of a second while an answer is awaited; true breaks it off.
   using Stop = std::function<bool()>;
@@ -34,6 +35,7 @@ class ServerClient {
   class Exchange;
 
   ServerAddress address_;
+  ServerTrust trust_;
   std::string api_key_;
 };
 

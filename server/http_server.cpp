@@ -17,13 +17,13 @@
 #include <boost/beast/http.hpp>
 
 #include "api/openai/api_error.h"
+#include "api/tls/server_certificate.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/logging/structured_log.h"
 #include "server/cors.h"
 #include "server/http/connection.h"
 #include "server/http/headers.h"
-#include "server/http/tls_context.h"
 #include "server/routes.h"
 
 namespace lockstep {
@@ -159,7 +159,7 @@ asio::awaitable<void> HttpServer::Impl::Serve(ConnectionPtr connection) {
 
 // False where it fails: of a client that speaks no TLS, or is too slow.
 asio::awaitable<bool> HttpServer::Impl::ShakeHands(ConnectionPtr connection) {
-  ClientStream::Tls* encryption = connection->stream.tls();
+  NetworkStream::Tls* encryption = connection->stream.tls();
   if (encryption == nullptr) co_return true;
   connection->stream.tcp().expires_after(options.patience);
   Code code;
@@ -170,7 +170,7 @@ asio::awaitable<bool> HttpServer::Impl::ShakeHands(ConnectionPtr connection) {
 
 asio::awaitable<void> HttpServer::Impl::SayGoodbye(ConnectionPtr connection) {
   Code ignored;
-  if (ClientStream::Tls* encryption = connection->stream.tls(); encryption != nullptr) {
+  if (NetworkStream::Tls* encryption = connection->stream.tls(); encryption != nullptr) {
     connection->stream.tcp().expires_after(std::min(options.patience, kGoodbyeTime));
     co_await encryption->async_shutdown(Into(ignored));
   }
@@ -351,7 +351,7 @@ asio::awaitable<HttpAnswer> HttpServer::Impl::CollectAnswer(ConnectionPtr connec
 asio::awaitable<bool> HttpServer::Impl::Stream(ConnectionPtr connection, CompletionCall& call,
                                                const ReadRequest& read,
                                                const http::request<http::string_body>& asked) {
-  ClientStream& stream = connection->stream;
+  NetworkStream& stream = connection->stream;
   const bool chunked = asked.version() >= 11;  // else the end of the connection is that of the text
   const bool keep_alive = chunked && asked.keep_alive();
   http::response<http::empty_body> head(http::status::ok, asked.version());

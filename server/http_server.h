@@ -13,7 +13,7 @@ namespace lockstep {
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 8000;  // 0: any that is free
+  std::uint16_t port = 8000;               // 0: any that is free
   std::vector<std::string> api_keys = {};  // empty: none is wanted; of several each is a client
   std::int64_t trusted_proxies = 0;        // as IdOf()
   std::int64_t most_body_bytes = std::int64_t{32} << 20;

@@ -91,6 +91,7 @@ int RunOnServer(const Arguments& arguments, std::span<const std::string> given) 
   AllowManyConnections();
   asio::io_context io{1};
   HttpTarget target(io, {.address = ParseServerUrl(arguments.url),
+                         .tls_ca = arguments.tls_ca,
                          .api_key = ApiKeyOf(arguments),
                          .model = arguments.options.model.path,
                          .endpoint = options.endpoint,

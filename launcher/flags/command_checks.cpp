@@ -44,7 +44,14 @@ void CheckServe(const Arguments& arguments) {
     throw BadInput("serve: no model; expected --model MODEL, or model.path in a configuration");
 }
 
+void CheckTrust(const Arguments& arguments) {
+  if (arguments.url.empty() && !arguments.tls_ca.empty())
+    throw BadInput("--tls-ca {}: there is no server to trust; expected --url https://HOST:PORT",
+                   arguments.tls_ca);
+}
+
 void CheckBenchServe(const Arguments& arguments) {
+  CheckTrust(arguments);
   if (arguments.url.empty() && arguments.options.model.path.empty() &&
       arguments.config_file.empty())
     throw BadInput(
@@ -58,6 +65,7 @@ void CheckBenchScaling(const Arguments& arguments) {
 }
 
 void CheckComplete(const Arguments& arguments) {
+  CheckTrust(arguments);
   const bool has_model = !arguments.options.model.path.empty();
   if (arguments.url.empty() && !has_model)
     throw BadInput("complete: no model; expected --model MODEL, or --url http://HOST:PORT");

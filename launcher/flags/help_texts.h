@@ -12,7 +12,7 @@ Face cache, or a configuration such as configs/pythia-1.4b.yaml. `lockstep COMMA
 explains a command.
 
 Exit codes: 0 well; 1 a defect of Lockstep; 2 bad input; 3 files, memory or MPI; 4 a rank failed;
-130 interrupted.)";
+5 bench compare --fail-on-slower found something slower; 130 interrupted.)";
 
 inline constexpr const char* kGenerateFooter = R"(Examples:
   lockstep generate --model EleutherAI/pythia-1.4b --tp 2 --prompt "Once upon a time"

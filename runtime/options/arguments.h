@@ -43,6 +43,7 @@ struct Arguments {
 
   std::optional<std::string> prompt;   // generate
   std::string url;                     // complete, bench serve: of a server; empty: a model
+  std::string tls_ca;                  // the same: whom to trust; empty: the system's authorities
   std::optional<std::string> api_key;  // serve, complete, bench serve: of --api-key
   std::string input;                   // generate, score, embed: a file, or "-" for standard input
   std::string output = "-";            // a file, or "-" for standard output

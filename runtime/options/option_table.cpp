@@ -208,8 +208,8 @@ void AddServerKeys(std::vector<OptionKey>& table) {
       [](auto& o) -> auto& { return o.server.model_name; }));
   table.push_back(Key(
       "server.api_key_file",
-      "a file with the keys of which clients have to send one, one a line; empty: none",
-      TextType{}, [](auto& o) -> auto& { return o.server.api_key_file; }));
+      "a file with the keys of which clients have to send one, one a line; empty: none", TextType{},
+      [](auto& o) -> auto& { return o.server.api_key_file; }));
   table.push_back(Key(
       "server.trusted_proxies",
       "so many proxies stand before the server, each of which adds its client to X-Forwarded-For: "

@@ -110,7 +110,7 @@ struct InputOptions {
 struct ServerOptions {
   std::string host = "127.0.0.1";
   std::int64_t port = 8000;
-  std::string model_name;    // empty: model.path
+  std::string model_name;            // empty: model.path
   std::string api_key_file;          // empty: anybody may ask
   std::int64_t trusted_proxies = 0;  // in front of the server, that write X-Forwarded-For
   LogFormat log_format = LogFormat::kText;

@@ -18,7 +18,8 @@ constexpr ClientId kOfKey = ClientId{3} << 48;
 ClientId IdOf(const ip::address& address) {
   if (address.is_v4()) return kOfV4 | address.to_v4().to_uint();
   const ip::address_v6 long_one = address.to_v6();
-  if (long_one.is_v4_mapped()) return kOfV4 | ip::make_address_v4(ip::v4_mapped, long_one).to_uint();
+  if (long_one.is_v4_mapped())
+    return kOfV4 | ip::make_address_v4(ip::v4_mapped, long_one).to_uint();
   const ip::address_v6::bytes_type bytes = long_one.to_bytes();
   ClientId network = 0;
   for (std::size_t i = 0; i < sizeof(network); ++i) network = network << 8 | bytes.at(i);

@@ -11,8 +11,8 @@ namespace lockstep {
 namespace {
 
 namespace asio = boost::asio;
-using Tcp = ClientStream::Tcp;
-using Code = ClientStream::Code;
+using Tcp = NetworkStream::Tcp;
+using Code = NetworkStream::Code;
 
 // How often a client that has sent bytes is looked at: they would wake the watch again and again.
 constexpr std::chrono::milliseconds kLookPeriod{100};

@@ -6,8 +6,8 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "api/tls/network_stream.h"
 #include "engine/scheduling/fair_turns.h"
-#include "server/http/client_stream.h"
 #include "server/http/request_log.h"
 
 namespace lockstep {
@@ -15,10 +15,10 @@ namespace lockstep {
 // One client's connection, and what is known of the request that it is answered. For the server's
 // thread.
 struct Connection {
-  // tls: as ClientStream.
-  Connection(ClientStream::Tcp::socket socket, boost::asio::ssl::context* tls);
+  // tls: as NetworkStream.
+  Connection(NetworkStream::Tcp::socket socket, boost::asio::ssl::context* tls);
 
-  ClientStream stream;
+  NetworkStream stream;
   boost::asio::steady_timer wake;  // cancelled when there is something to look at
   bool idle = true;                // between two requests
   bool left = false;               // the client has
@@ -33,10 +33,10 @@ using ConnectionPtr = std::shared_ptr<Connection>;
 boost::asio::ip::address PeerOf(Connection& connection);
 
 // Whether a connection has ended, rather than a request of it being wrong.
-bool HasEnded(const ClientStream::Code& code);
+bool HasEnded(const NetworkStream::Code& code);
 
 // Opens, and listens for connections. Throws EnvironmentError that names the address.
-void Listen(ClientStream::Tcp::acceptor& acceptor, const std::string& host, std::uint16_t port);
+void Listen(NetworkStream::Tcp::acceptor& acceptor, const std::string& host, std::uint16_t port);
 
 // Notices a client that leaves while it waits for its answer, until StopWatching(). Bytes that it
 // has sent are left where they are: of its next request, or of the end of its encryption.

@@ -13,6 +13,7 @@
 #include "program.h"
 #include "running_server.h"
 #include "tests/support/test_data.h"
+#include "tests/support/tls_files.h"
 
 namespace lockstep {
 namespace {
@@ -73,6 +74,20 @@ TEST_F(ABenchOfAServer, MeasuresAClosedLoop) {
   EXPECT_LE(json["rounds"][0]["max_concurrent_requests"].get<int>(), 3);
   EXPECT_EQ(json["rounds"][0]["request_goodput"], json["rounds"][0]["request_throughput"]);
   EXPECT_EQ(json["metrics"]["mean_ttft_ms"]["rounds"].size(), 2u);
+}
+
+TEST(ABenchOfATlsServer, AsksItWhereItTrustsIt) {
+  const TemporaryFolder folder;
+  const TestCertificate made = MakeCertificate(folder / "");
+  RunningServer server({"--model", Model(), "--served-model-name", "bard", "--threads", "1",
+                        "--tls-cert", made.certificate, "--tls-key", made.key});
+  const std::string url = "https://127.0.0.1:" + std::to_string(server.port());
+  const Json json = ResultOf({"--url", url, "--tls-ca", made.certificate});
+  EXPECT_EQ(json["model"], "bard");
+  ExpectWhole(json["rounds"][0], 6);
+  const Outcome untrusted = RunBench({"--url", url});
+  EXPECT_EQ(untrusted.exit_code, 3);
+  EXPECT_THAT(untrusted.errors, HasSubstr("its certificate is not trusted: self"));
 }
 
 TEST_F(ABenchOfAServer, MeasuresAnOpenLoopAndSaysSoInATable) {

@@ -1,4 +1,5 @@
 // lockstep complete as its users see it.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +8,7 @@
 #include "program.h"
 #include "running_server.h"
 #include "tests/support/test_data.h"
+#include "tests/support/tls_files.h"
 
 namespace lockstep {
 namespace {
@@ -57,6 +59,65 @@ TEST(Complete, SpeaksToAServer) {
   EXPECT_EQ(run.output, OfModel("/set max_tokens 16\nROMEO:\n").output);
 }
 
+TEST(Complete, SpeaksToAServerThatItTrusts) {
+  const TemporaryFolder folder;
+  const TestCertificate made = MakeCertificate(folder / "");
+  const TestCertificate other = MakeCertificate(folder / "", "other-");
+  RunningServer server({"--model", Model(), "--threads", "1", "--tls-cert", made.certificate,
+                        "--tls-key", made.key});
+  const std::string port = std::to_string(server.port());
+  const std::string asked = "/set temperature 0\n/set max_tokens 16\nROMEO:\n";
+  const auto of = [&](const std::string& url, const std::string& ca) {
+    std::vector<std::string> words{"complete", "--url", url};
+    if (!ca.empty()) words.insert(words.end(), {"--tls-ca", ca});
+    return RunLockstep(words, asked);
+  };
+  const std::string answer = OfModel("/set max_tokens 16\nROMEO:\n").output;
+  for (const char* host : {"127.0.0.1", "localhost"}) {
+    const Outcome good = of(fmt::format("https://{}:{}", host, port), made.certificate);
+    EXPECT_EQ(good.exit_code, 0) << good.errors;
+    EXPECT_EQ(good.output, answer);
+  }
+  struct Case {
+    std::string url, ca, expected;
+    int exit_code = 3;
+  };
+  const std::string at = "127.0.0.1:" + port;
+  for (const Case& one :
+       {Case{"https://" + at, "", "the server at " + at + ": its certificate is not trusted: self"},
+        Case{"https://" + at, other.certificate, "its certificate is not trusted: "},
+        Case{"http://" + at, "", "the server at " + at},
+        Case{"http://" + at, made.certificate, "is asked without TLS; expected https://", 2},
+        Case{"https://" + at, made.key, "--tls-ca " + made.key + ": is no certificate", 2},
+        Case{"https://" + at, "/nowhere/ca.pem", "/nowhere/ca.pem", 3}}) {
+    const Outcome bad = of(one.url, one.ca);
+    EXPECT_EQ(bad.exit_code, one.exit_code) << one.url << " " << bad.errors;
+    EXPECT_THAT(bad.errors, HasSubstr(one.expected));
+    EXPECT_EQ(bad.output, "");
+  }
+}
+
+TEST(Complete, SaysWhereTheCertificateIsAnotherHosts) {
+  const TemporaryFolder folder;
+  const TestCertificate made = MakeCertificate(folder / "");
+  RunningServer server({"--model", Model(), "--threads", "1", "--tls-cert", made.certificate,
+                        "--tls-key", made.key, "--host", "0.0.0.0"});
+  const Outcome run =
+      RunLockstep({"complete", "--url", fmt::format("https://127.0.0.2:{}", server.port()),
+                   "--tls-ca", made.certificate},
+                  "A\n");
+  EXPECT_EQ(run.exit_code, 3);
+  EXPECT_THAT(run.errors, HasSubstr("its certificate is not trusted: IP address mismatch"));
+}
+
+TEST(Complete, SaysWhereAServerSpeaksNoTls) {
+  RunningServer server({"--model", Model(), "--threads", "1"});
+  const Outcome run =
+      RunLockstep({"complete", "--url", fmt::format("https://127.0.0.1:{}", server.port())}, "A\n");
+  EXPECT_EQ(run.exit_code, 3);
+  EXPECT_THAT(run.errors, HasSubstr("where it speaks none, expected http://"));
+}
+
 TEST(Complete, KnowsTheKeyOfAServerOfItsOwn) {
   const TemporaryFolder folder;
   WriteText(folder / "key", "secret\n");
@@ -72,6 +133,9 @@ TEST(Complete, SaysWhyItCannotBegin) {
   EXPECT_THAT(nobody.errors, HasSubstr("the server at 127.0.0.1:1: Connection refused"));
   const Outcome both = RunLockstep({"complete", "--url", "http://127.0.0.1:1", "--model", "m"});
   EXPECT_EQ(both.exit_code, 2);
+  const Outcome trusting = RunLockstep({"complete", "--model", "m", "--tls-ca", "ca.pem"});
+  EXPECT_EQ(trusting.exit_code, 2);
+  EXPECT_THAT(trusting.errors, HasSubstr("--tls-ca ca.pem: there is no server to trust"));
   const Outcome none = RunLockstep({"complete", "--model", "/nowhere"}, "A\n");
   EXPECT_EQ(none.exit_code, 2);
   EXPECT_THAT(none.errors, HasSubstr("/nowhere"));

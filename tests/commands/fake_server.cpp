@@ -63,6 +63,12 @@ void FakeServer::Serve() {
       if (now <= 0) break;
       sent += static_cast<std::size_t>(now);
     }
+    if (reply.find("\r\nTest-Goes-On:") != std::string::npos) {
+      char byte = 0;
+      while (::recv(connection, &byte, 1, 0) > 0) {
+      }
+      ++left_;
+    }
     ::close(connection);
   }
 }

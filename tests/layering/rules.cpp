@@ -37,10 +37,10 @@ constexpr Private kPrivate[] = {{"mpi", "comm"},
                                 {"editline/", "complete"},
                                 {"prometheus/", "server"},
                                 {"openssl/evp", "evaluation/numbers"},
-                                {"openssl/err", "server/http"},
-                                {"openssl/ssl", "server/http"},
-                                {"openssl/x509", "server/http"},
-                                {"boost/asio/ssl/", "server/http"},
+                                {"openssl/err", "api/tls"},
+                                {"openssl/ssl", "api/tls"},
+                                {"openssl/x509", "api/tls"},
+                                {"boost/asio/ssl/", "api/tls"},
                                 {"cublas", "layers/kernels/cuda"}};
 
 std::optional<int> Level(std::string_view folder) {

@@ -11,9 +11,10 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 
+#include "api/tls/network_stream.h"
+#include "api/tls/server_trust.h"
 #include "bench/load/targets/answer_reader.h"
 #include "core/error.h"
 
@@ -34,8 +35,8 @@ constexpr std::uint64_t kMostBodyBytes = std::uint64_t{1} << 40;
 auto Into(Code& code) { return asio::redirect_error(asio::use_awaitable, code); }
 
 struct Connection {
-  explicit Connection(asio::io_context& io) : stream(io) {}
-  beast::tcp_stream stream;
+  Connection(asio::io_context& io, asio::ssl::context* tls) : stream(Tcp::socket(io), tls) {}
+  NetworkStream stream;
   beast::flat_buffer buffer;
   bool is_used = false;  // for an earlier request: the server may have closed it since
 };
@@ -69,10 +70,11 @@ double SecondsIn(std::string_view text) { return std::strtod(std::string(text).c
 
 struct HttpTarget::Impl {
   Impl(asio::io_context& context, HttpTargetOptions wanted)
-      : io(context), options(std::move(wanted)) {}
+      : io(context), options(std::move(wanted)), trust(options.address, options.tls_ca) {}
 
   asio::awaitable<void> Exchange(Request request, RequestRecord record, const RunClock& clock,
                                  Done done);
+  asio::awaitable<void> Connect(Connection& connection, RequestRecord& record);
   asio::awaitable<bool> Begin(ConnectionPtr& connection, const Request& request,
                               std::optional<Parser>& parser, RequestRecord& record);
   asio::awaitable<Code> Ask(Connection& connection, const Request& request, Parser& parser);
@@ -88,6 +90,7 @@ struct HttpTarget::Impl {
 
   asio::io_context& io;
   HttpTargetOptions options;
+  ServerTrust trust;
   Tcp::resolver::results_type places;
   std::vector<ConnectionPtr> idle;
   std::set<ConnectionPtr> busy;
@@ -107,7 +110,7 @@ HttpTarget::HttpTarget(asio::io_context& io, HttpTargetOptions options)
 HttpTarget::~HttpTarget() = default;
 
 ConnectionPtr HttpTarget::Impl::Take() {
-  if (idle.empty()) return std::make_shared<Connection>(io);
+  if (idle.empty()) return std::make_shared<Connection>(io, trust.context());
   ConnectionPtr connection = std::move(idle.back());
   idle.pop_back();
   return connection;
@@ -149,12 +152,29 @@ asio::awaitable<Code> HttpTarget::Impl::Ask(Connection& connection, const Reques
       std::chrono::duration<double>(options.timeout_seconds));
   Code code;
   parser.body_limit(kMostBodyBytes);
-  connection.stream.expires_after(patience);
+  connection.stream.tcp().expires_after(patience);
   co_await http::async_write(connection.stream, request, Into(code));
   if (code) co_return code;
-  connection.stream.expires_after(patience);
+  connection.stream.tcp().expires_after(patience);
   co_await http::async_read_header(connection.stream, connection.buffer, parser, Into(code));
   co_return code;
+}
+
+// Where it fails the record says why.
+asio::awaitable<void> HttpTarget::Impl::Connect(Connection& connection, RequestRecord& record) {
+  Code code;
+  connection.stream.tcp().expires_after(std::chrono::seconds(30));
+  co_await connection.stream.tcp().async_connect(places, Into(code));
+  if (code) {
+    record.failure = FailureOf(code, "no connection");
+    co_return;
+  }
+  connection.stream.tcp().socket().set_option(Tcp::no_delay(true), code);
+  NetworkStream::Tls* const tls = connection.stream.tls();
+  if (tls == nullptr) co_return;
+  trust.Expect(*tls);
+  co_await tls->async_handshake(asio::ssl::stream_base::client, Into(code));
+  if (code) record.failure = {"no TLS", ServerTrust::WhyNot(*tls, code)};
 }
 
 // False where there is no answer; then the record says why. A connection that the server has closed
@@ -166,15 +186,8 @@ asio::awaitable<bool> HttpTarget::Impl::Begin(ConnectionPtr& connection, const R
     connection = Take();
     busy.insert(connection);
     Code code;
-    if (!connection->is_used) {
-      connection->stream.expires_after(std::chrono::seconds(30));
-      co_await connection->stream.async_connect(places, Into(code));
-      if (code) {
-        record.failure = FailureOf(code, "no connection");
-        co_return false;
-      }
-      connection->stream.socket().set_option(Tcp::no_delay(true), code);
-    }
+    if (!connection->is_used) co_await Connect(*connection, record);
+    if (record.failure) co_return false;
     parser.emplace();
     code = co_await Ask(*connection, request, *parser);
     if (!code) co_return true;
@@ -190,7 +203,7 @@ asio::awaitable<bool> HttpTarget::Impl::Begin(ConnectionPtr& connection, const R
 asio::awaitable<Code> HttpTarget::Impl::ReadMore(Connection& connection, Parser& parser,
                                                  std::string& bytes) {
   Code code;
-  connection.stream.expires_after(std::chrono::duration_cast<std::chrono::nanoseconds>(
+  connection.stream.tcp().expires_after(std::chrono::duration_cast<std::chrono::nanoseconds>(
       std::chrono::duration<double>(options.timeout_seconds)));
   co_await http::async_read_some(connection.stream, connection.buffer, parser, Into(code));
   bytes = std::exchange(parser.get().body(), "");
@@ -270,7 +283,7 @@ void HttpTarget::Send(LoadRequest request, const RunClock& clock, Done done) {
 
 void HttpTarget::Cancel() {
   impl_->is_cancelled = true;
-  for (const ConnectionPtr& connection : impl_->busy) connection->stream.close();
+  for (const ConnectionPtr& connection : impl_->busy) connection->stream.tcp().close();
 }
 
 asio::awaitable<void> HttpTarget::Impl::AskModels(std::string& body, RequestRecord& record) {

@@ -13,6 +13,7 @@ namespace lockstep {
 
 struct HttpTargetOptions {
   ServerAddress address;
+  std::string tls_ca;   // as ServerTrust's
   std::string api_key;  // empty: none is wanted
   std::string model;    // as the server names it; empty: the first one that it names
   LoadEndpoint endpoint = LoadEndpoint::kCompletions;
@@ -23,7 +24,7 @@ struct HttpTargetOptions {
 // A server with OpenAI's completions. Connections are kept and used again.
 class HttpTarget : public LoadTarget {
  public:
-  // Throws EnvironmentError where there is no such host.
+  // Throws EnvironmentError where there is no such host, and as ServerTrust.
   HttpTarget(boost::asio::io_context& io, HttpTargetOptions options);
   ~HttpTarget() override;
 

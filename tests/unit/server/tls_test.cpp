@@ -14,9 +14,9 @@
 #include <chrono>
 #include <thread>
 
+#include "api/tls/server_certificate.h"
 #include "core/error.h"
 #include "core/files/file.h"
-#include "server/http/tls_context.h"
 #include "server/http_server.h"
 #include "tests/support/http_client.h"
 #include "tests/support/message_of.h"

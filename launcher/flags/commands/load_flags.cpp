@@ -1,4 +1,4 @@
-#include "launcher/flags/load_flags.h"
+#include "launcher/flags/commands/load_flags.h"
 
 #include <CLI/CLI.hpp>
 #include <limits>

@@ -12,21 +12,22 @@
 
 namespace lockstep {
 
-// Bytes from and to a client, encrypted or not: a stream as Boost.Asio and Boost.Beast read and
-// write it. Deadlines are those of tcp(), of the handshake too.
-class ClientStream {
+// Bytes between a client and a server, encrypted or not: a stream as Boost.Asio and Boost.Beast
+// read and write it. Deadlines are those of tcp(), of the handshake too.
+class NetworkStream {
  public:
   using Tcp = boost::asio::ip::tcp;
   using Code = boost::beast::error_code;
   using Tls = boost::asio::ssl::stream<boost::beast::tcp_stream&>;
   using executor_type = boost::beast::tcp_stream::executor_type;
 
-  // tls: the server's certificate; null: nothing is encrypted. It outlives this.
-  ClientStream(Tcp::socket socket, boost::asio::ssl::context* tls) : tcp_(std::move(socket)) {
+  // tls: what a server shows (OpenTls()) or a client asks for (ServerTrust); null: nothing is
+  // encrypted. It outlives this.
+  NetworkStream(Tcp::socket socket, boost::asio::ssl::context* tls) : tcp_(std::move(socket)) {
     if (tls != nullptr) tls_.emplace(tcp_, *tls);
   }
-  ClientStream(const ClientStream&) = delete;
-  ClientStream& operator=(const ClientStream&) = delete;
+  NetworkStream(const NetworkStream&) = delete;
+  NetworkStream& operator=(const NetworkStream&) = delete;
 
   executor_type get_executor() { return tcp_.get_executor(); }
   boost::beast::tcp_stream& tcp() { return tcp_; }

@@ -1,4 +1,4 @@
-#include "server/http/tls_context.h"
+#include "api/tls/server_certificate.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>

@@ -1,4 +1,4 @@
-#include "launcher/flags/eval_flags.h"
+#include "launcher/flags/commands/eval_flags.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>

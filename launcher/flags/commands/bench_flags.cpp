@@ -1,4 +1,4 @@
-#include "launcher/flags/bench_flags.h"
+#include "launcher/flags/commands/bench_flags.h"
 
 #include <CLI/CLI.hpp>
 

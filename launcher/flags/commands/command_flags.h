@@ -1,0 +1,50 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "launcher/flags/bench/scaling_flags.h"
+#include "launcher/flags/commands/bench_flags.h"
+#include "launcher/flags/commands/eval_flags.h"
+#include "launcher/flags/commands/load_flags.h"
+#include "launcher/flags/commands/plan_flags.h"
+#include "launcher/flags/flags.h"
+
+namespace lockstep {
+
+// What the command line gave for the flags of one command, each of which has some of these.
+struct Bindings {
+  OptionFlags flags;
+  std::string config;
+  std::vector<std::string> settings;
+  std::string prompt;
+  std::string url;
+  std::string tls_ca;
+  std::optional<std::string> api_key;
+  std::string input;
+  std::string output;
+  CLI::Option* prompt_option = nullptr;
+  bool print_config = false;
+  bool quiet = false;
+  bool verbose = false;
+  bool restart = false;
+  bool decode = false;
+  bool json = false;
+  bool random_weights = false;
+  BenchFlags bench;
+  LoadFlags load;
+  ScalingFlags scaling;
+  CompareFlags compare;
+  EvalFlags eval;
+  PlanFlags plan;
+};
+
+using AllBindings = std::map<std::string, Bindings>;  // by FullName()
+
+// Adds every command with its flags, which are bound to `all`: it outlives the parsing.
+void AddCommands(CLI::App& app, AllBindings& all);
+
+}  // namespace lockstep

@@ -1,0 +1,86 @@
+// lockstep complete at a terminal: keys that only a terminal has.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "fake_server.h"
+#include "terminal.h"
+#include "tests/support/test_data.h"
+
+namespace lockstep {
+namespace {
+
+// Texts that begin with "endless" are continued for ever, others by one word.
+std::string Answer(const std::string& request) {
+  if (request.starts_with("GET /v1/models"))
+    return "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"data\": [{\"id\": \"m\"}]}";
+  const bool endless = request.find("\"prompt\":\"endless") != std::string::npos;
+  std::string head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n";
+  if (endless) head += "Test-Goes-On: 1\r\n";
+  const std::string piece = R"({"choices": [{"text": ")" +
+                            std::string(endless ? " beginning" : " answered") +
+                            R"(", "finish_reason": null}]})";
+  return head + "\r\ndata: " + piece + "\n\n" + (endless ? "" : "data: [DONE]\n\n");
+}
+
+class CompleteAtATerminal : public testing::Test {
+ protected:
+  const TemporaryFolder home_;
+  FakeServer server_{Answer};
+  Terminal terminal_{{"complete", "--url", server_.url()}, home_.path().string()};
+};
+
+TEST_F(CompleteAtATerminal, CtrlCEndsOneAnswerAndTheEditorGoesOn) {
+  terminal_.Await("> ");
+  terminal_.Type("endless\r");
+  terminal_.Await(" beginning");
+  terminal_.Type(Terminal::kCtrlC);
+  terminal_.Await("(ended by Ctrl-C; /more goes on)");
+  terminal_.Await("> ");
+  terminal_.Type("short\r");
+  terminal_.Await(" answered");
+  EXPECT_EQ(server_.left(), 1) << "the server was told";
+  terminal_.Await("> ");
+  terminal_.Type(Terminal::kCtrlD);
+  EXPECT_EQ(terminal_.Wait(), 0) << terminal_.screen();
+  EXPECT_EQ(server_.asked(), 3);
+}
+
+TEST_F(CompleteAtATerminal, CtrlCGivesUpTheLineAndSaysHowToEnd) {
+  terminal_.Await("> ");
+  terminal_.Type("never asked");
+  terminal_.Await("never asked");
+  terminal_.Type(Terminal::kCtrlC);
+  terminal_.Await("(Ctrl-D or /quit ends)");
+  terminal_.Await("> ");
+  terminal_.Type(Terminal::kCtrlC);  // at an empty prompt
+  terminal_.Await("(Ctrl-D or /quit ends)");
+  terminal_.Await("> ");
+  terminal_.Type("short\r");
+  terminal_.Await(" answered");
+  terminal_.Await("> ");
+  terminal_.Type("/quit\r");
+  EXPECT_EQ(terminal_.Wait(), 0) << terminal_.screen();
+  EXPECT_EQ(server_.asked(), 2) << "of the model, and of the one line";
+}
+
+// An answer that has ended leaves no Ctrl-C behind for the next one.
+TEST_F(CompleteAtATerminal, MoreGoesOnBehindAnAnswerThatWasEnded) {
+  terminal_.Await("> ");
+  terminal_.Type("endless\r");
+  terminal_.Await(" beginning");
+  terminal_.Type(Terminal::kCtrlC);
+  terminal_.Await("/more goes on)");
+  terminal_.Await("> ");
+  terminal_.Type("/more\r");
+  terminal_.Await(" beginning");
+  terminal_.Type(Terminal::kCtrlC);
+  terminal_.Await("/more goes on)");
+  terminal_.Await("> ");
+  terminal_.Type(Terminal::kCtrlD);
+  EXPECT_EQ(terminal_.Wait(), 0) << terminal_.screen();
+  EXPECT_EQ(server_.asked(), 3);
+}
+
+}  // namespace
+}  // namespace lockstep
