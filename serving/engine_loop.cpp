@@ -70,7 +70,7 @@ bool EngineLoop::RunOnce(const Source& source) {
   if (source) source();
   if (inbox_.state() == Inbox::State::kAborting) return false;
   TakeInbox();
-  if (inbox_.has_work() && session_.in_flight() == 0) inbox_.TakeWork()();
+  DoIdleWork();
   if (inbox_.is_drained()) return false;
   if (session_.in_flight() > 0)
     session_.Step();
@@ -78,6 +78,13 @@ bool EngineLoop::RunOnce(const Source& source) {
     Wait(source ? kSourcePeriod : HeartbeatPeriod(engine_.deadline_seconds()) / 2);
   inbox_.Publish(engine_.status());
   return true;
+}
+
+void EngineLoop::DoIdleWork() {
+  if (!inbox_.has_work()) return;
+  if (session_.in_flight() == 0) return inbox_.TakeWork().work();
+  for (const IdleWork& late : inbox_.TakeLateWork(Clock::now()))
+    if (late.on_late) late.on_late();
 }
 
 void EngineLoop::TakeInbox() {

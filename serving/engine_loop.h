@@ -57,10 +57,10 @@ class EngineLoop : public RequestQueue {
   LoopStatistics statistics() const override { return inbox_.statistics(); }
 
   // Has something done by the owning thread when nothing is in flight, before any request begins
-  // that had not: those in flight end first, and the others wait. In the order of the calls. Not
-  // done, and destroyed, where the loop ends before. What it throws leaves Run() as the engine's
-  // error.
-  void WhenIdle(std::function<void()> work) { inbox_.Put(std::move(work)); }
+  // that had not: those in flight end first, and the others wait, but no longer than until the time
+  // that it says. In the order of the calls. Not done, and destroyed, where the loop ends before.
+  // What it throws leaves Run() as the engine's error.
+  void WhenIdle(IdleWork work) { inbox_.Put(std::move(work)); }
 
   // Run() returns when all that was accepted has ended.
   void Drain() override { inbox_.Drain(); }
@@ -78,6 +78,7 @@ class EngineLoop : public RequestQueue {
 
   bool RunOnce(const Source& source);
   void TakeInbox();
+  void DoIdleWork();
   void Begin(Inbox::Entry entry);
   void NoteBegun(Ticket ticket);
   void TakeResult(Ticket ticket, TextResult result);

@@ -1,5 +1,7 @@
 #include "serving/inbox.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace lockstep {
@@ -7,7 +9,8 @@ namespace lockstep {
 Admission Inbox::Submit(TextRequest request, std::shared_ptr<RequestSink> sink) {
   LOCKSTEP_CHECK(sink != nullptr, "a request without a sink");
   const std::lock_guard lock(mutex_);
-  if (const Refusal refusal = RefusalNow(request.client); refusal != Refusal::kNone) return {.refusal = refusal};
+  if (const Refusal refusal = RefusalNow(request.client); refusal != Refusal::kNone)
+    return {.refusal = refusal};
   const Ticket ticket = next_ticket_++;
   if (request.client != kNobody) ++held_by_[request.client];
   queued_.emplace(ticket, Entry{ticket, std::move(request), std::move(sink)});
@@ -72,7 +75,7 @@ void Inbox::Abort() {
   changed_.notify_one();
 }
 
-void Inbox::Put(std::function<void()> work) {
+void Inbox::Put(IdleWork work) {
   const std::lock_guard lock(mutex_);
   if (state_ == State::kEnded || state_ == State::kAborting) return;
   works_.push_back(std::move(work));
@@ -84,12 +87,22 @@ bool Inbox::has_work() const {
   return !works_.empty();
 }
 
-std::function<void()> Inbox::TakeWork() {
+IdleWork Inbox::TakeWork() {
   const std::lock_guard lock(mutex_);
   LOCKSTEP_CHECK(!works_.empty(), "there is nothing to do");
-  std::function<void()> work = std::move(works_.front());
+  IdleWork work = std::move(works_.front());
   works_.pop_front();
   return work;
+}
+
+std::vector<IdleWork> Inbox::TakeLateWork(std::chrono::steady_clock::time_point now) {
+  const std::lock_guard lock(mutex_);
+  std::vector<IdleWork> late;
+  const auto first = std::stable_partition(works_.begin(), works_.end(),
+                                           [&](const IdleWork& one) { return one.until > now; });
+  std::move(first, works_.end(), std::back_inserter(late));
+  works_.erase(first, works_.end());
+  return late;
 }
 
 LoopStatistics Inbox::statistics() const {
@@ -150,7 +163,7 @@ bool Inbox::is_drained() const {
 }
 
 std::vector<Inbox::Entry> Inbox::Close() {
-  std::deque<std::function<void()>> dropped;  // outlives the lock
+  std::deque<IdleWork> dropped;  // outlives the lock
   const std::lock_guard lock(mutex_);
   state_ = State::kEnded;
   dropped.swap(works_);

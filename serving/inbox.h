@@ -20,6 +20,14 @@
 
 namespace lockstep {
 
+// Something to be done between requests.
+struct IdleWork {
+  std::function<void()> work;
+  // Where it has not begun by then, on_late is called instead. It may be empty.
+  std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
+  std::function<void()> on_late = {};
+};
+
 // What other threads say to the thread that answers requests, and what it has published for them.
 // It holds a bounded number of requests, from Submit() until each has ended: whoever submits more
 // is refused at once, instead of waiting in a queue that grows. A client holds at most kMostPerFree
@@ -49,15 +57,17 @@ class Inbox {
   void Drain();
   void Abort();
   LoopStatistics statistics() const;
-  // Something to be done between requests (EngineLoop::WhenIdle()). Dropped where it is closed.
-  void Put(std::function<void()> work);
+  // EngineLoop::WhenIdle() says what for. Dropped where it is closed.
+  void Put(IdleWork work);
 
   // For the thread that answers. The oldest request that it has not seen, which counts as in flight
   // from now on.
   std::optional<Entry> Take();
   // Whether there is something to be done between requests; and the oldest of it.
   bool has_work() const;
-  std::function<void()> TakeWork();
+  IdleWork TakeWork();
+  // All whose time has passed.
+  std::vector<IdleWork> TakeLateWork(std::chrono::steady_clock::time_point now);
   // Those in flight that were cancelled since the last call. Each has still to be ended.
   std::set<Ticket> TakeCancelled();
   // A request in flight has ended; `counter` is the statistic that counts it.
@@ -85,7 +95,7 @@ class Inbox {
   std::map<Ticket, Entry> queued_;
   std::map<Ticket, ClientId> in_flight_;
   std::unordered_map<ClientId, std::int64_t> held_by_;  // without kNobody's
-  std::deque<std::function<void()>> works_;
+  std::deque<IdleWork> works_;
   std::set<Ticket> cancelled_;  // of those in flight
   State state_ = State::kServing;
   Ticket next_ticket_ = 0;

@@ -59,8 +59,7 @@ std::int64_t SamplesMade(const TextRequest& request) {
 }
 
 Request FirstSample(const TextRequest& request, std::vector<std::int32_t> tokens) {
-  Request one{
-      .prompt = std::move(tokens), .priority = request.priority, .client = request.client};
+  Request one{.prompt = std::move(tokens), .priority = request.priority, .client = request.client};
   switch (request.task) {
     case Task::kGenerate:
       one.sampling = request.sampling;

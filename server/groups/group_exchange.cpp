@@ -5,10 +5,10 @@
 
 namespace lockstep {
 
-void GroupExchange::Begin(std::string checkpoint, OnLoaded on_end) {
+void GroupExchange::Begin(LoadWish wish, OnLoaded on_end) {
   LOCKSTEP_CHECK(!under_way(), "weights are being exchanged already");
   state_ = State::kWaiting;
-  checkpoint_ = std::move(checkpoint);
+  wish_ = std::move(wish);
   on_end_ = std::move(on_end);
   outcome_ = {};
 }
@@ -19,10 +19,17 @@ void GroupExchange::Read() {
   SendAll(WeightsStep::kRead);
 }
 
+bool GroupExchange::EndIfLate(LoadWish::Clock::time_point now) {
+  if (!waits() || now < wish_.until) return false;
+  outcome_ = TooLate();
+  End();
+  return true;
+}
+
 void GroupExchange::SendAll(WeightsStep step) {
   for (std::size_t group = 0; group < groups_; ++group) {
     pending_.insert(group);
-    actions_.send(group, {step, checkpoint_});
+    actions_.send(group, {step, wish_.checkpoint});
   }
 }
 
@@ -58,11 +65,11 @@ void GroupExchange::GoOn() {
   if (state_ == State::kSwitching) return End();
   if (outcome_.error) {
     for (std::size_t group = 0; group < groups_; ++group)
-      actions_.send(group, {WeightsStep::kDrop, checkpoint_});
+      actions_.send(group, {WeightsStep::kDrop, wish_.checkpoint});
     return End();
   }
   state_ = State::kSwitching;
-  actions_.decide(checkpoint_);
+  actions_.decide(wish_.checkpoint);
   SendAll(WeightsStep::kSwitch);
 }
 

@@ -28,12 +28,14 @@ class GroupExchange {
       : groups_(groups), actions_(std::move(actions)) {}
 
   // on_end is called once, in one of the methods below or in this one.
-  void Begin(std::string checkpoint, OnLoaded on_end);
+  void Begin(LoadWish wish, OnLoaded on_end);
   // Where it is, what has not begun has to wait.
   bool under_way() const { return state_ != State::kNone; }
   // It waits until all that has begun has ended: then Read() is to be called.
   bool waits() const { return state_ == State::kWaiting; }
   void Read();
+  // It is so late now: where it still waits and its time has passed, it ends. True where it does.
+  bool EndIfLate(LoadWish::Clock::time_point now);
 
   void Take(std::size_t group, const WeightsDoneMessage& done);
   // A group has ended.
@@ -51,7 +53,7 @@ class GroupExchange {
   const std::size_t groups_;
   const Actions actions_;
   State state_ = State::kNone;
-  std::string checkpoint_;
+  LoadWish wish_;
   OnLoaded on_end_;
   std::set<std::size_t> pending_;  // groups that have not answered
   LoadOutcome outcome_;

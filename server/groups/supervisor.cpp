@@ -60,14 +60,14 @@ void Supervisor::Cancel(Ticket ticket) {
   wake_.Ring();
 }
 
-void Supervisor::Load(const std::string& checkpoint, OnLoaded on_end) {
+void Supervisor::Load(const LoadWish& wish, OnLoaded on_end) {
   std::unique_lock lock(mutex_);
   LOCKSTEP_CHECK(!wanted_, "two exchanges of weights at the same time");
   if (has_ended_) {
     lock.unlock();
     return on_end({.error = Stopped()});
   }
-  wanted_ = {checkpoint, std::move(on_end)};
+  wanted_ = {wish, std::move(on_end)};
   lock.unlock();
   wake_.Ring();
 }
@@ -151,7 +151,7 @@ void Supervisor::ExchangeWeights() {
     return std::ranges::all_of(members_, [](const Member& one) { return one.ranks->ready(); });
   };
   if (auto wanted = TakeWanted()) {
-    exchange_.Begin(std::move(wanted->checkpoint), std::move(wanted->on_end));
+    exchange_.Begin(std::move(wanted->wish), std::move(wanted->on_end));
     if (!all_ready())
       exchange_.GiveUp(Error(ExitCode::kRankFailure, "not all ranks can answer just now"));
   }
@@ -159,7 +159,8 @@ void Supervisor::ExchangeWeights() {
   const bool has_begun = std::ranges::any_of(held_, [this](const auto& one) {
     return one.second.group() || one.second.begun() || suspects_.Contains(one.first);
   });
-  if (!has_begun) exchange_.Read();
+  if (!has_begun) return exchange_.Read();
+  if (exchange_.EndIfLate(Clock::now())) changed_ = true;  // others have waited for it
 }
 
 // While weights are exchanged only what has begun goes on.

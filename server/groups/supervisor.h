@@ -48,7 +48,7 @@ class Supervisor : public RequestQueue, public WeightLoader {
   void Drain() override;
   void Abort() override;
   std::string unavailable() const override;
-  void Load(const std::string& checkpoint, OnLoaded on_end) override;
+  void Load(const LoadWish& wish, OnLoaded on_end) override;
 
   // Starts the groups and serves until it is drained or aborted; then ends the groups. on_ready:
   // called once, when every group can answer. look: called some times a second. Returns the exit
@@ -74,7 +74,7 @@ class Supervisor : public RequestQueue, public WeightLoader {
     Clock::time_point ready_at{};
   };
   struct WantedWeights {
-    std::string checkpoint;
+    LoadWish wish;
     OnLoaded on_end;
   };
 

@@ -44,8 +44,9 @@ class LoadService {
   explicit LoadService(Parts parts) : parts_(std::move(parts)) {}
 
   // Reads the request and the checkpoint's files but for the weights, which takes a while, and has
-  // the weights exchanged. notify: called once when that has ended, from another thread, unless the
-  // call has been destroyed; may not throw. Throws ApiError: 409 while another one is under way.
+  // the weights exchanged; the time that the request gives for it begins with the reading of it.
+  // notify: called once when that has ended, from another thread, unless the call has been
+  // destroyed; may not throw. Throws ApiError: 409 while another one is under way.
   std::unique_ptr<LoadCall> Begin(std::string_view body, std::function<void()> notify);
 
  private:

@@ -39,9 +39,12 @@ LoadOutcome ReadOutcome(WeightExchange& weights, const std::string& checkpoint) 
   return outcome;
 }
 
-void LoopLoader::Load(const std::string& checkpoint, OnLoaded on_end) {
+void LoopLoader::Load(const LoadWish& wish, OnLoaded on_end) {
   const auto promise = std::make_shared<Promise>(std::move(on_end));
-  loop_.WhenIdle([this, checkpoint, promise] { promise->Keep(LoadNow(checkpoint)); });
+  loop_.WhenIdle({.work = [this, checkpoint = wish.checkpoint,
+                           promise] { promise->Keep(LoadNow(checkpoint)); },
+                  .until = wish.until,
+                  .on_late = [promise] { promise->Keep(TooLate()); }});
 }
 
 LoadOutcome LoopLoader::LoadNow(const std::string& checkpoint) {

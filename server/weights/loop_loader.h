@@ -12,7 +12,7 @@ class LoopLoader : public WeightLoader {
   // Both stay the caller's and outlive it.
   LoopLoader(EngineLoop& loop, WeightExchange& weights) : loop_(loop), weights_(weights) {}
 
-  void Load(const std::string& checkpoint, OnLoaded on_end) override;
+  void Load(const LoadWish& wish, OnLoaded on_end) override;
 
  private:
   LoadOutcome LoadNow(const std::string& checkpoint);

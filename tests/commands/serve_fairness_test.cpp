@@ -77,8 +77,8 @@ TEST(AFairServer, TellsClientsApartBehindAProxyThatItTrusts) {
   const GreedyClient greedy(server, 100, "X-Forwarded-For: 198.51.100.7\r\n");
   AwaitAccepted(server, 100);
   const HttpReply reply = AskServer(
-      server.port(), PostText("/v1/completions", kShort,
-                              "X-Forwarded-For: 198.51.100.7, 203.0.113.9\r\n"));
+      server.port(),
+      PostText("/v1/completions", kShort, "X-Forwarded-For: 198.51.100.7, 203.0.113.9\r\n"));
   EXPECT_EQ(reply.status, 200) << reply.body;
   EXPECT_GT(server.Metric("num_requests_waiting"), 30);
 }
@@ -87,7 +87,8 @@ TEST(AFairServer, LeavesPlacesInItsQueueForOthers) {
   const RunningServer server(OneAtATime({"--max-queue", "16"}));
   const GreedyClient greedy(server, 14);
   AwaitAccepted(server, 14);
-  const int connection = BeginRequest(server.port(), PostText("/v1/completions", kLong), "127.0.0.2");
+  const int connection =
+      BeginRequest(server.port(), PostText("/v1/completions", kLong), "127.0.0.2");
   const HttpReply refused = ReadReply(connection);
   ::close(connection);
   EXPECT_EQ(refused.status, 503);

@@ -164,6 +164,23 @@ TEST_F(ServeLoad, LetsWhatHasBegunEndOnItsWeightsInAllGroups) {
   for (int i = 0; i < 4; ++i) EXPECT_EQ(LongText(server), other);
 }
 
+TEST_F(ServeLoad, WaitsNoLongerForTextsThanItWasTold) {
+  const RunningServer server(On(Model(), {"--set", "engine.max_sequences=1"}));
+  const std::string first = LongText(server);
+  std::vector<int> begun{BeginStream(server)};  // and those that the ranks have behind it
+  for (int i = 0; i < 8; ++i)
+    begun.push_back(BeginRequest(server.port(),
+                                 PostText("/v1/completions", Body(kLong, R"(, "stream": true)"))));
+  const HttpReply late = server.Post("/v1/load", R"({"model": "a/b@other", "timeout_s": 0})");
+  EXPECT_EQ(late.status, 503);
+  EXPECT_THAT(late.header, HasSubstr("Retry-After"));
+  EXPECT_THAT(late.body, HasSubstr("have not ended within timeout_s"));
+  for (const int connection : begun) EXPECT_EQ(EndStream(connection), first);
+  EXPECT_EQ(LongText(server), first) << "on the weights before";
+  EXPECT_EQ(server.Post("/v1/load", R"({"model": "a/b@other", "timeout_s": 30})").status, 200);
+  EXPECT_NE(LongText(server), first);
+}
+
 TEST_F(ServeLoad, ChangesNothingWhereTheCheckpointCannotBeLoaded) {
   RunningServer server(On(Model()));
   const std::string first = Text(server);

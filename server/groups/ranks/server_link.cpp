@@ -114,7 +114,7 @@ void ServerLink::Take(const CancelMessage& message) {
 void ServerLink::Take(const LeaveMessage& /*message*/) { loop_.Drain(); }
 
 void ServerLink::Take(const WeightsMessage& message) {
-  loop_.WhenIdle([this, message] { Exchange(message); });
+  loop_.WhenIdle({.work = [this, message] { Exchange(message); }});
 }
 
 // The loop's thread.

@@ -43,8 +43,8 @@ auto Fields(T& value) {
 template <typename T>
 requires std::is_same_v<std::remove_const_t<T>, TextRequest>
 auto Fields(T& value) {
-  auto& [task, prompt, tokens, sampling, stop, n, best_of, beams, priority, client,
-         logprobs, prompt_logprobs, context_tokens, pooling, reached] = value;
+  auto& [task, prompt, tokens, sampling, stop, n, best_of, beams, priority, client, logprobs,
+         prompt_logprobs, context_tokens, pooling, reached] = value;
   return std::tie(task, prompt, tokens, sampling, stop, n, best_of, beams, priority, client,
                   logprobs, prompt_logprobs, context_tokens, pooling, reached);
 }

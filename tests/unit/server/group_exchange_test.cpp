@@ -16,8 +16,8 @@ using testing::IsEmpty;
 // Two groups, and all that is done with them: "0 reads a", "all have a", "ended: why".
 class GroupExchangeTest : public testing::Test {
  protected:
-  void Begin() {
-    exchange_.Begin("a", [this](const LoadOutcome& outcome) {
+  void Begin(LoadWish::Clock::time_point until = LoadWish::Clock::time_point::max()) {
+    exchange_.Begin({.checkpoint = "a", .until = until}, [this](const LoadOutcome& outcome) {
       EXPECT_FALSE(exchange_.under_way());
       done_.push_back(outcome.error ? std::string("ended: ") + outcome.error->what() : "loaded");
     });
@@ -109,6 +109,26 @@ TEST_F(GroupExchangeTest, EndsWellWhereAGroupIsLostAfterIt) {
   EXPECT_THAT(Done(), IsEmpty());
   Answer(1);
   EXPECT_THAT(Done(), ElementsAre("loaded"));
+}
+
+TEST_F(GroupExchangeTest, EndsWhenItHasWaitedTooLongAndNotWhenItReads) {
+  const LoadWish::Clock::time_point now{std::chrono::seconds(100)};
+  const auto later = now + std::chrono::seconds(1);
+  EXPECT_FALSE(exchange_.EndIfLate(later));
+  Begin(later);
+  EXPECT_FALSE(exchange_.EndIfLate(now));
+  EXPECT_TRUE(exchange_.waits());
+  EXPECT_TRUE(exchange_.EndIfLate(later));
+  EXPECT_THAT(Done(), ElementsAre("ended: the texts that had begun have not ended in time"));
+  EXPECT_FALSE(exchange_.EndIfLate(later));
+  Begin(later);
+  exchange_.Read();
+  EXPECT_FALSE(exchange_.EndIfLate(later));
+  Answer(0);
+  Answer(1);
+  Answer(0);
+  Answer(1);
+  EXPECT_EQ(Done().back(), "loaded") << "what was late before has left nothing behind";
 }
 
 TEST_F(GroupExchangeTest, IsGivenUpOnceAndNotBegunTwice) {

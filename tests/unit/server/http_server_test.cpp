@@ -237,11 +237,9 @@ TEST_F(HttpServerTest, TellsTheQueueWhoAsks) {
     return *clients.begin();
   };
   const std::string k = "Authorization: Bearer k\r\n", l = "Authorization: Bearer l\r\n";
-  const std::set<ClientId> all{kNobody,
-                               client_at(keyless, ""),
+  const std::set<ClientId> all{kNobody, client_at(keyless, ""),
                                client_at(keyless, "X-Forwarded-For: 192.0.2.1\r\n"),
-                               client_at(two_keys, k),
-                               client_at(two_keys, l)};
+                               client_at(two_keys, k), client_at(two_keys, l)};
   EXPECT_EQ(all.size(), 5U);
   EXPECT_EQ(client_at(keyless, ""), client_at(one_key, k)) << "the one key tells nobody apart";
   EXPECT_EQ(client_at(keyless, ""), client_at(one_key, k + "X-Forwarded-For: 192.0.2.1\r\n"))

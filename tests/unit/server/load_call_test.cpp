@@ -21,11 +21,13 @@ using testing::Not;
 
 // Keeps what it is asked for until the test ends it.
 struct HeldLoader : WeightLoader {
-  void Load(const std::string& checkpoint_in, OnLoaded on_end_in) override {
-    checkpoint = checkpoint_in;
+  void Load(const LoadWish& wish, OnLoaded on_end_in) override {
+    checkpoint = wish.checkpoint;
+    seconds = std::chrono::duration<double>(wish.until - LoadWish::Clock::now()).count();
     on_end = std::move(on_end_in);
   }
   std::string checkpoint;
+  double seconds = 0.0;  // that it has
   OnLoaded on_end;
 };
 
@@ -151,6 +153,40 @@ TEST_F(LoadTest, SaysInItsOwnWordsWhyItCameToNothing) {
   EXPECT_EQ(ended_with(Error(ExitCode::kRankFailure, "ranks have ended meanwhile")), 503);
   EXPECT_EQ(ended_with(Error(ExitCode::kInterrupted, "stopped")), 503);
   EXPECT_EQ(ended_with(Error(ExitCode::kInternal, "/hub/a.cpp:5")), 500);
+  EXPECT_EQ(Served(), "first");
+}
+
+TEST_F(LoadTest, TellsHowLongItMayWaitForTextsThatHaveBegun) {
+  const auto seconds_of = [&](const Json& timeout) {
+    const auto call = Begin(DumpJson({{"model", Other()}, {"timeout_s", timeout}}));
+    loader_.on_end({});
+    return loader_.seconds;
+  };
+  BeginWith(Other());
+  EXPECT_GT(loader_.seconds, 0.0);
+  EXPECT_LE(loader_.seconds, 60.0);
+  loader_.on_end({});
+  EXPECT_LE(seconds_of(nullptr), 60.0);
+  EXPECT_GT(seconds_of(5000), 60.0);
+  EXPECT_LE(seconds_of(5000), 5000.0);
+  EXPECT_LE(seconds_of(0), 0.0);
+  EXPECT_LE(seconds_of(0.5), 0.5);
+  for (const Json& wrong :
+       {Json(-1), Json(86401), Json("5"), Json(true), Json::array(), Json(1e300)})
+    EXPECT_EQ(Refusal(
+                  [&] {
+                    Begin(DumpJson({{"model", Other()}, {"timeout_s", wrong}}));
+                  },
+                  "expected seconds from 0 to 86400"),
+              400)
+        << wrong;
+}
+
+TEST_F(LoadTest, SaysThatTheTextsInWorkHaveTakenTooLong) {
+  const auto call = BeginWith(Other());
+  loader_.on_end(TooLate());
+  EXPECT_EQ(Refusal([&] { call->Answer(); }, "have not ended within timeout_s"), 503);
+  EXPECT_EQ(Refusal([&] { call->Answer(); }, "the weights are those before"), 503);
   EXPECT_EQ(Served(), "first");
 }
 

@@ -30,7 +30,7 @@ class LoopLoaderTest : public testing::Test {
   }
 
   void Load(const std::string& checkpoint) {
-    loader_->Load(checkpoint, [this](const LoadOutcome& outcome) {
+    loader_->Load({.checkpoint = checkpoint}, [this](const LoadOutcome& outcome) {
       outcomes_.emplace_back(outcome.error ? outcome.error->what() : "");
     });
   }

@@ -43,6 +43,7 @@ TextRequest EveryField() {
           .best_of = 5,
           .beams = {.num_beams = 6, .length_penalty = 0.5, .early_stopping = EarlyStopping::kNever},
           .priority = -7,
+          .client = ClientId{1} << 63,
           .logprobs = 8,
           .prompt_logprobs = 9,
           .context_tokens = 10,
@@ -105,6 +106,7 @@ TEST(Messages, BringARequestWithAllItsFields) {
   EXPECT_EQ(request.beams.num_beams, 6);
   EXPECT_EQ(request.beams.early_stopping, EarlyStopping::kNever);
   EXPECT_EQ(request.priority, -7);
+  EXPECT_EQ(request.client, ClientId{1} << 63);
   EXPECT_EQ(request.logprobs, 8);
   EXPECT_EQ(request.prompt_logprobs, 9);
   EXPECT_EQ(request.context_tokens, 10);

@@ -109,11 +109,12 @@ class SupervisorTest : public testing::Test {
   }
   // When all groups answer. Until it has ended: why it came to nothing; empty where the weights are
   // there.
-  std::string Load(const std::string& checkpoint) {
+  std::string Load(const std::string& checkpoint,
+                   LoadWish::Clock::time_point until = LoadWish::Clock::time_point::max()) {
     while (!supervisor_->unavailable().empty())
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     std::promise<std::string> outcome;
-    supervisor_->Load(checkpoint, [&](const LoadOutcome& one) {
+    supervisor_->Load({.checkpoint = checkpoint, .until = until}, [&](const LoadOutcome& one) {
       outcome.set_value(one.error ? one.error->what() : "");
     });
     return outcome.get_future().get();
@@ -286,6 +287,27 @@ TEST_F(SupervisorTest, MixesNoWeightsInOneText) {
   });
 }
 
+// What has waited for the exchange goes on, on the weights that there are.
+TEST_F(SupervisorTest, GivesTheExchangeUpWhereTextsTakeTooLong) {
+  Open(2);
+  Serve([&] {
+    const auto first = Ask("until " + Path("gate"));
+    while (supervisor_->statistics().in_flight == 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_THAT(Load("other", LoadWish::Clock::now()), HasSubstr("have not ended in time"));
+    const auto second = Ask("");
+    WriteText(folder_ / "gate", "");
+    for (const auto& client : {first, second}) {
+      EXPECT_EQ(client->Wait(), "");
+      EXPECT_EQ(client->texts(), std::set<std::string>{"t"});
+    }
+    EXPECT_EQ(Load("other", LoadWish::Clock::now()), "") << "nothing has to be waited for";
+    const auto third = Ask("");
+    EXPECT_EQ(third->Wait(), "");
+    EXPECT_EQ(third->texts(), std::set<std::string>{"other"});
+  });
+}
+
 TEST_F(SupervisorTest, EndsTheWishForOtherWeightsWhenItIsAborted) {
   Open();
   const auto client = Ask("wait");
@@ -293,14 +315,14 @@ TEST_F(SupervisorTest, EndsTheWishForOtherWeightsWhenItIsAborted) {
   const auto look = [&, asked = false]() mutable {
     if (supervisor_->statistics().in_flight == 0) return;
     if (!std::exchange(asked, true))
-      return supervisor_->Load("other",
+      return supervisor_->Load({.checkpoint = "other"},
                                [&](const LoadOutcome& one) { outcome = one.error.value().what(); });
     supervisor_->Abort();
   };
   supervisor_->Run([] {}, look);
   EXPECT_EQ(outcome, "the server was stopped");
   outcome.clear();
-  supervisor_->Load("too late",
+  supervisor_->Load({.checkpoint = "too late"},
                     [&](const LoadOutcome& one) { outcome = one.error.value().what(); });
   EXPECT_EQ(outcome, "the server was stopped");
   EXPECT_EQ(client->Wait(), "the server was stopped");
@@ -323,8 +345,8 @@ class FairSupervisor : public SupervisorTest {
   static constexpr int kMany = 40;
 
   void SetUp() override {
-    supervisor_ = std::make_unique<Supervisor>(Supervisor::Plan{
-        .groups = {{.command = FakeGroupCommand()}}, .most_sequences = 1});
+    supervisor_ = std::make_unique<Supervisor>(
+        Supervisor::Plan{.groups = {{.command = FakeGroupCommand()}}, .most_sequences = 1});
   }
   // Many of a client, of which the first holds up the ranks until all have come, the second one
   // does as it is told; and one of another client. In the order in which they end.

@@ -286,8 +286,8 @@ TEST_F(EngineLoopTest, DoesWorkBetweenWhatHasBegunAndWhatHasNot) {
   Open();
   first->on_text = [&, asked = false]() mutable {
     if (std::exchange(asked, true)) return;
-    loop_->WhenIdle([&] { order.emplace_back("work"); });
-    loop_->WhenIdle([&] { order.emplace_back("more"); });
+    loop_->WhenIdle({.work = [&] { order.emplace_back("work"); }});
+    loop_->WhenIdle({.work = [&] { order.emplace_back("more"); }});
     EXPECT_TRUE(loop_->Submit(Make(6), second));
     loop_->Drain();
   };
@@ -298,15 +298,47 @@ TEST_F(EngineLoopTest, DoesWorkBetweenWhatHasBegunAndWhatHasNot) {
   EXPECT_THAT(order, testing::ElementsAre("first", "work", "more", "second"));
 }
 
+// What has waited for the work goes on without it.
+TEST_F(EngineLoopTest, GivesWorkUpWhoseTimeHasPassedWhileOthersWereInFlight) {
+  const auto first = std::make_shared<Meddler>(), second = std::make_shared<Meddler>();
+  std::vector<std::string> order;
+  Open();
+  first->on_text = [&, asked = false]() mutable {
+    if (std::exchange(asked, true)) return;
+    const auto past = std::chrono::steady_clock::now();
+    loop_->WhenIdle({.work = [] { ADD_FAILURE() << "too late"; },
+                     .until = past,
+                     .on_late = [&] { order.emplace_back("late"); }});
+    loop_->WhenIdle({.work = [&] { order.emplace_back("work"); }});
+    loop_->WhenIdle({.work = [] { ADD_FAILURE() << "too late"; }, .until = past});
+    EXPECT_TRUE(loop_->Submit(Make(6), second));
+    loop_->Drain();
+  };
+  first->on_end = [&] { order.emplace_back("first"); };
+  second->on_end = [&] { order.emplace_back("second"); };
+  EXPECT_TRUE(loop_->Submit(Make(1), first));
+  loop_->Run();
+  EXPECT_THAT(order, testing::ElementsAre("late", "first", "work", "second"));
+}
+
+TEST_F(EngineLoopTest, DoesWorkThatIsLateWhereNothingIsInFlight) {
+  bool done = false;
+  Open();
+  loop_->WhenIdle({.work = [&] { done = true; }, .until = std::chrono::steady_clock::now()});
+  loop_->Drain();
+  loop_->Run();
+  EXPECT_TRUE(done);
+}
+
 TEST_F(EngineLoopTest, IsWokenForWorkAndDropsItWhenItIsAborted) {
   const auto held = std::make_shared<int>();
   Open();
   Serve([&] {
     std::atomic<bool> done = false;
-    loop_->WhenIdle([&] { done = true; });
+    loop_->WhenIdle({.work = [&] { done = true; }});
     while (!done) std::this_thread::yield();
-    loop_->WhenIdle([&] { loop_->Abort(); });
-    loop_->WhenIdle([held] { ADD_FAILURE() << "after the end"; });
+    loop_->WhenIdle({.work = [&] { loop_->Abort(); }});
+    loop_->WhenIdle({.work = [held] { ADD_FAILURE() << "after the end"; }});
   });
   EXPECT_EQ(held.use_count(), 1);
 }
