@@ -45,8 +45,8 @@ class FairTurns {
   void ForgetThePast();
 
   std::int64_t now_ = 0;
-  std::int64_t begun_ = 0;                            // since time went on
-  std::unordered_map<ClientId, std::int64_t> ends_;   // of a client's last turn, where it is ahead
+  std::int64_t begun_ = 0;                             // since time went on
+  std::unordered_map<ClientId, std::int64_t> ends_;    // of a client's last turn, where it is ahead
   std::set<std::pair<std::int64_t, ClientId>> order_;  // the same
 };
 
