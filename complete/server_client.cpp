@@ -87,15 +87,19 @@ class ServerClient::Exchange {
     if (!Await([&](auto done) { http::async_write(stream_, request, Ignoring(done)); }))
       return false;
     parser_.body_limit(kMostBodyBytes);
-    return Await(
-        [&](auto done) { http::async_read_header(stream_, buffer_, parser_, Ignoring(done)); });
+    const auto read_head = [&](auto done) {
+      http::async_read_header(stream_, buffer_, parser_, Ignoring(done));
+    };
+    if (!Await(read_head)) return false;
+    if (!parser_.is_header_done()) Fail("it has closed the connection without an answer");
+    return true;
   }
 
   unsigned status() { return parser_.get().result_int(); }
 
   // The next bytes of the body; null at its end, or where it was broken off.
   std::optional<std::string> Read() {
-    if (parser_.is_done()) return std::nullopt;
+    if (parser_.is_done() || is_closed_) return std::nullopt;
     if (!Await(
             [&](auto done) { http::async_read_some(stream_, buffer_, parser_, Ignoring(done)); }))
       return std::nullopt;
@@ -149,13 +153,15 @@ class ServerClient::Exchange {
       io_.run();
       return false;
     }
-    if (*result && *result != http::error::end_of_stream) Fail(result->message());
+    is_closed_ = *result == http::error::end_of_stream;
+    if (*result && !is_closed_) Fail(result->message());
     return true;
   }
 
   const ServerAddress& address_;
   ServerTrust& trust_;
   const Stop& stop_;
+  bool is_closed_ = false;  // by the server
   asio::io_context io_{1};
   NetworkStream stream_{Tcp::socket(io_), trust_.context()};
   beast::flat_buffer buffer_;
