@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/scheduler.h"
+#include "engine/scheduling/scheduler.h"
 #include "layers/kv_cache.h"
 
 namespace lockstep {
