@@ -59,11 +59,12 @@ class Tls(unittest.TestCase):
             self.assertEqual("".join(chunk.choices[0].text for chunk in chunks), whole)
         self.assertGreater(len(whole), 24)
 
-    def test_is_not_spoken_by_the_line_editor_which_says_so(self):
-        done = subprocess.run([served.program(), "complete", "--url", server.url], input="", text=True,
-                              capture_output=True)
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("TLS is not spoken here", done.stderr)
+    def test_is_spoken_by_the_line_editor_with_those_whom_it_trusts(self):
+        for trusted, code in ((["--tls-ca", certificate], 0), ([], 3)):
+            done = subprocess.run([served.program(), "complete", "--url", server.url, *trusted],
+                                  input="", text=True, capture_output=True)
+            self.assertEqual(done.returncode, code, done.stderr)
+        self.assertIn("its certificate is not trusted", done.stderr)
 
 
 if __name__ == "__main__":

@@ -249,7 +249,7 @@ TEST(BenchServe, RefusesWhatContradicts) {
       {{"--url", "u", "--concurrency", "1", "--burstiness", "2"}, "--burstiness goes with"},
       {{"--url", "u", "--concurrencyy", "1"}, "the nearest known one is --concurrency"},
       {{"compare", "--url", "u"}, "unknown flag"},
-      {{"--url", "https://u", "--rate", "1"}, "TLS is not spoken here"},
+      {{"--url", "http://u", "--rate", "1", "--tls-ca", "f"}, "is asked without TLS"},
       {{"--model", "/nowhere", "--rate", "1"}, "/nowhere"}};
   for (auto [words, message] : refused) {
     words.insert(words.begin(), {"bench", "serve"});

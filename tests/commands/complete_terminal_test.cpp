@@ -34,8 +34,7 @@ TEST_F(CompleteAtATerminal, CtrlCEndsOneAnswerAndTheEditorGoesOn) {
   terminal_.Await("> ");
   terminal_.Type("endless\r");
   terminal_.Await(" beginning");
-  terminal_.Type(Terminal::kCtrlC);
-  terminal_.Await("(ended by Ctrl-C; /more goes on)");
+  terminal_.Press(Terminal::kCtrlC, "(ended by Ctrl-C; /more goes on)");
   terminal_.Await("> ");
   terminal_.Type("short\r");
   terminal_.Await(" answered");
@@ -50,11 +49,9 @@ TEST_F(CompleteAtATerminal, CtrlCGivesUpTheLineAndSaysHowToEnd) {
   terminal_.Await("> ");
   terminal_.Type("never asked");
   terminal_.Await("never asked");
-  terminal_.Type(Terminal::kCtrlC);
-  terminal_.Await("(Ctrl-D or /quit ends)");
+  terminal_.Press(Terminal::kCtrlC, "(Ctrl-D or /quit ends)");
   terminal_.Await("> ");
-  terminal_.Type(Terminal::kCtrlC);  // at an empty prompt
-  terminal_.Await("(Ctrl-D or /quit ends)");
+  terminal_.Press(Terminal::kCtrlC, "(Ctrl-D or /quit ends)");  // at an empty prompt
   terminal_.Await("> ");
   terminal_.Type("short\r");
   terminal_.Await(" answered");
@@ -69,13 +66,11 @@ TEST_F(CompleteAtATerminal, MoreGoesOnBehindAnAnswerThatWasEnded) {
   terminal_.Await("> ");
   terminal_.Type("endless\r");
   terminal_.Await(" beginning");
-  terminal_.Type(Terminal::kCtrlC);
-  terminal_.Await("/more goes on)");
+  terminal_.Press(Terminal::kCtrlC, "/more goes on)");
   terminal_.Await("> ");
   terminal_.Type("/more\r");
   terminal_.Await(" beginning");
-  terminal_.Type(Terminal::kCtrlC);
-  terminal_.Await("/more goes on)");
+  terminal_.Press(Terminal::kCtrlC, "/more goes on)");
   terminal_.Await("> ");
   terminal_.Type(Terminal::kCtrlD);
   EXPECT_EQ(terminal_.Wait(), 0) << terminal_.screen();

@@ -89,7 +89,7 @@ TEST(Complete, SpeaksToAServerThatItTrusts) {
         Case{"http://" + at, "", "has closed the connection without an answer"},
         Case{"http://" + at, made.certificate, "is asked without TLS; expected https://", 2},
         Case{"https://" + at, made.key, "--tls-ca " + made.key + ": is no certificate", 2},
-        Case{"https://" + at, "/nowhere/ca.pem", "/nowhere/ca.pem", 3}}) {
+        Case{"https://" + at, "/nowhere/ca.pem", "/nowhere/ca.pem", 2}}) {
     const Outcome bad = of(one.url, one.ca);
     EXPECT_EQ(bad.exit_code, one.exit_code) << one.url << " " << bad.errors;
     EXPECT_THAT(bad.errors, HasSubstr(one.expected));

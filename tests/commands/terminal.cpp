@@ -16,6 +16,7 @@ namespace lockstep {
 namespace {
 
 constexpr int kPatienceMs = 60'000;
+constexpr int kTries = 60;
 
 // In the child: the terminal is where it reads and writes, and where its signals come from.
 void SitDownAt(const char* terminal) {
@@ -62,9 +63,9 @@ void Terminal::Type(const std::string& text) const {
 }
 
 // False where nothing comes any more.
-bool Terminal::ReadMore() {
+bool Terminal::ReadMore(int patience_ms) {
   pollfd polled{master_, POLLIN, 0};
-  if (::poll(&polled, 1, kPatienceMs) <= 0) return false;
+  if (::poll(&polled, 1, patience_ms) <= 0) return false;
   char buffer[4096];
   const ssize_t bytes = ::read(master_, buffer, sizeof(buffer));
   if (bytes <= 0) return false;
@@ -75,15 +76,29 @@ bool Terminal::ReadMore() {
 void Terminal::Await(const std::string& text) {
   std::size_t found = screen_.find(text, seen_);
   for (; found == std::string::npos; found = screen_.find(text, seen_))
-    if (!ReadMore()) throw std::runtime_error("\"" + text + "\" does not come: " + screen_);
+    if (!ReadMore(kPatienceMs))
+      throw std::runtime_error("\"" + text + "\" does not come: " + screen_);
   seen_ = found + text.size();
 }
 
+void Terminal::Press(const char* key, const std::string& text) {
+  for (int tries = 0; tries < kTries; ++tries) {
+    Type(key);
+    while (ReadMore(kPatienceMs / kTries) && screen_.find(text, seen_) == std::string::npos) {
+    }
+    if (screen_.find(text, seen_) != std::string::npos) break;
+  }
+  Await(text);
+}
+
 int Terminal::Wait() {
-  while (ReadMore()) {
+  while (ReadMore(kPatienceMs)) {
   }
   int status = 0;
-  ::waitpid(process_, &status, 0);
+  for (int tries = 0; ::waitpid(process_, &status, WNOHANG) != process_; ++tries) {
+    if (tries == kTries) throw std::runtime_error("the program does not end: " + screen_);
+    ::usleep(100'000);
+  }
   process_ = -1;
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

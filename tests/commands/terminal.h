@@ -21,16 +21,19 @@ class Terminal {
   static constexpr const char* kCtrlD = "\x04";
 
   void Type(const std::string& text) const;
+  // Types a key until `text` comes: a signal that reaches the editor just before it waits for a key
+  // is noticed with the next one.
+  void Press(const char* key, const std::string& text);
   // Waits until `text` has come after what was awaited last. Throws std::runtime_error with all
   // that came where it does not.
   void Await(const std::string& text);
-  // Until the program ends: its exit code, 128 + the signal when one ended it.
+  // Until the program ends: its exit code, 128 + the signal when one ended it. Throws as Await().
   int Wait();
   // All that has come.
   const std::string& screen() const { return screen_; }
 
  private:
-  bool ReadMore();
+  bool ReadMore(int patience_ms);
 
   pid_t process_ = -1;
   int master_ = -1;
