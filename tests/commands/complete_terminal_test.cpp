@@ -19,7 +19,7 @@ std::string Answer(const std::string& request) {
   if (endless) head += "Test-Goes-On: 1\r\n";
   const std::string piece = R"({"choices": [{"text": ")" +
                             std::string(endless ? " beginning" : " answered") +
-                            R"(", "finish_reason": null}]})";
+                            R"(", "finish_reason": )" + (endless ? "null" : R"("stop")") + "}]}";
   return head + "\r\ndata: " + piece + "\n\n" + (endless ? "" : "data: [DONE]\n\n");
 }
 
@@ -31,31 +31,31 @@ class CompleteAtATerminal : public testing::Test {
 };
 
 TEST_F(CompleteAtATerminal, CtrlCEndsOneAnswerAndTheEditorGoesOn) {
-  terminal_.Await("> ");
+  terminal_.AwaitPrompt();
   terminal_.Type("endless\r");
   terminal_.Await(" beginning");
   terminal_.Press(Terminal::kCtrlC, "(ended by Ctrl-C; /more goes on)");
-  terminal_.Await("> ");
+  terminal_.AwaitPrompt();
   terminal_.Type("short\r");
   terminal_.Await(" answered");
   EXPECT_EQ(server_.left(), 1) << "the server was told";
-  terminal_.Await("> ");
+  terminal_.AwaitPrompt();
   terminal_.Type(Terminal::kCtrlD);
   EXPECT_EQ(terminal_.Wait(), 0) << terminal_.screen();
   EXPECT_EQ(server_.asked(), 3);
 }
 
 TEST_F(CompleteAtATerminal, CtrlCGivesUpTheLineAndSaysHowToEnd) {
-  terminal_.Await("> ");
+  terminal_.AwaitPrompt();
   terminal_.Type("never asked");
   terminal_.Await("never asked");
   terminal_.Press(Terminal::kCtrlC, "(Ctrl-D or /quit ends)");
-  terminal_.Await("> ");
+  terminal_.AwaitPrompt();
   terminal_.Press(Terminal::kCtrlC, "(Ctrl-D or /quit ends)");  // at an empty prompt
-  terminal_.Await("> ");
+  terminal_.AwaitPrompt();
   terminal_.Type("short\r");
   terminal_.Await(" answered");
-  terminal_.Await("> ");
+  terminal_.AwaitPrompt();
   terminal_.Type("/quit\r");
   EXPECT_EQ(terminal_.Wait(), 0) << terminal_.screen();
   EXPECT_EQ(server_.asked(), 2) << "of the model, and of the one line";
@@ -63,15 +63,15 @@ TEST_F(CompleteAtATerminal, CtrlCGivesUpTheLineAndSaysHowToEnd) {
 
 // An answer that has ended leaves no Ctrl-C behind for the next one.
 TEST_F(CompleteAtATerminal, MoreGoesOnBehindAnAnswerThatWasEnded) {
-  terminal_.Await("> ");
+  terminal_.AwaitPrompt();
   terminal_.Type("endless\r");
   terminal_.Await(" beginning");
   terminal_.Press(Terminal::kCtrlC, "/more goes on)");
-  terminal_.Await("> ");
+  terminal_.AwaitPrompt();
   terminal_.Type("/more\r");
   terminal_.Await(" beginning");
   terminal_.Press(Terminal::kCtrlC, "/more goes on)");
-  terminal_.Await("> ");
+  terminal_.AwaitPrompt();
   terminal_.Type(Terminal::kCtrlD);
   EXPECT_EQ(terminal_.Wait(), 0) << terminal_.screen();
   EXPECT_EQ(server_.asked(), 3);

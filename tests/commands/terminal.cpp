@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <stdexcept>
@@ -79,6 +80,16 @@ void Terminal::Await(const std::string& text) {
     if (!ReadMore(kPatienceMs))
       throw std::runtime_error("\"" + text + "\" does not come: " + screen_);
   seen_ = found + text.size();
+}
+
+void Terminal::AwaitPrompt() {
+  Await("> ");
+  termios mode{};
+  for (int waited_ms = 0; waited_ms < kPatienceMs; ++waited_ms) {
+    if (::tcgetattr(master_, &mode) == 0 && (mode.c_lflag & ICANON) == 0) return;
+    ::usleep(1000);
+  }
+  throw std::runtime_error("the editor takes no keys: " + screen_);
 }
 
 void Terminal::Press(const char* key, const std::string& text) {

@@ -27,6 +27,9 @@ class Terminal {
   // Waits until `text` has come after what was awaited last. Throws std::runtime_error with all
   // that came where it does not.
   void Await(const std::string& text);
+  // Waits for the editor's prompt, and until it takes keys one by one: before that the terminal
+  // keeps Ctrl-D for itself.
+  void AwaitPrompt();
   // Until the program ends: its exit code, 128 + the signal when one ended it. Throws as Await().
   int Wait();
   // All that has come.
