@@ -104,12 +104,14 @@ class Planner {
     Write(object);
   }
 
-  bool IsGivenByFlag(const std::string& key, const std::string& flag) const {
+  // By whatever flag: --tp, one of its synonyms, or --set.
+  bool IsOnCommandLine(std::string_view key) const {
     const auto found = options_.stated.find(key);
-    return found != options_.stated.end() && found->second == flag;
+    return found != options_.stated.end() && found->second.starts_with("--");
   }
 
-  // Formats, ranks and cores are searched unless a flag names them: a configuration always does.
+  // Formats, ranks and cores are searched unless the command line names them: a configuration
+  // always does.
   void AnswerGoal() {
     const Machine machine = MachineAsked();
     const TextLoad workload = WorkloadAsked();
@@ -122,9 +124,9 @@ class Planner {
                       .format = {},
                       .tp = {},
                       .threads = {}};
-    if (IsGivenByFlag("model.dtype", "--dtype")) search.format = options_.model.dtype;
-    if (IsGivenByFlag("parallel.tp", "--tp")) search.tp = options_.parallel.tp;
-    if (IsGivenByFlag("parallel.threads", "--threads") && options_.parallel.threads > 0)
+    if (IsOnCommandLine("model.dtype")) search.format = options_.model.dtype;
+    if (IsOnCommandLine("parallel.tp")) search.tp = options_.parallel.tp;
+    if (IsOnCommandLine("parallel.threads") && options_.parallel.threads > 0)
       search.threads = options_.parallel.threads;
     const GoalAnswer answer = Search(search);
     if (!json()) return Write(GoalText(model(), search, answer));

@@ -93,6 +93,21 @@ TEST(PlanGoal, AnswersWithLayouts) {
   }
 }
 
+// However the command line says it; what a configuration says is searched.
+TEST(PlanGoal, KeepsWhatTheCommandLineSays) {
+  const auto layouts = [](const std::vector<std::string>& more) {
+    std::vector<std::string> command{"plan",   Config("aphra-6b"),         "--machine", "h100",
+                                     "--goal", "50 tokens/s for 64 users", "--json"};
+    command.insert(command.end(), more.begin(), more.end());
+    return JsonOf(command)["layouts"];
+  };
+  EXPECT_GT(layouts({}).size(), 2u);
+  for (const Json& layout : layouts({"--set", "model.dtype=int8", "--set", "parallel.tp=4"})) {
+    EXPECT_EQ(layout["dtype"], "int8");
+    EXPECT_EQ(layout["tp"], 4);
+  }
+}
+
 TEST(PlanSimulate, RunsManyRanks) {
   const Json result =
       JsonOf({"plan", Config("aphra-6b"), "--machine", "h100", "--dtype", "bf16", "--tp", "2",
