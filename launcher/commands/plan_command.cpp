@@ -1,7 +1,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 
+#include "bench/result_files.h"
 #include "core/files/file.h"
 #include "core/memory_pools.h"
 #include "launcher/commands/commands.h"
@@ -134,6 +136,7 @@ class Planner {
   }
 
   void Fit() {
+    CheckResultFiles(std::array{asked_.calibrated, asked_.html_file});
     const Machine machine = MachineAsked();
     Measurements measurements;
     for (const std::string& file : asked_.results)
@@ -142,9 +145,9 @@ class Planner {
                  .cache_dtype = options_.model.cache_dtype},
                 measurements);
     const Calibration calibration = Calibrate(spec_, machine, measurements);
-    if (!asked_.calibrated.empty())
-      Keep(asked_.calibrated, PrintMachine(calibration.machine, Origin(machine)));
-    if (!asked_.html_file.empty()) Keep(asked_.html_file, FitHtml(model(), machine, calibration));
+    WriteResult(asked_.calibrated, PrintMachine(calibration.machine, Origin(machine)));
+    if (!asked_.html_file.empty())
+      WriteResult(asked_.html_file, FitHtml(model(), machine, calibration));
     if (json()) return Write(FitJson(machine, calibration));
     Write(FitText(model(), machine, calibration));
   }
@@ -166,12 +169,6 @@ class Planner {
   std::string Origin(const Machine& machine) const {
     return fmt::format("{}, fitted to {} by lockstep plan --fit.", machine.title,
                        fmt::join(asked_.results, ", "));
-  }
-
-  static void Keep(const std::string& path, const std::string& text) {
-    AtomicFile file(path);
-    file.Write(text);
-    file.Commit();
   }
 
   const Arguments& arguments_;

@@ -3,6 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
 #include "core/files/file.h"
 #include "core/json.h"
 #include "program.h"
@@ -139,6 +145,39 @@ TEST(PlanFit, MakesAMachineOfWhatBenchHasMeasured) {
   const Json plan =
       JsonOf({"plan", model, "--machine", machine, "--threads", "1", "--batch", "4", "--json"});
   EXPECT_GT(plan["forecast"]["tokens_per_second"]["in_all"].get<double>(), 0.0);
+}
+
+// As other commands write theirs: what is no file is written to, never replaced by one.
+TEST(PlanFit, WritesToAPipeAndRefusesOneFileForTwoThings) {
+  const TemporaryFolder folder;
+  const std::string result = folder / "comm.json", pipe = folder / "pipe";
+  WriteText(result, R"({"ranks": 2, "cases": [
+    {"benchmark": "comm", "bytes": 4096, "lockstep_us": {"median": 1.5}}]})");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  const std::vector<std::string> command{"plan", Config("pythia-70m"), "--fit", result, "--machine",
+                                         "avx2", "--fit-output"};
+  const auto run = [&](const std::vector<std::string>& files) {
+    std::vector<std::string> all = command;
+    all.insert(all.end(), files.begin(), files.end());
+    return RunLockstep(all);
+  };
+  const Outcome written = run({pipe});
+  EXPECT_EQ(written.exit_code, 0) << written.errors;
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  std::string text(8192, '\0');
+  const ssize_t size = ::read(reader, text.data(), text.size());
+  ::close(reader);
+  ASSERT_GT(size, 0);
+  EXPECT_THAT(text, HasSubstr("fitted to "));
+
+  EXPECT_THAT(run({"-"}).output, HasSubstr("fitted to "));
+  const std::string both = folder / "both";
+  const Outcome refused = run({both, "--html", both});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_EQ(refused.output, "");
+  EXPECT_THAT(refused.errors, HasSubstr("two results would be written to it"));
 }
 
 TEST(PlanFit, RefusesWhatIsNoResult) {
