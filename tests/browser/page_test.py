@@ -3,7 +3,6 @@
     page_test.py --program build/release/lockstep --model models/shakespeare-neox
 """
 
-import argparse
 import json
 import shlex
 import sys
@@ -12,40 +11,32 @@ import types
 import unittest
 
 import served_page
+from served_page import options
 
-if missing := served_page.what_is_missing():
-    print(f"browser/page is skipped: {missing} is not installed; scripts/setup --browser does it")
-    sys.exit(77)
+served_page.skip_without_browser("page")
 
 from selenium.webdriver.common.keys import Keys
 
-options = argparse.Namespace()
 PROMPT = "ROMEO:\nWhat light"
 
 
-class PageTest(unittest.TestCase):
+class PageTest(served_page.BrowserTest):
     """Each test begins with the page as a new visitor finds it."""
 
     @classmethod
     def setUpClass(cls):
         cls.server = served_page.Server(options.program, options.model, "--tp", "2", "--top-k", "40")
-        cls.browser = served_page.start_browser()
-        cls.page = served_page.Page(cls.browser)
+        cls.own_addresses = (cls.server.url,)
+        super().setUpClass()
 
     @classmethod
     def tearDownClass(cls):
-        cls.browser.quit()
+        super().tearDownClass()
         cls.server.stop()
 
     def setUp(self):
-        self.expected_complaints = 0
+        super().setUp()
         self.page.open(self.server.url)
-
-    def tearDown(self):
-        complaints = self.page.complaints()
-        self.assertEqual(len(complaints), self.expected_complaints, complaints)
-        elsewhere = [url for url in self.page.requests() if not url.startswith((self.server.url, "data:"))]
-        self.assertEqual(elsewhere, [])
 
     def write(self, prompt=PROMPT, **settings):
         self.page.click("ignore-end")  # so that it has as many tokens as are asked for
@@ -355,13 +346,5 @@ def run_python(text):
     return sent
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--model", required=True)
-    parser.parse_known_args(namespace=options)
-    unittest.main(argv=[sys.argv[0], *parser.parse_known_args()[1]], verbosity=2)
-
-
 if __name__ == "__main__":
-    main()
+    served_page.main()

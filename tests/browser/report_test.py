@@ -3,25 +3,22 @@
     report_test.py --program build/release/lockstep --model models/shakespeare-neox
 """
 
-import argparse
 import pathlib
 import subprocess
-import sys
 import tempfile
-import unittest
 import xml.etree.ElementTree
 
 import served_page
+from served_page import options
 
-if missing := served_page.what_is_missing():
-    print(f"browser/report is skipped: {missing} is not installed; scripts/setup --browser does it")
-    sys.exit(77)
+served_page.skip_without_browser("report")
 
-options = argparse.Namespace()
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-class ReportTest(unittest.TestCase):
+class ReportTest(served_page.BrowserTest):
+    own_addresses = ("file:",)
+
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
@@ -30,22 +27,17 @@ class ReportTest(unittest.TestCase):
                         "--concurrency", "2", "--requests", "6", "--input-len", "5", "--output-len", "4",
                         "--rounds", "2", "--quiet", "--html", report], check=True, stdout=subprocess.DEVNULL)
         cls.url = report.as_uri()
-        cls.browser = served_page.start_browser()
-        cls.page = served_page.Page(cls.browser)
+        super().setUpClass()
 
     @classmethod
     def tearDownClass(cls):
-        cls.browser.quit()
+        super().tearDownClass()
         cls.folder.cleanup()
 
     def open(self, scheme="light", width=1280):
         self.page.resize(width, 800)
         self.page.prefer(scheme)
         self.browser.get(self.url)
-
-    def tearDown(self):
-        self.assertEqual(self.page.complaints(), [])
-        self.assertEqual([url for url in self.page.requests() if not url.startswith(("file:", "data:"))], [])
 
     def colour(self, selector, name):
         return self.page.run("return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]",
@@ -92,13 +84,5 @@ class ReportTest(unittest.TestCase):
         self.assertIn("ms:", title)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--model", required=True)
-    parser.parse_known_args(namespace=options)
-    unittest.main(argv=[sys.argv[0], *parser.parse_known_args()[1]], verbosity=2)
-
-
 if __name__ == "__main__":
-    main()
+    served_page.main()

@@ -1,10 +1,12 @@
-"""`lockstep serve` and a headless Chromium that looks at its page."""
+"""What tests with a headless Chromium share: the browser, `lockstep serve`, and what is done with its page."""
 
+import argparse
 import json
 import os
 import pathlib
 import shutil
 import sys
+import unittest
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
@@ -19,6 +21,14 @@ except ImportError:
     webdriver = None
 
 PATIENCE = 60  # seconds; nothing here waits for a time to pass
+options = argparse.Namespace()  # of the test's command line: program and model
+
+
+def skip_without_browser(test):
+    """Ends the test as skipped, with the reason, where there can be no browser."""
+    if missing := what_is_missing():
+        print(f"browser/{test} is skipped: {missing} is not installed; scripts/setup --browser does it")
+        sys.exit(77)
 
 
 def what_is_missing():
@@ -49,14 +59,14 @@ class Server(served.Server):
 
 
 def start_browser():
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium()
+    chrome = webdriver.ChromeOptions()
+    chrome.binary_location = chromium()
     for switch in ("headless=new", "disable-gpu", "disable-dev-shm-usage", "hide-scrollbars", "force-device-scale-factor=1"):
-        options.add_argument(f"--{switch}")
+        chrome.add_argument(f"--{switch}")
     if os.geteuid() == 0:
-        options.add_argument("--no-sandbox")  # root has none
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
+        chrome.add_argument("--no-sandbox")  # root has none
+    chrome.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    return webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=chrome)
 
 
 class Page:
@@ -144,3 +154,36 @@ class Page:
         """The addresses that were asked since the last time."""
         events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
         return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+
+
+class BrowserTest(unittest.TestCase):
+    """Tests that share a browser. None may leave complaints in its console, or ask for anything elsewhere."""
+
+    own_addresses = ()  # what the addresses begin with that a page may ask for
+
+    @classmethod
+    def setUpClass(cls):
+        cls.browser = start_browser()
+        cls.page = Page(cls.browser)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.quit()
+
+    def setUp(self):
+        self.expected_complaints = 0
+
+    def tearDown(self):
+        complaints = self.page.complaints()
+        self.assertEqual(len(complaints), self.expected_complaints, complaints)
+        elsewhere = [url for url in self.page.requests() if not url.startswith((*self.own_addresses, "data:"))]
+        self.assertEqual(elsewhere, [])
+
+
+def main():
+    """Runs the tests of the file that was started."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--model", required=True)
+    _, others = parser.parse_known_args(namespace=options)
+    unittest.main(argv=[sys.argv[0], *others], verbosity=2)
