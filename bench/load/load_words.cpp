@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "runtime/options/nearest.h"
 #include "runtime/options/option_types.h"
+#include "runtime/options/word_list.h"
 
 namespace lockstep {
 namespace {
@@ -22,16 +23,6 @@ std::optional<Number> NumberIn(std::string_view text) {
   return number;
 }
 
-std::vector<std::string_view> Split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (auto at = text.find(separator); at != text.npos; at = text.find(separator)) {
-    parts.push_back(text.substr(0, at));
-    text.remove_prefix(at + 1);
-  }
-  parts.push_back(text);
-  return parts;
-}
-
 [[noreturn]] void RefuseLengths(std::string_view text, std::string_view flag) {
   throw BadInput(
       "{} is {}; expected a number of tokens from 1 to {}, uniform:LEAST-MOST, or "
@@ -44,7 +35,7 @@ bool IsLength(std::optional<std::int64_t> number) {
 }
 
 std::optional<LengthDistribution> UniformOf(std::string_view words) {
-  const auto ends = Split(words, '-');
+  const auto ends = SplitAt(words, '-');
   if (ends.size() != 2) return std::nullopt;
   const auto least = NumberIn<std::int64_t>(ends[0]);
   const auto most = NumberIn<std::int64_t>(ends[1]);
@@ -54,7 +45,7 @@ std::optional<LengthDistribution> UniformOf(std::string_view words) {
 }
 
 std::optional<LengthDistribution> LognormalOf(std::string_view words) {
-  const auto numbers = Split(words, ',');
+  const auto numbers = SplitAt(words, ',');
   if (numbers.size() != 2 && numbers.size() != 3) return std::nullopt;
   const auto median = NumberIn<std::int64_t>(numbers[0]);
   const auto sigma = NumberIn<double>(numbers[1]);
@@ -112,7 +103,7 @@ LatencyTarget ParseTarget(std::string_view text) {
   LatencyTarget target;
   std::string words(text);
   std::replace(words.begin(), words.end(), ' ', ',');
-  for (const std::string_view word : Split(words, ',')) {
+  for (const std::string_view word : SplitAt(words, ',')) {
     const auto colon = word.find(':');
     if (colon == word.npos)
       throw BadInput("--goodput: {} is no latency and its limit; expected such as ttft:500ms",
@@ -130,7 +121,7 @@ LatencyTarget ParseTarget(std::string_view text) {
 
 std::vector<double> ParsePercentiles(std::string_view text) {
   std::vector<double> percentiles;
-  for (const std::string_view word : Split(text, ',')) {
+  for (const std::string_view word : SplitAt(text, ',')) {
     const auto number = NumberIn<double>(word);
     if (!number || !(*number >= 0.0 && *number <= 100.0))
       throw BadInput("--percentiles is {}; expected numbers from 0 to 100, such as 50,90,99",
@@ -143,7 +134,7 @@ std::vector<double> ParsePercentiles(std::string_view text) {
 }
 
 std::pair<std::int32_t, std::int32_t> ParseIds(std::string_view text) {
-  const auto ends = Split(text, '-');
+  const auto ends = SplitAt(text, '-');
   const auto first = NumberIn<std::int32_t>(ends.front());
   const auto last = NumberIn<std::int32_t>(ends.back());
   if (ends.size() != 2 || !first || !last || *first < 0 || *first > *last)

@@ -1,12 +1,12 @@
 #include "evaluation/checkpoints/revisions.h"
 
-#include <algorithm>
 #include <charconv>
 #include <set>
 #include <utility>
 
 #include "core/error.h"
 #include "runtime/options/option_types.h"
+#include "runtime/options/word_list.h"
 
 namespace lockstep {
 namespace {
@@ -118,11 +118,7 @@ std::optional<std::int64_t> StepOf(std::string_view revision) {
 
 std::vector<std::string> ParseRevisions(std::string_view text) {
   Revisions revisions;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t comma = std::min(text.find(',', begin), text.size());
-    revisions.Add(text.substr(begin, comma - begin));
-    begin = comma + 1;
-  }
+  for (const std::string_view part : SplitAt(text, ',')) revisions.Add(part);
   return revisions.Take();
 }
 

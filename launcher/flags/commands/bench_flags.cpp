@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "runtime/options/nearest.h"
 #include "runtime/options/option_types.h"
+#include "runtime/options/word_list.h"
 
 namespace lockstep {
 namespace {
@@ -42,11 +43,8 @@ void Refuse(BenchKind kind, const std::string& text, std::string_view flag) {
 std::vector<std::int64_t> Numbers(const std::string& text, const std::string& flag,
                                   const IntegerType& type = kCount) {
   std::vector<std::int64_t> numbers;
-  std::size_t begin = 0;
-  for (std::size_t comma = 0; comma != std::string::npos; begin = comma + 1) {
-    comma = text.find(',', begin);
-    numbers.push_back(Number(text.substr(begin, comma - begin), flag, type));
-  }
+  for (const std::string_view word : SplitAt(text, ','))
+    numbers.push_back(Number(std::string(word), flag, type));
   return numbers;
 }
 

@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "launcher/flags/bench/scaling_flags.h"
 #include "launcher/flags/commands/bench_flags.h"
 #include "launcher/flags/commands/eval_flags.h"
 #include "launcher/flags/commands/load_flags.h"
 #include "launcher/flags/commands/plan_flags.h"
+#include "launcher/flags/commands/scaling_flags.h"
 #include "launcher/flags/flags.h"
 
 namespace lockstep {

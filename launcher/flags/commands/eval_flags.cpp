@@ -1,13 +1,13 @@
 #include "launcher/flags/commands/eval_flags.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 
 #include "core/error.h"
 #include "core/files/file.h"
 #include "evaluation/checkpoints/checkpoint_names.h"
 #include "evaluation/checkpoints/revisions.h"
 #include "runtime/options/option_types.h"
+#include "runtime/options/word_list.h"
 
 namespace lockstep {
 namespace {
@@ -16,28 +16,14 @@ std::int64_t IntegerOf(const std::string& text, const std::string& flag, const I
   return type.Parse({ConfigValue::Kind::kPlain, text, {}, flag});
 }
 
-std::vector<std::string> SplitAtCommas(const std::string& text) {
-  std::vector<std::string> parts;
-  std::size_t begin = 0;
-  for (std::size_t comma = 0; comma != std::string::npos; begin = comma + 1) {
-    comma = text.find(',', begin);
-    parts.push_back(text.substr(begin, comma - begin));
-  }
-  return parts;
-}
-
 // "a,b"
 std::vector<std::string> ReadList(const std::string& text, std::string_view flag) {
-  std::vector<std::string> parts = SplitAtCommas(text);
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i].empty())
+  return EachOnce<std::string>(text, flag, [&](std::string_view part) {
+    if (part.empty())
       throw BadInput("{} is {}; expected names with single commas between them", flag,
                      QuotedText(text));
-    if (std::find(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i), parts[i]) !=
-        parts.begin() + static_cast<std::ptrdiff_t>(i))
-      throw BadInput("{} names {} twice; give it once", flag, QuotedText(parts[i]));
-  }
-  return parts;
+    return std::string(part);
+  });
 }
 
 // A folder may have a comma in its name.

@@ -1,53 +1,30 @@
-#include "launcher/flags/bench/scaling_flags.h"
+#include "launcher/flags/commands/scaling_flags.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 
 #include "core/error.h"
 #include "runtime/options/option_table.h"
 #include "runtime/options/option_types.h"
 #include "runtime/options/options.h"
+#include "runtime/options/word_list.h"
 
 namespace lockstep {
 namespace {
 
 constexpr const char* kScalingFiles = "Where results go";
 
-std::vector<std::string> ScalingWords(const std::string& text) {
-  std::vector<std::string> words;
-  std::size_t begin = 0;
-  for (std::size_t comma = 0; comma != std::string::npos; begin = comma + 1) {
-    comma = text.find(',', begin);
-    words.push_back(text.substr(begin, comma - begin));
-  }
-  return words;
-}
-
-// Each of a list once, in the order it is written.
-template <typename Value, typename Parse>
-std::vector<Value> ScalingList(const std::string& text, const char* flag, const Parse& parse) {
-  std::vector<Value> values;
-  for (const std::string& word : ScalingWords(text)) {
-    const Value value = parse(word);
-    if (std::find(values.begin(), values.end(), value) != values.end())
-      throw BadInput("{} names {} twice; give it once", flag, QuotedText(word));
-    values.push_back(value);
-  }
-  return values;
-}
-
 std::vector<std::int64_t> ScalingNumbers(const std::string& text, const char* flag,
                                          std::int64_t most) {
-  return ScalingList<std::int64_t>(text, flag, [&](const std::string& word) {
-    return IntegerType{1, most}.Parse({ConfigValue::Kind::kPlain, word, {}, flag});
+  return EachOnce<std::int64_t>(text, flag, [&](std::string_view word) {
+    return IntegerType{1, most}.Parse({ConfigValue::Kind::kPlain, std::string(word), {}, flag});
   });
 }
 
 std::vector<WeightFormat> ScalingDtypes(const std::string& text) {
   const OptionKey& key = FindOption("model.dtype", "--dtypes");
-  return ScalingList<WeightFormat>(text, "--dtypes", [&](const std::string& word) {
+  return EachOnce<WeightFormat>(text, "--dtypes", [&](std::string_view word) {
     Options options;
-    key.set(options, WrittenValue(key, word, "--dtypes"));
+    key.set(options, WrittenValue(key, std::string(word), "--dtypes"));
     return options.model.dtype;
   });
 }
