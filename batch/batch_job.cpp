@@ -5,7 +5,6 @@
 #include "batch/job_identity.h"
 #include "batch/output.h"
 #include "batch/queue/remote_work_queue.h"
-#include "batch/stderr_progress.h"
 #include "core/error.h"
 #include "core/heartbeat.h"
 #include "core/log.h"

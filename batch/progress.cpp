@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <utility>
 
 namespace lockstep {
 namespace {
@@ -39,30 +38,6 @@ std::string ProgressText(const ProgressState& state) {
   const double each = state.seconds / static_cast<double>(fresh);
   return text +
          fmt::format(", {} left", Duration(each * static_cast<double>(state.total - state.done)));
-}
-
-ProgressLine::ProgressLine(ProgressOutput output) : output_(std::move(output)) {
-  if (output_.style == ProgressStyle::kLog)
-    next_ = std::chrono::steady_clock::now() + output_.log_period;
-}
-
-void ProgressLine::Show(const ProgressState& state) {
-  const auto now = std::chrono::steady_clock::now();
-  if (!output_.sink || now < next_) return;
-  if (output_.style == ProgressStyle::kLog) {
-    next_ = now + output_.log_period;
-    output_.sink(fmt::format("lockstep: {}\n", ProgressText(state)));
-    logged_ = true;
-    return;
-  }
-  next_ = now + std::chrono::milliseconds(250);
-  output_.sink(fmt::format("\r\x1b[Klockstep: {}", ProgressText(state)));
-  shown_ = true;
-}
-
-void ProgressLine::Clear() {
-  if (shown_) output_.sink("\r\x1b[K");
-  shown_ = false;
 }
 
 }  // namespace lockstep

@@ -33,7 +33,7 @@ BatchCoordinator::BatchCoordinator(Parts parts, Groups groups)
 std::vector<WorkLine> BatchCoordinator::Take() {
   interrupted_ = interrupted_ || InterruptRequested();
   if (others_.messenger != nullptr) ReadMessages();
-  progress_.Show(progress());
+  progress_.Show([&] { return ProgressText(progress()); });
   if (interrupted_) return {};
   if (others_.messenger != nullptr) HandOut();
   return LinesFor(0);

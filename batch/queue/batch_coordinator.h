@@ -12,6 +12,7 @@
 #include "batch/queue/batch_messages.h"
 #include "batch/queue/timers.h"
 #include "comm/messenger.h"
+#include "runtime/progress_line.h"
 
 namespace lockstep {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bench/load/load_progress.h"
 #include "core/error.h"
 
 namespace lockstep {
@@ -85,16 +86,18 @@ LoadPlan LoadBench::PlanOf(std::optional<double> rate, std::int64_t round) const
 }
 
 LoadRun LoadBench::RunOnce(const LoadPlan& plan, std::int64_t round, const std::string& name) {
-  LoadRunner runner(
-      {.io = parts_.io,
-       .target = parts_.target,
-       .make =
-           [&](std::int64_t index) {
-             return replay_ ? replay_->requests[static_cast<std::size_t>(index)]
-                            : workload_.Make(round, index);
-           },
-       .stop = parts_.stop,
-       .on_progress = [&](const RunProgress& now) { parts_.progress.Show(name, now); }});
+  LoadRunner runner({.io = parts_.io,
+                     .target = parts_.target,
+                     .make =
+                         [&](std::int64_t index) {
+                           return replay_ ? replay_->requests[static_cast<std::size_t>(index)]
+                                          : workload_.Make(round, index);
+                         },
+                     .stop = parts_.stop,
+                     .on_progress =
+                         [&](const RunProgress& now) {
+                           parts_.progress.Show([&] { return ProgressText(name, now); });
+                         }});
   LoadRun run = runner.Run(plan);
   parts_.progress.Clear();
   return run;
@@ -141,7 +144,9 @@ RateTrial LoadBench::TryRate(double rate, std::int64_t round) {
                          },
                      .on_progress =
                          [&](const RunProgress& now) {
-                           parts_.progress.Show(fmt::format("{:.3f} requests/s", rate), now);
+                           parts_.progress.Show([&] {
+                             return ProgressText(fmt::format("{:.3f} requests/s", rate), now);
+                           });
                          }});
   RateTrial trial{.rate = rate, .summary = Summarize(runner.Run(plan), options)};
   parts_.progress.Clear();

@@ -4,11 +4,11 @@
 #include <functional>
 #include <optional>
 
-#include "bench/load/load_progress.h"
 #include "bench/load/load_report.h"
 #include "bench/load/load_runner.h"
 #include "bench/load/replay.h"
 #include "bench/load/workload.h"
+#include "runtime/progress_line.h"
 
 namespace lockstep {
 
@@ -20,7 +20,7 @@ class LoadBench {
     LoadTarget& target;
     const LoadOptions& options;
     std::function<bool()> stop;
-    LoadProgressLine& progress;
+    ProgressLine& progress;
   };
   // Reads the file of a replay. Throws BadInput.
   explicit LoadBench(const Parts& parts);

@@ -97,7 +97,7 @@ int RunOnServer(const Arguments& arguments, std::span<const std::string> given) 
                          .endpoint = options.endpoint,
                          .fields = FieldsOf(arguments),
                          .timeout_seconds = options.timeout_seconds});
-  LoadProgressLine progress(arguments.verbosity);
+  ProgressLine progress(ProgressOnStderr(arguments.verbosity));
   LoadBench bench({.io = io,
                    .target = target,
                    .options = options,
@@ -169,7 +169,7 @@ class EngineLoadJob : public ModelJob {
     SamplingParams sampling = arguments_.options.sampling.params;
     sampling.ignore_eos = arguments_.load.eos_rule == EosRule::kIgnored;
     EngineTarget target(io, loop, sampling);
-    LoadProgressLine progress(arguments_.verbosity);
+    ProgressLine progress(ProgressOnStderr(arguments_.verbosity));
     LoadBench bench({.io = io,
                      .target = target,
                      .options = arguments_.load,

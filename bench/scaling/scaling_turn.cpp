@@ -8,13 +8,13 @@
 #include "bench/bench_cases.h"
 #include "bench/result_about.h"
 #include "bench/scaling/scaling_files.h"
-#include "bench/scaling/scaling_progress.h"
 #include "bench/scaling/scaling_result.h"
 #include "bench/scaling/step_log.h"
 #include "core/activity.h"
 #include "core/error.h"
 #include "runtime/load_model.h"
 #include "runtime/placement/thread_share.h"
+#include "runtime/progress_line.h"
 #include "runtime/rank_alike.h"
 #include "runtime/world/interrupt.h"
 #include "runtime/world/world.h"
@@ -47,6 +47,13 @@ void CheckWorld(const ScalingOptions& options, int ranks) {
       options.ranks.size(), ranks);
 }
 
+// A point is named when it begins, however short the one before was.
+ProgressOutput ProgressOfPoints(Verbosity verbosity) {
+  ProgressOutput output = ProgressOnStderr(verbosity);
+  output.terminal_period = {};
+  return output;
+}
+
 // All ranks go through the same points; within one rank 0 leads and the others work.
 class Turn {
  public:
@@ -56,7 +63,7 @@ class Turn {
         comm_(comm),
         keys_(ScalingPointsOf(arguments.scaling, comm.size(),
                               std::string(Name(arguments.options.model.dtype)))),
-        progress_(comm.rank() == 0 ? arguments.verbosity : Verbosity::kQuiet) {}
+        progress_(ProgressOfPoints(comm.rank() == 0 ? arguments.verbosity : Verbosity::kQuiet)) {}
 
   ExitCode Run() {
     Check();
@@ -177,10 +184,11 @@ class Turn {
                                   ? std::string(turn)
                                   : fmt::format("round {} of {}", std::max<std::int64_t>(round, 1),
                                                 arguments_.scaling.rounds);
-    progress_.Show(
-        fmt::format("{}{}, {} ranks, {}, point {} of {}: batch {}, prompt {}, {} new tokens",
-                    round == 0 ? "warming up for " : "", which, key.ranks, key.dtype, index + 1,
-                    keys_.size(), key.sequences, key.prompt_tokens, key.new_tokens));
+    progress_.Show([&] {
+      return fmt::format("{}{}, {} ranks, {}, point {} of {}: batch {}, prompt {}, {} new tokens",
+                         round == 0 ? "warming up for " : "", which, key.ranks, key.dtype,
+                         index + 1, keys_.size(), key.sequences, key.prompt_tokens, key.new_tokens);
+    });
   }
 
   ExitCode Tell(ExitCode code) {
@@ -196,7 +204,7 @@ class Turn {
   const std::span<const std::string> given_;
   Communicator& comm_;
   std::vector<ScalingKey> keys_;
-  ScalingProgress progress_;
+  ProgressLine progress_;
   ModelFiles model_;
   LoadedModel rank_;
   double share_ = 1.0;  // of the cores

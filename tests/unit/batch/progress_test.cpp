@@ -21,33 +21,5 @@ TEST(Progress, SaysHowFarHowFastAndHowLongYet) {
             "45 of 45 lines (9 groups: 4 to 6 each)");
 }
 
-TEST(Progress, IsOneLineThatIsClearedAtTheEnd) {
-  std::string shown;
-  {
-    ProgressLine line({.sink = [&](std::string_view text) { shown += text; }});
-    line.Show({.done = 1, .total = 2});
-    line.Show({.done = 2, .total = 2});  // too soon to be shown
-  }
-  EXPECT_EQ(shown, "\r\x1b[Klockstep: 1 of 2 lines\r\x1b[K");
-  ProgressLine({}).Show({});
-}
-
-TEST(Progress, IsALineNowAndThenInAFile) {
-  std::string shown;
-  const auto sink = [&](std::string_view text) { shown += text; };
-  {
-    ProgressLine line({.sink = sink, .style = ProgressStyle::kLog});
-    line.Show({.done = 1, .total = 2});  // there is no need for lines of a job of seconds
-    EXPECT_FALSE(line.logged());
-  }
-  EXPECT_EQ(shown, "");
-  ProgressLine line({.sink = sink, .style = ProgressStyle::kLog, .log_period = {}});
-  line.Show({.done = 1, .total = 2});
-  line.Show({.done = 2, .total = 2});
-  line.Clear();
-  EXPECT_EQ(shown, "lockstep: 1 of 2 lines\nlockstep: 2 of 2 lines\n");
-  EXPECT_TRUE(line.logged());
-}
-
 }  // namespace
 }  // namespace lockstep

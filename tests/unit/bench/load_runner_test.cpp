@@ -132,7 +132,7 @@ TEST_F(ALoadRunner, CanRunAgain) {
 class ALoadBench : public ALoadRunner {
  protected:
   LoadReport Measure() {
-    LoadProgressLine quiet(Verbosity::kQuiet);
+    ProgressLine quiet(ProgressOnStderr(Verbosity::kQuiet));
     LoadBench bench({.io = io_,
                      .target = target_,
                      .options = options_,
