@@ -25,6 +25,18 @@ void AddHop(RankShare& share, const Machine& machine, LinkLevel level, std::int6
   share.hops.push_back({level, *link, participants});
 }
 
+// On how many places, of so many ranks each, the copy is that is on most of them.
+std::int64_t MostPlaces(const Layout& layout, std::int64_t ranks_of_place) {
+  std::int64_t most = 1;
+  // After so many the places repeat.
+  const std::int64_t copies = std::min(layout.dp, ranks_of_place);
+  for (std::int64_t first = 0; first < copies * layout.tp; first += layout.tp) {
+    const std::int64_t last = first + layout.tp - 1;
+    most = std::max(most, last / ranks_of_place - first / ranks_of_place + 1);
+  }
+  return most;
+}
+
 // The cores' aggregate is divided evenly: all ranks read at the same time.
 double HostBandwidth(const Machine& machine, const RankShare& share) {
   const std::int64_t sockets = share.units > machine.cores
@@ -65,11 +77,11 @@ RankShare ShareOf(const Machine& machine, const Layout& layout) {
     AddHop(share, machine, LinkLevel::kNvlink, within);
   } else {
     const std::int64_t sockets = std::min(machine.sockets, share.ranks_per_node);
-    const std::int64_t of_socket = std::min(within, CeilDivide(share.ranks_per_node, sockets));
-    AddHop(share, machine, LinkLevel::kCores, of_socket);
-    AddHop(share, machine, LinkLevel::kSockets, CeilDivide(within, of_socket));
+    const std::int64_t of_socket = CeilDivide(share.ranks_per_node, sockets);
+    AddHop(share, machine, LinkLevel::kCores, std::min(within, of_socket));
+    AddHop(share, machine, LinkLevel::kSockets, std::min(sockets, MostPlaces(layout, of_socket)));
   }
-  AddHop(share, machine, LinkLevel::kNetwork, CeilDivide(layout.tp, within));
+  AddHop(share, machine, LinkLevel::kNetwork, MostPlaces(layout, room));
   return share;
 }
 

@@ -42,8 +42,9 @@ struct RankShare {
 
 // Ranks follow each other: a node is filled before the next one is begun, and the ranks of a node
 // are spread evenly over its sockets. What a socket reads is divided among the ranks on it, and no
-// rank reads more than its cores can. Throws BadInput where the machine is too small, or does not
-// compute in the format.
+// rank reads more than its cores can. Of the copies the one counts that is on most sockets and
+// nodes: it is the slowest. Throws BadInput where the machine is too small, or does not compute in
+// the format.
 RankShare ShareOf(const Machine& machine, const Layout& layout);
 
 // The time of one all-reduce of so many bytes in seconds: at each level, latency for each of the

@@ -62,6 +62,21 @@ TEST(ShareOf, GoesOnToTheNextNode) {
                                                  std::pair(LinkLevel::kNetwork, 2)));
 }
 
+// Copies of three ranks do not fill nodes or sockets of four: the second one is on two of them.
+TEST(ShareOf, CountsTheCopyThatIsOnTwoNodesOrSockets) {
+  const RankShare gpus = ShareOf(RoundGpus(), {.tp = 3, .dp = 2});
+  EXPECT_THAT(HopsOf(gpus), testing::ElementsAre(std::pair(LinkLevel::kNvlink, 3),
+                                                 std::pair(LinkLevel::kNetwork, 2)));
+  EXPECT_THAT(HopsOf(ShareOf(RoundGpus(), {.tp = 3})),
+              testing::ElementsAre(std::pair(LinkLevel::kNvlink, 3)));
+  const RankShare host = ShareOf(RoundHost(), {.tp = 3, .dp = 2, .threads = 1});
+  EXPECT_THAT(HopsOf(host), testing::ElementsAre(std::pair(LinkLevel::kCores, 3)));
+  const RankShare nodes = ShareOf(RoundHost(), {.tp = 3, .dp = 5, .threads = 1});
+  EXPECT_THAT(HopsOf(nodes), testing::ElementsAre(std::pair(LinkLevel::kCores, 3),
+                                                  std::pair(LinkLevel::kSockets, 2),
+                                                  std::pair(LinkLevel::kNetwork, 2)));
+}
+
 TEST(ShareOf, RefusesWhatIsTooLarge) {
   EXPECT_EQ(MessageOf([] { ShareOf(RoundHost(), {.tp = 17, .threads = 1}); }),
             "plan: 17 ranks of 1 core on round host: there is room for 16; lower --tp, --dp or "
