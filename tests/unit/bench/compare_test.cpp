@@ -5,6 +5,7 @@
 
 #include "bench/compare/rank_test.h"
 #include "core/error.h"
+#include "tests/support/expect_narrow.h"
 #include "tests/support/message_of.h"
 
 namespace lockstep {
@@ -111,10 +112,7 @@ TEST(CompareText, FitsEightyColumnsAndNamesTheTest) {
   const CompareReport report = CompareResults(Result({10, 11, 12, 13}, {5, 5.1, 5.2, 5.3}),
                                               Result({20, 21, 22, 23}, {6, 6.1, 6.2, 6.3}));
   const std::string text = CompareText(report, {.before = "a.json", .after = "b.json"});
-  for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end + 1) {
-    end = text.find('\n', begin);
-    EXPECT_LE(end - begin, 80u) << text.substr(begin, end - begin);
-  }
+  ExpectNarrow(text);
   for (const char* part :
        {"SLOWER", "faster", "+87.0 %", "0.029", "Mann-Whitney", "1 faster, 1 slower"})
     EXPECT_THAT(text, HasSubstr(part));

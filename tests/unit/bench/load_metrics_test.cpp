@@ -8,6 +8,7 @@
 #include "bench/load/load_report.h"
 #include "bench/load/pages/load_page.h"
 #include "core/json.h"
+#include "tests/support/expect_narrow.h"
 
 namespace lockstep {
 namespace {
@@ -157,10 +158,7 @@ TEST(LoadText, FitsEightyColumns) {
   report.rounds = {Summarize(run, report.options)};
   report.search = FoundRate{.trials = {{.rate = 1.5, .summary = report.rounds[0]}}, .met = 1.5};
   const std::string text = LoadText(report);
-  for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end + 1) {
-    end = text.find('\n', begin);
-    EXPECT_LE(end - begin, 80u) << text.substr(begin, end - begin);
-  }
+  ExpectNarrow(text);
   for (const char* part :
        {"2 completed, 2 failed, 1 broken off", "1 x status 503: xxx", "p99.9",
         "time to first token", "closed loop, 2 at a time",

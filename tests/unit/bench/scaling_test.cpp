@@ -8,6 +8,7 @@
 #include "bench/scaling/scaling_text.h"
 #include "bench/scaling/step_log.h"
 #include "core/error.h"
+#include "tests/support/expect_narrow.h"
 #include "tests/support/message_of.h"
 
 namespace lockstep {
@@ -237,11 +238,7 @@ TEST(ScalingText, FitsIn80Columns) {
        {"m & n, random weights", "strong: decode, bf16, batch 4, prompt 16, 4 new tokens", "4*",
         "80.0 %", "weak: decode", "all-reduce", "* more threads than cores", "The parts add up to"})
     EXPECT_THAT(text, HasSubstr(part));
-  std::size_t begin = 0;
-  for (auto end = text.find('\n'); end != text.npos; end = text.find('\n', begin)) {
-    EXPECT_LE(end - begin, 80u) << text.substr(begin, end - begin);
-    begin = end + 1;
-  }
+  ExpectNarrow(text);
   ScalingResult nothing;
   nothing.is_interrupted = true;
   EXPECT_THAT(ScalingText(nothing), HasSubstr("nothing was measured"));

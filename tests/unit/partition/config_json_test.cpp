@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "tests/support/known_models.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {
@@ -83,18 +84,7 @@ std::string ErrorOf(const std::string& text) {
   return "";
 }
 
-TEST(ConfigJson, ReadsPythia) {
-  ModelSpec expected;
-  expected.family = Family::kGptNeoX;
-  expected.layer_count = 6;
-  expected.d_model = 512;
-  expected.head_count = 8;
-  expected.d_ff = 2048;
-  expected.rotary_dims = 16;
-  expected.vocab_rows = 50304;
-  expected.context_tokens = 2048;
-  EXPECT_EQ(Parse(kPythia70m), expected);
-}
+TEST(ConfigJson, ReadsPythia) { EXPECT_EQ(Parse(kPythia70m), Pythia(6, 512, 8)); }
 
 TEST(ConfigJson, ReadsGptNeoX20bWithItsTanhGelu) {
   const ModelSpec spec = Parse(kNeoX20b);
@@ -123,33 +113,10 @@ TEST(ConfigJson, KnowsTheDefaultsOfTheRotaryFamilies) {
   EXPECT_TRUE(neox.parallel_residual);
 }
 
-TEST(ConfigJson, ReadsGptJ) {
-  ModelSpec expected;
-  expected.family = Family::kGptJ;
-  expected.layer_count = 28;
-  expected.d_model = 4096;
-  expected.head_count = 16;
-  expected.d_ff = 16384;
-  expected.rotary_dims = 64;
-  expected.vocab_rows = 50400;
-  expected.context_tokens = 2048;
-  expected.gelu = GeluKind::kTanh;
-  expected.attention_bias = false;
-  EXPECT_EQ(Parse(kGptJ6b), expected);
-}
+TEST(ConfigJson, ReadsGptJ) { EXPECT_EQ(Parse(kGptJ6b), GptJ6B()); }
 
 TEST(ConfigJson, ReadsGpt2AndItsDefaults) {
-  ModelSpec expected;
-  expected.family = Family::kGpt2;
-  expected.layer_count = 12;
-  expected.d_model = 768;
-  expected.head_count = 12;
-  expected.d_ff = 3072;
-  expected.vocab_rows = 50257;
-  expected.context_tokens = 1024;
-  expected.gelu = GeluKind::kTanh;
-  expected.parallel_residual = false;
-  expected.tied_embeddings = true;
+  const ModelSpec expected = Gpt2(12, 768, 12);
   EXPECT_EQ(Parse(kGpt2), expected);
   EXPECT_EQ(Parse(Patched(kGpt2, R"({"activation_function": null, "layer_norm_epsilon": null})")),
             expected);

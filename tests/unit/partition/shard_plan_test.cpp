@@ -5,38 +5,10 @@
 #include <functional>
 #include <utility>
 
+#include "tests/support/known_models.h"
+
 namespace lockstep {
 namespace {
-
-ModelSpec Pythia(std::int64_t layers, std::int64_t d_model, std::int64_t heads,
-                 std::int64_t vocab_rows) {
-  ModelSpec spec;
-  spec.layer_count = layers;
-  spec.d_model = d_model;
-  spec.head_count = heads;
-  spec.d_ff = 4 * d_model;
-  spec.rotary_dims = d_model / heads / 4;
-  spec.vocab_rows = vocab_rows;
-  spec.context_tokens = 2048;
-  return spec;
-}
-
-ModelSpec GptJ6B() {
-  ModelSpec spec = Pythia(28, 4096, 16, 50400);
-  spec.family = Family::kGptJ;
-  spec.attention_bias = false;
-  return spec;
-}
-
-ModelSpec Gpt2(std::int64_t layers, std::int64_t d_model, std::int64_t heads) {
-  ModelSpec spec = Pythia(layers, d_model, heads, 50257);
-  spec.family = Family::kGpt2;
-  spec.rotary_dims = 0;
-  spec.context_tokens = 1024;
-  spec.parallel_residual = false;
-  spec.tied_embeddings = true;
-  return spec;
-}
 
 struct Known {
   const char* name;
@@ -48,12 +20,12 @@ struct Known {
 // From the model cards and from transformers' own count of GPT-J 6B.
 const Known kModels[] = {
     {"aphra_6b", GptJ6B(), 6'050'882'784, 6'050'882'784 - 2 * 50400 * 4096 - 50400},
-    {"pythia_70m", Pythia(6, 512, 8, 50304), 70'426'624, 18'915'328},
-    {"pythia_160m", Pythia(12, 768, 12, 50304), 162'322'944, 85'056'000},
-    {"pythia_410m", Pythia(24, 1024, 16, 50304), 405'334'016, 302'311'424},
-    {"pythia_1b", Pythia(16, 2048, 8, 50304), 1'011'781'632, 805'736'448},
-    {"pythia_1_4b", Pythia(24, 2048, 16, 50304), 1'414'647'808, 1'208'602'624},
-    {"pythia_2_8b", Pythia(32, 2560, 32, 50304), 2'775'208'960, 2'517'652'480},
+    {"pythia_70m", Pythia(6, 512, 8), 70'426'624, 18'915'328},
+    {"pythia_160m", Pythia(12, 768, 12), 162'322'944, 85'056'000},
+    {"pythia_410m", Pythia(24, 1024, 16), 405'334'016, 302'311'424},
+    {"pythia_1b", Pythia(16, 2048, 8), 1'011'781'632, 805'736'448},
+    {"pythia_1_4b", Pythia(24, 2048, 16), 1'414'647'808, 1'208'602'624},
+    {"pythia_2_8b", Pythia(32, 2560, 32), 2'775'208'960, 2'517'652'480},
     {"pythia_6_9b", Pythia(32, 4096, 32, 50432), 6'857'302'016, 6'444'163'072},
     {"pythia_12b", Pythia(36, 5120, 40, 50688), 11'846'072'320, 11'327'027'200},
     {"gpt2", Gpt2(12, 768, 12), 124'439'808, 85'056'000},
@@ -241,7 +213,7 @@ TEST(ShardPlan, CountsTiedEmbeddingsOnce) {
 }
 
 TEST(ShardPlan, ReducesOncePerParallelBlockAndTwiceOtherwise) {
-  ModelSpec spec = Pythia(6, 512, 8, 50304);
+  ModelSpec spec = Pythia(6, 512, 8);
   EXPECT_EQ(ShardPlan(spec, 4).all_reduces_per_pass(), 1 + 6);
   spec.parallel_residual = false;
   EXPECT_EQ(ShardPlan(spec, 4).all_reduces_per_pass(), 1 + 12);
@@ -255,7 +227,7 @@ TEST(ShardPlan, CountsWeightBytesWithVectorsInFp32) {
 
 void ExpectRefused(int ranks, const std::string& message) {
   try {
-    ShardPlan plan(Pythia(12, 768, 12, 50304), ranks);
+    ShardPlan plan(Pythia(12, 768, 12), ranks);
     FAIL() << ranks << " ranks were accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.what(), message);
@@ -272,7 +244,7 @@ TEST(ShardPlan, RefusesMoreRanksThanHeads) {
 // Leaves cut what a rank has without holes; ranks that do not divide them have one.
 TEST(ShardPlan, LeavesTileWhatARankHas) {
   for (int ranks = 1; ranks <= 8; ++ranks) {
-    const ShardPlan plan(Pythia(1, 512, 8, 50304), ranks);
+    const ShardPlan plan(Pythia(1, 512, 8), ranks);
     const std::size_t expected =
         ShardPlan::kLeaves % ranks == 0 ? static_cast<std::size_t>(ShardPlan::kLeaves / ranks) : 1;
     for (int rank = 0; rank < ranks; ++rank) {

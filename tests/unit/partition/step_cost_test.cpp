@@ -2,18 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/known_models.h"
+
 namespace lockstep {
 namespace {
 
 ModelSpec TinySpec() {
-  ModelSpec spec;
-  spec.family = Family::kGptNeoX;
-  spec.layer_count = 2;
-  spec.d_model = 8;
-  spec.head_count = 4;
+  ModelSpec spec = Pythia(2, 8, 4, 20);
   spec.d_ff = 16;
   spec.rotary_dims = 2;
-  spec.vocab_rows = 20;
   spec.context_tokens = 64;
   return spec;
 }

@@ -6,6 +6,7 @@
 #include "planning/machine/machine_yaml.h"
 #include "planning/report/fit_page.h"
 #include "planning/report/fit_report.h"
+#include "tests/support/expect_narrow.h"
 #include "tests/support/message_of.h"
 #include "tests/unit/planning/planning_fixture.h"
 
@@ -153,11 +154,7 @@ TEST(FitText, ShowsWhatWasMeasuredBesideWhatIsPredicted) {
   EXPECT_THAT(text, HasSubstr("measured"));
   EXPECT_THAT(text, HasSubstr("of each point by the others alone"));
   EXPECT_THAT(text, HasSubstr("efficiency.weights.int8"));
-  std::size_t begin = 0;
-  for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
-    EXPECT_LE(end - begin, 80u) << text.substr(begin, end - begin);
-    begin = end + 1;
-  }
+  ExpectNarrow(text);
   const std::string page = FitHtml("a <model>", start, calibration);
   EXPECT_THAT(page, HasSubstr("a &lt;model&gt;"));
   EXPECT_THAT(page, HasSubstr("Unseen points"));

@@ -6,21 +6,13 @@
 #include "planning/machine/machine_yaml.h"
 #include "planning/report/goal_report.h"
 #include "planning/report/quantities.h"
+#include "tests/support/expect_narrow.h"
 #include "tests/unit/planning/planning_fixture.h"
 
 namespace lockstep {
 namespace {
 
 using testing::HasSubstr;
-
-void ExpectNarrow(const std::string& text) {
-  std::size_t begin = 0;
-  for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
-    EXPECT_LE(end - begin, 80u) << text.substr(begin, end - begin);
-    begin = end + 1;
-  }
-  EXPECT_EQ(begin, text.size()) << "no line end";
-}
 
 TEST(Quantities, HaveThreeDigits) {
   EXPECT_EQ(SecondsText(1.234e-6), "1.23 us");

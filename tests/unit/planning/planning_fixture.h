@@ -3,36 +3,11 @@
 #include <string>
 
 #include "planning/prediction.h"
+#include "tests/support/known_models.h"
 
 namespace lockstep {
 
-// GPT-J 6B and Pythia 1.4B, as configs/ describes them.
-inline ModelSpec GptJ6B() {
-  ModelSpec spec;
-  spec.family = Family::kGptJ;
-  spec.layer_count = 28;
-  spec.d_model = 4096;
-  spec.head_count = 16;
-  spec.d_ff = 16384;
-  spec.rotary_dims = 64;
-  spec.vocab_rows = 50400;
-  spec.context_tokens = 2048;
-  spec.attention_bias = false;
-  return spec;
-}
-
-inline ModelSpec Pythia1B4() {
-  ModelSpec spec;
-  spec.family = Family::kGptNeoX;
-  spec.layer_count = 24;
-  spec.d_model = 2048;
-  spec.head_count = 16;
-  spec.d_ff = 8192;
-  spec.rotary_dims = 32;
-  spec.vocab_rows = 50304;
-  spec.context_tokens = 2048;
-  return spec;
-}
+inline ModelSpec Pythia1B4() { return Pythia(24, 2048, 16); }
 
 // A host of two sockets with four cores each, whose numbers are easy to reckon with.
 inline Machine RoundHost() {

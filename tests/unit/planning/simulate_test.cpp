@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "planning/report/simulation_report.h"
+#include "tests/support/expect_narrow.h"
 #include "tests/support/message_of.h"
 #include "tests/unit/planning/planning_fixture.h"
 
@@ -109,11 +110,7 @@ TEST(SimulationText, FitsEightyColumns) {
                                 simulation};
   const std::string text = SimulationText(report);
   EXPECT_THAT(text, HasSubstr("4 ranks: 2 copies of 2; 50 requests, 10.0 a second"));
-  std::size_t begin = 0;
-  for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
-    EXPECT_LE(end - begin, 80u) << text.substr(begin, end - begin);
-    begin = end + 1;
-  }
+  ExpectNarrow(text);
   EXPECT_GT(SimulationJson(report)["first_token_seconds"]["p99"].get<double>(), 0.0);
 }
 

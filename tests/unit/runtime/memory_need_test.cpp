@@ -3,22 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "layers/kv_cache.h"
+#include "tests/support/known_models.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {
 namespace {
 
 ModelSpec Spec() {
-  ModelSpec spec;
-  spec.family = Family::kGptNeoX;
-  spec.layer_count = 3;
-  spec.d_model = 64;
-  spec.head_count = 4;
-  spec.d_ff = 256;
-  spec.rotary_dims = 8;
-  spec.vocab_rows = 100;
+  ModelSpec spec = Pythia(3, 64, 4, 100);
   spec.context_tokens = 96;
-  spec.parallel_residual = true;
   return spec;
 }
 
