@@ -8,25 +8,13 @@
 #include "core/json.h"
 #include "program.h"
 #include "tests/support/test_data.h"
+#include "tiny_model.h"
 
 namespace lockstep {
 namespace {
 
 using testing::HasSubstr;
 using Words = std::vector<std::string>;
-
-constexpr const char* kTinyModel = R"(
-model:
-  path: nobody/tiny
-  shape:
-    family: gpt_neox
-    layers: 2
-    d_model: 32
-    heads: 4
-    rotary_dims: 4
-    vocab_rows: 100
-    context: 64
-)";
 
 class AScalingBench : public testing::Test {
  protected:
