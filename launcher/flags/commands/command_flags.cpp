@@ -233,17 +233,22 @@ void AddPlan(CLI::App& app, AllBindings& all) {
   AddConfigFlags(command, bound);
 }
 
-void AddBench(CLI::App& app, AllBindings& all) {
-  Bindings& bound = AddCommand(app, all, "bench",
-                               {"Measures speed beside what the machine can do.", kBenchFooter});
-  CLI::App& command = *app.get_subcommand("bench");
-  bound.bench.Add(command, kBenchGroup);
+// What bench decode and bench scaling measure: no texts, so that there is no tokenizer.
+void AddMeasuredModel(CLI::App& command, Bindings& bound) {
   bound.flags.Add(
       command, kModelGroup,
       {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
   AddChoiceFlags(command, bound);
   AddRandomWeights(command, bound);
   AddPlaceFlags(command, bound);
+}
+
+void AddBench(CLI::App& app, AllBindings& all) {
+  Bindings& bound = AddCommand(app, all, "bench",
+                               {"Measures speed beside what the machine can do.", kBenchFooter});
+  CLI::App& command = *app.get_subcommand("bench");
+  bound.bench.Add(command, kBenchGroup);
+  AddMeasuredModel(command, bound);
   command.add_flag("--json", bound.json, "for programs")->group(kTextGroup);
   AddConfigFlags(command, bound);
 }
@@ -255,12 +260,7 @@ void AddBenchScaling(CLI::App& app, AllBindings& all) {
       {"Measures how speed grows with ranks, batches and lengths.", kBenchScalingFooter});
   CLI::App& command = *bench.get_subcommand("scaling");
   bound.scaling.Add(command, kBenchGroup);
-  bound.flags.Add(
-      command, kModelGroup,
-      {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
-  AddChoiceFlags(command, bound);
-  AddRandomWeights(command, bound);
-  AddPlaceFlags(command, bound);
+  AddMeasuredModel(command, bound);
   AddConfigFlags(command, bound);
 }
 
