@@ -34,13 +34,9 @@ OrderedJson StageJson(const ScalingStage& stage) {
   json["split_over_time"] = FigureJson(figures.split_over_time);
   OrderedJson split = OrderedJson::array();
   for (std::size_t rank = 0; rank < stage.ranks.size(); ++rank) {
-    const RankSplit& one = stage.ranks[rank];
-    split.push_back({{"rank", rank},
-                     {"products", one.products},
-                     {"attention", one.attention},
-                     {"all_reduce", one.all_reduce},
-                     {"waiting", one.waiting},
-                     {"other", one.other}});
+    OrderedJson one{{"rank", rank}};
+    for (const SplitPart& part : kSplitParts) one[part.field] = stage.ranks[rank].*part.rounds;
+    split.push_back(std::move(one));
   }
   json["split_seconds"] = std::move(split);
   return json;
@@ -83,15 +79,11 @@ ScalingStage ReadStage(const Json& json) {
   if (!json.contains("split_seconds")) return stage;
   for (const Json& one : json.at("split_seconds")) {
     RankSplit& split = stage.ranks.emplace_back();
-    const std::pair<const char*, std::vector<double>*> parts[] = {{"products", &split.products},
-                                                                  {"attention", &split.attention},
-                                                                  {"all_reduce", &split.all_reduce},
-                                                                  {"waiting", &split.waiting},
-                                                                  {"other", &split.other}};
-    for (const auto& [name, values] : parts) {
-      *values = one.at(name).get<std::vector<double>>();
-      if (values->size() != stage.seconds.size())
-        throw BadInput("{} rounds of {} where {} are expected", values->size(), name,
+    for (const SplitPart& part : kSplitParts) {
+      std::vector<double>& rounds = split.*part.rounds;
+      rounds = one.at(part.field).get<std::vector<double>>();
+      if (rounds.size() != stage.seconds.size())
+        throw BadInput("{} rounds of {} where {} are expected", rounds.size(), part.field,
                        stage.seconds.size());
     }
   }
@@ -110,12 +102,13 @@ ScalingPoint ReadPoint(const Json& json) {
           .decode = ReadStage(json.at("decode"))};
 }
 
-// Its part in a round, "" where there is none.
-std::string CsvPart(const ScalingStage& stage, std::size_t rank, std::size_t round) {
-  if (stage.ranks.empty()) return ",,,,";
-  const RankSplit& split = stage.ranks[rank];
-  return fmt::format("{},{},{},{},{}", split.products[round], split.attention[round],
-                     split.all_reduce[round], split.waiting[round], split.other[round]);
+// The rank's parts in a round, each empty where there is no split.
+std::string CsvParts(const ScalingStage& stage, std::size_t rank, std::size_t round) {
+  std::string text;
+  for (const SplitPart& part : kSplitParts)
+    text += stage.ranks.empty() ? std::string(",")
+                                : fmt::format(",{}", (stage.ranks[rank].*part.rounds)[round]);
+  return text;
 }
 
 void AddCsv(const ScalingPoint& point, ScalingStageName name, std::string& text) {
@@ -123,10 +116,10 @@ void AddCsv(const ScalingPoint& point, ScalingStageName name, std::string& text)
   const ScalingKey& key = point.key;
   for (std::size_t round = 0; round < stage.seconds.size(); ++round)
     for (std::size_t rank = 0; rank < std::max<std::size_t>(stage.ranks.size(), 1); ++rank)
-      text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", Name(name), key.dtype,
+      text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}{}\n", Name(name), key.dtype,
                           key.ranks, point.threads, point.is_oversubscribed ? 1 : 0, key.sequences,
                           key.prompt_tokens, key.new_tokens, round + 1, rank, stage.tokens,
-                          stage.steps, stage.seconds[round], CsvPart(stage, rank, round));
+                          stage.steps, stage.seconds[round], CsvParts(stage, rank, round));
 }
 
 }  // namespace
@@ -168,7 +161,9 @@ ScalingResult ReadScaling(const Json& json, std::string_view where) {
 std::string ScalingCsv(const ScalingResult& result) {
   std::string text =
       "stage,dtype,ranks,threads_per_rank,oversubscribed,sequences,prompt_tokens,new_tokens,round,"
-      "rank,tokens,steps,seconds,products_s,attention_s,all_reduce_s,waiting_s,other_s\n";
+      "rank,tokens,steps,seconds";
+  for (const SplitPart& part : kSplitParts) text += fmt::format(",{}_s", part.field);
+  text += "\n";
   for (const ScalingPoint& point : result.points)
     for (const ScalingStageName stage : {ScalingStageName::kPrefill, ScalingStageName::kDecode})
       AddCsv(point, stage, text);

@@ -134,9 +134,8 @@ void AddSplits(const ScalingResult& result, ScalingStageName name, ReportPage& p
                      .values = {},
                      .group = fmt::format("batch {}, {} {}{}", key.sequences, key.ranks,
                                           key.ranks == 1 ? "rank" : "ranks", Marked(point))};
-      for (const std::vector<double>* part :
-           {&split.products, &split.attention, &split.all_reduce, &split.waiting, &split.other})
-        bar.values.push_back(1e3 * SpreadOf(*part).median / steps);
+      for (const SplitPart& part : kSplitParts)
+        bar.values.push_back(1e3 * SpreadOf(split.*part.rounds).median / steps);
       plot.bars.push_back(std::move(bar));
     }
   }
@@ -145,7 +144,7 @@ void AddSplits(const ScalingResult& result, ScalingStageName name, ReportPage& p
     plot.title = fmt::format("A step: {} ({}, prompt {}, {} new)", Name(name), dtype, prompt_tokens,
                              new_tokens);
     plot.x.label = "ms per step, medians of the rounds";
-    plot.parts = {"products", "attention", "all-reduce", "waiting", "other"};
+    for (const SplitPart& part : kSplitParts) plot.parts.emplace_back(part.name);
     page.AddPlot(DrawBars(plot), fmt::format("split-{}-{}-prompt{}-new{}.svg", Name(name), dtype,
                                              prompt_tokens, new_tokens));
   }

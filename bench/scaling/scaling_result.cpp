@@ -23,15 +23,9 @@ void AddRounds(ScalingStage& all, const ScalingStage& more) {
   LOCKSTEP_CHECK(all.ranks.size() == more.ranks.size(), "{} ranks and {}", all.ranks.size(),
                  more.ranks.size());
   Append(all.seconds, more.seconds);
-  for (std::size_t rank = 0; rank < all.ranks.size(); ++rank) {
-    RankSplit& split = all.ranks[rank];
-    const RankSplit& other = more.ranks[rank];
-    Append(split.products, other.products);
-    Append(split.attention, other.attention);
-    Append(split.all_reduce, other.all_reduce);
-    Append(split.waiting, other.waiting);
-    Append(split.other, other.other);
-  }
+  for (std::size_t rank = 0; rank < all.ranks.size(); ++rank)
+    for (const SplitPart& part : kSplitParts)
+      Append(all.ranks[rank].*part.rounds, more.ranks[rank].*part.rounds);
 }
 
 void AddRounds(ScalingResult& all, ScalingResult more) {

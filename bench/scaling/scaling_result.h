@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -21,6 +22,19 @@ struct RankSplit {
   std::vector<double> waiting;  // for other ranks
   std::vector<double> other;
 };
+
+// The parts, in the order in which they are shown and written.
+struct SplitPart {
+  const char* name;   // for people
+  const char* field;  // in files
+  std::vector<double> RankSplit::*rounds;
+};
+inline constexpr std::array<SplitPart, 5> kSplitParts{
+    {{"products", "products", &RankSplit::products},
+     {"attention", "attention", &RankSplit::attention},
+     {"all-reduce", "all_reduce", &RankSplit::all_reduce},
+     {"waiting", "waiting", &RankSplit::waiting},
+     {"other", "other", &RankSplit::other}}};
 
 // The prompts of a point, or its new tokens.
 struct ScalingStage {

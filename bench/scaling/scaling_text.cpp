@@ -41,13 +41,12 @@ std::string SplitLines(const ScalingPoint& point, ScalingStageName name) {
   const ScalingStage& stage = StageOf(point, name);
   std::string text;
   for (std::size_t rank = 0; rank < stage.ranks.size(); ++rank) {
-    const RankSplit& split = stage.ranks[rank];
     const std::string place =
         fmt::format("{}/{}{}", rank, point.key.ranks, point.is_oversubscribed ? "*" : "");
-    text += fmt::format("{:>8}{:>7}{:>11.3f}{:>11.3f}{:>11.3f}{:>11.3f}{:>11.3f}\n", place,
-                        point.key.sequences, StepMs(split.products, stage),
-                        StepMs(split.attention, stage), StepMs(split.all_reduce, stage),
-                        StepMs(split.waiting, stage), StepMs(split.other, stage));
+    text += fmt::format("{:>8}{:>7}", place, point.key.sequences);
+    for (const SplitPart& part : kSplitParts)
+      text += fmt::format("{:>11.3f}", StepMs(stage.ranks[rank].*part.rounds, stage));
+    text += "\n";
   }
   return text;
 }
@@ -61,10 +60,11 @@ std::string SplitText(const ScalingResult& result, ScalingStageName name) {
     const ScalingKey& key = point.key;
     const std::string title = fmt::format("{}, {}, prompt {}, {} new tokens", Name(name), key.dtype,
                                           key.prompt_tokens, key.new_tokens);
-    if (title != group)
-      text +=
-          fmt::format("\nms of a step: {}\n{:>8}{:>7}{:>11}{:>11}{:>11}{:>11}{:>11}\n", title,
-                      "rank", "batch", "products", "attention", "all-reduce", "waiting", "other");
+    if (title != group) {
+      text += fmt::format("\nms of a step: {}\n{:>8}{:>7}", title, "rank", "batch");
+      for (const SplitPart& part : kSplitParts) text += fmt::format("{:>11}", part.name);
+      text += "\n";
+    }
     group = title;
     text += lines;
   }
