@@ -157,8 +157,7 @@ void MoveOthers(const std::vector<Parameter>& parameters, const Machine& start, 
     std::vector<WeightFormat> others;
     double sum = 0.0;
     int count = 0;
-    for (const WeightFormat format : {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kF16,
-                                      WeightFormat::kInt8, WeightFormat::kInt4}) {
+    for (const WeightFormat format : kWeightFormats) {
       const std::string name = fmt::format("efficiency.{}.{}", section, Name(format));
       if (std::ranges::none_of(parameters, [&](const Parameter& p) { return p.name == name; })) {
         others.push_back(format);

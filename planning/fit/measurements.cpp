@@ -40,8 +40,7 @@ double Median(const Json& object, const char* key, std::string_view where) {
 
 WeightFormat FormatOf(const Json& result, std::string_view where) {
   const std::string name = Needed(FindString(result, "dtype", where), "dtype", where);
-  for (const WeightFormat format : {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kF16,
-                                    WeightFormat::kInt8, WeightFormat::kInt4})
+  for (const WeightFormat format : kWeightFormats)
     if (Name(format) == name) return format;
   throw BadInput("{}: dtype is {}; expected fp32, bf16, fp16, int8 or int4", where, name);
 }

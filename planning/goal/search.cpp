@@ -9,9 +9,9 @@ std::vector<WeightFormat> FormatsOf(const GoalSearch& search) {
   if (search.format) return {*search.format};
   std::vector<WeightFormat> formats;
   // fp16 takes what bf16 takes: it is a choice for the sake of its numbers.
-  for (const WeightFormat format :
-       {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4})
-    if (Computes(search.machine, format)) formats.push_back(format);
+  for (const WeightFormat format : kWeightFormats)
+    if (format != WeightFormat::kF16 && Computes(search.machine.kind, format))
+      formats.push_back(format);
   return formats;
 }
 

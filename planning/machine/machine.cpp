@@ -18,15 +18,15 @@ Machine WithoutLosses(Machine machine) {
   return machine;
 }
 
-bool Computes(const Machine& machine, WeightFormat format) {
+bool Computes(MachineKind kind, WeightFormat format) {
   switch (format) {
     case WeightFormat::kBF16:
     case WeightFormat::kInt8: return true;
-    case WeightFormat::kF16: return machine.kind == MachineKind::kGpu;
+    case WeightFormat::kF16: return kind == MachineKind::kGpu;
     case WeightFormat::kF32:
     case WeightFormat::kInt4: break;
   }
-  return machine.kind == MachineKind::kCpu;
+  return kind == MachineKind::kCpu;
 }
 
 }  // namespace lockstep

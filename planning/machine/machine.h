@@ -16,6 +16,14 @@ namespace lockstep {
 
 enum class MachineKind : std::uint8_t { kCpu, kGpu };
 
+// Every format, in the order of a machine's file.
+inline constexpr std::array kWeightFormats = {WeightFormat::kF32, WeightFormat::kBF16,
+                                              WeightFormat::kF16, WeightFormat::kInt8,
+                                              WeightFormat::kInt4};
+
+// Whether the program computes in this format there.
+bool Computes(MachineKind kind, WeightFormat format);
+
 // A number for each format of the weights.
 class PerFormat {
  public:
@@ -27,7 +35,7 @@ class PerFormat {
   bool operator==(const PerFormat&) const = default;
 
  private:
-  std::array<double, 5> values_{};
+  std::array<double, kWeightFormats.size()> values_{};
 };
 
 // What ranks tell each other goes over the slowest link between them.
@@ -52,8 +60,8 @@ struct Efficiency {
   double cache = 1.0;      // of the bandwidth, when keys and values are read
   PerFormat products;      // of the arithmetic, in products with weights
   double attention = 1.0;  // of the arithmetic, in products with keys and values
-  double activations =
-      1.0;  // of the bandwidth, for what a block hands from one operation to another
+  // Of the bandwidth, for what a block hands from one operation to another.
+  double activations = 1.0;
   // Of the shorter of reading weights and multiplying them, the share that the longer one hides.
   double overlap = 1.0;
 
@@ -94,14 +102,11 @@ struct Machine {
   bool operator==(const Machine&) const = default;
 };
 
-// "core" or "GPU", with an s where there are several.
+// "1 core", "4 GPUs".
 std::string UnitsOf(const Machine& machine, std::int64_t count);
 
 // The same hardware without any loss: every efficiency 1, no overhead, and activations that never
 // leave the caches.
 Machine WithoutLosses(Machine machine);
-
-// Whether the program computes in this format there.
-bool Computes(const Machine& machine, WeightFormat format);
 
 }  // namespace lockstep

@@ -1,6 +1,5 @@
 #include "planning/machine/machine_keys.h"
 
-#include <array>
 #include <utility>
 
 #include "runtime/options/option_types.h"
@@ -12,8 +11,6 @@ enum class Where : std::uint8_t { kBoth, kCpu, kGpu };
 enum class Needed : std::uint8_t { kNo, kYes };
 
 constexpr double kGiga = 1e9, kMicro = 1e-6, kGib = 1024.0 * 1024.0 * 1024.0;
-constexpr std::array kFormats = {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kF16,
-                                 WeightFormat::kInt8, WeightFormat::kInt4};
 
 template <typename Type, typename Access>
 MachineKey Key(std::string path, std::string help, const Type& type, Access access) {
@@ -107,18 +104,13 @@ void AddMemory(std::vector<MachineKey>& keys) {
                         [](Machine & m) -> auto& { return m.unit_bandwidth; })));
 }
 
-bool OnCpu(WeightFormat format) { return format != WeightFormat::kF16; }
-bool OnGpu(WeightFormat format) {
-  return format != WeightFormat::kF32 && format != WeightFormat::kInt4;
-}
-
 Where WhereOf(WeightFormat format) {
-  if (OnCpu(format) && OnGpu(format)) return Where::kBoth;
-  return OnCpu(format) ? Where::kCpu : Where::kGpu;
+  if (!Computes(MachineKind::kGpu, format)) return Where::kCpu;
+  return Computes(MachineKind::kCpu, format) ? Where::kBoth : Where::kGpu;
 }
 
 void AddArithmetic(std::vector<MachineKey>& keys) {
-  for (const WeightFormat format : kFormats)
+  for (const WeightFormat format : kWeightFormats)
     keys.push_back(
         Of(WhereOf(format), Needed::kYes,
            Number(
@@ -160,7 +152,7 @@ void AddLinks(std::vector<MachineKey>& keys) {
 }
 
 void AddEfficiency(std::vector<MachineKey>& keys) {
-  for (const WeightFormat format : kFormats)
+  for (const WeightFormat format : kWeightFormats)
     keys.push_back(Of(
         WhereOf(format), Needed::kNo,
         Number(
@@ -170,7 +162,7 @@ void AddEfficiency(std::vector<MachineKey>& keys) {
                     Number(
                         "efficiency.cache", "of the bandwidth, reading keys and values", {kShare},
                         [](Machine & m) -> auto& { return m.efficiency.cache; })));
-  for (const WeightFormat format : kFormats)
+  for (const WeightFormat format : kWeightFormats)
     keys.push_back(Of(
         WhereOf(format), Needed::kNo,
         Number(

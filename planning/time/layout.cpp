@@ -11,7 +11,7 @@ namespace {
 std::int64_t CeilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 void CheckFormat(const Machine& machine, WeightFormat format) {
-  if (Computes(machine, format)) return;
+  if (Computes(machine.kind, format)) return;
   const bool gpu = machine.kind == MachineKind::kGpu;
   throw BadInput("plan: {} on {}: {}", Name(format), machine.title,
                  gpu ? "GPUs compute in bf16, fp16 or int8; use --dtype bf16"
