@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "core/error.h"
 #include "planning/fit/link_fit.h"
@@ -12,6 +13,20 @@ namespace {
 // How strongly a parameter is held where it was: one that is off by a factor of e costs as much as
 // a point that is off by 5 %.
 constexpr double kPull = 0.05 * 0.05;
+
+constexpr double kLeastEfficiency = 0.005, kMostEfficiency = 2.0;
+
+// A number of a machine's description that measurements can tell.
+struct Parameter {
+  std::string name;
+  std::function<double&(Machine&)> access;
+  double least = 0.0;
+  double most = 0.0;
+
+  double InFile(Machine machine) const {
+    return (name.ends_with("_us") ? 1e6 : 1.0) * access(machine);
+  }
+};
 
 // A point with its work, which does not depend on what is fitted.
 struct WorkedPoint {
@@ -40,18 +55,18 @@ std::vector<Parameter> ParametersFor(const std::vector<WorkedPoint>& points) {
   const auto add = [&](std::string name, double least, double most, auto access) {
     parameters.push_back({std::move(name), access, least, most});
   };
-  constexpr double kLeast = 0.005, kMost = 2.0;
+  const auto efficiency = [&](std::string name, auto access) {
+    add("efficiency." + name, kLeastEfficiency, kMostEfficiency, access);
+  };
   for (const WeightFormat format : formats) {
-    add(fmt::format("efficiency.weights.{}", Name(format)), kLeast, kMost,
-        [format](Machine& m) -> double& { return m.efficiency.weights[format]; });
-    add(fmt::format("efficiency.products.{}", Name(format)), kLeast, kMost,
-        [format](Machine& m) -> double& { return m.efficiency.products[format]; });
+    efficiency(fmt::format("weights.{}", Name(format)),
+               [format](Machine& m) -> double& { return m.efficiency.weights[format]; });
+    efficiency(fmt::format("products.{}", Name(format)),
+               [format](Machine& m) -> double& { return m.efficiency.products[format]; });
   }
-  add("efficiency.cache", kLeast, kMost, [](Machine& m) -> double& { return m.efficiency.cache; });
-  add("efficiency.attention", kLeast, kMost,
-      [](Machine& m) -> double& { return m.efficiency.attention; });
-  add("efficiency.activations", kLeast, kMost,
-      [](Machine& m) -> double& { return m.efficiency.activations; });
+  efficiency("cache", [](Machine& m) -> double& { return m.efficiency.cache; });
+  efficiency("attention", [](Machine& m) -> double& { return m.efficiency.attention; });
+  efficiency("activations", [](Machine& m) -> double& { return m.efficiency.activations; });
   add("efficiency.overlap", 0.0, 1.0, [](Machine& m) -> double& { return m.efficiency.overlap; });
   add("overhead.block_us", 1e-8, 1e-2, [](Machine& m) -> double& { return m.overhead.block; });
   add("overhead.step_us", 1e-7, 1e-1, [](Machine& m) -> double& { return m.overhead.step; });
@@ -169,26 +184,23 @@ void MoveOthers(const std::vector<Parameter>& parameters, const Machine& start, 
     if (count == 0) continue;
     for (const WeightFormat format : others) {
       double& value = (machine.efficiency.*kind)[format];
-      value = std::clamp(value * std::exp(sum / count), 0.005, 2.0);
+      value = std::clamp(value * std::exp(sum / count), kLeastEfficiency, kMostEfficiency);
     }
   }
 }
-
-double Off(double predicted, double measured) { return std::abs(predicted / measured - 1.0); }
 
 }  // namespace
 
 double Calibration::worst_fitted() const {
   double worst = 0.0;
-  for (const FittedPoint& one : points)
-    worst = std::max(worst, Off(one.fitted, one.point.tokens_per_second));
+  for (const FittedPoint& one : points) worst = std::max(worst, std::abs(one.off()));
   return worst;
 }
 
 double Calibration::worst_unseen() const {
   double worst = 0.0;
   for (const FittedPoint& one : points)
-    if (one.unseen) worst = std::max(worst, Off(*one.unseen, one.point.tokens_per_second));
+    worst = std::max(worst, std::abs(one.unseen_off().value_or(0.0)));
   return worst;
 }
 
@@ -210,8 +222,8 @@ Calibration Calibrate(const ModelSpec& spec, const Machine& start,
                    calibration.left_out.empty() ? "" : ": " + calibration.left_out.front());
   calibration.machine = linked;
   if (points.empty()) return calibration;
-  calibration.parameters = ParametersFor(points);
-  const PatternSearch search(points, calibration.parameters, linked);
+  const std::vector<Parameter> parameters = ParametersFor(points);
+  const PatternSearch search(points, parameters, linked);
   calibration.machine = BestFit(search, linked);
   for (const WorkedPoint& one : points) {
     FittedPoint fitted{
@@ -220,7 +232,10 @@ Calibration Calibrate(const ModelSpec& spec, const Machine& start,
       fitted.unseen = PredictedSpeed(one, search.From(calibration.machine, &one));
     calibration.points.push_back(std::move(fitted));
   }
-  MoveOthers(calibration.parameters, linked, calibration.machine);
+  for (const Parameter& one : parameters)
+    calibration.parameters.push_back(
+        {one.name, one.InFile(start), one.InFile(calibration.machine)});
+  MoveOthers(parameters, linked, calibration.machine);
   return calibration;
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,17 +8,11 @@
 
 namespace lockstep {
 
-// A number of a machine's description that measurements can tell.
-struct Parameter {
+// A number of a machine's description that was fitted, in the unit of a machine's file.
+struct FittedParameter {
   std::string name;  // as in its file: "efficiency.cache"
-  std::function<double&(Machine&)> access;
-  double least = 0.0;
-  double most = 0.0;
-
-  // In the unit of a machine's file.
-  double InFile(Machine& machine) const {
-    return (name.ends_with("_us") ? 1e6 : 1.0) * access(machine);
-  }
+  double before = 0.0;
+  double fitted = 0.0;
 };
 
 // What was measured beside what is predicted.
@@ -29,16 +22,24 @@ struct FittedPoint {
   // The same by a machine that was fitted without this point: what may be expected of points that
   // were not measured. Unset where there are too few others.
   std::optional<double> unseen;
+
+  // How far off the predictions are: -0.08 is 8 % too slow.
+  double off() const { return fitted / point.tokens_per_second - 1.0; }
+  std::optional<double> unseen_off() const {
+    if (!unseen) return {};
+    return *unseen / point.tokens_per_second - 1.0;
+  }
 };
 
 struct Calibration {
   Machine machine;
   std::vector<FittedPoint> points;
   std::vector<std::string> left_out;  // points that this machine cannot have had, and why
-  std::vector<Parameter> parameters;  // that were fitted
+  std::vector<FittedParameter> parameters;
 
-  double worst_fitted() const;  // 0.08: 8 % off
-  double worst_unseen() const;  // 0 where there is none
+  // The largest off() and unseen_off() in size; 0 where there is none.
+  double worst_fitted() const;
+  double worst_unseen() const;
 };
 
 // Fits a machine to what was measured with a model: least squares of the logarithms of predicted

@@ -5,14 +5,17 @@
 namespace lockstep {
 namespace {
 
-template <typename T>
-T Needed(const std::optional<T>& value, std::string_view key, std::string_view where) {
-  if (value) return *value;
+[[noreturn]] void RefuseMissing(std::string_view what, std::string_view where) {
   throw BadInput(
       "{}: {} is missing; expected a result of lockstep bench decode, prefill, batch, comm or "
-      "scaling "
-      "with --json",
-      where, key);
+      "scaling with --json",
+      where, what);
+}
+
+template <typename T>
+T Needed(const std::optional<T>& value, std::string_view key, std::string_view where) {
+  if (!value) RefuseMissing(key, where);
+  return *value;
 }
 
 std::int64_t NeededInt(const Json& object, std::string_view key, std::string_view where) {
@@ -31,7 +34,7 @@ std::int64_t NeededCount(const Json& object, std::string_view key, std::string_v
 // The middle of the rounds.
 double Median(const Json& object, const char* key, std::string_view where) {
   const auto found = object.find(key);
-  if (found == object.end() || !found->is_object()) Needed(std::optional<double>(), key, where);
+  if (found == object.end() || !found->is_object()) RefuseMissing(key, where);
   const double median = Needed(FindNumber(*found, "median", where), "median", where);
   if (!(median > 0.0))
     throw BadInput("{}: {} is {}; expected a number above 0", where, key, median);
@@ -79,7 +82,7 @@ void AddScalingPoint(const Json& point, std::string_view where, const ResultCont
   const SpeedPoint shared = SharedBy(point, where, context);
   for (const char* stage : {"prefill", "decode"}) {
     const auto found = point.find(stage);
-    if (found == point.end() || !found->is_object()) Needed(std::optional<int>(), stage, where);
+    if (found == point.end() || !found->is_object()) RefuseMissing(stage, where);
     AddSpeed(stage, point, *found, where, shared, measurements);
   }
 }
@@ -87,9 +90,9 @@ void AddScalingPoint(const Json& point, std::string_view where, const ResultCont
 const Json& NeededList(const Json& result, const char* key, std::string_view where) {
   const auto found = result.is_object() ? result.find(key) : result.end();
   if (found == result.end() || !found->is_array() || found->empty())
-    Needed(std::optional<int>(), fmt::format("a list of {}", key), where);
+    RefuseMissing(fmt::format("a list of {}", key), where);
   for (const Json& one : *found)
-    if (!one.is_object()) Needed(std::optional<int>(), fmt::format("an object in {}", key), where);
+    if (!one.is_object()) RefuseMissing(fmt::format("an object in {}", key), where);
   return *found;
 }
 

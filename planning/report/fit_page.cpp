@@ -11,22 +11,18 @@
 namespace lockstep {
 namespace {
 
-std::string PercentText(double predicted, double measured) {
-  return fmt::format("{:+.1f} %", 100.0 * (predicted / measured - 1.0));
-}
-
 PlotSeries PointsOf(const Calibration& calibration, bool prompts, bool unseen, const char* name) {
   PlotSeries series{.name = name, .points = {}, .style = SeriesStyle::kPoints};
   for (const FittedPoint& one : calibration.points) {
     if (one.point.of_prompts != prompts) continue;
     const double predicted = unseen ? one.unseen.value_or(one.fitted) : one.fitted;
+    const double off = unseen ? one.unseen_off().value_or(one.off()) : one.off();
     const double measured = one.point.tokens_per_second;
     series.points.push_back(
         {.x = measured,
          .y = predicted,
-         .title =
-             fmt::format("{}: measured {}, predicted {} ({})", one.point.name, RateText(measured),
-                         RateText(predicted), PercentText(predicted, measured))});
+         .title = fmt::format("{}: measured {}, predicted {} ({})", one.point.name,
+                              RateText(measured), RateText(predicted), OffText(off))});
   }
   return series;
 }
@@ -59,11 +55,11 @@ ReportTable TableOf(const Calibration& calibration) {
                     .columns = {"point", "measured", "predicted", "off", "unseen", "off unseen"},
                     .rows = {}};
   for (const FittedPoint& one : calibration.points) {
-    const double measured = one.point.tokens_per_second;
-    table.rows.push_back({one.point.name, RateText(measured), RateText(one.fitted),
-                          PercentText(one.fitted, measured),
+    const auto unseen_off = one.unseen_off();
+    table.rows.push_back({one.point.name, RateText(one.point.tokens_per_second),
+                          RateText(one.fitted), OffText(one.off()),
                           one.unseen ? RateText(*one.unseen) : "",
-                          one.unseen ? PercentText(*one.unseen, measured) : ""});
+                          unseen_off ? OffText(*unseen_off) : ""});
   }
   return table;
 }
@@ -85,10 +81,9 @@ std::string FitHtml(const std::string& model, const Machine& start,
   for (const std::string& one : calibration.left_out) page.AddParagraph("Left out: " + one);
   ReportTable parameters{
       .caption = "What was fitted", .columns = {"key", "before", "fitted"}, .rows = {}};
-  Machine before = start, after = calibration.machine;
-  for (const Parameter& one : calibration.parameters)
-    parameters.rows.push_back({one.name, fmt::format("{:.3g}", one.InFile(before)),
-                               fmt::format("{:.3g}", one.InFile(after))});
+  for (const FittedParameter& one : calibration.parameters)
+    parameters.rows.push_back(
+        {one.name, fmt::format("{:.3g}", one.before), fmt::format("{:.3g}", one.fitted)});
   page.AddTable(parameters);
   return page.Html();
 }

@@ -9,19 +9,14 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
-double Off(double predicted, double measured) { return predicted / measured - 1.0; }
-
-std::string PercentText(double share) { return fmt::format("{:+.1f} %", 100.0 * share); }
-
 std::string PointsText(const Calibration& calibration) {
   constexpr const char* kRow = "{:<38} {:>9} {:>9} {:>8} {:>8}\n";
   std::string text = fmt::format(fmt::runtime(kRow), "ranks x threads, texts x (in, new)",
                                  "measured", "predicted", "off", "unseen");
   for (const FittedPoint& one : calibration.points) {
-    const double measured = one.point.tokens_per_second;
-    text += fmt::format(fmt::runtime(kRow), one.point.name, RateText(measured),
-                        RateText(one.fitted), PercentText(Off(one.fitted, measured)),
-                        one.unseen ? PercentText(Off(*one.unseen, measured)) : "");
+    const auto unseen = one.unseen_off();
+    text += fmt::format(fmt::runtime(kRow), one.point.name, RateText(one.point.tokens_per_second),
+                        RateText(one.fitted), OffText(one.off()), unseen ? OffText(*unseen) : "");
   }
   text += fmt::format("largest: {:.1f} %", 100.0 * calibration.worst_fitted());
   if (calibration.points.size() > 2)
@@ -39,10 +34,8 @@ std::string FitText(const std::string& model, const Machine& start,
   for (const std::string& one : calibration.left_out) text += fmt::format("left out: {}\n", one);
   if (calibration.parameters.empty()) return text;
   text += fmt::format("\n{:<30} {:>9} {:>9}\n", "", "before", "fitted");
-  Machine before = start, after = calibration.machine;
-  for (const Parameter& one : calibration.parameters)
-    text +=
-        fmt::format("{:<30} {:>9.3g} {:>9.3g}\n", one.name, one.InFile(before), one.InFile(after));
+  for (const FittedParameter& one : calibration.parameters)
+    text += fmt::format("{:<30} {:>9.3g} {:>9.3g}\n", one.name, one.before, one.fitted);
   return text;
 }
 
@@ -56,9 +49,8 @@ nlohmann::ordered_json FitJson(const Machine& start, const Calibration& calibrat
     points.push_back(std::move(point));
   }
   OrderedJson parameters = OrderedJson::object();
-  Machine before = start, after = calibration.machine;
-  for (const Parameter& one : calibration.parameters)
-    parameters[one.name] = {{"before", one.InFile(before)}, {"fitted", one.InFile(after)}};
+  for (const FittedParameter& one : calibration.parameters)
+    parameters[one.name] = {{"before", one.before}, {"fitted", one.fitted}};
   return {{"machine", start.title},
           {"unit", "tokens/s"},
           {"points", std::move(points)},

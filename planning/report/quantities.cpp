@@ -40,4 +40,6 @@ std::string RateText(double per_second) {
   return GroupedText(std::llround(per_second));
 }
 
+std::string OffText(double share) { return fmt::format("{:+.1f} %", 100.0 * share); }
+
 }  // namespace lockstep

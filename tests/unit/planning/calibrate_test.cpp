@@ -99,6 +99,11 @@ TEST(Calibrate, LeavesAloneWhatNothingTells) {
               0.05 * start.efficiency.attention);
   EXPECT_EQ(calibration.machine.bandwidth, start.bandwidth);
   EXPECT_FALSE(calibration.points.front().unseen.has_value());
+  EXPECT_FALSE(calibration.points.front().unseen_off().has_value());
+  const FittedParameter& last = calibration.parameters.back();
+  EXPECT_EQ(last.name, "overhead.step_us");
+  EXPECT_DOUBLE_EQ(last.before, 1e6 * start.overhead.step);
+  EXPECT_DOUBLE_EQ(last.fitted, 1e6 * calibration.machine.overhead.step);
 }
 
 // A host that reads at half of the speed in bf16 is not taken to read at full speed in int8.

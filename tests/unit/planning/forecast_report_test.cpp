@@ -24,6 +24,7 @@ TEST(Quantities, HaveThreeDigits) {
   EXPECT_EQ(RateText(1234.4), "1,234");
   EXPECT_EQ(GroupedText(1234567), "1,234,567");
   EXPECT_EQ(GroupedText(-123456), "-123,456");
+  EXPECT_EQ(OffText(-0.0123), "-1.2 %");
   EXPECT_EQ(GibText(1.5 * 1024 * 1024 * 1024), "1.50");
 }
 
