@@ -11,12 +11,6 @@ namespace {
 // The members in the order they are written.
 using OrderedJson = nlohmann::ordered_json;
 
-OrderedJson SpreadJson(const std::vector<double>& samples) {
-  const Spread spread = SpreadOf(samples);
-  return {
-      {"median", spread.median}, {"min", spread.least}, {"max", spread.most}, {"rounds", samples}};
-}
-
 double PerToken(double value, const CaseReport& one) {
   return value / static_cast<double>(std::max<std::int64_t>(one.tokens, 1));
 }
@@ -24,7 +18,7 @@ double PerToken(double value, const CaseReport& one) {
 OrderedJson CaseJson(const CaseReport& one, BenchKind kind) {
   OrderedJson shares = OrderedJson::array();
   for (const CeilingShare& share : one.shares) {
-    OrderedJson entry = SpreadJson(share.samples);
+    OrderedJson entry = FigureJson(share.samples);
     entry["ceiling"] = share.ceiling;
     shares.push_back(std::move(entry));
   }
@@ -32,7 +26,7 @@ OrderedJson CaseJson(const CaseReport& one, BenchKind kind) {
           {"sequences", one.what.sequences},
           {"prompt_tokens", one.what.prompt_tokens},
           {"new_tokens", one.what.new_tokens},
-          {"tokens_per_second", SpreadJson(one.tokens_per_second)},
+          {"tokens_per_second", FigureJson(one.tokens_per_second)},
           {"per_token",
            {{"weight_bytes", PerToken(one.cost.weight_bytes, one)},
             {"cache_bytes", PerToken(one.cost.cache_bytes, one)},
@@ -47,8 +41,7 @@ std::string Numbers(const Spread& spread, double factor, int digits) {
 
 std::string CaseTitle(const CaseReport& one, BenchKind kind) {
   const BenchCase& what = one.what;
-  const std::string who =
-      what.sequences == 1 ? "1 sequence" : fmt::format("{} sequences", what.sequences);
+  const std::string who = Counted(what.sequences, "sequence");
   if (what.new_tokens == 0)
     return fmt::format("{}, {}, prompt {}", Name(kind), who, what.prompt_tokens);
   return fmt::format("{}, {}, prompt {}, {} new tokens", Name(kind), who, what.prompt_tokens,
@@ -98,7 +91,7 @@ Spread SpreadOf(std::vector<double> values) {
 std::string BenchJson(const BenchReport& report) {
   OrderedJson ceilings = OrderedJson::array();
   for (const Ceiling& ceiling : report.ceilings) {
-    OrderedJson entry = SpreadJson(ceiling.samples);
+    OrderedJson entry = FigureJson(ceiling.samples);
     entry["name"] = ceiling.name;
     entry["unit"] = ceiling.unit;
     ceilings.push_back(std::move(entry));
@@ -118,11 +111,21 @@ std::string BenchJson(const BenchReport& report) {
   return json.dump() + "\n";
 }
 
+OrderedJson FigureJson(const std::vector<double>& rounds) {
+  const Spread spread = SpreadOf(rounds);
+  return {
+      {"median", spread.median}, {"min", spread.least}, {"max", spread.most}, {"rounds", rounds}};
+}
+
+std::string Counted(std::int64_t count, std::string_view one) {
+  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
+}
+
 std::string BenchText(const BenchReport& report) {
-  std::string text = fmt::format("{}, {} weights, {}; {} {} of {} {}\n", report.model,
-                                 report.weights == "random" ? "random" : "the checkpoint's",
-                                 report.dtype, report.ranks, report.ranks == 1 ? "rank" : "ranks",
-                                 report.threads, report.threads == 1 ? "thread" : "threads");
+  std::string text =
+      fmt::format("{}, {} weights, {}; {} of {}\n", report.model,
+                  report.weights == "random" ? "random" : "the checkpoint's", report.dtype,
+                  Counted(report.ranks, "rank"), Counted(report.threads, "thread"));
   if (!report.ceilings.empty()) text += "\nthe machine: median (least to most)\n";
   for (const Ceiling& ceiling : report.ceilings)
     text += fmt::format("  {:<28}{} {}\n", ceiling.name, Numbers(SpreadOf(ceiling.samples), 1.0, 1),
@@ -138,9 +141,9 @@ std::string CommJson(const CommReport& report) {
   for (const CommCase& one : report.cases)
     cases.push_back({{"benchmark", "comm"},
                      {"bytes", one.bytes},
-                     {"lockstep_us", SpreadJson(one.lockstep_us)},
-                     {"mpi_us", SpreadJson(one.mpi_us)},
-                     {"mpi_over_lockstep", SpreadJson(Ratios(one))}});
+                     {"lockstep_us", FigureJson(one.lockstep_us)},
+                     {"mpi_us", FigureJson(one.mpi_us)},
+                     {"mpi_over_lockstep", FigureJson(Ratios(one))}});
   return OrderedJson{{"about", report.about}, {"ranks", report.ranks}, {"cases", std::move(cases)}}
              .dump() +
          "\n";

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/bench_cases.h"
@@ -68,6 +70,12 @@ struct Spread {
   double most = 0.0;
 };
 Spread SpreadOf(std::vector<double> values);
+
+// A figure as `bench compare` looks for it: median, min, max and the rounds.
+nlohmann::ordered_json FigureJson(const std::vector<double>& rounds);
+
+// "1 rank", "2 ranks".
+std::string Counted(std::int64_t count, std::string_view one);
 
 // One JSON object with a line end. Scripts rely on its fields: they may become more, never fewer.
 std::string BenchJson(const BenchReport& report);

@@ -121,15 +121,9 @@ OrderedJson MetricsJson(const LoadReport& report) {
   for (const auto& [name, first] : rounds.front().items()) {
     std::vector<double> values;
     for (const OrderedJson& round : rounds) values.push_back(round[name].get<double>());
-    const Spread spread = SpreadOf(values);
-    metrics[name] = {
-        {"median", spread.median}, {"min", spread.least}, {"max", spread.most}, {"rounds", values}};
+    metrics[name] = FigureJson(values);
   }
   return metrics;
-}
-
-std::string Plural(std::int64_t count, const char* one) {
-  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
 }
 
 std::string LoadLine(const LoadOptions& options) {
@@ -245,7 +239,7 @@ std::string SearchText(const FoundRate& found, const LoadOptions& options) {
 std::string SpreadText(const LoadReport& report) {
   const OrderedJson metrics = MetricsJson(report);
   std::string text = fmt::format("\nmedian of {} (least to most)\n",
-                                 Plural(static_cast<std::int64_t>(report.rounds.size()), "round"));
+                                 Counted(static_cast<std::int64_t>(report.rounds.size()), "round"));
   for (const char* name : {"request_throughput", "request_goodput", "output_throughput",
                            "mean_ttft_ms", "mean_tpot_ms", "mean_itl_ms", "mean_e2el_ms"}) {
     if (!metrics.contains(name)) continue;

@@ -14,13 +14,6 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
-// A figure as `bench compare` looks for it.
-OrderedJson FigureJson(const std::vector<double>& rounds) {
-  const Spread spread = SpreadOf(rounds);
-  return {
-      {"median", spread.median}, {"min", spread.least}, {"max", spread.most}, {"rounds", rounds}};
-}
-
 OrderedJson StageJson(const ScalingStage& stage) {
   const StageFigures figures = FiguresOf(stage);
   OrderedJson json{{"work", {{"tokens", stage.tokens}, {"steps", stage.steps}}},

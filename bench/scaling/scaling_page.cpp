@@ -61,9 +61,9 @@ PlotSeries SeriesOf(const ScalingCurve& curve, std::vector<double> CurvePoint::*
   PlotSeries series{.name = SeriesName(curve), .points = {}, .style = SeriesStyle::kLine};
   for (const CurvePoint& one : curve.points) {
     PlotPoint point = RangeAt(static_cast<double>(one.point->key.ranks), one.*figure, factor);
-    point.title = fmt::format("{}\n{} ranks{}: {:.4g} {} ({:.4g} to {:.4g})", series.name,
-                              one.point->key.ranks, Marked(*one.point), point.y, unit, *point.low,
-                              *point.high);
+    point.title = fmt::format("{}\n{}{}: {:.4g} {} ({:.4g} to {:.4g})", series.name,
+                              Counted(one.point->key.ranks, "rank"), Marked(*one.point), point.y,
+                              unit, *point.low, *point.high);
     series.points.push_back(std::move(point));
   }
   return series;
@@ -132,8 +132,8 @@ void AddSplits(const ScalingResult& result, ScalingStageName name, ReportPage& p
       const RankSplit& split = stage.ranks[rank];
       StackedBar bar{.label = fmt::format("rank {}", rank),
                      .values = {},
-                     .group = fmt::format("batch {}, {} {}{}", key.sequences, key.ranks,
-                                          key.ranks == 1 ? "rank" : "ranks", Marked(point))};
+                     .group = fmt::format("batch {}, {}{}", key.sequences,
+                                          Counted(key.ranks, "rank"), Marked(point))};
       for (const SplitPart& part : kSplitParts)
         bar.values.push_back(1e3 * SpreadOf(split.*part.rounds).median / steps);
       plot.bars.push_back(std::move(bar));
@@ -159,11 +159,12 @@ void AddPareto(const ScalingResult& result, ReportPage& page) {
     const double rate = SpreadOf(FiguresOf(point.decode).tokens_per_second).median;
     PlotPoint place{.x = rate / static_cast<double>(key.sequences),
                     .y = rate / static_cast<double>(key.ranks)};
-    place.title = fmt::format(
-        "{}, {} ranks{}, batch {}, prompt {}\n{:.4g} tokens/s per user, {:.4g} per rank", key.dtype,
-        key.ranks, Marked(point), key.sequences, key.prompt_tokens, place.x, place.y);
+    place.title =
+        fmt::format("{}, {}{}, batch {}, prompt {}\n{:.4g} tokens/s per user, {:.4g} per rank",
+                    key.dtype, Counted(key.ranks, "rank"), Marked(point), key.sequences,
+                    key.prompt_tokens, place.x, place.y);
     PlotSeries& one = series[{key.dtype, key.ranks}];
-    one.name = fmt::format("{}, {} {}", key.dtype, key.ranks, key.ranks == 1 ? "rank" : "ranks");
+    one.name = fmt::format("{}, {}", key.dtype, Counted(key.ranks, "rank"));
     one.style = SeriesStyle::kPoints;
     one.points.push_back(place);
     all.push_back(std::move(place));

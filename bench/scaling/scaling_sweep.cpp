@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "bench/bench_cases.h"
+#include "bench/bench_report.h"
 #include "bench/result_about.h"
 #include "bench/scaling/scaling_files.h"
 #include "bench/scaling/scaling_json.h"
@@ -137,10 +138,9 @@ class Sweep {
         if (result_.is_interrupted) return 0;
         if (code == 0) continue;
         LogError(
-            "bench scaling: {}, {} ranks of {}: ended with exit code {}; what was measured until "
-            "then "
+            "bench scaling: {}, {}, {}: ended with exit code {}; what was measured until then "
             "follows",
-            name, world.ranks, world.dtype, code);
+            name, Counted(world.ranks, "rank"), world.dtype, code);
         return code;
       }
     }

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "bench/bench_cases.h"
+#include "bench/bench_report.h"
 #include "bench/result_about.h"
 #include "bench/scaling/scaling_files.h"
 #include "bench/scaling/scaling_result.h"
@@ -36,15 +37,14 @@ std::vector<BenchCase> CasesOf(const std::vector<ScalingKey>& keys) {
 void CheckWorld(const ScalingOptions& options, int ranks) {
   if (!options.dtypes.empty())
     throw BadInput(
-        "bench scaling: --dtypes in a world of {} ranks that has been started already, which loads "
-        "its "
+        "bench scaling: --dtypes in a world of {} that has been started already, which loads its "
         "weights once; give --dtype",
-        ranks);
+        Counted(ranks, "rank"));
   if (options.ranks.empty() || options.ranks == std::vector<std::int64_t>{ranks}) return;
   throw BadInput(
-      "bench scaling: --ranks asks for {} rank counts in a world of {} that has been started "
+      "bench scaling: --ranks asks for {} in a world of {} that has been started "
       "already; leave it out: this world is measured as it is",
-      options.ranks.size(), ranks);
+      Counted(std::ssize(options.ranks), "rank count"), ranks);
 }
 
 // A point is named when it begins, however short the one before was.
@@ -185,9 +185,10 @@ class Turn {
                                   : fmt::format("round {} of {}", std::max<std::int64_t>(round, 1),
                                                 arguments_.scaling.rounds);
     progress_.Show([&] {
-      return fmt::format("{}{}, {} ranks, {}, point {} of {}: batch {}, prompt {}, {} new tokens",
-                         round == 0 ? "warming up for " : "", which, key.ranks, key.dtype,
-                         index + 1, keys_.size(), key.sequences, key.prompt_tokens, key.new_tokens);
+      return fmt::format("{}{}, {}, {}, point {} of {}: batch {}, prompt {}, {} new tokens",
+                         round == 0 ? "warming up for " : "", which, Counted(key.ranks, "rank"),
+                         key.dtype, index + 1, keys_.size(), key.sequences, key.prompt_tokens,
+                         key.new_tokens);
     });
   }
 

@@ -255,6 +255,8 @@ TEST(ScalingPage, HasTablesAndPlotsOfEverything) {
         "more threads than cores"})
     EXPECT_THAT(page, HasSubstr(part));
   EXPECT_THAT(page, Not(HasSubstr("nan")));
+  EXPECT_THAT(page, HasSubstr("bf16, 1 rank, batch 2"));
+  EXPECT_THAT(page, Not(HasSubstr("1 ranks")));
   ScalingResult nothing;
   nothing.is_interrupted = true;
   EXPECT_THAT(ScalingPage(nothing), HasSubstr("Nothing was measured."));
