@@ -40,7 +40,8 @@ void EvaluationOutput::Check() const {
   RefuseOneFile("--samples", asked.samples, "--html", asked.html);
   for (const std::string& file : {output, asked.samples, asked.html}) {
     if (file.empty()) continue;
-    if (!asked.perplexity.empty()) RefuseSameFile(asked.perplexity, file);
+    for (const std::string& read : {asked.perplexity, asked.published})
+      if (!read.empty()) RefuseSameFile(read, file);
     for (const std::string& name : asked.tasks) {
       const EvaluationTask& task = FindTask(name);
       for (const auto& read : {task.documents, task.labels, task.training, task.training_labels})
@@ -83,12 +84,13 @@ OrderedJson EvaluationOutput::All() const {
 
 void EvaluationOutput::Commit() {
   if (samples_ != nullptr) samples_->Commit();
+  // Before the results, which may be written into the folder of the published scores.
+  if (!arguments_.evaluation.html.empty()) WriteReport();
   if (!arguments_.output.empty()) {
     Output output(arguments_.output);
     output.Write(All().dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
     output.Commit();
   }
-  if (!arguments_.evaluation.html.empty()) WriteReport();
 }
 
 void EvaluationOutput::WriteReport() const {

@@ -202,6 +202,29 @@ TEST_F(EvalSweep, DrawsAReportWithPublishedScoresBesideIt) {
   EXPECT_EQ(CountOf(html, "-sizes.svg"), 4);
 }
 
+// The results of this run are not among the published ones that it is compared with, wherever they
+// are written.
+TEST_F(EvalSweep, DoesNotCompareResultsWithThemselves) {
+  std::filesystem::create_directories(Path("published"));
+  const std::string theirs = R"({"results": {"sciq": {"acc": 0.5}},
+    "config": {"model_args": "pretrained=org/two,revision=step0"}})";
+  WriteText(Path("published/theirs.json"), theirs);
+  const auto with_published = [&](const std::string& published, const std::string& output) {
+    return Other(With("org/two@step0", {"--limit", "2", "--html", Path("sweep.html"), "--published",
+                                        Path(published)}),
+                 "--output", Path(output));
+  };
+  const Outcome run = RunLockstep(with_published("published", "published/ours.json"));
+  EXPECT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_THAT(ReadFile(Path("sweep.html")),
+              HasSubstr("1 files, which have 1 scores of these models and tasks"));
+  const Outcome over =
+      RunLockstep(with_published("published/theirs.json", "published/theirs.json"));
+  EXPECT_EQ(over.exit_code, 2);
+  EXPECT_THAT(over.errors, HasSubstr("is the input, which the output would replace"));
+  EXPECT_EQ(ReadFile(Path("published/theirs.json")), theirs);
+}
+
 TEST_F(EvalSweep, GoesOnWithWhatWasMissing) {
   EXPECT_EQ(RunLockstep(Command()).exit_code, 2);
   const Json before = ResultsOf("org/four@step0");
