@@ -39,7 +39,7 @@ struct Measure {
   }
 };
 
-// As often as they come, in the order in which they come first.
+// Each once, in the order in which they come first.
 template <typename Value>
 void AddNew(std::vector<Value>& values, const Value& value) {
   if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
