@@ -3,8 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <set>
 #include <system_error>
 
 #include "core/error.h"
@@ -29,15 +30,23 @@ void WriteToDevice(const std::string& file, std::string_view text) {
   ::close(device);
 }
 
+// Where it lies, however its name is written.
+std::string PlaceOf(const std::string& file) {
+  if (file == "-") return file;
+  std::error_code ignored;  // what is wrong with it has been said already
+  return std::filesystem::weakly_canonical(std::filesystem::absolute(file), ignored).string();
+}
+
 }  // namespace
 
 void CheckResultFiles(std::span<const std::string> files) {
-  for (auto file = files.begin(); file != files.end(); ++file) {
-    if (file->empty()) continue;
-    CheckWritable(*file);
-    if (std::find(files.begin(), file, *file) != file && *file != "/dev/null")
+  std::set<std::string> places;
+  for (const std::string& file : files) {
+    if (file.empty()) continue;
+    CheckWritable(file);
+    if (!places.insert(PlaceOf(file)).second && file != "/dev/null")
       throw BadInput("{}: two results would be written to it; give each a name of its own",
-                     *file == "-" ? "standard output" : *file);
+                     file == "-" ? "standard output" : file);
   }
 }
 

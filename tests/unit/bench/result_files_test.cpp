@@ -21,8 +21,14 @@ TEST(ResultFiles, AreCheckedBeforeAnythingIsWritten) {
   CheckResultFiles(std::array<std::string, 3>{file, "", "-"});
   CheckResultFiles(std::array<std::string, 2>{"/dev/null", "/dev/null"});
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  std::filesystem::create_directory(folder / "b");
   EXPECT_THAT(MessageOf([&] {
                 CheckResultFiles(std::array{file, file});
+              }),
+              HasSubstr("a.json: two results would be written to it"));
+  const std::string same = folder.path().string() + "/./b/../a.json";
+  EXPECT_THAT(MessageOf([&] {
+                CheckResultFiles(std::array{file, same});
               }),
               HasSubstr("a.json: two results would be written to it"));
   EXPECT_THAT(MessageOf([&] {
