@@ -251,8 +251,8 @@ TEST(ScalingPage, HasTablesAndPlotsOfEverything) {
   for (const char* part :
        {"Scaling of m &amp; n", "h &lt;1&gt;", "strong-decode-bf16-prompt16-new4-rate.svg",
         "weak-prefill-bf16-prompt16-new4-efficiency.svg", "split-decode-bf16-prompt16-new4.svg",
-        "pareto.svg", "Pareto front", "batch 4 per rank", "oversubscribed", "ideal",
-        "more threads than cores"})
+        "pareto.svg", "Pareto front", "batch 4 per rank", "oversubscribed", "ideal of batch 2<",
+        "ideal of batch 2 per rank<", "more threads than cores"})
     EXPECT_THAT(page, HasSubstr(part));
   EXPECT_THAT(page, Not(HasSubstr("nan")));
   EXPECT_THAT(page, HasSubstr("bf16, 1 rank, batch 2"));
