@@ -67,8 +67,12 @@ int RunLineEditor(const Arguments& arguments, std::span<const std::string> argum
                       ApiKeyOf(arguments), arguments.tls_ca);
   const std::string model = client.ModelName(stop);
   if (stop()) throw Error(ExitCode::kInterrupted, "interrupted");
-  CompleteSession session(
-      {.client = client, .model = model, .stop = stop, .out = std::cout, .notes = std::cerr});
+  CompleteSession session({.client = client,
+                           .model = model,
+                           .stop = stop,
+                           .most_tokens = arguments.options.sampling.params.max_new_tokens,
+                           .out = std::cout,
+                           .notes = std::cerr});
   return static_cast<int>(TakeLines(session, server ? &*server : nullptr));
 }
 

@@ -63,7 +63,8 @@ void CheckName(std::string_view name) {
 
 }  // namespace
 
-CompleteSession::CompleteSession(Parts parts) : parts_(std::move(parts)) {}
+CompleteSession::CompleteSession(Parts parts)
+    : parts_(std::move(parts)), settings_(Json::object({{"max_tokens", parts_.most_tokens}})) {}
 
 bool CompleteSession::Take(const std::string& line) {
   try {

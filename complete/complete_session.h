@@ -16,10 +16,11 @@ class CompleteSession {
  public:
   struct Parts {
     ServerClient& client;
-    std::string model;        // as the server names it
-    ServerClient::Stop stop;  // whether the answer that comes is to end
-    std::ostream& out;        // texts
-    std::ostream& notes;      // everything else
+    std::string model;               // as the server names it
+    ServerClient::Stop stop;         // whether the answer that comes is to end
+    std::int64_t most_tokens = 128;  // of an answer, until /set says otherwise
+    std::ostream& out;               // texts
+    std::ostream& notes;             // everything else
   };
   explicit CompleteSession(Parts parts);
 
@@ -36,7 +37,7 @@ class CompleteSession {
   void Continue(const std::string& text);
 
   Parts parts_;
-  Json settings_ = {{"max_tokens", 128}};
+  Json settings_;
   std::string prompt_;  // of the last answer
   std::string answer_;
   bool failed_ = false;

@@ -66,8 +66,10 @@ void Frontend::SayReady() const {
   SetLogRank(0, 1);  // said for all ranks
   ReportDefaults(input_.generation, input_.defaults);
   if (!input_.chat.warning.empty()) LogWarning("{}", input_.chat.warning);
+  const std::string& host = input_.options.server.host;
+  const bool is_v6 = host.find(':') != std::string::npos;  // in brackets, as RFC 3986 wants
   LogInfo("ready: {}://{}:{}", input_.options.server.tls_cert.empty() ? "http" : "https",
-          input_.options.server.host, http_.port());
+          is_v6 ? fmt::format("[{}]", host) : host, http_.port());
 }
 
 void Frontend::Look() {

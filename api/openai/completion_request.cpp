@@ -19,9 +19,11 @@ void ReadPrompts(const Json& object, const RequestRules& rules, CompletionReques
   CommonLine common{.fields = LineOf(object, CompletionFields(), rules),
                     .states_tokens = FindField(object, "max_tokens") != nullptr};
   Json& line = common.fields;
-  if (!common.states_tokens) line["max_new_tokens"] = kDefaultTokens;
+  // OpenAI's default gives way to a configuration that states one.
+  if (!common.states_tokens && !rules.defaults.stated.contains("sampling.max_new_tokens"))
+    line["max_new_tokens"] = kDefaultTokens;
   UseBeams(object, line);
-  if (request.echo && line["max_new_tokens"] == 0) {
+  if (request.echo && line.value("max_new_tokens", Json(nullptr)) == 0) {
     line["max_new_tokens"] = 1;  // no step without one
     request.prompt_only = true;
     common.states_tokens = false;

@@ -5,7 +5,7 @@ namespace lockstep {
 // What --help says beside the flags.
 
 inline constexpr const char* kMainHelp =
-    "Text generation with GPT-J and GPT-NeoX (Pythia) models over many ranks.";
+    "Text generation with GPT-J, GPT-NeoX (Pythia) and GPT-2 models over many ranks.";
 inline constexpr const char* kMainFooter =
     R"(MODEL is a folder with a Hugging Face checkpoint, org/name[@revision] in the local Hugging
 Face cache, or a configuration such as configs/pythia-1.4b.yaml. `lockstep COMMAND --help`
@@ -146,7 +146,8 @@ first that the server names. Latencies and rates are defined as by `vllm bench s
 random token ids; outputs have the length that is asked for (ignore_eos). --seed gives another load.
 A line of --replay is {"arrival_s": S, "prompt_tokens": N, "output_tokens": M}; "timestamp" in
 milliseconds, "prompt" and "tokens" are understood, too.
-Ctrl-C ends it, and shows what was measured so far. docs/benchmarks.md has the definitions.)";
+Ctrl-C ends it, and shows what was measured so far. docs/serving_benchmark.md has the
+definitions.)";
 
 inline constexpr const char* kEvalFooter = R"(Examples:
   lockstep eval --model EleutherAI/pythia-160m,EleutherAI/pythia-410m --tp 2 \

@@ -89,7 +89,12 @@ void Listen(Tcp::acceptor& acceptor, const std::string& host, std::uint16_t port
   };
   Code code;
   const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, code);
-  fail(code);
+  if (code)
+    throw BadInput(
+        "server.host (--host) is \"{}\"; expected an IP address of this machine, 0.0.0.0 for all "
+        "of "
+        "them, or localhost",
+        host);
   const Tcp::endpoint place(address, port);
   acceptor.open(place.protocol(), code);
   fail(code);

@@ -28,6 +28,10 @@ TEST(Complete, ContinuesEachLineAsGenerateDoes) {
   const Outcome run = OfModel("/set max_tokens 16\nROMEO:\n");
   EXPECT_EQ(run.exit_code, 0) << run.errors;
   EXPECT_EQ(run.output, wanted.output);
+  const Outcome by_flag = RunLockstep({"complete", "--model", Model(), "--threads", "1",
+                                       "--temperature", "0", "--quiet", "-n", "16"},
+                                      "ROMEO:\n");
+  EXPECT_EQ(by_flag.output, wanted.output) << by_flag.errors;
 }
 
 TEST(Complete, GoesOnBehindAnAnswer) {

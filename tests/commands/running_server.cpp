@@ -28,7 +28,7 @@ RunningServer::RunningServer(const std::vector<std::string>& arguments) {
   }
   ::close(pipe_ends[1]);
   errors_pipe_ = pipe_ends[0];
-  const std::regex ready("ready: https?://[^:]*:([0-9]+)[\n\"]");
+  const std::regex ready("ready: https?://(?:[^:\\[]*|\\[[^\\]]*\\]):([0-9]+)[\n\"]");
   for (std::smatch found; port_ == 0;) {
     if (!ReadErrors()) throw std::runtime_error("the server has ended: " + errors_);
     if (std::regex_search(errors_, found, ready)) port_ = std::stoi(found[1]);

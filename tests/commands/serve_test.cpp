@@ -1,6 +1,7 @@
 // lockstep serve as its clients see it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -168,6 +169,19 @@ TEST(ServedRequests, BeyondTheQueueAreSentAwayWithATimeToComeBack) {
   ::close(connection);
 }
 
+TEST(AServer, SaysWhereItIsAskedByAnAddressOfIpv6) {
+  const int socket = ::socket(AF_INET6, SOCK_STREAM, 0);
+  sockaddr_in6 any_port{};
+  any_port.sin6_family = AF_INET6;
+  any_port.sin6_addr = in6addr_loopback;
+  const bool has_v6 = socket >= 0 && ::bind(socket, reinterpret_cast<const sockaddr*>(&any_port),
+                                            sizeof(any_port)) == 0;
+  ::close(socket);
+  if (!has_v6) GTEST_SKIP() << "this system has no ::1";
+  const RunningServer server(OnRanks(1, {"--host", "::1"}));
+  EXPECT_THAT(server.errors(), HasSubstr("ready: http://[::1]:" + std::to_string(server.port())));
+}
+
 TEST(AServer, SaysWhyItCannotBegin) {
   RunningServer server(OnRanks(1));
   const auto taken = OnRanks(1, {"serve", "--port", std::to_string(server.port())});
@@ -175,6 +189,9 @@ TEST(AServer, SaysWhyItCannotBegin) {
   EXPECT_EQ(outcome.exit_code, 3);
   EXPECT_THAT(outcome.errors,
               HasSubstr("server: cannot listen at 127.0.0.1:" + std::to_string(server.port())));
+  const Outcome unknown = RunLockstep(OnRanks(1, {"serve", "--host", "no.such.host"}));
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.errors, HasSubstr("(--host) is \"no.such.host\"; expected an IP address"));
   const Outcome nowhere = RunLockstep({"serve", "--port", "0"});
   EXPECT_EQ(nowhere.exit_code, 2);
   EXPECT_THAT(nowhere.errors, HasSubstr("serve: no model; expected --model MODEL"));

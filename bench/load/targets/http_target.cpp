@@ -312,10 +312,11 @@ const std::string& HttpTarget::FindModel() {
   impl_->io.run();
   if (record.failure) {
     const RequestFailure& failure = *record.failure;
-    const std::string why = failure.detail.empty()
-                                ? failure.kind
-                                : fmt::format("{} ({})", failure.detail, failure.kind);
-    if (failure.kind.starts_with("status")) throw BadInput("{}: GET /v1/models: {}", where, why);
+    const bool has_status = failure.kind.starts_with("status");
+    const std::string why = failure.detail.empty() ? failure.kind
+                            : has_status ? fmt::format("{} ({})", failure.detail, failure.kind)
+                                         : failure.detail;
+    if (has_status) throw BadInput("{}: GET /v1/models: {}", where, why);
     throw EnvironmentError("{}: {}", where, why);
   }
   try {

@@ -101,11 +101,15 @@ void AddChoiceFlags(CLI::App& command, Bindings& bound) {
                    {"--seed", "sampling.seed", "N"}});
 }
 
+void AddLength(CLI::App& command, Bindings& bound) {
+  bound.flags.Add(command, kSamplingGroup, {{"--max-new-tokens", "sampling.max_new_tokens", "N"}});
+}
+
 void AddSamplingFlags(CLI::App& command, Bindings& bound) {
   AddChoiceFlags(command, bound);
+  AddLength(command, bound);
   bound.flags.Add(command, kSamplingGroup,
-                  {{"--max-new-tokens", "sampling.max_new_tokens", "N"},
-                   {"--min-tokens", "sampling.min_tokens", "N"},
+                  {{"--min-tokens", "sampling.min_tokens", "N"},
                    {"--n", "sampling.n", "N"},
                    {"--best-of", "sampling.best_of", "N"},
                    {"--num-beams", "sampling.num_beams", "N"},
@@ -182,6 +186,7 @@ void AddServe(CLI::App& app, AllBindings& all) {
   AddPlaceFlags(command, bound);
   AddGroups(command, bound);
   AddChoiceFlags(command, bound);
+  AddLength(command, bound);
   AddConfigFlags(command, bound);
 }
 
@@ -208,6 +213,7 @@ void AddComplete(CLI::App& app, AllBindings& all) {
   AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);
   AddChoiceFlags(command, bound);
+  AddLength(command, bound);
   AddConfigFlags(command, bound);
 }
 
@@ -220,7 +226,9 @@ void AddTokenize(CLI::App& app, AllBindings& all) {
 }
 
 void AddPlan(CLI::App& app, AllBindings& all) {
-  Bindings& bound = AddCommand(app, all, "plan", {"Shows what each rank would hold.", kPlanFooter});
+  Bindings& bound = AddCommand(
+      app, all, "plan",
+      {"Shows what each rank would hold, and how fast a machine would be.", kPlanFooter});
   CLI::App& command = *app.get_subcommand("plan");
   bound.flags.Add(command, kModelGroup,
                   {{"MODEL,--model", "model.path", "MODEL"},

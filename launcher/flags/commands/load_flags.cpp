@@ -39,7 +39,12 @@ auto Value(const Type& type, const std::string& text, const char* flag) {
 
 // A number, or "inf".
 double ValueOrInfinity(const NumberType& type, const std::string& text, const char* flag) {
-  return text == "inf" ? std::numeric_limits<double>::infinity() : Value(type, text, flag);
+  if (text == "inf") return std::numeric_limits<double>::infinity();
+  try {
+    return Value(type, text, flag);
+  } catch (const Error& error) {
+    throw BadInput("{}, or inf", error.what());
+  }
 }
 
 }  // namespace

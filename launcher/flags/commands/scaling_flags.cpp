@@ -57,15 +57,15 @@ void ScalingFlags::Add(CLI::App& command, std::string_view heading) {
 }
 
 ScalingOptions ScalingFlags::Read() const {
-  constexpr std::int64_t kMostCounted = 1 << 20;
+  constexpr std::int64_t kLongest = 1 << 20;
   ScalingOptions scaling;
   if (!kind_.empty()) scaling.kind = ScalingKind(kind_);
   if (!ranks_.empty()) scaling.ranks = ScalingNumbers(ranks_, "--ranks", 65536);
   if (!dtypes_.empty()) scaling.dtypes = ScalingDtypes(dtypes_);
-  if (!batch_.empty()) scaling.batch_sizes = ScalingNumbers(batch_, "--batch", kMostCounted);
+  if (!batch_.empty()) scaling.batch_sizes = ScalingNumbers(batch_, "--batch", kLongest);
   if (!prompt_tokens_.empty())
-    scaling.prompt_tokens = ScalingNumbers(prompt_tokens_, "--prompt-tokens", kMostCounted);
-  if (!new_tokens_.empty()) scaling.new_tokens = ScalingNumbers(new_tokens_, "--new-tokens", kMostCounted);
+    scaling.prompt_tokens = ScalingNumbers(prompt_tokens_, "--prompt-tokens", kLongest);
+  if (!new_tokens_.empty()) scaling.new_tokens = ScalingNumbers(new_tokens_, "--new-tokens", kLongest);
   if (!rounds_.empty())
     scaling.rounds =
         IntegerType{1, 1000}.Parse({ConfigValue::Kind::kPlain, rounds_, {}, "--rounds"});

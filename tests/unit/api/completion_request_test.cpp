@@ -37,6 +37,16 @@ TEST_F(CompletionRequestTest, HasTheDefaultsOfOpenAi) {
   EXPECT_NE(one.sampling.seed, Parse(R"({"prompt": "ab"})").prompts[0].request.sampling.seed);
 }
 
+TEST_F(CompletionRequestTest, HasTheLengthThatTheConfigurationStates) {
+  defaults_.sampling.params.max_new_tokens = 40;
+  EXPECT_EQ(Parse(R"({"prompt": "ab"})").prompts[0].request.sampling.max_new_tokens, 16);
+  defaults_.stated["sampling.max_new_tokens"] = "--max-new-tokens";
+  EXPECT_EQ(Parse(R"({"prompt": "ab"})").prompts[0].request.sampling.max_new_tokens, 40);
+  EXPECT_EQ(
+      Parse(R"({"prompt": "ab", "max_tokens": 5})").prompts[0].request.sampling.max_new_tokens, 5);
+  EXPECT_FALSE(Parse(R"({"prompt": "ab", "echo": true})").prompt_only);
+}
+
 TEST_F(CompletionRequestTest, TakesNullForMissingAndPassesOverWhatItDoesNotKnow) {
   const TextRequest one =
       Parse(R"({"prompt": "ab", "max_tokens": null, "stop": null, "logprobs": null, "seed": null,
