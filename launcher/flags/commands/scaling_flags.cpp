@@ -65,7 +65,8 @@ ScalingOptions ScalingFlags::Read() const {
   if (!batch_.empty()) scaling.batch_sizes = ScalingNumbers(batch_, "--batch", kLongest);
   if (!prompt_tokens_.empty())
     scaling.prompt_tokens = ScalingNumbers(prompt_tokens_, "--prompt-tokens", kLongest);
-  if (!new_tokens_.empty()) scaling.new_tokens = ScalingNumbers(new_tokens_, "--new-tokens", kLongest);
+  if (!new_tokens_.empty())
+    scaling.new_tokens = ScalingNumbers(new_tokens_, "--new-tokens", kLongest);
   if (!rounds_.empty())
     scaling.rounds =
         IntegerType{1, 1000}.Parse({ConfigValue::Kind::kPlain, rounds_, {}, "--rounds"});
