@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Least times of the models on GPUs, from bytes, operations and collectives: docs/gpu_model.md.
+"""Least times of the models on GPUs, from bytes, operations and collectives: docs/dev/gpu_model.md.
 
   scripts/gpu_model.py            the tables of that page, as Markdown
   scripts/gpu_model.py --check    fails when the page has other tables
@@ -52,7 +52,7 @@ COUNTS = [1, 2, 4, 8]
 BF16, FP32 = 2, 4
 
 # What others have published, on one GPU in one piece: program, GPU, model, batch, tokens in and out,
-# and either milliseconds for all of it or output tokens per second. Sources: docs/gpu_model.md.
+# and either milliseconds for all of it or output tokens per second. Sources: docs/dev/gpu_model.md.
 GPT_6_7B = Model("GPT 6.7B", "gptj", 32, 4096, 32, 51200)
 GPT_1_3B = Model("GPT 1.3B", "gptj", 24, 2048, 32, 51200)
 PUBLISHED = [("TensorRT-LLM 0.5, fp16", 0, MODELS[0], 64, 128, 128, "3,679 tokens/s"),

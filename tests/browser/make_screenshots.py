@@ -1,6 +1,6 @@
-"""Makes the pictures of docs/page.md.
+"""Makes the pictures of docs/guide/page.md.
 
-    make_screenshots.py --program build/release/lockstep --model models/shakespeare-neox --folder docs/page
+    make_screenshots.py --program build/release/lockstep --model models/shakespeare-neox --folder docs/guide/page
 """
 
 import argparse

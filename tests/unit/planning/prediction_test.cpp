@@ -120,7 +120,7 @@ std::vector<Measured> MeasuredOnH100() {
   return all;
 }
 
-// docs/gpu_report.md, 2026-11-26, bf16 on one GPU.
+// docs/reports/gpu_h100.md, 2026-11-26, bf16 on one GPU.
 TEST(H100, IsDescribedWithinTenPercentOfWhatWasMeasured) {
   const RankRates rates = RatesOf(FindMachine("h100"), {});
   for (const Measured& one : MeasuredOnH100()) {

@@ -1,5 +1,5 @@
 // What others have published for GPT-J 6B beside what the shipped machines say: the table of
-// docs/planning.md, which this test keeps true.
+// docs/guide/planning.md, which this test keeps true.
 #include <gmock/gmock.h>
 
 #include <fmt/format.h>
@@ -90,12 +90,12 @@ std::string Row(const Published& one) {
 }
 
 TEST(Published, IsAsTheDocumentSays) {
-  const std::string text = ReadFile(SourceFolder() / "docs/planning.md");
+  const std::string text = ReadFile(SourceFolder() / "docs/guide/planning.md");
   for (const Published& one : kPublished)
     EXPECT_THAT(text, testing::HasSubstr(Row(one) + "\n")) << Row(one);
 }
 
-// The factor that docs/planning.md states.
+// The factor that docs/guide/planning.md states.
 TEST(Published, IsReproducedWithinTheStatedFactor) {
   for (const Published& one : kPublished) {
     const Speeds speeds = SpeedsOf(one);
