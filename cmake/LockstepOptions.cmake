@@ -57,7 +57,7 @@ endfunction()
 function(lockstep_exported target name)
   add_library(lockstep::${name} ALIAS ${target})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
-  install(TARGETS ${target} EXPORT LockstepTargets ARCHIVE DESTINATION lib)
+  install(TARGETS ${target} EXPORT LockstepTargets ARCHIVE DESTINATION lib COMPONENT development)
 endfunction()
 
 # lockstep_library(core LINK fmt::fmt): the static library lockstep_core from this folder's

@@ -8,12 +8,15 @@
 
 #include "core/error.h"
 #include "core/files/file.h"
+#include "core/files/shipped_files.h"
 #include "partition/checkpoint/formats/tensor_file.h"
 
 namespace lockstep {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kShippedModels = "models";
 
 struct HubName {
   std::string repository;  // "EleutherAI/pythia-70m"
@@ -146,13 +149,24 @@ std::string CachedRevisions(const fs::path& cached) {
   return text.empty() ? "none" : text;
 }
 
+// ", or take one that comes with lockstep: shakespeare-gptj, shakespeare-neox", for a name that
+// may have been meant for one.
+std::string ShippedAdvice(const std::string& repository) {
+  if (repository.find('/') != std::string::npos) return "";
+  std::string names;
+  for (const std::string& name : ShippedNames(kShippedModels))
+    names += (names.empty() ? "" : ", ") + name;
+  return names.empty() ? "" : ", or take one that comes with lockstep: " + names;
+}
+
 fs::path FindInCache(const HubName& name) {
   const fs::path cached = HubCache() / CacheFolderName(name.repository);
   if (!IsFolder(cached))
     throw BadInput(
         "model {}: there is neither a folder {} nor the cached model {}; give the "
-        "model's folder, or download it with {}",
-        Quoted(name.repository), Quoted(name.repository), cached.string(), DownloadCommand(name));
+        "model's folder, or download it with {}{}",
+        Quoted(name.repository), Quoted(name.repository), cached.string(), DownloadCommand(name),
+        ShippedAdvice(name.repository));
   fs::path snapshot = cached / "snapshots" / CommitOf(cached, name);
   if (!IsFolder(snapshot))
     throw BadInput(
@@ -177,6 +191,9 @@ fs::path ResolveModel(std::string_view model) {
         "model {}: no such folder, and no name org/name[@revision] for the Hugging Face "
         "cache either; check the path",
         Quoted(model));
+  // Such a name has no slash: below the folder, it is one of its entries.
+  if (model == name->repository && model.find('/') == model.npos)
+    if (const auto shipped = FindShipped(fs::path(kShippedModels) / model)) return *shipped;
   return FindInCache(*name);
 }
 

@@ -1,15 +1,21 @@
 #include "runtime/options/config_yaml.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "core/error.h"
 #include "core/files/file.h"
+#include "core/files/shipped_files.h"
+#include "runtime/options/nearest.h"
 #include "runtime/options/option_types.h"
 #include "runtime/options/yaml_tree.h"
 
 namespace lockstep {
 namespace {
+
+constexpr const char* kShippedConfigs = "configs";
 
 bool IsScalar(const YamlNode& node) {
   return node.kind == YamlNode::Kind::kPlain || node.kind == YamlNode::Kind::kQuoted;
@@ -85,6 +91,30 @@ class YamlReader {
   std::set<std::string> seen_;
 };
 
+// "aphra-6b", ...: the configurations that come with the program.
+std::vector<std::string> ShippedConfigs() {
+  std::vector<std::string> names;
+  for (const std::filesystem::path file : ShippedNames(kShippedConfigs))
+    if (file.extension() == ".yaml") names.push_back(file.stem().string());
+  return names;
+}
+
+// The file that is there under this name; else the configuration of that name that comes with the
+// program.
+std::filesystem::path FindConfig(const std::filesystem::path& file) {
+  if (file.has_parent_path() || FileExists(file)) return file;
+  const std::vector<std::string> names = ShippedConfigs();
+  const std::string name = file.extension() == ".yaml" ? file.stem().string() : file.string();
+  if (std::ranges::find(names, name) != names.end())
+    return *FindShipped(std::filesystem::path(kShippedConfigs) / (name + ".yaml"));
+  if (names.empty())
+    return file;  // a program without them: reading the file says that it is missing
+  throw BadInput(
+      "{}: no such file, and no configuration of that name comes with lockstep; the nearest that "
+      "does is {}",
+      file.string(), NearestName(name, names));
+}
+
 // Where a path written in a configuration leads: from the working directory, as everything on a
 // command line does, or else from the configuration itself, so that it can be used from anywhere.
 void ResolveBeside(std::string& path, const std::filesystem::path& file) {
@@ -105,7 +135,8 @@ void ApplyYaml(Options& options, std::string_view text, std::string_view where) 
   YamlReader(options, where).ReadSection(root, "");
 }
 
-void ApplyConfigFile(Options& options, const std::filesystem::path& file) {
+void ApplyConfigFile(Options& options, const std::filesystem::path& named) {
+  const std::filesystem::path file = FindConfig(named);
   ApplyYaml(options, ReadStream(file), file.string());
   ResolveBeside(options.model.path, file);
   ResolveBeside(options.model.tokenizer, file);

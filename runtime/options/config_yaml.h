@@ -13,9 +13,11 @@ namespace lockstep {
 // nearest known one), a key given twice, and a value of the wrong type or out of range.
 void ApplyYaml(Options& options, std::string_view text, std::string_view where);
 
-// The same for a file. A relative model.path, model.tokenizer or model.generation_config that
-// does not exist below the working directory is looked for beside the file.
-void ApplyConfigFile(Options& options, const std::filesystem::path& file);
+// The same for a file, or for the name of a configuration that comes with the program
+// ("pythia-1.4b", with or without ".yaml") where there is no such file. A relative model.path,
+// model.tokenizer or model.generation_config that does not exist below the working directory is
+// looked for beside the file.
+void ApplyConfigFile(Options& options, const std::filesystem::path& named);
 
 // "[a, 'b c']" as a list value. Throws BadInput.
 ConfigValue ParseYamlList(std::string_view text, std::string_view where);
