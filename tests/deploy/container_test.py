@@ -66,7 +66,11 @@ class Stage:
         place = self.root / target.lstrip("/")
         if origin != ".":
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / origin.lstrip("/"), place)
+            found = source / origin.lstrip("/")
+            if found.is_dir():  # what is in it
+                shutil.copytree(found, place, symlinks=True, dirs_exist_ok=True)
+            else:
+                shutil.copy2(found, place)
             return
         # What a build of a clone sends: .dockerignore leaves out what git does not know, too.
         place.mkdir(parents=True)
@@ -119,13 +123,10 @@ class Container(unittest.TestCase):
         self.assertIn("serve", said)
 
     def test_serves_on_two_ranks_as_a_user_without_rights(self):
-        models = self.stage.root / "models"
-        shutil.copytree(served.SOURCE / "models", models)
-        self.addCleanup(shutil.rmtree, models)
         self.assertNotEqual(self.stage.user.split(":")[0], "0")
         health = self.stage.settings["HEALTHCHECK"].split(" CMD ")[1]
         server = subprocess.Popen(
-            self.stage.command(*self.entry, "serve", "--model", "/models/shakespeare-neox", "--tp", "2",
+            self.stage.command(*self.entry, "serve", "--model", "shakespeare-neox", "--tp", "2",
                                "--threads", "1", "--port", "0"),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:

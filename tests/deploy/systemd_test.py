@@ -24,7 +24,7 @@ class Unit(unittest.TestCase):
             program.write_text("#!/bin/sh\n")
             program.chmod(0o755)
             file = pathlib.Path(folder, "lockstep.service")
-            file.write_text(unit.replace("/usr/local/bin/lockstep", str(program)))
+            file.write_text(unit.replace("ExecStart=lockstep ", f"ExecStart={program} "))
             return subprocess.run(["systemd-analyze", *words, str(file)], text=True,
                                   env={**os.environ, "SYSTEMD_LOG_LEVEL": "info"},
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
