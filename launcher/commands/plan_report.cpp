@@ -91,23 +91,24 @@ std::string Bytes(std::int64_t bytes) {
   return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
-// "4 (0-3)"
+// "0-3"; "3" where it is one.
 std::string Slice(Range range) {
-  return fmt::format("{} ({}-{})", range.size(), range.begin, range.end - 1);
+  return range.size() == 1 ? fmt::format("{}", range.begin)
+                           : fmt::format("{}-{}", range.begin, range.end - 1);
 }
 
 std::string Heading(const PlanReport& report, const Totals& totals) {
   const ModelSpec& spec = report.plan.spec();
-  std::string text = fmt::format(
-      "{}: {}, {} layers, d_model {}, {} heads of {}, d_ff {}, {} vocabulary rows, context {}\n",
+  return fmt::format(
+      "{}: {}\n"
+      "{} layers, d_model {}, {} heads of {}, d_ff {},\n"
+      "{} vocabulary rows, context {}\n"
+      "{} parameters ({} without embeddings), matrices in {}\n"
+      "{} all-reduces per token: 1 for the embedding and {} for each of {} blocks\n",
       report.model, ArchitectureOf(spec.family).title, spec.layer_count, spec.d_model,
-      spec.head_count, spec.d_head(), spec.d_ff, spec.vocab_rows, spec.context_tokens);
-  text += fmt::format("{} parameters, {} of them not in the embeddings; matrices in {}\n",
-                      GroupedText(totals.parameters), GroupedText(totals.non_embedding),
-                      Name(report.dtype));
-  return text +
-         fmt::format("{} all-reduces per token: 1 for the embedding and {} for each of {} blocks\n",
-                     report.plan.all_reduces_per_pass(), ReducesPerBlock(spec), spec.layer_count);
+      spec.head_count, spec.d_head(), spec.d_ff, spec.vocab_rows, spec.context_tokens,
+      GroupedText(totals.parameters), GroupedText(totals.non_embedding), Name(report.dtype),
+      report.plan.all_reduces_per_pass(), ReducesPerBlock(spec), spec.layer_count);
 }
 
 }  // namespace
@@ -136,7 +137,7 @@ std::string PlanJson(const OrderedJson& object) {
 std::string PlanTable(const PlanReport& report) {
   const std::vector<RankLine> lines = RankLines(report);
   std::string text = Heading(report, Sum(lines)) + "\n";
-  constexpr const char* kRow = "{:>4}  {:>14}  {:>21}  {:>22}  {:>16}  {:>10}  {:>10}\n";
+  constexpr const char* kRow = "{:>4}  {:>7}  {:>11}  {:>11}  {:>14}  {:>9}  {:>9}\n";
   text += fmt::format(fmt::runtime(kRow), "rank", "heads", "ffn columns", "vocab rows",
                       "parameters", "weights", "KV/token");
   for (const RankLine& line : lines)

@@ -32,7 +32,7 @@ Json JsonOf(const std::vector<std::string>& arguments) {
 TEST(PlanHere, SaysWhetherTheModelFitsOnThisHost) {
   const Outcome small = RunLockstep({"plan", Config("demo-neox")});
   EXPECT_EQ(small.exit_code, 0) << small.errors;
-  EXPECT_THAT(small.output, HasSubstr("rank           heads"));
+  EXPECT_THAT(small.output, HasSubstr("rank    heads"));
   EXPECT_THAT(small.output, testing::EndsWith(": fits\n"));
   // 12 GB in bf16 for each of 64 copies.
   const Json large = JsonOf({"plan", Config("aphra-6b"), "--dp", "64", "--json"});

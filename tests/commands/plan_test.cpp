@@ -6,6 +6,7 @@
 #include "core/files/file.h"
 #include "core/json.h"
 #include "program.h"
+#include "tests/support/expect_narrow.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {
@@ -82,6 +83,15 @@ TEST_P(PlanOfConfig, IsPrintedAsATable) {
   const Outcome run = RunLockstep({"plan", "--config", ConfigPath(GetParam().config)});
   EXPECT_EQ(run.exit_code, 0) << run.errors;
   EXPECT_THAT(run.output, testing::HasSubstr("parameters"));
+}
+
+TEST_P(PlanOfConfig, FitsIntoEightyColumns) {
+  for (const char* ranks : {"1", "3"}) {
+    const Outcome run =
+        RunLockstep({"plan", ConfigPath(GetParam().config), "--tp", ranks, "--dtype", "bf16"});
+    ASSERT_EQ(run.exit_code, 0) << run.errors;
+    ExpectNarrow(run.output);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Plan, PlanOfConfig, testing::ValuesIn(kModels), [](const auto& test) {
