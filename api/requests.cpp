@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "api/json_lines.h"
+#include "api/line_table.h"
 #include "core/error.h"
 #include "runtime/options/option_table.h"
 #include "text/continuation.h"
@@ -27,30 +28,10 @@ const std::vector<const OptionKey*>& SamplingKeys() {
 
 std::string FieldOf(const OptionKey& key) { return key.path.substr(kSampling.size()); }
 
-LineRules RulesOfGenerate(UnknownFields unknown) {
-  static const LineRules rules = [] {
-    LineRules made{.known = {"prompt", "tokens", "id", "logit_bias", "allowed_token_ids",
-                             "banned_token_ids", "stop_token_ids", "prompt_logprobs", "priority"},
-                   .answer = {"text", "finish_reason", "score", "samples", "error", "top_logprobs",
-                              "prompt_top_logprobs"}};
-    for (const OptionKey* key : SamplingKeys()) made.known.push_back(FieldOf(*key));
-    return made;
-  }();
-  LineRules wanted = rules;
-  wanted.unknown = unknown;
-  return wanted;
-}
-
 LineRules RulesOf(Task task, UnknownFields unknown) {
-  if (task == Task::kGenerate) return RulesOfGenerate(unknown);
-  LineRules rules{.known = {"text", "tokens", "id"},
-                  .unknown = unknown,
-                  .answer = {"logprobs", "top", "embedding", "error"}};
-  if (task == Task::kScore) {
-    rules.known.insert(rules.known.end(), {"context", "continuation"});
-    rules.answer.insert(rules.answer.end(), {"sum_logprob", "is_greedy"});
-  }
-  return rules;
+  return {.known = FieldNames(InputFields(task)),
+          .unknown = unknown,
+          .answer = FieldNames(AnswerFields(task))};
 }
 
 // What a line says by the names of the configuration's keys.
@@ -208,13 +189,14 @@ LineRequest ReadRequest(const LineFields& line, std::int64_t index,
 
 LineRequest ParseGenerateLine(std::string_view line, const std::string& where, std::int64_t index,
                               const Options& defaults) {
-  const LineFields fields(line, where, RulesOfGenerate(defaults.input.unknown_fields));
+  const LineFields fields(line, where, RulesOf(Task::kGenerate, defaults.input.unknown_fields));
   return ReadRequest(fields, index, defaults.sampling);
 }
 
 LineRequest ParseGenerateObject(Json object, const std::string& where, std::int64_t index,
                                 const Options& defaults) {
-  const LineFields fields(std::move(object), where, RulesOfGenerate(UnknownFields::kRefuse));
+  const LineFields fields(std::move(object), where,
+                          RulesOf(Task::kGenerate, UnknownFields::kRefuse));
   return ReadRequest(fields, index, defaults.sampling);
 }
 
