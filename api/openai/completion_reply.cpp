@@ -1,6 +1,9 @@
 #include "api/openai/completion_reply.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <string>
 #include <utility>
 
 namespace lockstep {
@@ -9,6 +12,11 @@ namespace {
 std::int64_t Characters(std::string_view text) {
   return std::count_if(text.begin(), text.end(),
                        [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
+// One token of vLLM's prompt_logprobs. Its rank is known where it is one of the likeliest.
+Json RankedLogprob(float logprob, Json rank, const std::string& text) {
+  return {{"logprob", LogprobNumber(logprob)}, {"rank", std::move(rank)}, {"decoded_token", text}};
 }
 
 // Different tokens may have one text: the likelier one counts.
@@ -45,13 +53,42 @@ Json CompletionReply::ToJson(Logprobs arrays) {
           {"text_offset", std::move(arrays.text_offset)}};
 }
 
+std::string CompletionReply::NameOf(std::int32_t token) const {
+  if (request_.tokens_as_ids) return fmt::format("token_id:{}", token);
+  return TokenText(parts_.tokenizer, token);
+}
+
+void CompletionReply::AddIds(std::size_t prompt, std::span<const std::int32_t> tokens, bool first,
+                             Json& choice) const {
+  if (!request_.return_token_ids) return;
+  choice["token_ids"] = request_.prompt_only ? std::span<const std::int32_t>() : tokens;
+  if (first) choice["prompt_token_ids"] = request_.prompts[prompt].request.tokens;
+}
+
+void CompletionReply::AddPromptLogprobs(std::span<const TokenLogprob> prompt_logprobs,
+                                        Json& choice) const {
+  if (!request_.has_prompt_logprobs) return;
+  Json places = Json::array({nullptr});  // nothing stands before the first token
+  for (const TokenLogprob& one : prompt_logprobs) {
+    Json place = Json::object();
+    place[std::to_string(one.token)] =
+        RankedLogprob(one.logprob, one.token == one.top ? Json(1) : Json(),
+                      TokenText(parts_.tokenizer, one.token));
+    std::int64_t rank = 0;
+    for (const auto& [token, logprob] : one.likeliest)
+      place[std::to_string(token)] =
+          RankedLogprob(logprob, ++rank, TokenText(parts_.tokenizer, token));
+    places.push_back(std::move(place));
+  }
+  choice["prompt_logprobs"] = std::move(places);
+}
+
 void CompletionReply::Add(const TokenLogprob& one, std::int64_t& offset, Logprobs& to) const {
   const std::string text = TokenText(parts_.tokenizer, one.token);
   Json top = Json::object();
-  for (const auto& [token, logprob] : one.likeliest)
-    Keep(TokenText(parts_.tokenizer, token), logprob, top);
-  Keep(text, one.logprob, top);
-  to.tokens.push_back(text);
+  for (const auto& [token, logprob] : one.likeliest) Keep(NameOf(token), logprob, top);
+  Keep(NameOf(one.token), one.logprob, top);
+  to.tokens.push_back(NameOf(one.token));
   to.token_logprobs.push_back(LogprobNumber(one.logprob));
   to.top_logprobs.push_back(std::move(top));
   to.text_offset.push_back(offset);
@@ -61,13 +98,12 @@ void CompletionReply::Add(const TokenLogprob& one, std::int64_t& offset, Logprob
 // The first token has nothing before it that it could follow on.
 void CompletionReply::AddPrompt(std::size_t prompt, std::span<const TokenLogprob> logprobs,
                                 std::int64_t& offset, Logprobs& to) const {
-  const std::string first =
-      TokenText(parts_.tokenizer, request_.prompts[prompt].request.tokens.front());
-  to.tokens.push_back(first);
+  const std::int32_t first = request_.prompts[prompt].request.tokens.front();
+  to.tokens.push_back(NameOf(first));
   to.token_logprobs.push_back(nullptr);
   to.top_logprobs.push_back(nullptr);
   to.text_offset.push_back(offset);
-  offset += Characters(first);
+  offset += Characters(TokenText(parts_.tokenizer, first));
   for (const TokenLogprob& one : logprobs) Add(one, offset, to);
 }
 
@@ -83,11 +119,14 @@ Json CompletionReply::WholeChoice(std::size_t prompt, const TextSample& sample,
       for (const TokenLogprob& one : sample.logprobs) Add(one, offset, arrays);
     logprobs = ToJson(std::move(arrays));
   }
-  return {
+  Json choice = {
       {"text", (echo ? request_.texts[prompt] : "") + (request_.prompt_only ? "" : sample.text)},
       {"logprobs", std::move(logprobs)},
       {"finish_reason", FinishName(sample.finish)},
       {"stop_reason", nullptr}};
+  AddIds(prompt, sample.tokens, true, choice);
+  AddPromptLogprobs(prompt_logprobs, choice);
+  return choice;
 }
 
 std::string CompletionReply::Whole(std::span<const TextResult> results) const {
@@ -110,7 +149,8 @@ std::string CompletionReply::Chunk(std::size_t prompt, const KeptPiece& piece) {
   const auto n = static_cast<std::size_t>(request_.prompts.front().request.n);
   const std::size_t index = prompt * n + piece.sample;
   Choice& choice = choices_[index];
-  const bool echoes = request_.echo && !std::exchange(choice.begun, true);
+  const bool first = !std::exchange(choice.begun, true);
+  const bool echoes = request_.echo && first;
   const bool prompt_only = request_.prompt_only;
   const std::string text = (echoes ? request_.texts[prompt] : "") + (prompt_only ? "" : piece.text);
   if (!prompt_only) ++completion_tokens_;
@@ -121,12 +161,16 @@ std::string CompletionReply::Chunk(std::size_t prompt, const KeptPiece& piece) {
     if (!prompt_only) Add(*piece.logprob, choice.text_offset, arrays);
     logprobs = ToJson(std::move(arrays));
   }
+  Json made = {{"index", index},
+               {"text", text},
+               {"logprobs", std::move(logprobs)},
+               {"finish_reason", FinishName(piece.finish)},
+               {"stop_reason", nullptr}};
+  AddIds(prompt, std::span(&piece.token, 1), first, made);
+  // Come with the first piece of the first sample.
+  if (first && piece.sample == 0) AddPromptLogprobs(piece.prompt_logprobs, made);
   Json reply = Head();
-  reply["choices"] = Json::array({{{"index", index},
-                                   {"text", text},
-                                   {"logprobs", std::move(logprobs)},
-                                   {"finish_reason", FinishName(piece.finish)},
-                                   {"stop_reason", nullptr}}});
+  reply["choices"] = Json::array({std::move(made)});
   if (request_.continuous_usage) reply["usage"] = UsageOf(prompt_tokens_, completion_tokens_);
   return DumpJson(reply);
 }

@@ -31,6 +31,12 @@ class CompletionReply : public ApiReply {
   };
 
   static Json ToJson(Logprobs arrays);
+  std::string NameOf(std::int32_t token) const;  // of a token in logprobs
+  // "token_ids" of this choice or chunk, with those of the prompt where `first`, and
+  // "prompt_logprobs": [null, {"ID": {"logprob", "rank", "decoded_token"}, ...}, ...].
+  void AddIds(std::size_t prompt, std::span<const std::int32_t> tokens, bool first,
+              Json& choice) const;
+  void AddPromptLogprobs(std::span<const TokenLogprob> prompt_logprobs, Json& choice) const;
   Json Head() const;
   void Add(const TokenLogprob& one, std::int64_t& offset, Logprobs& to) const;
   void AddPrompt(std::size_t prompt, std::span<const TokenLogprob> logprobs, std::int64_t& offset,

@@ -28,7 +28,9 @@ void ReadPrompts(const Json& object, const RequestRules& rules, CompletionReques
     request.prompt_only = true;
     common.states_tokens = false;
   }
-  if (request.echo && line.contains("logprobs")) line["prompt_logprobs"] = line["logprobs"];
+  if (request.echo && line.contains("logprobs") &&
+      (!request.has_prompt_logprobs || line["prompt_logprobs"] < line["logprobs"]))
+    line["prompt_logprobs"] = line["logprobs"];
   const std::vector<Json> prompts = PromptsOf(object, "prompt");
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     request.prompts.push_back(ReadPrompt(common, prompts[i], i, rules));
@@ -54,6 +56,9 @@ CompletionRequest ParseCompletion(std::string_view body, const RequestRules& rul
       throw ApiError(400, "suffix is not supported: these models do not fill in", "suffix");
     RefuseUnsupported(object);
     request.echo = FlagField(object, "echo");
+    request.return_token_ids = FlagField(object, "return_token_ids");
+    request.has_prompt_logprobs = FindField(object, "prompt_logprobs") != nullptr;
+    request.tokens_as_ids = FlagField(object, "return_tokens_as_token_ids");
     ReadStream(object, request);
     ReadPrompts(object, rules, request);
     CheckStreamable(request);

@@ -13,6 +13,11 @@ struct CompletionRequest : ApiRequest {
   std::vector<std::string> texts;  // of the prompts, as they were given
   bool echo = false;
   bool prompt_only = false;  // echo with max_tokens 0: what is generated is not answered
+  // As vLLM has them: the ids of all tokens, the prompt's log-probabilities by id, and tokens of
+  // logprobs as "token_id:ID" in place of their texts.
+  bool return_token_ids = false;
+  bool has_prompt_logprobs = false;
+  bool tokens_as_ids = false;
 };
 
 // The model's name, if the body says one. Fields that are null count as missing, and fields that

@@ -17,6 +17,8 @@ GOOD = {
         {"prompt": "ROMEO:", **SMALL},
         {"prompt": ["A", "B"], **SMALL, "n": 2, "logprobs": 2, "echo": True},
         {"prompt": [[5, 6], [7]], **SMALL, "stop": ["x"], "logit_bias": {"3": -1}, "user": "me"},
+        {"prompt": ["A", "B"], **SMALL, "prompt_logprobs": 1, "return_token_ids": True, "logprobs": 1,
+         "return_tokens_as_token_ids": True},
         {"prompt": [5, 6], "max_tokens": None, "stream": None, "temperature": 0, "model": "bard"},
     ],
     "/v1/chat/completions": [

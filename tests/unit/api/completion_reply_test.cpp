@@ -97,6 +97,69 @@ TEST_F(CompletionReplyTest, EchoesThePromptAlone) {
   EXPECT_EQ(whole["usage"]["completion_tokens"], 0);
 }
 
+TEST_F(CompletionReplyTest, HasTheIdsOfTokensWhereTheyAreAskedFor) {
+  Ask(R"({"prompt": [[1], [2, 3]], "n": 2, "logprobs": 1, "return_token_ids": true,
+          "return_tokens_as_token_ids": true})");
+  const TextSample sample{.text = "x",
+                          .tokens = {7},
+                          .finish = FinishReason::kLength,
+                          .logprobs = {Logprob(7, -2.0f)},
+                          .score = {}};
+  const TextResult result{.samples = {sample, sample}, .prompt_logprobs = {}};
+  const std::vector<TextResult> results{result, result};
+  const Json choice = ParseJson(Reply().Whole(results), "reply")["choices"][3];
+  EXPECT_EQ(choice["token_ids"], Json({7}));
+  EXPECT_EQ(choice["prompt_token_ids"], Json({2, 3}));
+  EXPECT_EQ(choice["logprobs"]["tokens"], Json({"token_id:7"}));
+  EXPECT_EQ(choice["logprobs"]["top_logprobs"][0],
+            ParseJson(R"({"token_id:5": -0.25, "token_id:7": -2.0})", "expected"));
+  EXPECT_FALSE(choice.contains("prompt_logprobs"));
+
+  CompletionReply reply = Reply();
+  const auto chunk = [&] {
+    const KeptPiece piece{.sample = 1,
+                          .text = "x",
+                          .token = 7,
+                          .logprob = Logprob(7, -2.0f),
+                          .prompt_logprobs = {},
+                          .finish = FinishReason::kNone};
+    return ParseJson(reply.Chunk(1, piece), "chunk")["choices"][0];
+  };
+  const Json first = chunk();
+  EXPECT_EQ(first["token_ids"], Json({7}));
+  EXPECT_EQ(first["prompt_token_ids"], Json({2, 3}));
+  EXPECT_FALSE(chunk().contains("prompt_token_ids")) << "they are in the first chunk alone";
+}
+
+TEST_F(CompletionReplyTest, HasThePromptsLogprobsByTokenAsVllmHas) {
+  Ask(R"({"prompt": [1, 2, 5], "prompt_logprobs": 1, "max_tokens": 1})");
+  const std::vector<TokenLogprob> prompt{Logprob(2, -1.0f), Logprob(5, -0.25f)};
+  const TextSample sample{
+      .text = "x", .tokens = {7}, .finish = FinishReason::kLength, .logprobs = {}, .score = {}};
+  const std::vector<TextResult> results{{.samples = {sample}, .prompt_logprobs = prompt}};
+  const Json whole = ParseJson(Reply().Whole(results), "whole");
+  const Json chunk = ParseJson(Reply().Chunk(0, {.sample = 0,
+                                                 .text = "x",
+                                                 .token = 7,
+                                                 .logprob = {},
+                                                 .prompt_logprobs = prompt,
+                                                 .finish = FinishReason::kLength}),
+                               "chunk");
+  for (const Json& reply : {whole, chunk}) {
+    const Json& places = reply["choices"][0]["prompt_logprobs"];
+    ASSERT_EQ(places.size(), 3u);
+    EXPECT_TRUE(places[0].is_null());
+    EXPECT_EQ(places[1]["2"]["logprob"], -1.0);
+    EXPECT_TRUE(places[1]["2"]["rank"].is_null()) << "it is not among the likeliest";
+    EXPECT_EQ(places[1]["5"]["rank"], 1);
+    EXPECT_EQ(places[1]["5"]["decoded_token"],
+              tokenizer_.Decode(std::vector{5}, SpecialTokens::kKeep));
+    EXPECT_EQ(places[2].size(), 1u);
+    EXPECT_EQ(places[2]["5"]["rank"], 1);
+    EXPECT_FALSE(reply["choices"][0].contains("token_ids"));
+  }
+}
+
 TEST_F(CompletionReplyTest, SendsAChunkForEachTokenAndTheUsageLast) {
   Ask(R"({"prompt": [[1], [2]], "stream": true, "echo": true,
           "stream_options": {"include_usage": true, "continuous_usage_stats": true}})");

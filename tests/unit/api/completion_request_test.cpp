@@ -56,6 +56,18 @@ TEST_F(CompletionRequestTest, TakesNullForMissingAndPassesOverWhatItDoesNotKnow)
   EXPECT_EQ(one.sampling.max_new_tokens, 16);
 }
 
+TEST_F(CompletionRequestTest, ScoresThePromptForEchoAndForItsOwnLogprobs) {
+  const auto scored = [&](const std::string& fields) {
+    return Parse(R"({"prompt": "ab", )" + fields + "}").prompts[0].request.prompt_logprobs;
+  };
+  EXPECT_EQ(scored(R"("logprobs": 2)"), std::nullopt);
+  EXPECT_EQ(scored(R"("logprobs": 2, "echo": true)"), 2);
+  EXPECT_EQ(scored(R"("prompt_logprobs": 3)"), 3);
+  EXPECT_EQ(scored(R"("logprobs": 2, "echo": true, "prompt_logprobs": 3)"), 3);
+  EXPECT_EQ(scored(R"("logprobs": 4, "echo": true, "prompt_logprobs": 3)"), 4);
+  EXPECT_THAT(Refusal(R"({"prompt": "ab", "return_token_ids": 1})"), HasSubstr("true or false"));
+}
+
 TEST_F(CompletionRequestTest, ReadsWhatIsAskedFor) {
   const CompletionRequest read = Parse(R"({
       "model": "served", "prompt": "ab", "max_tokens": 5, "temperature": 0.5, "top_p": 0.5, "top_k": -1,
