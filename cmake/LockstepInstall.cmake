@@ -1,5 +1,6 @@
-# What `cmake --install` puts below the prefix, in two components:
-#   program      the program, its CUDA module, and what they find beside them: configurations, models
+# What `cmake --install` puts below the prefix, in components:
+#   program      the program, and what it finds beside it: configurations, models
+#   cuda         the CUDA module, where it was built
 #   development  the libraries, their headers and the package with which another project finds them:
 #                find_package(Lockstep) and lockstep::engine
 include(CMakePackageConfigHelpers)
@@ -8,7 +9,7 @@ set(shipped share/lockstep)  # where the program looks (core/files/shipped_files
 
 install(TARGETS lockstep RUNTIME DESTINATION bin COMPONENT program)
 if(TARGET lockstep_cuda)
-  install(TARGETS lockstep_cuda LIBRARY DESTINATION lib COMPONENT program)
+  install(TARGETS lockstep_cuda LIBRARY DESTINATION lib COMPONENT cuda)
 endif()
 foreach(folder configs models)
   install(DIRECTORY ${folder} DESTINATION ${shipped} COMPONENT program)

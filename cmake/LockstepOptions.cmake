@@ -27,6 +27,9 @@ if(CCACHE)
       "CCACHE_SLOPPINESS=pch_defines,time_macros"
       "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" "CCACHE_NOHASHDIR=1" "${CCACHE}")
 endif()
+# The same relative paths in the objects without ccache: where the sources lie is in no program.
+file(RELATIVE_PATH LOCKSTEP_SOURCE_FROM_BUILD "${PROJECT_BINARY_DIR}" "${PROJECT_SOURCE_DIR}")
+string(REGEX REPLACE "/$" "" LOCKSTEP_SOURCE_FROM_BUILD "${LOCKSTEP_SOURCE_FROM_BUILD}")
 
 # What everything here is compiled and linked with; nothing of it reaches those who use the libraries.
 add_library(lockstep_options INTERFACE)
@@ -38,6 +41,10 @@ target_compile_options(lockstep_options INTERFACE
 # Contracting a*b+c into one rounding would make results depend on the compiler: where a kernel wants
 # FMA it says so.
 target_compile_options(lockstep_options INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-ffp-contract=off>)
+if(NOT CCACHE)
+  target_compile_options(lockstep_options INTERFACE
+    "$<$<COMPILE_LANGUAGE:C,CXX>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}=${LOCKSTEP_SOURCE_FROM_BUILD}>")
+endif()
 if(LOCKSTEP_SANITIZE)
   target_compile_options(lockstep_options INTERFACE
     -fsanitize=${LOCKSTEP_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all

@@ -5,7 +5,6 @@ Takes minutes: a Debian is laid out twice and Lockstep compiled. LOCKSTEP_ROOTS=
 import os
 import pathlib
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import unittest
 
 import deployed
 import served
+from root_folder import RootFolder, run
 
 FILE = deployed.FOLDER / "Containerfile"
 
@@ -25,38 +25,13 @@ def steps() -> list[tuple[str, str]]:
     return [tuple(line.split(" ", 1)) for line in text.splitlines() if line.strip()]
 
 
-def run(*words, **more) -> subprocess.CompletedProcess:
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
-    if done.returncode != 0:
-        raise RuntimeError(f"{words}: {done.returncode}\n{done.stdout[-4000:]}")
-    return done
-
-
-class Stage:
-    """A root folder, and what the steps so far have set for the next ones."""
+class Stage(RootFolder):
+    """What the steps so far have set for the next ones, too."""
 
     def __init__(self, root: pathlib.Path, image: str):
         assert image == "debian:12-slim", image
-        self.root, self.folder, self.user = root, "/", "0:0"
-        self.variables = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                          "HOME": "/root"}
+        super().__init__(root)
         self.settings: dict[str, str] = {}
-        run("mmdebstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", root)
-        for name in ("resolv.conf", "hosts"):
-            shutil.copy(f"/etc/{name}", root / "etc" / name)
-
-    def command(self, *words: str) -> list[str]:
-        """In namespaces of its own, which end with it."""
-        inside = (f"mount -t proc proc {self.root}/proc && mount -t tmpfs -o mode=1777 tmp {self.root}/tmp && "
-                  f"mkdir -p {self.root}/dev/shm && mount --rbind /dev {self.root}/dev && "
-                  f'cd / && exec chroot --userspec={self.user} {self.root} '
-                  f'/bin/sh -c \'cd "$0" && exec "$@"\' {shlex.quote(self.folder)} "$@"')
-        variables = [f"{key}={value}" for key, value in self.variables.items()]
-        return ["env", "-i", *variables, "unshare", "--mount", "--pid", "--ipc", "--fork", "--kill-child",
-                "bash", "-c", inside, "bash", *words]
-
-    def run(self, *words: str) -> str:
-        return run(*self.command(*words)).stdout
 
     def copy(self, words: list[str], others: dict[str, "Stage"]) -> None:
         source = served.SOURCE
