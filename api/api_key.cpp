@@ -11,9 +11,19 @@
 namespace lockstep {
 namespace {
 
-std::vector<std::string> LinesOf(const std::string& file) {
+// where: who has named the file.
+std::string TextOfKeys(const std::string& file, const std::string& where) {
+  try {
+    return ReadFile(file);
+  } catch (const Error& error) {
+    throw Error(error.code(),
+                fmt::format("{}: {}; expected API keys, one a line", where, error.what()));
+  }
+}
+
+std::vector<std::string> LinesOf(const std::string& file, const std::string& where) {
   std::vector<std::string> lines;
-  std::istringstream text(ReadFile(file));
+  std::istringstream text(TextOfKeys(file, where));
   for (std::string line; std::getline(text, line);) {
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
     if (!line.empty()) lines.push_back(std::move(line));
@@ -39,7 +49,9 @@ std::vector<std::string> ApiKeysOf(const Arguments& arguments) {
     throw BadInput("--api-key and the file {} are both given; expected one of them", file);
   if (arguments.api_key) return {Checked(*arguments.api_key, "--api-key")};
   if (!file.empty()) {
-    std::vector<std::string> keys = LinesOf(file);
+    const auto stated = arguments.options.stated.find("server.api_key_file");
+    std::vector<std::string> keys = LinesOf(
+        file, stated == arguments.options.stated.end() ? "server.api_key_file" : stated->second);
     for (const std::string& key : keys) Checked(key, file);
     return keys;
   }

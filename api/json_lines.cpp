@@ -1,5 +1,7 @@
 #include "api/json_lines.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -14,6 +16,13 @@ namespace {
 
 bool IsAmong(const std::string& name, const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// The field that is meant by an unknown one, or else all.
+std::string KnownField(const std::string& name, const std::vector<std::string>& known) {
+  const std::string close = CloseName(name, known);
+  if (close.empty()) return fmt::format("known are {}", fmt::join(known, ", "));
+  return fmt::format("the nearest known one is \"{}\"", close);
 }
 
 }  // namespace
@@ -49,8 +58,7 @@ void LineFields::TakeUnknown(const std::string& name, const LineRules& rules) {
   const std::string shown = ShownJson(Json(name));
   if (rules.unknown == UnknownFields::kRefuse)
     throw BadInput("{}: unknown field {}; {}", where_, shown,
-                   AdviceOr(name, fmt::format("the nearest known one is \"{}\"",
-                                              NearestName(name, rules.known))));
+                   AdviceOr(name, KnownField(name, rules.known)));
   if (IsAmong(name, rules.answer))
     throw BadInput("{}: the field {} cannot be passed through: the answer has one of that name",
                    where_, shown);

@@ -156,9 +156,10 @@ const EvaluationTask& FindTask(std::string_view name) {
     names.emplace_back(task.name);
     if (!name.empty() && task.name.starts_with(name)) nearest = task.name;
   }
-  if (nearest.empty()) nearest = NearestName(name, names);
-  throw BadInput("eval: unknown task {}; the nearest is {}, all are {}",
-                 ShownJson(std::string(name)), nearest, fmt::join(names, ", "));
+  if (nearest.empty()) nearest = CloseName(name, names);
+  if (!nearest.empty()) nearest = fmt::format("the nearest is {}, ", nearest);
+  throw BadInput("eval: unknown task {}; {}all are {}", ShownJson(std::string(name)), nearest,
+                 fmt::join(names, ", "));
 }
 
 }  // namespace lockstep

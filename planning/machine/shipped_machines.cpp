@@ -72,9 +72,10 @@ Machine FindMachine(const std::string& name) {
   known.emplace_back(kHere);
   std::string all;
   for (const std::string& one : known) all += (all.empty() ? "" : ", ") + one;
-  throw BadInput(
-      "--machine {}: no file, and no machine of this name; the nearest is {}, all are {}", name,
-      NearestName(name, known), all);
+  std::string nearest = CloseName(name, known);
+  if (!nearest.empty()) nearest = fmt::format("the nearest is {}, ", nearest);
+  throw BadInput("--machine {}: no file, and no machine of this name; {}all are {}", name, nearest,
+                 all);
 }
 
 }  // namespace lockstep

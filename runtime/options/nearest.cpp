@@ -65,4 +65,16 @@ std::string NearestName(std::string_view name, const std::vector<std::string>& c
   return nearest;
 }
 
+std::string CloseName(std::string_view name, const std::vector<std::string>& candidates) {
+  std::string nearest = NearestName(name, candidates);
+  std::string_view bare = LastPart(name);
+  bare.remove_prefix(std::min(bare.find_first_not_of('-'), bare.size()));
+  const std::size_t distance =
+      std::min(EditDistance(name, nearest), EditDistance(LastPart(name), LastPart(nearest)));
+  // Of a name of one character nothing is left when that is another one.
+  const bool is_close =
+      distance <= std::max<std::size_t>(1, bare.size() / 3) && distance < bare.size();
+  return is_close ? nearest : "";
+}
+
 }  // namespace lockstep

@@ -16,4 +16,8 @@ std::size_t EditDistance(std::string_view a, std::string_view b);
 // when there are no candidates.
 std::string NearestName(std::string_view name, const std::vector<std::string>& candidates);
 
+// The same where it can be meant: where a third of the characters of `name`, or a single one, are
+// other ones at most. Else empty: a guess at something unlike it helps nobody.
+std::string CloseName(std::string_view name, const std::vector<std::string>& candidates);
+
 }  // namespace lockstep

@@ -200,8 +200,7 @@ TEST_F(EvalTest, RefusesWhatItCannotUse) {
     command[at] = value;
     return command;
   };
-  EXPECT_THAT(errors(with(4, "hellaswag")),
-              HasSubstr("unknown task \"hellaswag\"; the nearest is"));
+  EXPECT_THAT(errors(with(4, "hellaswag")), HasSubstr("unknown task \"hellaswag\"; all are"));
   EXPECT_THAT(errors(with(6, Path("none"))),
               HasSubstr("none/lambada_openai_test.jsonl: there is no such file, which task "
                         "lambada_openai needs; put it there, or give --data another folder"));

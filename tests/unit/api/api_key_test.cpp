@@ -56,6 +56,11 @@ TEST_F(ApiKeyTest, IsRefusedWhereItIsNoneWithoutBeingShown) {
   EXPECT_THAT(MessageOf([&] { KeyOf("secret", File("x")); }), HasSubstr("are both given"));
   EXPECT_THAT(MessageOf([&] { KeyOf("", ""); }), HasSubstr("--api-key: is empty"));
   EXPECT_THAT(MessageOf([&] { KeyOf({}, File("\n")); }), HasSubstr("key: is empty"));
+  Arguments arguments;
+  arguments.options.server.api_key_file = "/nowhere/keys";
+  arguments.options.stated["server.api_key_file"] = "--api-key-file";
+  EXPECT_EQ(MessageOf([&] { ApiKeyOf(arguments); }),
+            "--api-key-file: /nowhere/keys: no such file; expected API keys, one a line");
   ::setenv(kApiKeyVariable, "sec\nret", 1);
   const std::string message = MessageOf([&] { KeyOf({}, ""); });
   EXPECT_THAT(message, HasSubstr("LOCKSTEP_API_KEY: has a control character"));

@@ -37,5 +37,21 @@ TEST(NearestName, TakesTheFirstOfEquals) { EXPECT_EQ(NearestName("b", {"a", "c"}
 
 TEST(NearestName, IsEmptyWithoutCandidates) { EXPECT_EQ(NearestName("a", {}), ""); }
 
+TEST(CloseName, IsWhatIsProbablyMeant) {
+  EXPECT_EQ(CloseName("--temprature", {"--top-p", "--temperature"}), "--temperature");
+  EXPECT_EQ(CloseName("--modl", {"--top-p", "--model"}), "--model");
+  EXPECT_EQ(CloseName("temprature", {"sampling.temperature"}), "sampling.temperature");
+  EXPECT_EQ(CloseName("samplin", {"sampling", "server"}), "sampling");
+  EXPECT_EQ(CloseName("txt", {"id", "text"}), "text");
+}
+
+TEST(CloseName, IsEmptyWhereNothingIsLikeIt) {
+  EXPECT_EQ(CloseName("--foo", {"--top-p", "--help"}), "");
+  EXPECT_EQ(CloseName("-t", {"--help", "--n"}), "");
+  EXPECT_EQ(CloseName("hellaswag", {"piqa", "winogrande", "sciq"}), "");
+  EXPECT_EQ(CloseName("x", {}), "");
+  EXPECT_EQ(CloseName("", {"a"}), "");
+}
+
 }  // namespace
 }  // namespace lockstep
