@@ -12,9 +12,6 @@
 #include "layers/kernels/backend.h"
 
 namespace lockstep {
-namespace {
-
-// As the system calls it; empty where it does not say.
 std::string ProcessorName() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
@@ -23,8 +20,6 @@ std::string ProcessorName() {
   }
   return "";
 }
-
-}  // namespace
 
 std::string SourceCommit() {
   return

@@ -12,6 +12,9 @@ namespace lockstep {
 //   device  what computes: "cpu", "cuda", or that of a server, which is not known here ("")
 nlohmann::ordered_json AboutResult(std::span<const std::string> command, const std::string& device);
 
+// The processor's name as the system gives it; empty where it does not.
+std::string ProcessorName();
+
 // The commit that the program was built from; empty where it was not built from a repository.
 std::string SourceCommit();
 

@@ -17,6 +17,8 @@ std::unique_ptr<Messenger> OpenMessenger(ControlPlane& /*world*/) {
   throw EnvironmentError("groups of ranks: this lockstep was built without MPI");
 }
 
+std::string MpiLibrary() { return ""; }
+
 double TimeMpiAllReduce(ControlPlane& /*world*/, std::size_t /*count*/, int /*repeats*/) {
   throw EnvironmentError("MPI's all-reduce: this lockstep was built without MPI");
 }

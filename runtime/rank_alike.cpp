@@ -31,7 +31,8 @@ bool MayDiffer(std::string_view key) {
 
 std::string_view CommandName(const Arguments& arguments) {
   switch (arguments.command) {
-    case Command::kGenerate: return arguments.prompt ? "generate --prompt" : "generate --input";
+    case Command::kGenerate:
+      return arguments.has_prompt() ? "generate --prompt" : "generate --input";
     case Command::kScore: return "score";
     case Command::kEmbed: return "embed";
     case Command::kTokenize: return "tokenize";
@@ -43,6 +44,7 @@ std::string_view CommandName(const Arguments& arguments) {
     case Command::kEval: return "eval";
     case Command::kServe: return "serve";
     case Command::kComplete: return "complete";
+    case Command::kEnvironment: return "env";
   }
   return "";
 }

@@ -9,7 +9,6 @@
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t kRequests = 100;      // where nothing else is said
 constexpr double kTrialSeconds = 20.0;       // the same of a trial of --find-rate
 constexpr std::int64_t kTrialRequests = 20;  // in a trial at least
 constexpr double kRateTolerance = 0.05;
@@ -71,7 +70,7 @@ LoadPlan LoadBench::PlanOf(std::optional<double> rate, std::int64_t round) const
   if (options.requests)
     plan.requests = *options.requests;
   else if (!options.seconds)
-    plan.requests = kRequests;
+    plan.requests = LoadOptions::kUsualRequests;
   if (!rate) {
     plan.seconds = options.seconds.value_or(plan.seconds);
     return plan;

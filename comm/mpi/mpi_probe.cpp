@@ -9,6 +9,13 @@
 
 namespace lockstep {
 
+std::string MpiLibrary() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  return text;  // some count the end in the length
+}
+
 double TimeMpiAllReduce(ControlPlane& world, std::size_t count, int repeats) {
   int started = 0;
   MPI_Initialized(&started);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 #include "comm/control_plane.h"
 
@@ -11,5 +12,8 @@ namespace lockstep {
 // Collective, in a world that JoinWorld() has joined. Throws EnvironmentError in builds without
 // MPI, and outside a world.
 double TimeMpiAllReduce(ControlPlane& world, std::size_t count, int repeats);
+
+// What MPI calls itself: "Open MPI v4.1.4, ...". Empty in builds without it. Needs no world.
+std::string MpiLibrary();
 
 }  // namespace lockstep

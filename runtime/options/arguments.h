@@ -23,10 +23,13 @@ enum class Command {
   kBenchCompare,
   kEval,
   kServe,
-  kComplete
+  kComplete,
+  kEnvironment
 };
 enum class Verbosity { kQuiet, kNormal, kVerbose };
 enum class ReportFormat { kTable, kJson };
+// Whether \n, \t and the like in a prompt stand for characters.
+enum class PromptEscapes { kAsWritten, kProcessed };
 enum class TokenizeDirection { kEncode, kDecode };
 // Whether a batch job takes up what an earlier run of it has left.
 enum class Restart { kGoOn, kFromTheBeginning };
@@ -41,7 +44,13 @@ struct Arguments {
   ModelSource model_source = ModelSource::kConfig;
   Verbosity verbosity = Verbosity::kNormal;
 
-  std::optional<std::string> prompt;   // generate
+  std::optional<std::string> prompt;  // generate
+  std::string prompt_file;            // generate: in its place; "-": standard input; empty: none
+  PromptEscapes escapes = PromptEscapes::kAsWritten;  // of the prompt, wherever it comes from
+
+  // Whether generate continues one text, which is not in a file of lines.
+  bool has_prompt() const { return prompt || !prompt_file.empty(); }
+
   std::string url;                     // complete, bench serve: of a server; empty: a model
   std::string tls_ca;                  // the same: whom to trust; empty: the system's authorities
   std::optional<std::string> api_key;  // serve, complete, bench serve: of --api-key
@@ -49,7 +58,7 @@ struct Arguments {
   std::string output = "-";            // a file, or "-" for standard output
   Restart restart = Restart::kGoOn;    // generate --input, score, embed, eval
   TokenizeDirection direction = TokenizeDirection::kEncode;
-  ReportFormat report_format = ReportFormat::kTable;  // plan, bench
+  ReportFormat report_format = ReportFormat::kTable;  // plan, bench, env
   WeightChoice weights = WeightChoice::kCheckpoint;
   BenchOptions bench;
   ScalingOptions scaling;  // bench scaling

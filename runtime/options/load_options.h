@@ -45,7 +45,8 @@ struct LoadOptions {
   std::optional<std::int64_t> concurrency;
   std::string replay;  // a file of requests and arrival times
 
-  // How many: one of the two.
+  // How many: one of the two, or else so many.
+  static constexpr std::int64_t kUsualRequests = 100;
   std::optional<std::int64_t> requests;
   std::optional<double> seconds;  // in which requests are begun
 

@@ -17,12 +17,23 @@ struct IsOptional : std::false_type {};
 template <typename T>
 struct IsOptional<std::optional<T>> : std::true_type {};
 
+// What a key means, and what holds while it is null or empty, where that is not plain.
+struct KeyHelp {
+  KeyHelp(const char* what, const char* otherwise = "") : text(what), unset(otherwise) {}
+
+  std::string text;
+  std::string unset;
+};
+
 // Binds a key to the member that `access` reaches, of type T or std::optional<T>. An optional
 // member is unset by null, and only an optional one may be null.
 template <typename Access, typename Type>
-OptionKey Key(const std::string& path, std::string help, const Type& type, Access access) {
+OptionKey Key(const std::string& path, KeyHelp help, const Type& type, Access access) {
   using Member = std::remove_cvref_t<decltype(access(std::declval<Options&>()))>;
-  OptionKey key{.path = path, .expected = type.Expected(), .help = std::move(help)};
+  OptionKey key{.path = path,
+                .expected = type.Expected(),
+                .help = std::move(help.text),
+                .unset = std::move(help.unset)};
   key.nullable = IsOptional<Member>::value;
   key.set = [access, type, path](Options& options, const ConfigValue& value) {
     if constexpr (IsOptional<Member>::value) {
@@ -47,7 +58,7 @@ OptionKey Key(const std::string& path, std::string help, const Type& type, Acces
 
 // The same for a key that is left to the model unless it is set: null takes back what was set.
 template <typename Access, typename Type>
-OptionKey ModelKey(const std::string& path, std::string help, const Type& type, Access access) {
+OptionKey ModelKey(const std::string& path, KeyHelp help, const Type& type, Access access) {
   OptionKey key = Key(path, std::move(help), type, access);
   key.nullable = key.left_to_model = true;
   key.set = [access, path, set = key.set](Options& options, const ConfigValue& value) {

@@ -40,19 +40,19 @@ void AddModelKeys(std::vector<OptionKey>& table) {
       "model.path", "a folder, or org/name[@revision] in the Hugging Face cache", TextType{},
       [](auto& o) -> auto& { return o.model.path; }));
   table.push_back(Key(
-      "model.tokenizer", "a folder or a tokenizer.json; empty: the model's own", TextType{},
+      "model.tokenizer", {"a folder or a tokenizer.json", "the model's own"}, TextType{},
       [](auto& o) -> auto& { return o.model.tokenizer; }));
   table.push_back(Key(
       "model.generation_config",
       "whose sampling defaults: auto (the model's generation_config.json), none, or a path",
       TextType{}, [](auto& o) -> auto& { return o.model.generation_config; }));
   table.push_back(Key(
-      "model.dtype", "what weights are kept in and multiplied as", formats,
+      "model.dtype", "format of the weights in memory", formats,
       [](auto& o) -> auto& { return o.model.dtype; }));
   table.push_back(Key(
       "model.cache_dtype",
-      "what keys and values are kept in (fp8: on GPUs, int8: on processors); null: fp32 for fp32, "
-      "fp16 for fp16, else bf16",
+      {"the format of keys and values (fp8: on GPUs only, int8: on processors only)",
+       "fp32 for fp32, fp16 for fp16, else bf16"},
       cache_dtypes, [](auto& o) -> auto& { return o.model.cache_dtype; }));
 }
 
@@ -72,13 +72,13 @@ void AddShapeSizes(std::vector<OptionKey>& table) {
       "model.shape.heads", "attention heads of a block; the most ranks possible", kCount,
       [](auto& o) -> auto& { return o.model.shape.heads; }));
   table.push_back(Key(
-      "model.shape.kv_heads", "heads of keys and values; null: as many, and nothing else yet",
-      kCount, [](auto& o) -> auto& { return o.model.shape.kv_heads; }));
+      "model.shape.kv_heads", {"heads of keys and values", "as many, and nothing else yet"}, kCount,
+      [](auto& o) -> auto& { return o.model.shape.kv_heads; }));
   table.push_back(Key(
-      "model.shape.d_head", "width of a head; null: d_model / heads", kCount,
+      "model.shape.d_head", {"width of a head", "d_model / heads"}, kCount,
       [](auto& o) -> auto& { return o.model.shape.d_head; }));
   table.push_back(Key(
-      "model.shape.d_ff", "width of the feed-forward layer; null: 4 x d_model", kCount,
+      "model.shape.d_ff", {"width of the feed-forward layer", "4 x d_model"}, kCount,
       [](auto& o) -> auto& { return o.model.shape.d_ff; }));
   table.push_back(Key(
       "model.shape.rotary_dims", "dims of a head that carry the position", IntegerType{0, 1 << 20},
@@ -118,32 +118,34 @@ void AddRunKeys(std::vector<OptionKey>& table) {
   const ChoiceType<BackendKind> backends{
       {{"cpu", BackendKind::kCpu}, {"reference", BackendKind::kReference}}};
   table.push_back(Key(
-      "parallel.tp", "ranks to divide the model over; null: one, or those of mpirun",
+      "parallel.tp", {"ranks to divide the model over", "one, or those of mpirun"},
       IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.tp; }));
   table.push_back(Key(
-      "parallel.dp", "groups of ranks, a whole model each, that share the lines of --input",
+      "parallel.dp", "groups of --tp ranks, each with the whole model, that share the work",
       IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.dp; }));
   const ChoiceType<DeviceChoice> devices{
       {{"cpu", DeviceChoice::kCpu}, {"cuda", DeviceChoice::kCuda}, {"auto", DeviceChoice::kAuto}}};
   table.push_back(Key(
-      "parallel.device", "what ranks compute with; auto: GPUs where there are, and says if not",
+      "parallel.device",
+      "what ranks compute on; auto: GPUs if there are any, else the processor, with a warning",
       devices, [](auto& o) -> auto& { return o.parallel.device; }));
   const ChoiceType<StepGraphs> graphs{{{"auto", StepGraphs::kAuto}, {"off", StepGraphs::kOff}}};
   table.push_back(Key(
       "parallel.cuda_graphs", "auto: GPUs record steps of single tokens and replay them", graphs,
       [](auto& o) -> auto& { return o.parallel.cuda_graphs; }));
   table.push_back(Key(
-      "parallel.threads", "threads of each rank; 0: the cores over the ranks", IntegerType{0, 4096},
-      [](auto& o) -> auto& { return o.parallel.threads; }));
+      "parallel.threads", "threads of each rank; 0: the host's cores divided by its ranks",
+      IntegerType{0, 4096}, [](auto& o) -> auto& { return o.parallel.threads; }));
   const ChoiceType<Binding> bindings{{{"auto", Binding::kAuto}, {"none", Binding::kNone}}};
   table.push_back(Key(
-      "parallel.bind", "keep each rank's threads on cores of its own; auto: where there are enough",
-      bindings, [](auto& o) -> auto& { return o.parallel.bind; }));
+      "parallel.bind",
+      "keeps each rank's threads on cores of its own; auto: where there are enough", bindings,
+      [](auto& o) -> auto& { return o.parallel.bind; }));
   table.push_back(Key(
-      "comm.deadline_seconds", "how long a rank waits for another in a collective",
+      "comm.deadline_seconds", "seconds that a rank waits for another in a collective",
       NumberType{0.1, 86400.0}, [](auto& o) -> auto& { return o.comm.deadline_seconds; }));
   table.push_back(Key(
-      "comm.init_deadline_seconds", "how long ranks wait for all to have started",
+      "comm.init_deadline_seconds", "seconds that ranks wait for all to have started",
       NumberType{0.1, 86400.0}, [](auto& o) -> auto& { return o.comm.init_deadline_seconds; }));
   const ChoiceType<SharedMemory> sharing{
       {{"auto", SharedMemory::kAuto}, {"on", SharedMemory::kOn}, {"off", SharedMemory::kOff}}};
@@ -158,13 +160,13 @@ void AddRunKeys(std::vector<OptionKey>& table) {
       "engine.max_step_tokens", "most tokens of one pass over the model", IntegerType{1, 1 << 20},
       [](auto& o) -> auto& { return o.engine.max_step_tokens; }));
   table.push_back(Key(
-      "engine.cache_tokens", "tokens that the KV cache holds; null: by the memory that is left",
+      "engine.cache_tokens", {"tokens that the KV cache holds", "by the memory that is left"},
       IntegerType{1, std::int64_t{1} << 40},
       [](auto& o) -> auto& { return o.engine.cache_tokens; }));
   table.push_back(Key(
       "engine.memory_fraction",
-      "the part of the memory left beside the weights that the KV cache may take; null: 0.9 of a "
-      "GPU's, 0.5 of a host's",
+      {"the part of the memory left beside the weights that the KV cache may take",
+       "0.9 of a GPU's, 0.5 of a host's"},
       NumberType{0.01, 1.0}, [](auto& o) -> auto& { return o.engine.memory_fraction; }));
   const ChoiceType<MemoryCheck> checks{{{"auto", MemoryCheck::kAuto}, {"off", MemoryCheck::kOff}}};
   table.push_back(Key(
@@ -174,8 +176,8 @@ void AddRunKeys(std::vector<OptionKey>& table) {
       "engine.prefix_cache", "texts with the same beginning compute it once", FlagType{},
       [](auto& o) -> auto& { return o.engine.prefix_cache; }));
   table.push_back(Key(
-      "engine.backend", "fast kernels, or the slow and plain ones", backends,
-      [](auto& o) -> auto& { return o.engine.backend; }));
+      "engine.backend", "cpu: fast kernels; reference: slow and plain ones, to compare with",
+      backends, [](auto& o) -> auto& { return o.engine.backend; }));
 }
 
 void AddInputKeys(std::vector<OptionKey>& table) {
@@ -189,7 +191,7 @@ void AddInputKeys(std::vector<OptionKey>& table) {
 void AddEmbedKeys(std::vector<OptionKey>& table) {
   const ChoiceType<Pooling> poolings{{{"mean", Pooling::kMean}, {"last", Pooling::kLast}}};
   table.push_back(Key(
-      "embed.layer", "whose hidden states: 0 the embedding's; null: the last, with the final norm",
+      "embed.layer", {"whose hidden states: 0 the embedding's", "the last, with the final norm"},
       IntegerType{0, 1 << 20}, [](auto& o) -> auto& { return o.embed.layer; }));
   table.push_back(Key(
       "embed.pooling", "the mean over a text's tokens, or its last token", poolings,
@@ -204,16 +206,16 @@ void AddServerKeys(std::vector<OptionKey>& table) {
       "server.port", "the port to listen at; 0: any that is free", IntegerType{0, 65535},
       [](auto& o) -> auto& { return o.server.port; }));
   table.push_back(Key(
-      "server.model_name", "what clients call the model; empty: model.path", TextType{},
+      "server.model_name", {"what clients call the model", "model.path"}, TextType{},
       [](auto& o) -> auto& { return o.server.model_name; }));
   table.push_back(Key(
       "server.api_key_file",
-      "a file with the keys of which clients have to send one, one a line; empty: none", TextType{},
-      [](auto& o) -> auto& { return o.server.api_key_file; }));
+      {"a file with the API keys of which clients have to send one, one key a line", "none"},
+      TextType{}, [](auto& o) -> auto& { return o.server.api_key_file; }));
   table.push_back(Key(
       "server.trusted_proxies",
-      "so many proxies stand before the server, each of which adds its client to X-Forwarded-For: "
-      "by that clients are told apart, who share the server fairly; 0: by their own addresses",
+      "number of proxies in front of the server that add their client to X-Forwarded-For, by which "
+      "clients are told apart to share the server fairly; 0: by their own addresses",
       IntegerType{0, 100}, [](auto& o) -> auto& { return o.server.trusted_proxies; }));
   const ChoiceType<LogFormat> formats{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}};
   table.push_back(Key(
@@ -224,14 +226,14 @@ void AddServerKeys(std::vector<OptionKey>& table) {
       FlagType{}, [](auto& o) -> auto& { return o.server.log_requests; }));
   table.push_back(Key(
       "server.tls_cert",
-      "a file with the certificate, in PEM, and those that lead to it; empty: no TLS", TextType{},
+      {"a file with the certificate, in PEM, and those that lead to it", "no TLS"}, TextType{},
       [](auto& o) -> auto& { return o.server.tls_cert; }));
   table.push_back(Key(
       "server.tls_key", "a file with the certificate's private key, in PEM", TextType{},
       [](auto& o) -> auto& { return o.server.tls_key; }));
   table.push_back(Key(
       "server.chat_template",
-      "a file with the Jinja template of chats; empty: that of the model's tokenizer", TextType{},
+      {"a file with the Jinja template of chats", "that of the model's tokenizer"}, TextType{},
       [](auto& o) -> auto& { return o.server.chat_template; }));
   table.push_back(Key(
       "server.cors_origins",
@@ -245,7 +247,7 @@ void AddServerKeys(std::vector<OptionKey>& table) {
       "server.max_queue", "most requests that are accepted and not answered yet",
       IntegerType{1, 1 << 20}, [](auto& o) -> auto& { return o.server.max_queue; }));
   table.push_back(Key(
-      "server.drain_seconds", "time for what is accepted, when the server is told to stop",
+      "server.drain_seconds", "seconds for accepted requests, when the server is told to stop",
       NumberType{0.0, 86400.0}, [](auto& o) -> auto& { return o.server.drain_seconds; }));
   table.push_back(Key(
       "server.allow_load",
@@ -254,8 +256,7 @@ void AddServerKeys(std::vector<OptionKey>& table) {
       FlagType{}, [](auto& o) -> auto& { return o.server.allow_load; }));
   table.push_back(Key(
       "server.min_ranks",
-      "a group of ranks that cannot be started again goes on with fewer, down to these; null: "
-      "never",
+      {"a group of ranks that cannot be started again goes on with fewer, down to these", "never"},
       IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.server.min_ranks; }));
 }
 
@@ -299,11 +300,6 @@ std::vector<std::string> NamesIn(std::string_view section) {
   return names;
 }
 
-std::string HelpIn(const OptionKey& key) {
-  if (!key.left_to_model) return key.help;
-  return fmt::format("{}; null: the model's, else {}", key.help, key.value(Options{}));
-}
-
 std::string KeysOf(std::string_view section) {
   std::string names;
   for (const OptionKey& key : OptionTable())
@@ -328,6 +324,22 @@ const OptionKey& FindOption(std::string_view path, std::string_view where) {
   return FindOption(fmt::format("{}.{}", section, same), where);
 }
 
+std::string MeaningOf(const OptionKey& key) {
+  if (key.left_to_model)
+    return fmt::format("{}; null: the model's, else {}", key.help, key.value(Options{}));
+  if (key.unset.empty()) return key.help;
+  return fmt::format("{}; {}: {}", key.help, key.nullable ? "null" : "empty", key.unset);
+}
+
+std::string UsualOf(const OptionKey& key) {
+  const std::string value = key.value(Options{});
+  if (key.left_to_model && value != "[]") return fmt::format("the model's, or {}", value);
+  if (!key.unset.empty()) return key.unset;
+  if (value == "null" || value == "[]") return "";
+  // Text is in quotes, as YAML has it.
+  return value.starts_with('"') ? value.substr(1, value.size() - 2) : value;
+}
+
 bool IsSection(std::string_view section) { return !KeysOf(section).empty(); }
 
 void ThrowUnknownKey(std::string_view path, std::string_view where) {
@@ -338,12 +350,15 @@ void ThrowUnknownKey(std::string_view path, std::string_view where) {
       names.push_back(key.path.substr(0, dot));
   }
   const std::string_view name = Split(path).second;
-  std::string nearest = NearestName(path, names);
+  std::string nearest = CloseName(path, names);
   for (const OptionKey& key : OptionTable())
     if (Split(key.path).second == SameAs(name, {std::string(Split(key.path).second)}))
       nearest = key.path;
+  const std::string advice = nearest.empty()
+                                 ? "--print-config prints all keys"
+                                 : fmt::format("the nearest known key is \"{}\"", nearest);
   throw BadInput("{}: unknown key {}; {}", where, QuotedText(path.substr(0, 100)),
-                 AdviceOr(name, fmt::format("the nearest known key is \"{}\"", nearest)));
+                 AdviceOr(name, advice));
 }
 
 void ApplySetting(Options& options, std::string_view setting) {
@@ -381,7 +396,7 @@ std::string PrintOptions(const Options& options) {
     const auto dot = key.path.rfind('.');
     const auto depth = static_cast<std::size_t>(std::count(key.path.begin(), key.path.end(), '.'));
     text += fmt::format("{:{}}{}: {}  # {}\n", "", 2 * depth, key.path.substr(dot + 1),
-                        key.print(options), HelpIn(key));
+                        key.print(options), MeaningOf(key));
   }
   return text;
 }

@@ -34,6 +34,8 @@ struct OptionKey {
   std::string path = {};      // "parallel.tp"
   std::string expected = {};  // "an integer from 1 to 65536"
   std::string help = {};      // one line
+  // What holds while the key is null or empty: "one, or those of mpirun". Empty: nothing to say.
+  std::string unset = {};
   bool nullable = false;
   // Whether the model's generation_config.json gives the value where nobody else does.
   bool left_to_model = false;
@@ -58,6 +60,14 @@ const std::vector<OptionKey>& OptionTable();
 // The key of this path, which may end in what other programs call it (synonyms.h). Throws BadInput
 // naming `where` and the nearest known key.
 const OptionKey& FindOption(std::string_view path, std::string_view where);
+
+// What the key means, with what holds while it is null or empty: "ranks to divide the model over;
+// null: one, or those of mpirun".
+std::string MeaningOf(const OptionKey& key);
+
+// What holds while nobody sets the key, as help says it: "one, or those of mpirun", "the model's,
+// or 0". Empty where there is nothing to say.
+std::string UsualOf(const OptionKey& key);
 
 // Whether keys begin with "section.".
 bool IsSection(std::string_view section);

@@ -93,11 +93,23 @@ std::string WrongLibraryInclude(std::string_view path, std::string_view header) 
 }
 
 // Calls of MPI that return at once, whatever the other ranks do.
-constexpr std::string_view kPromptMpi[] = {
-    "MPI_Cancel",       "MPI_Comm_rank", "MPI_Comm_size", "MPI_Error_class",
-    "MPI_Error_string", "MPI_Get_count", "MPI_Improbe",   "MPI_Imrecv",
-    "MPI_Initialized",  "MPI_Irecv",     "MPI_Isend",     "MPI_Issend",
-    "MPI_Request_free", "MPI_Test",      "MPI_Testsome",  "MPI_Wtime"};
+constexpr std::string_view kPromptMpi[] = {"MPI_Cancel",
+                                           "MPI_Comm_rank",
+                                           "MPI_Comm_size",
+                                           "MPI_Error_class",
+                                           "MPI_Error_string",
+                                           "MPI_Get_count",
+                                           "MPI_Get_library_version",
+                                           "MPI_Improbe",
+                                           "MPI_Imrecv",
+                                           "MPI_Initialized",
+                                           "MPI_Irecv",
+                                           "MPI_Isend",
+                                           "MPI_Issend",
+                                           "MPI_Request_free",
+                                           "MPI_Test",
+                                           "MPI_Testsome",
+                                           "MPI_Wtime"};
 
 // A call of MPI that may wait for a rank that does not come, or "". Comments may name them.
 std::string BlockingMpiCall(std::string_view path, std::string_view line) {

@@ -10,7 +10,7 @@ TEST(OptionPage, HasEveryKeyOfTheConfiguration) {
   std::vector<std::vector<std::string>> rows;
   for (const OptionKey& key : OptionTable())
     rows.push_back(
-        {"`" + key.path + "`", key.expected, "`" + key.print(Options{}) + "`", key.help});
+        {"`" + key.path + "`", key.expected, "`" + key.print(Options{}) + "`", MeaningOf(key)});
   ExpectTableInPage("docs/guide/configuration.md", "keys",
                     MarkdownTable({"key", "value", "default", "meaning"}, rows));
 }

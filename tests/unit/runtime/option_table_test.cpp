@@ -110,11 +110,23 @@ TEST(ApplySetting, TakesNullForEveryKeyThatCanBeNull) {
   }
 }
 
-TEST(OptionTable, CanBeNullWhereItsHelpSaysSo) {
-  for (const OptionKey& key : OptionTable())
-    if (key.help.find("null") != std::string::npos) {
-      EXPECT_TRUE(key.nullable) << key.path;
+TEST(OptionTable, SaysWhatHoldsOfUnsetKeysApartFromTheHelp) {
+  for (const OptionKey& key : OptionTable()) {
+    EXPECT_EQ(key.help.find("null"), std::string::npos) << key.path;
+    EXPECT_EQ(key.help.find("empty:"), std::string::npos) << key.path;
+    const std::string value = key.value(Options{});
+    if (!key.unset.empty()) {
+      EXPECT_TRUE(value == "null" || value == "\"\"") << key.path << " has the default " << value;
     }
+  }
+}
+
+TEST(PrintOptions, SaysWhatHoldsOfUnsetKeys) {
+  const std::string text = PrintOptions(Options{});
+  for (const char* line :
+       {"tp: null  # ranks to divide the model over; null: one, or those of mpirun\n",
+        "tokenizer: \"\"  # a folder or a tokenizer.json; empty: the model's own\n"})
+    EXPECT_THAT(text, HasSubstr(line));
 }
 
 TEST(ApplySetting, TakesBackWithNullWhatWasSet) {
