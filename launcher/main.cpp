@@ -31,6 +31,7 @@ int Dispatch(const CommandLine& line, const std::vector<std::string>& given) {
     case Command::kScore: return RunScore(arguments, given);
     case Command::kEmbed: return RunEmbed(arguments, given);
     case Command::kTokenize: return RunTokenize(arguments);
+    case Command::kEnvironment: return RunEnvironment(arguments);
     case Command::kPlan: return RunPlan(arguments, line.plan);
     case Command::kBench: return RunBench(arguments, given);
     case Command::kBenchScaling: return RunBenchScaling(arguments, given);

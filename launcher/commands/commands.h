@@ -15,6 +15,7 @@ int RunScore(const Arguments& arguments, std::span<const std::string> arguments_
 int RunEmbed(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunServe(const Arguments& arguments, std::span<const std::string> arguments_given);
 int RunComplete(const Arguments& arguments, std::span<const std::string> arguments_given);
+int RunEnvironment(const Arguments& arguments);
 int RunTokenize(const Arguments& arguments);
 int RunPlan(const Arguments& arguments, const PlanOptions& asked);
 int RunEval(const Arguments& arguments, std::span<const std::string> arguments_given);

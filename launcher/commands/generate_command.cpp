@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "launcher/commands/commands.h"
+#include "launcher/commands/prompt_text.h"
 #include "layers/kv_cache.h"
 #include "runtime/standard_streams.h"
 #include "runtime/world/interrupt.h"
@@ -72,7 +73,7 @@ class ShownText : public RequestSink {
   std::exception_ptr failure_;
 };
 
-// --prompt: one text, shown as it comes.
+// --prompt and --prompt-file: one text, shown as it comes.
 class PromptJob : public ModelJob {
  public:
   explicit PromptJob(const Arguments& arguments) : arguments_(arguments) {}
@@ -83,7 +84,7 @@ class PromptJob : public ModelJob {
     generation_ = model.generation;
     Options options = arguments_.options;
     defaults_ = ApplyDefaults(generation_, sampled_vocab(), options);
-    request_ = RequestOfPrompt(*arguments_.prompt, options);
+    request_ = RequestOfPrompt(PromptText(arguments_), options);
     RefuseWhatCannotBeShown(request_.request);
     lockstep::Prepare(request_, &*tokenizer_, spec_);
   }
@@ -143,7 +144,7 @@ class PromptJob : public ModelJob {
 }  // namespace
 
 int RunGenerate(const Arguments& arguments, std::span<const std::string> arguments_given) {
-  if (arguments.prompt) {
+  if (arguments.has_prompt()) {
     PromptJob job(arguments);
     return RunModelJob(arguments, arguments_given, job);
   }

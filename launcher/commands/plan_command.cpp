@@ -58,10 +58,9 @@ class Planner {
 
   // As long as nobody has said, of a model with a short context half of it each.
   TextLoad WorkloadAsked() const {
-    constexpr std::int64_t kUsual = 128;
     const std::int64_t usual =
-        std::max<std::int64_t>(1, std::min(kUsual, spec_.context_tokens / 2));
-    return {.texts = asked_.batch.value_or(1),
+        std::clamp<std::int64_t>(spec_.context_tokens / 2, 1, PlanOptions::kUsualTokens);
+    return {.texts = asked_.batch.value_or(PlanOptions::kUsualTexts),
             .prompt_tokens = asked_.prompt_tokens.value_or(usual),
             .new_tokens = asked_.new_tokens.value_or(usual)};
   }

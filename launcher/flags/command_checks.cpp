@@ -10,18 +10,25 @@ void CheckTexts(const Arguments& arguments, const std::string& output_given) {
   const std::string_view name = generate                               ? "generate"
                                 : arguments.command == Command::kScore ? "score"
                                                                        : "embed";
-  if (arguments.prompt && !arguments.input.empty())
-    throw BadInput("generate: --prompt and --input are both given; expected one of them");
-  if (!arguments.prompt && arguments.input.empty())
+  const bool prompt = arguments.has_prompt();
+  const std::string_view flag =
+      arguments.prompt_file.empty() || arguments.prompt_file == "-" ? "--prompt" : "--prompt-file";
+  if (arguments.prompt && !arguments.prompt_file.empty())
+    throw BadInput("generate: --prompt and --prompt-file are both given; expected one of them");
+  if (prompt && !arguments.input.empty())
+    throw BadInput("generate: {} and --input are both given; expected one of them", flag);
+  if (!prompt && arguments.escapes == PromptEscapes::kProcessed)
+    throw BadInput("generate: --escape goes with --prompt or --prompt-file");
+  if (!prompt && arguments.input.empty())
     throw BadInput("{}: no text; expected {}--input FILE.jsonl", name,
                    generate ? "--prompt TEXT or " : "");
-  if (arguments.prompt && !output_given.empty())
+  if (prompt && !output_given.empty())
     throw BadInput(
         "generate: --output goes with --input; a --prompt is answered on standard output");
-  if (arguments.restart == Restart::kFromTheBeginning && (arguments.prompt || output_given.empty()))
+  if (arguments.restart == Restart::kFromTheBeginning && (prompt || output_given.empty()))
     throw BadInput(
         "{}: --restart goes with --input and --output: nothing else can be left unfinished", name);
-  if (arguments.options.parallel.dp > 1 && arguments.prompt)
+  if (arguments.options.parallel.dp > 1 && prompt)
     throw BadInput("{}: --dp is {}; expected 1: groups share the lines of --input only", name,
                    arguments.options.parallel.dp);
   if (arguments.options.input.unknown_fields == UnknownFields::kPassThrough &&
@@ -89,7 +96,8 @@ void CheckCommand(const Arguments& arguments, const std::string& output_given) {
         throw BadInput("tokenize: no tokenizer; expected --tokenizer PATH");
       return;
     case Command::kBenchServe: return CheckBenchServe(arguments);
-    case Command::kBenchCompare: return;
+    case Command::kBenchCompare:
+    case Command::kEnvironment: return;
     case Command::kBenchScaling: return CheckBenchScaling(arguments);
     case Command::kBench:
       if (arguments.bench.kind == BenchKind::kComm) return;

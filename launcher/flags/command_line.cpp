@@ -3,15 +3,20 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "bench/result_about.h"
 #include "core/error.h"
+#include "core/files/file.h"
 #include "core/version.h"
 #include "launcher/flags/command_checks.h"
 #include "launcher/flags/command_names.h"
 #include "launcher/flags/commands/command_flags.h"
 #include "launcher/flags/flag_words.h"
 #include "launcher/flags/flags.h"
-#include "launcher/flags/help_format.h"
 #include "launcher/flags/help_texts.h"
+#include "launcher/flags/pages/command_page.h"
+#include "launcher/flags/pages/completion.h"
+#include "launcher/flags/pages/help_page.h"
+#include "launcher/flags/pages/manual_page.h"
 #include "runtime/options/config_yaml.h"
 #include "runtime/options/option_table.h"
 
@@ -40,6 +45,33 @@ void FillOptions(const Bindings& bound, Arguments& arguments) {
   }
 }
 
+// "lockstep 0.1.0 (1234abcd5678)"
+std::string VersionLine() {
+  const std::string commit = SourceCommit();
+  return fmt::format("lockstep {}{}", Version(),
+                     commit.empty() ? "" : fmt::format(" ({})", commit));
+}
+
+// --revision belongs to a model in the hub's cache, as "org/name@REVISION" does.
+void AppendRevision(const std::string& revision, std::string& model) {
+  if (revision.empty()) return;
+  if (model.empty()) throw BadInput("--revision {}: no model; expected MODEL", revision);
+  if (model.find(',') != std::string::npos)
+    throw BadInput(
+        "--revision {}: it belongs to one model, and there are several, {}; write "
+        "org/name@REVISION, or --revisions",
+        revision, model);
+  if (FileExists(model))
+    throw BadInput(
+        "--revision {}: {} is a folder; only models in the Hugging Face cache have "
+        "revisions",
+        revision, model);
+  if (model.find('@') != std::string::npos)
+    throw BadInput("--revision {}: the model {} names a revision itself; give it in one of them",
+                   revision, model);
+  model += "@" + revision;
+}
+
 CommandLine Resolve(const std::string& name, const Bindings& bound) {
   Arguments arguments;
   arguments.command = CommandOf(name);
@@ -47,9 +79,18 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
   arguments.url = bound.url;
   arguments.tls_ca = bound.tls_ca;
   arguments.api_key = bound.api_key;
+  AppendRevision(bound.revision, arguments.options.model.path);
   if (bound.print_config) return {std::nullopt, PrintOptions(arguments.options)};
   if (bound.prompt_option != nullptr && bound.prompt_option->count() > 0)
     arguments.prompt = bound.prompt;
+  arguments.prompt_file = IsStandard(bound.prompt_file, "stdin", 0) ? "-" : bound.prompt_file;
+  if (bound.prompt == "-" && arguments.prompt) {
+    if (!arguments.prompt_file.empty())
+      throw BadInput("generate: --prompt and --prompt-file are both given; expected one of them");
+    arguments.prompt.reset();
+    arguments.prompt_file = "-";
+  }
+  if (bound.escape) arguments.escapes = PromptEscapes::kProcessed;
   arguments.input = IsStandard(bound.input, "stdin", 0) ? "-" : bound.input;
   if (!bound.output.empty())
     arguments.output = IsStandard(bound.output, "stdout", 1) ? "-" : bound.output;
@@ -86,23 +127,58 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
   return {std::move(arguments), "", std::move(plan)};
 }
 
+// The program's page, and those of all commands.
+void AddPages(const CLI::App& app, const AllBindings& all, std::vector<CommandPage>& pages) {
+  const auto bound = app.get_parent() == nullptr ? all.end() : all.find(FullName(app));
+  pages.push_back(PageOf(app, bound == all.end() ? nullptr : &bound->second.flags));
+  for (const CLI::App* command : app.get_subcommands({})) AddPages(*command, all, pages);
+}
+
+// What --help says of the command that was given last.
+std::string HelpOf(const CLI::App& app, const AllBindings& all) {
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().back();
+  std::vector<CommandPage> pages;
+  AddPages(*command, all, pages);
+  return HelpText(pages.front());
+}
+
+// --help=WORD: in one command, or in all.
+std::string HelpOn(const std::string& word, const CLI::App* command, const CLI::App& app,
+                   const AllBindings& all) {
+  std::vector<CommandPage> pages;
+  AddPages(command == nullptr ? app : *command, all, pages);
+  return FoundHelp(pages, word);
+}
+
+// The commands that print what is known of the others; empty: `name` is none of them.
+std::optional<std::string> TextOf(const std::string& name, const Bindings& bound,
+                                  const CLI::App& app, const AllBindings& all) {
+  if (name != "completion" && name != "manual") return std::nullopt;
+  std::vector<CommandPage> pages;
+  AddPages(app, all, pages);
+  if (name == "completion") return CompletionScript(bound.shell, pages);
+  return bound.list ? ListOfManuals(pages) : ManualPage(pages, bound.manual);
+}
+
 }  // namespace
 
 CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   CLI::App app(kMainHelp, "lockstep");
   app.footer(kMainFooter);
-  app.formatter(std::make_shared<HelpFormatter>());
-  app.set_help_flag("--help,-h", "shows this");
-  app.set_version_flag("--version", fmt::format("lockstep {}", Version()), "shows the version");
+  app.set_help_flag("--help,-h", "shows this; --help=WORD what mentions a word");
+  app.set_version_flag("--version", VersionLine(), "shows the version and the commit");
   app.allow_extras();
   AllBindings all;
   AddCommands(app, all);
   std::vector<std::string> words = OwnWords(app, arguments.subspan(arguments.empty() ? 0 : 1));
+  if (const auto word = SoughtHelp(app, words))
+    return {std::nullopt, HelpOn(*word, CommandOf(app, words), app, all)};
   std::reverse(words.begin(), words.end());  // CLI11 takes them last first
   try {
     app.parse(words);
   } catch (const CLI::CallForHelp&) {
-    return {std::nullopt, HelpText(app)};
+    return {std::nullopt, HelpOf(app, all)};
   } catch (const CLI::CallForVersion&) {
     return {std::nullopt, app.version() + "\n"};
   } catch (const CLI::ParseError& error) {
@@ -111,7 +187,10 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
   RefuseLeftovers(app);
   const CLI::App& command = GivenCommand(app);
   RefuseRepeated(command);
-  return Resolve(FullName(command), all.at(FullName(command)));
+  const std::string name = FullName(command);
+  const Bindings& bound = all.at(name);
+  if (auto text = TextOf(name, bound, app, all)) return {std::nullopt, std::move(*text)};
+  return Resolve(name, bound);
 }
 
 }  // namespace lockstep

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "core/error.h"
+#include "launcher/flags/flags.h"
 #include "runtime/options/synonyms.h"
 
 namespace lockstep {
@@ -45,7 +47,41 @@ std::string OwnFlag(const CLI::App& command, const std::string& flag) {
   return spelled ? AsFlag(name) : flag;
 }
 
-// The command that the words name, or null. "bench serve" is one below another.
+// Calls see(word) for each of the words that is a flag; what is a flag's value is passed over. The
+// word may be changed. Throws BadInput where the last flag has no value.
+template <typename See>
+void ForEachFlag(const CLI::App& command, std::vector<std::string>& words, const See& see) {
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    if (words[i].size() < 2 || words[i].front() != '-') continue;
+    see(words[i]);
+    const CLI::Option* option = command.get_option_no_throw(words[i]);
+    // The next word is its value.
+    if (option == nullptr || option->get_items_expected_max() == 0) continue;
+    if (++i == words.size())
+      throw BadInput("{}: {} has no value; expected {} {}", FullName(command), words[i - 1],
+                     words[i - 1], option->get_type_name());
+  }
+}
+
+// The words of a command behind "manual" are commands themselves to CLI11: one word is not.
+void JoinManual(std::vector<std::string>& words) {
+  constexpr std::string_view kProgram = "lockstep";
+  std::string page;
+  std::vector<std::string> others;
+  for (const std::string& word : std::span(words).subspan(1)) {
+    if (word.starts_with('-'))
+      others.push_back(word);
+    else
+      page += (page.empty() ? "" : "-") + word;
+  }
+  if (page.empty()) return;
+  if (page != kProgram && !page.starts_with("lockstep-")) page = "lockstep-" + page;
+  words = {words.front(), page};
+  std::ranges::copy(others, std::back_inserter(words));
+}
+
+}  // namespace
+
 const CLI::App* CommandOf(const CLI::App& app, std::span<const std::string> words) {
   for (const CLI::App* command : app.get_subcommands({})) {
     if (words.empty() || words.front() != command->get_name()) continue;
@@ -55,7 +91,24 @@ const CLI::App* CommandOf(const CLI::App& app, std::span<const std::string> word
   return nullptr;
 }
 
-}  // namespace
+std::string LetterOf(std::string_view flag) {
+  for (const auto& [letter, own] : kLetters)
+    if (flag == own) return std::string(letter);
+  return "";
+}
+
+std::optional<std::string> SoughtHelp(const CLI::App& app, std::span<const std::string> words) {
+  constexpr std::string_view kHelp = "--help=";
+  std::optional<std::string> sought;
+  if (!words.empty() && words.front().starts_with(kHelp)) return words.front().substr(kHelp.size());
+  const CLI::App* command = CommandOf(app, words);
+  if (command == nullptr) return sought;
+  std::vector<std::string> all(words.begin(), words.end());
+  ForEachFlag(*command, all, [&](const std::string& word) {
+    if (word.starts_with(kHelp)) sought = word.substr(kHelp.size());
+  });
+  return sought;
+}
 
 std::vector<std::string> OwnWords(const CLI::App& app, std::span<const std::string> words) {
   std::vector<std::string> own(words.begin(), words.end());
@@ -65,15 +118,11 @@ std::vector<std::string> OwnWords(const CLI::App& app, std::span<const std::stri
   }
   const CLI::App* command = CommandOf(app, own);
   if (command == nullptr) return own;
-  for (std::size_t i = 1; i < own.size(); ++i) {
-    std::string& word = own[i];
-    if (word.size() < 2 || word.front() != '-') continue;
+  if (command->get_name() == "manual") JoinManual(own);
+  ForEachFlag(*command, own, [&](std::string& word) {
     const auto equals = std::min(word.find('='), word.size());
     word = OwnFlag(*command, word.substr(0, equals)) + word.substr(equals);
-    const CLI::Option* option = command->get_option_no_throw(word);
-    // The next word is its value.
-    if (option != nullptr && option->get_items_expected_max() > 0) ++i;
-  }
+  });
   return own;
 }
 

@@ -11,11 +11,12 @@
 namespace lockstep {
 namespace {
 
-// The key's explanation, with its default where that says something.
-std::string HelpOf(const OptionKey& key) {
-  const std::string value = key.value(Options{});
-  if (value == "null" || value == "\"\"" || value == "[]") return key.help;
-  return fmt::format("{} [{}{}]", key.help, key.left_to_model ? "the model's, or " : "", value);
+// What a flag's value is called where it is one of few words: "cpu|cuda|auto".
+std::string WordsOfKey(const OptionKey& key) {
+  std::string words = key.expected;
+  for (auto at = words.find(" or "); at != std::string::npos; at = words.find(" or ", at))
+    words.replace(at, 4, "|");
+  return words;
 }
 
 std::vector<std::string> FlagNames(const CLI::App& app) {
@@ -35,7 +36,7 @@ std::vector<std::string> CommandNames(const CLI::App& app) {
 std::string NearestCommand(const std::string& name, const std::vector<std::string>& known) {
   for (const char* word : {"run", "complete", "completion", "chat", "infer", "predict"})
     if (name == word) return "generate";
-  return NearestName(name, known);
+  return CloseName(name, known);
 }
 
 std::string Joined(const std::vector<std::string>& names) {
@@ -62,10 +63,32 @@ bool AnyCommandHas(const CLI::App& app, const std::string& name) {
   const bool has_command = app.get_parent() == nullptr || !app.get_subcommands().empty();
   if (has_command && AnyCommandHas(app, name)) RefuseEarlyFlag(name);
   const std::string place = app.get_name() == "lockstep" ? "" : " of " + FullName(app);
-  const std::string nearest =
-      fmt::format("the nearest known one is {}", NearestName(name, FlagNames(app)));
-  throw BadInput("unknown flag {}{}; {}; see lockstep {}--help", QuotedText(name), place,
-                 AdviceOr(AsInFiles(name), nearest), place.empty() ? "" : FullName(app) + " ");
+  std::string nearest = CloseName(name, FlagNames(app));
+  if (!nearest.empty()) nearest = "the nearest known one is " + nearest;
+  std::string advice = AdviceOr(AsInFiles(name), nearest);
+  if (!advice.empty()) advice += "; ";
+  throw BadInput("unknown flag {}{}; {}see lockstep {}--help", QuotedText(name), place, advice,
+                 place.empty() ? "" : FullName(app) + " ");
+}
+
+[[noreturn]] void ThrowRepeated(const CLI::App& command, const CLI::Option& option) {
+  const std::string& name = option.get_lnames().front();
+  if (option.get_positional())
+    throw BadInput("{}: {} and {} are two models; give one, as an argument or by --{}",
+                   FullName(command), QuotedText(option.results()[0]),
+                   QuotedText(option.results()[1]), name);
+  throw BadInput("--{} is given {} times; give it once", name, option.count());
+}
+
+// A word behind a model that was given already, by its flag or as an argument.
+void RefuseSecondModel(const CLI::App& command, const std::string& word) {
+  for (const CLI::Option* option : command.get_options())
+    if (option->get_positional() && !option->get_lnames().empty() && option->count() > 0)
+      throw BadInput(
+          "{}: the model is {}, and {} belongs to no flag; give one model, as an argument or by "
+          "--{}; see lockstep {} --help",
+          FullName(command), QuotedText(option->results()[0]), QuotedText(word),
+          option->get_lnames().front(), FullName(command));
 }
 
 // What is given to "bench" and belongs to "serve" behind it, or contradicts that.
@@ -88,6 +111,14 @@ std::string FullName(const CLI::App& command) {
   return stands_alone ? command.get_name() : FullName(*above) + " " + command.get_name();
 }
 
+void AddValueFlag(CLI::App& command, std::string_view heading, const ValueFlag& flag) {
+  command.add_option(flag.name, flag.text, flag.help)
+      ->type_name(flag.value)
+      ->default_str(flag.usual)
+      ->take_last()
+      ->group(std::string(heading));
+}
+
 void OptionFlags::Add(CLI::App& command, std::string_view heading,
                       std::initializer_list<Flag> flags) {
   for (const Flag& flag : flags) {
@@ -96,8 +127,10 @@ void OptionFlags::Add(CLI::App& command, std::string_view heading,
     const OptionKey& key = FindOption(flag.key, name);
     Value& value = values_[name];
     value.key = flag.key;
-    value.option = command.add_option(flag.name, value.text, HelpOf(key))
-                       ->type_name(flag.value)
+    value.option = command.add_option(flag.name, value.text)
+                       ->description(flag.help == nullptr ? key.help : flag.help)
+                       ->default_str(flag.usual == nullptr ? UsualOf(key) : flag.usual)
+                       ->type_name(flag.value == nullptr ? WordsOfKey(key) : flag.value)
                        ->take_last()
                        ->group(std::string(heading));
   }
@@ -119,6 +152,12 @@ void OptionFlags::AddSwitch(CLI::App& command, std::string_view heading, const S
   value.option = command.add_flag(flag.name, help)->group(std::string(heading));
 }
 
+std::string OptionFlags::KeyOf(const std::string& name) const {
+  if (name == "--stop" && stop_option_ != nullptr) return "sampling.stop";
+  const auto found = values_.find(name);
+  return found == values_.end() ? "" : found->second.key;
+}
+
 void OptionFlags::Apply(Options& options) const {
   for (const auto& [name, value] : values_) {
     if (value.option->count() == 0) continue;
@@ -138,8 +177,8 @@ std::string OptionFlags::Given(const std::string& name) const {
 void AddApiKey(CLI::App& command, std::string_view heading, std::optional<std::string>& key) {
   command
       .add_option("--api-key", key,
-                  "the key itself; others on this machine may see it, a file or "
-                  "LOCKSTEP_API_KEY they do not")
+                  "the API key itself; others on this machine can see it on the command line: "
+                  "prefer --api-key-file or the variable LOCKSTEP_API_KEY")
       ->type_name("KEY")
       ->take_last()
       ->group(std::string(heading));
@@ -149,8 +188,7 @@ void RefuseRepeated(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options())
     if (option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeLast &&
         option->get_items_expected_max() > 0 && option->count() > 1)
-      throw BadInput("--{} is given {} times; give it once", option->get_lnames().front(),
-                     option->count());
+      ThrowRepeated(command, *option);
 }
 
 void RefuseLeftovers(const CLI::App& app) {
@@ -159,11 +197,14 @@ void RefuseLeftovers(const CLI::App& app) {
     const std::string& first = leftovers.front();
     if (first.starts_with("-") && first.size() > 1) RefuseFlag(app, first);
     const std::vector<std::string> commands = CommandNames(app);
+    RefuseSecondModel(app, first);
     if (app.get_parent() != nullptr)
       throw BadInput("{} does not belong to any flag of {}; see lockstep {} --help",
                      QuotedText(first), FullName(app), FullName(app));
-    throw BadInput("unknown command {}; the nearest is {}, all are {}", QuotedText(first),
-                   NearestCommand(first, commands), Joined(commands));
+    std::string nearest = NearestCommand(first, commands);
+    if (!nearest.empty()) nearest = fmt::format("the nearest is {}, ", nearest);
+    throw BadInput("unknown command {}; {}all are {}", QuotedText(first), nearest,
+                   Joined(commands));
   }
   for (const CLI::App* command : app.get_subcommands()) RefuseLeftovers(*command);
 }
@@ -171,9 +212,7 @@ void RefuseLeftovers(const CLI::App& app) {
 const CLI::App& GivenCommand(const CLI::App& app) {
   const auto commands = app.get_subcommands();
   if (commands.empty())
-    throw BadInput(
-        "no command; expected generate, score, embed, serve, complete, tokenize, plan, bench or "
-        "eval; see lockstep --help");
+    throw BadInput("no command; expected {}; see lockstep --help", Joined(CommandNames(app)));
   if (commands.size() > 1)
     throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
                    commands[1]->get_name());

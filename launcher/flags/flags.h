@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,12 +16,25 @@ class Option;
 
 namespace lockstep {
 
-// A flag that is short for `--set key=value`. Its help and its default come from the key.
+// A flag that is short for `--set key=value`. Its help and its default come from the key, but for
+// what a command does otherwise.
 struct Flag {
-  const char* name;   // "--tp", or "MODEL,--model" where it may stand without its name
-  const char* key;    // "parallel.tp"
-  const char* value;  // what help calls its value: "N"
+  const char* name;             // "--tp", or "MODEL,--model" where it may stand without its name
+  const char* key;              // "parallel.tp"
+  const char* value;            // what help calls its value: "N"; null: the words that it may be
+  const char* help = nullptr;   // null: the key's
+  const char* usual = nullptr;  // what holds without it; null: the key's default
 };
+
+// A flag whose value the command reads itself.
+struct ValueFlag {
+  const char* name;
+  std::string& text;
+  const char* value;
+  const char* help;
+  std::string usual = {};  // what holds without it; empty: nothing to say
+};
+void AddValueFlag(CLI::App& command, std::string_view heading, const ValueFlag& flag);
 
 // A flag without a value, that is short for `--set key=value`.
 struct Switch {
@@ -41,6 +55,9 @@ class OptionFlags {
 
   // Sets what was given. Throws BadInput naming the flag.
   void Apply(Options& options) const;
+
+  // The key that a flag sets; empty where it sets none.
+  std::string KeyOf(const std::string& name) const;
 
   // What the last `name` on the command line said; empty when it was not there.
   std::string Given(const std::string& name) const;

@@ -81,5 +81,37 @@ TEST_F(APrompt, KeepsToTheRanksThatTheConfigurationNames) {
   EXPECT_THAT(run.errors, HasSubstr("or set it to null to use all ranks"));
 }
 
+TEST_F(APrompt, ComesFromStandardInputOrAFile) {
+  const std::string usual = Prompt({}).output;
+  EXPECT_EQ(Run({"--prompt", "-"}, {}, "ROMEO\n").output, usual);
+  EXPECT_EQ(Run({"--prompt-file", "-"}, {}, "ROMEO").output, usual);
+  WriteText(folder_ / "prompt.txt", "ROMEO\n");
+  EXPECT_EQ(Run({"--prompt-file", folder_ / "prompt.txt"}, {}).output, usual);
+  const Outcome empty = Run({"--prompt", "-"}, {}, "");
+  EXPECT_EQ(empty.exit_code, 2);
+  EXPECT_THAT(empty.errors, HasSubstr("--prompt -: is empty; expected at least one character"));
+}
+
+TEST_F(APrompt, ComesFromStandardInputOnSeveralRanks) {
+  if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
+  const std::string usual = Prompt({}).output;
+  EXPECT_EQ(Run({"--prompt", "-"}, {"--tp", "2"}, "ROMEO\n").output, usual);
+  EXPECT_EQ(Run({"--prompt", "-"}, {"--tp", "2", "--escape"}, "\\x52OMEO").output, usual);
+}
+
+TEST_F(APrompt, HasEscapesWhereTheyAreAskedFor) {
+  const std::string usual = Run({"--prompt", "A\tB"}, {}).output;
+  EXPECT_EQ(Run({"--prompt", "A\\tB"}, {"--escape"}).output, usual);
+  EXPECT_NE(Run({"--prompt", "A\\tB"}, {}).output, usual);
+  const Outcome wrong = Run({"--prompt", "\\q"}, {"--escape"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.errors, HasSubstr("--prompt: \"\\q\" at byte 0 is no escape"));
+}
+
+TEST_F(APrompt, FollowsAModelWithoutAFlag) {
+  const Outcome run = RunLockstep({"generate", model_, "--max-new-tokens", "10", "-p", "ROMEO"});
+  EXPECT_EQ(run.output, Prompt({}).output) << run.errors;
+}
+
 }  // namespace
 }  // namespace lockstep

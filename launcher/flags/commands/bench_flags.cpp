@@ -1,8 +1,11 @@
 #include "launcher/flags/commands/bench_flags.h"
 
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 
 #include "core/error.h"
+#include "launcher/flags/flags.h"
 #include "runtime/options/nearest.h"
 #include "runtime/options/option_types.h"
 #include "runtime/options/word_list.h"
@@ -23,8 +26,9 @@ BenchKind KindOf(const std::string& name) {
     if (name == Name(kind)) return kind;
     names.emplace_back(Name(kind));
   }
-  throw BadInput("bench: unknown benchmark {}; the nearest is {}, all are {}", QuotedText(name),
-                 NearestName(name, names), kAll);
+  std::string nearest = CloseName(name, names);
+  if (!nearest.empty()) nearest = fmt::format("the nearest is {}, ", nearest);
+  throw BadInput("bench: unknown benchmark {}; {}all are {}", QuotedText(name), nearest, kAll);
 }
 
 std::int64_t Number(const std::string& text, const std::string& flag,
@@ -48,31 +52,46 @@ std::vector<std::int64_t> Numbers(const std::string& text, const std::string& fl
   return numbers;
 }
 
+// The default of each kind, where they differ: "1; batch 1,8,32".
+template <typename Get>
+std::string UsualOfKinds(std::initializer_list<BenchKind> kinds, const Get& get) {
+  std::string text, first;
+  for (const BenchKind kind : kinds) {
+    const std::string usual = get(DefaultBench(kind));
+    if (text.empty()) text = first = usual;
+    if (usual != first) text += fmt::format("; {} {}", Name(kind), usual);
+  }
+  return text;
+}
+
+std::string JoinedNumbers(const std::vector<std::int64_t>& numbers) {
+  return fmt::format("{}", fmt::join(numbers, ","));
+}
+
 }  // namespace
 
 void BenchFlags::Add(CLI::App& command, std::string_view heading) {
-  const std::string group(heading);
-  command.add_option("KIND", kind_, "decode, prefill, batch or comm");
-  command.add_option("--batch", batch_, "sequences decoded together; a case for each number")
-      ->type_name("N,N,...")
-      ->take_last()
-      ->group(group);
-  command.add_option("--prompt-tokens", prompt_tokens_, "tokens of each prompt; a case for each")
-      ->type_name("N,N,...")
-      ->take_last()
-      ->group(group);
-  command.add_option("--new-tokens", new_tokens_, "tokens of each sequence that a round times")
-      ->type_name("N")
-      ->take_last()
-      ->group(group);
-  command.add_option("--bytes", message_bytes_, "of each all-reduce; a case for each number")
-      ->type_name("N,N,...")
-      ->take_last()
-      ->group(group);
-  command.add_option("--rounds", rounds_, "rounds that count, after one to warm up [5; comm 11]")
-      ->type_name("N")
-      ->take_last()
-      ->group(group);
+  command.add_option("KIND", kind_, "what to measure")->type_name("decode|prefill|batch|comm");
+  const auto texts = {BenchKind::kDecode, BenchKind::kPrefill, BenchKind::kBatch};
+  const auto decoding = {BenchKind::kDecode, BenchKind::kBatch};
+  const auto all = {BenchKind::kDecode, BenchKind::kPrefill, BenchKind::kBatch, BenchKind::kComm};
+  for (const ValueFlag& flag :
+       {ValueFlag{"--batch", batch_, "N,N,...",
+                  "sequences decoded together; a case for each number",
+                  UsualOfKinds(texts, [](const auto& b) { return JoinedNumbers(b.batch_sizes); })},
+        ValueFlag{
+            "--prompt-tokens", prompt_tokens_, "N,N,...",
+            "tokens of each prompt; a case for each number",
+            UsualOfKinds(texts, [](const auto& b) { return JoinedNumbers(b.prompt_tokens); })},
+        ValueFlag{
+            "--new-tokens", new_tokens_, "N", "tokens of each sequence that a round times",
+            UsualOfKinds(decoding, [](const auto& b) { return std::to_string(b.new_tokens); })},
+        ValueFlag{"--bytes", message_bytes_, "N,N,...",
+                  "bytes of each all-reduce of comm; a case for each number",
+                  JoinedNumbers(DefaultBench(BenchKind::kComm).message_bytes)},
+        ValueFlag{"--rounds", rounds_, "N", "rounds that count, after one to warm up",
+                  UsualOfKinds(all, [](const auto& b) { return std::to_string(b.rounds); })}})
+    AddValueFlag(command, heading, flag);
 }
 
 BenchOptions BenchFlags::Read() const {

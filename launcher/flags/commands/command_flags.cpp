@@ -3,24 +3,30 @@
 #include <utility>
 
 #include "launcher/flags/help_texts.h"
+#include "runtime/options/option_table.h"
 
 namespace lockstep {
 namespace {
 
 constexpr const char* kModelGroup = "Model";
-constexpr const char* kRunGroup = "How to run it";
+constexpr const char* kRunGroup = "Execution";
 constexpr const char* kTextGroup = "Input and output";
-constexpr const char* kSamplingGroup = "Choosing tokens";
+constexpr const char* kSamplingGroup = "Sampling";
 constexpr const char* kEmbedGroup = "Hidden states";
 constexpr const char* kConfigGroup = "Configuration";
 constexpr const char* kBenchGroup = "What to measure";
 constexpr const char* kEvalGroup = "What to evaluate";
 constexpr const char* kServerGroup = "Server";
 constexpr const char* kPlanGroup = "What to predict";
+constexpr const char* kCommands = "Commands";
+constexpr const char* kTools = "Tools";
+constexpr const char* kJsonHelp = "prints JSON, for programs, in place of text";
+// Requests are OpenAI's, whose default it is.
+constexpr const char* kTemperatureOfRequests = "the model's, or 1";
 
 Bindings& AddCommand(CLI::App& app, AllBindings& all, const std::string& name,
                      std::pair<const char*, const char*> help_and_footer) {
-  CLI::App& command = *app.add_subcommand(name, help_and_footer.first)->group("Commands");
+  CLI::App& command = *app.add_subcommand(name, help_and_footer.first)->group(kCommands);
   command.footer(help_and_footer.second);
   command.allow_extras();
   return all[FullName(command)];
@@ -31,60 +37,78 @@ void AddConfigFlags(CLI::App& command, Bindings& bound) {
       ->type_name("FILE.yaml")
       ->take_last()
       ->group(kConfigGroup);
-  command.add_option("--set", bound.settings, "sets one key of the configuration; may be repeated")
-      ->type_name("KEY.PATH=VALUE")
+  command
+      .add_option("--set", bound.settings,
+                  "sets one key of the configuration (see --print-config); may be repeated")
+      ->type_name(kSettingValue)
       ->allow_extra_args(false)
       ->group(kConfigGroup);
-  command.add_flag("--print-config", bound.print_config, "prints all keys as they are, and ends")
+  command
+      .add_flag("--print-config", bound.print_config,
+                "prints the resulting configuration with all its keys, and exits")
       ->group(kConfigGroup);
 }
 
 void AddRandomWeights(CLI::App& command, Bindings& bound) {
-  command.add_flag("--random-weights", bound.random_weights, "makes weights of this shape up")
+  command
+      .add_flag("--random-weights", bound.random_weights,
+                "uses made-up weights of the model's shape: the checkpoint is not read")
       ->group(kModelGroup);
 }
 
 void AddPlaceFlags(CLI::App& command, Bindings& bound) {
   bound.flags.Add(command, kRunGroup,
                   {{"--tp", "parallel.tp", "N"},
-                   {"--device", "parallel.device", "cpu|cuda|auto"},
+                   {"--device", "parallel.device", nullptr},
                    {"--threads", "parallel.threads", "N"},
-                   {"--backend", "engine.backend", "cpu|reference"}});
-  command.add_flag("--quiet", bound.quiet, "says nothing but errors")->group(kRunGroup);
-  command.add_flag("--verbose", bound.verbose, "says what it does")->group(kRunGroup);
+                   {"--backend", "engine.backend", nullptr}});
+  command.add_flag("--quiet", bound.quiet, "prints nothing but errors")->group(kRunGroup);
+  command.add_flag("--verbose", bound.verbose, "prints what it does")->group(kRunGroup);
+}
+
+// What MODEL is, is said once, below the flags.
+constexpr Flag kModelFlag{
+    "MODEL,--model", "model.path", "MODEL",
+    "a folder, org/name[@revision] in the Hugging Face cache, a model that comes "
+    "with lockstep, or FILE.yaml"};
+
+void AddRevision(CLI::App& command, Bindings& bound) {
+  AddValueFlag(
+      command, kModelGroup,
+      {"--revision", bound.revision, "REV",
+       "the revision of a MODEL in the Hugging Face cache: a branch, tag or commit", "main"});
 }
 
 void AddModelFlags(CLI::App& command, Bindings& bound) {
-  bound.flags.Add(command, kModelGroup,
-                  {{"--model", "model.path", "MODEL"},
-                   {"--tokenizer", "model.tokenizer", "PATH"},
-                   {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
+  bound.flags.Add(command, kModelGroup, {kModelFlag});
+  AddRevision(command, bound);
+  bound.flags.Add(
+      command, kModelGroup,
+      {{"--tokenizer", "model.tokenizer", "PATH"}, {"--dtype", "model.dtype", nullptr}});
   AddRandomWeights(command, bound);
 }
 
 void AddRunFlags(CLI::App& command, Bindings& bound) {
   AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);
-  command.add_option("--input", bound.input, "JSON lines; - is standard input")
-      ->type_name("FILE")
-      ->take_last()
-      ->group(kTextGroup);
-  command.add_option("--output", bound.output, "where JSON lines go [standard output]")
-      ->type_name("FILE")
-      ->take_last()
-      ->group(kTextGroup);
+  AddValueFlag(command, kTextGroup,
+               {"--input", bound.input, "FILE", "reads JSON lines; - is standard input"});
+  AddValueFlag(
+      command, kTextGroup,
+      {"--output", bound.output, "FILE", "where JSON lines are written to", "standard output"});
 }
 
 void AddPassThrough(CLI::App& command, Bindings& bound) {
-  bound.flags.AddSwitch(command, kTextGroup,
-                        {"--pass-through", "input.unknown_fields", "pass_through",
-                         "copies a line's unknown fields to its answer"});
+  bound.flags.AddSwitch(
+      command, kTextGroup,
+      {"--pass-through", "input.unknown_fields", "pass_through",
+       "copies unknown fields of a line to its answer, in place of refusing them"});
 }
 
 void AddRestart(CLI::App& command, Bindings& bound) {
   command
       .add_flag("--restart", bound.restart,
-                "begins again, whatever an earlier run has left or finished")
+                "starts over, whatever an earlier run has left or finished")
       ->group(kTextGroup);
 }
 
@@ -105,6 +129,21 @@ void AddLength(CLI::App& command, Bindings& bound) {
   bound.flags.Add(command, kSamplingGroup, {{"--max-new-tokens", "sampling.max_new_tokens", "N"}});
 }
 
+// What holds without a flag, where a command has another default than the key.
+void SetUsual(CLI::App& command, const std::string& flag, const std::string& usual) {
+  command.get_option(flag)->default_str(usual);
+}
+
+// Benchmarks choose tokens as the flags say: a model's generation_config.json is left out.
+void LeaveOutModelsDefaults(CLI::App& command, const Bindings& bound, const std::string& others) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_group() != kSamplingGroup) continue;
+    const std::string name = "--" + option->get_lnames().front();
+    const OptionKey& key = FindOption(bound.flags.KeyOf(name), name);
+    SetUsual(command, name, key.value(Options{}) + others);
+  }
+}
+
 void AddSamplingFlags(CLI::App& command, Bindings& bound) {
   AddChoiceFlags(command, bound);
   AddLength(command, bound);
@@ -114,7 +153,7 @@ void AddSamplingFlags(CLI::App& command, Bindings& bound) {
                    {"--best-of", "sampling.best_of", "N"},
                    {"--num-beams", "sampling.num_beams", "N"},
                    {"--length-penalty", "sampling.length_penalty", "R"},
-                   {"--early-stopping", "sampling.early_stopping", "WHEN"},
+                   {"--early-stopping", "sampling.early_stopping", nullptr},
                    {"--logprobs", "sampling.logprobs", "K"}});
   bound.flags.AddStop(command, kSamplingGroup);
   bound.flags.AddSwitch(command, kSamplingGroup, {"--ignore-eos", "sampling.ignore_eos", "true"});
@@ -122,19 +161,29 @@ void AddSamplingFlags(CLI::App& command, Bindings& bound) {
                   {{"--generation-config", "model.generation_config", "none|auto|PATH"}});
 }
 
-void AddGroups(CLI::App& command, Bindings& bound) {
-  bound.flags.Add(command, kRunGroup, {{"--dp", "parallel.dp", "D"}});
+// help: what the groups do in this command.
+void AddGroups(CLI::App& command, Bindings& bound, const char* help) {
+  bound.flags.Add(command, kRunGroup, {{"--dp", "parallel.dp", "D", help}});
 }
+
+constexpr const char* kGroupsOfLines =
+    "groups of --tp ranks, each with the whole model, that share the lines of --input";
 
 void AddGenerate(CLI::App& app, AllBindings& all) {
   Bindings& bound = AddCommand(app, all, "generate", {"Continues texts.", kGenerateFooter});
   CLI::App& command = *app.get_subcommand("generate");
   AddRunFlags(command, bound);
-  AddGroups(command, bound);
-  bound.prompt_option = command.add_option("--prompt", bound.prompt, "continues this text")
-                            ->type_name("TEXT")
-                            ->take_last()
-                            ->group(kTextGroup);
+  AddGroups(command, bound, kGroupsOfLines);
+  AddValueFlag(command, kTextGroup,
+               {"--prompt", bound.prompt, "TEXT", "continues this text; - is standard input"});
+  bound.prompt_option = command.get_option("--prompt");
+  AddValueFlag(command, kTextGroup,
+               {"--prompt-file", bound.prompt_file, "FILE",
+                "continues the text of this file, without its last line end"});
+  command
+      .add_flag("--escape", bound.escape,
+                "\\n, \\t, \\\\ and the like in the prompt stand for characters")
+      ->group(kTextGroup);
   AddSamplingFlags(command, bound);
   AddPassThrough(command, bound);
   AddRestart(command, bound);
@@ -146,27 +195,28 @@ void AddScore(CLI::App& app, AllBindings& all) {
       app, all, "score", {"Gives the log-probability of each token of a text.", kScoreFooter});
   CLI::App& command = *app.get_subcommand("score");
   AddRunFlags(command, bound);
-  AddGroups(command, bound);
+  AddGroups(command, bound, kGroupsOfLines);
   AddPassThrough(command, bound);
   AddRestart(command, bound);
   AddConfigFlags(command, bound);
 }
 
 void AddEmbed(CLI::App& app, AllBindings& all) {
-  Bindings& bound = AddCommand(app, all, "embed", {"Gives texts as vectors.", kEmbedFooter});
+  Bindings& bound =
+      AddCommand(app, all, "embed", {"Turns texts into vectors (hidden states).", kEmbedFooter});
   CLI::App& command = *app.get_subcommand("embed");
   AddRunFlags(command, bound);
-  AddGroups(command, bound);
+  AddGroups(command, bound, kGroupsOfLines);
   AddPassThrough(command, bound);
   bound.flags.Add(command, kEmbedGroup,
-                  {{"--layer", "embed.layer", "K"}, {"--pooling", "embed.pooling", "mean|last"}});
+                  {{"--layer", "embed.layer", "K"}, {"--pooling", "embed.pooling", nullptr}});
   AddRestart(command, bound);
   AddConfigFlags(command, bound);
 }
 
 void AddServe(CLI::App& app, AllBindings& all) {
   Bindings& bound =
-      AddCommand(app, all, "serve", {"Answers clients over HTTP, as OpenAI does.", kServeFooter});
+      AddCommand(app, all, "serve", {"Serves a model over HTTP with OpenAI's API.", kServeFooter});
   CLI::App& command = *app.get_subcommand("serve");
   bound.flags.Add(command, kServerGroup,
                   {{"--host", "server.host", "ADDRESS"},
@@ -176,7 +226,7 @@ void AddServe(CLI::App& app, AllBindings& all) {
                    {"--trusted-proxies", "server.trusted_proxies", "N"},
                    {"--chat-template", "server.chat_template", "FILE"},
                    {"--max-queue", "server.max_queue", "N"},
-                   {"--log-format", "server.log_format", "text|json"},
+                   {"--log-format", "server.log_format", nullptr},
                    {"--tls-cert", "server.tls_cert", "FILE"},
                    {"--tls-key", "server.tls_key", "FILE"}});
   AddApiKey(command, kServerGroup, bound.api_key);
@@ -184,36 +234,38 @@ void AddServe(CLI::App& app, AllBindings& all) {
   bound.flags.AddSwitch(command, kServerGroup, {"--allow-load", "server.allow_load", "true"});
   AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);
-  AddGroups(command, bound);
+  AddGroups(command, bound,
+            "groups of --tp ranks, each with the whole model, that share the requests");
   AddChoiceFlags(command, bound);
   AddLength(command, bound);
+  SetUsual(command, "--temperature", kTemperatureOfRequests);
   AddConfigFlags(command, bound);
 }
 
 void AddServerFlags(CLI::App& command, Bindings& bound) {
-  command.add_option("--url", bound.url, "of a server, in place of a model of its own")
-      ->type_name("http[s]://HOST:PORT")
-      ->take_last()
-      ->group(kServerGroup);
-  command
-      .add_option("--tls-ca", bound.tls_ca,
-                  "certificates in PEM to trust in place of this system's, of https://")
-      ->type_name("FILE")
-      ->take_last()
-      ->group(kServerGroup);
-  bound.flags.Add(command, kServerGroup, {{"--api-key-file", "server.api_key_file", "FILE"}});
+  AddValueFlag(
+      command, kServerGroup,
+      {"--url", bound.url, "http[s]://HOST:PORT", "asks this server, in place of loading a model"});
+  AddValueFlag(command, kServerGroup,
+               {"--tls-ca", bound.tls_ca, "FILE", "certificates in PEM to trust with https://",
+                "those of this system"});
+  bound.flags.Add(command, kServerGroup,
+                  {{"--api-key-file", "server.api_key_file", "FILE",
+                    "a file whose first line is the API key to send",
+                    "the variable LOCKSTEP_API_KEY, else no key"}});
   AddApiKey(command, kServerGroup, bound.api_key);
 }
 
 void AddComplete(CLI::App& app, AllBindings& all) {
-  Bindings& bound =
-      AddCommand(app, all, "complete", {"Continues what you type, at a prompt.", kCompleteFooter});
+  Bindings& bound = AddCommand(app, all, "complete",
+                               {"Continues what you type, interactively.", kCompleteFooter});
   CLI::App& command = *app.get_subcommand("complete");
   AddServerFlags(command, bound);
   AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);
   AddChoiceFlags(command, bound);
   AddLength(command, bound);
+  SetUsual(command, "--temperature", kTemperatureOfRequests);
   AddConfigFlags(command, bound);
 }
 
@@ -221,43 +273,47 @@ void AddTokenize(CLI::App& app, AllBindings& all) {
   Bindings& bound =
       AddCommand(app, all, "tokenize", {"Turns text into token ids, and back.", kTokenizeFooter});
   CLI::App& command = *app.get_subcommand("tokenize");
-  bound.flags.Add(command, kModelGroup, {{"--tokenizer", "model.tokenizer", "PATH"}});
-  command.add_flag("--decode", bound.decode, "token ids to text")->group(kTextGroup);
+  bound.flags.Add(command, kModelGroup,
+                  {{"PATH,--tokenizer", "model.tokenizer", "PATH",
+                    "a folder with a tokenizer, or a tokenizer.json", ""}});
+  command.add_flag("--decode", bound.decode, "turns token ids into text")->group(kTextGroup);
 }
 
 void AddPlan(CLI::App& app, AllBindings& all) {
   Bindings& bound = AddCommand(
       app, all, "plan",
-      {"Shows what each rank would hold, and how fast a machine would be.", kPlanFooter});
+      {"Shows how a model is divided over ranks, and how fast a machine would be.", kPlanFooter});
   CLI::App& command = *app.get_subcommand("plan");
-  bound.flags.Add(command, kModelGroup,
-                  {{"MODEL,--model", "model.path", "MODEL"},
-                   {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
+  bound.flags.Add(command, kModelGroup, {kModelFlag});
+  AddRevision(command, bound);
+  bound.flags.Add(command, kModelGroup, {{"--dtype", "model.dtype", nullptr}});
   bound.flags.Add(command, kRunGroup,
                   {{"--tp", "parallel.tp", "N"}, {"--threads", "parallel.threads", "N"}});
-  AddGroups(command, bound);
+  AddGroups(command, bound, "copies of the model, of --tp ranks each");
   bound.plan.Add(command, kPlanGroup);
-  command.add_flag("--json", bound.json, "for programs")->group(kTextGroup);
+  command.add_flag("--json", bound.json, kJsonHelp)->group(kTextGroup);
   AddConfigFlags(command, bound);
 }
 
 // What bench decode and bench scaling measure: no texts, so that there is no tokenizer.
 void AddMeasuredModel(CLI::App& command, Bindings& bound) {
-  bound.flags.Add(
-      command, kModelGroup,
-      {{"--model", "model.path", "MODEL"}, {"--dtype", "model.dtype", "fp32|bf16|fp16|int8|int4"}});
+  bound.flags.Add(command, kModelGroup, {kModelFlag});
+  AddRevision(command, bound);
+  bound.flags.Add(command, kModelGroup, {{"--dtype", "model.dtype", nullptr}});
   AddChoiceFlags(command, bound);
+  LeaveOutModelsDefaults(command, bound, "");
   AddRandomWeights(command, bound);
   AddPlaceFlags(command, bound);
 }
 
 void AddBench(CLI::App& app, AllBindings& all) {
-  Bindings& bound = AddCommand(app, all, "bench",
-                               {"Measures speed beside what the machine can do.", kBenchFooter});
+  Bindings& bound =
+      AddCommand(app, all, "bench",
+                 {"Measures speed, and compares it with what the machine can do.", kBenchFooter});
   CLI::App& command = *app.get_subcommand("bench");
   bound.bench.Add(command, kBenchGroup);
   AddMeasuredModel(command, bound);
-  command.add_flag("--json", bound.json, "for programs")->group(kTextGroup);
+  command.add_flag("--json", bound.json, kJsonHelp)->group(kTextGroup);
   AddConfigFlags(command, bound);
 }
 
@@ -276,13 +332,17 @@ void AddBenchServe(CLI::App& app, AllBindings& all) {
   CLI::App& bench = *app.get_subcommand("bench");
   Bindings& bound = AddCommand(
       bench, all, "serve",
-      {"Sends load to a server or an engine, and says how it is borne.", kBenchServeFooter});
+      {"Sends load to a server or an engine and measures how it responds.", kBenchServeFooter});
   CLI::App& command = *bench.get_subcommand("serve");
   AddServerFlags(command, bound);
   bound.load.Add(command);
   AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);
   AddChoiceFlags(command, bound);
+  LeaveOutModelsDefaults(command, bound, "; of a server, its own");
+  command.get_option("--seed")
+      ->description("the load's, and that of sampling; the same seed, the same load")
+      ->default_str(fmt::format("{}", LoadOptions{}.seed));
   AddConfigFlags(command, bound);
 }
 
@@ -290,7 +350,8 @@ void AddBenchCompare(CLI::App& app, AllBindings& all) {
   CLI::App& bench = *app.get_subcommand("bench");
   Bindings& bound =
       AddCommand(bench, all, "compare",
-                 {"Says what became faster or slower beyond the noise.", kBenchCompareFooter});
+                 {"Compares two results: what became faster or slower beyond the noise.",
+                  kBenchCompareFooter});
   bound.compare.Add(*bench.get_subcommand("compare"));
 }
 
@@ -299,15 +360,42 @@ void AddEval(CLI::App& app, AllBindings& all) {
       AddCommand(app, all, "eval", {"Scores models as lm-evaluation-harness does.", kEvalFooter});
   CLI::App& command = *app.get_subcommand("eval");
   bound.eval.Add(command, kEvalGroup);
-  AddModelFlags(command, bound);
+  bound.flags.Add(command, kModelGroup,
+                  {{"MODEL,--model", "model.path", "MODEL[,MODEL,...]",
+                    "one model or several: folders, or org/name[@revision] in the Hugging Face "
+                    "cache; a FILE.yaml stands alone"}});
+  AddRevision(command, bound);
+  bound.flags.Add(
+      command, kModelGroup,
+      {{"--tokenizer", "model.tokenizer", "PATH"}, {"--dtype", "model.dtype", nullptr}});
+  AddRandomWeights(command, bound);
   AddPlaceFlags(command, bound);
-  AddGroups(command, bound);
-  command.add_option("--output", bound.output, "where results go, as JSON")
-      ->type_name("FILE")
-      ->take_last()
-      ->group(kTextGroup);
+  AddGroups(command, bound,
+            "groups of --tp ranks, each with the whole model, that share the questions");
+  AddValueFlag(command, kTextGroup, {"--output", bound.output, "FILE", "results, as JSON"});
   AddRestart(command, bound);
   AddConfigFlags(command, bound);
+}
+
+void AddTools(CLI::App& app, AllBindings& all) {
+  Bindings& env =
+      AddCommand(app, all, "env",
+                 {"Prints what a bug report needs: versions, libraries, machine.", kEnvFooter});
+  CLI::App& env_command = *app.get_subcommand("env")->group(kTools);
+  env_command.add_flag("--json", env.json, kJsonHelp)->group(kTextGroup);
+  Bindings& completion =
+      AddCommand(app, all, "completion",
+                 {"Prints completion of command lines for a shell.", kCompletionFooter});
+  app.get_subcommand("completion")
+      ->group(kTools)
+      ->add_option("SHELL", completion.shell, "the shell")
+      ->type_name("bash|zsh|fish");
+  Bindings& manual =
+      AddCommand(app, all, "manual", {"Prints a manual page, as roff.", kManualFooter});
+  CLI::App& manual_command = *app.get_subcommand("manual")->group(kTools);
+  // The words of a command become one word before (JoinManual()): here they would be commands.
+  manual_command.add_option("COMMAND", manual.manual, "whose page; none: that of the program");
+  manual_command.add_flag("--list", manual.list, "lists the names of the pages")->group(kTextGroup);
 }
 
 }  // namespace
@@ -325,6 +413,7 @@ void AddCommands(CLI::App& app, AllBindings& all) {
   AddBenchServe(app, all);
   AddBenchCompare(app, all);
   AddEval(app, all);
+  AddTools(app, all);
 }
 
 }  // namespace lockstep

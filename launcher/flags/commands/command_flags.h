@@ -21,12 +21,18 @@ struct Bindings {
   std::string config;
   std::vector<std::string> settings;
   std::string prompt;
+  std::string prompt_file;
+  std::string revision;
+  std::string shell;   // completion
+  std::string manual;  // manual: the page's name
   std::string url;
   std::string tls_ca;
   std::optional<std::string> api_key;
   std::string input;
   std::string output;
   CLI::Option* prompt_option = nullptr;
+  bool escape = false;
+  bool list = false;
   bool print_config = false;
   bool quiet = false;
   bool verbose = false;

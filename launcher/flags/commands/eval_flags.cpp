@@ -6,6 +6,8 @@
 #include "core/files/file.h"
 #include "evaluation/checkpoints/checkpoint_names.h"
 #include "evaluation/checkpoints/revisions.h"
+#include "evaluation/tasks/tasks.h"
+#include "launcher/flags/flags.h"
 #include "runtime/options/option_types.h"
 #include "runtime/options/word_list.h"
 
@@ -45,20 +47,26 @@ void RefuseWithoutTasks(const std::string& text, std::string_view flag) {
 }  // namespace
 
 void EvalFlags::Add(CLI::App& command, std::string_view heading) {
-  const std::string group(heading);
-  const auto add = [&](const char* flag, std::string& value, const char* type, const char* help) {
-    command.add_option(flag, value, help)->type_name(type)->take_last()->group(group);
-  };
-  add("--revisions", revisions_, "R,R,...",
-      "checkpoints of each model in the local hub cache: step0,step1000..step143000/2000");
-  add("--tasks", tasks_, "T,T,...", "lambada_openai, piqa, winogrande, arc_easy or sciq");
-  add("--data", data_, "DIR", "the folder with the documents of the tasks");
-  add("--num-fewshot", num_fewshot_, "K", "solved examples before each question [0]");
-  add("--limit", limit_, "N", "takes the first N documents of each task [all]");
-  add("--perplexity", perplexity_, "FILE", "how well the model predicts this text");
-  add("--samples", samples_, "FILE", "JSON lines of what was asked and answered");
-  add("--html", html_, "FILE", "a report: plots and tables of every metric");
-  add("--published", published_, "PATH", "a file or folder with scores to show beside them");
+  std::string tasks;
+  for (const EvaluationTask& task : EvaluationTasks())
+    tasks += (tasks.empty() ? "any of " : ", ") + std::string(task.name);
+  for (const ValueFlag& flag :
+       {ValueFlag{"--revisions", revisions_, "R,R,...",
+                  "evaluates these checkpoints of each model, as far as they are in the Hugging "
+                  "Face cache: step0,step1000..step143000/2000",
+                  "what the model's name says"},
+        ValueFlag{"--tasks", tasks_, "T,T,...", tasks.c_str()},
+        ValueFlag{"--data", data_, "DIR", "the folder with the documents of the tasks"},
+        ValueFlag{"--num-fewshot", num_fewshot_, "K", "solved examples before each question",
+                  fmt::format("{}", EvaluationOptions{}.num_fewshot)},
+        ValueFlag{"--limit", limit_, "N", "uses the first N documents of each task", "all"},
+        ValueFlag{"--perplexity", perplexity_, "FILE",
+                  "measures how well the model predicts this text"},
+        ValueFlag{"--samples", samples_, "FILE", "JSON lines of what was asked and answered"},
+        ValueFlag{"--html", html_, "FILE", "a report: plots and tables of every metric"},
+        ValueFlag{"--published", published_, "PATH",
+                  "a file or folder with scores to show beside them, in --html"}})
+    AddValueFlag(command, heading, flag);
 }
 
 EvaluationOptions EvalFlags::Read(const std::string& models) const {

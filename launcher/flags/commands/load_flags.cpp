@@ -1,36 +1,25 @@
 #include "launcher/flags/commands/load_flags.h"
 
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 #include <limits>
 
 #include "bench/load/load_words.h"
 #include "core/error.h"
+#include "launcher/flags/flags.h"
 #include "runtime/options/option_types.h"
 
 namespace lockstep {
 namespace {
 
 constexpr const char* kWhen = "When requests are sent";
-constexpr const char* kWhat = "What they are";
-constexpr const char* kResults = "What is said of them";
+constexpr const char* kWhat = "What requests are";
+constexpr const char* kResults = "Results";
 constexpr IntegerType kMany{1, std::int64_t{1} << 31};
 constexpr IntegerType kFew{0, 1 << 20};
 constexpr NumberType kSeconds{1e-3, 1e7};
 constexpr NumberType kRates{1e-3, 1e6};
-
-struct LoadFlag {
-  const char* name;
-  std::string& text;
-  const char* value;
-  const char* help;
-};
-
-void AddTo(CLI::App& command, const char* group, const LoadFlag& flag) {
-  command.add_option(flag.name, flag.text, flag.help)
-      ->type_name(flag.value)
-      ->take_last()
-      ->group(group);
-}
 
 template <typename Type>
 auto Value(const Type& type, const std::string& text, const char* flag) {
@@ -56,51 +45,72 @@ void LoadFlags::Add(CLI::App& command) {
 }
 
 void LoadFlags::AddLoad(CLI::App& command) {
-  AddTo(command, kWhen,
-        {"--concurrency", concurrency_, "N",
-         "so many at a time, each when an earlier one has ended; with --rate at most so many"});
-  AddTo(command, kWhen,
-        {"--rate", rate_, "R", "so many arrive per second, whatever has ended; inf: all at once"});
-  AddTo(command, kWhen,
-        {"--burstiness", burstiness_, "B",
-         "shape of the gamma distribution of their pauses; less is burstier [1: Poisson]"});
-  AddTo(command, kWhen,
-        {"--replay", replay_, "FILE.jsonl", "requests and their arrival times from a file"});
-  AddTo(command, kWhen, {"--requests", requests_, "N", "how many [100]"});
-  AddTo(command, kWhen, {"--seconds", seconds_, "S", "begins requests for so long, instead"});
-  AddTo(command, kWhen, {"--warmup", warmup_, "N", "requests before those that count [1]"});
-  AddTo(command, kWhen, {"--rounds", rounds_, "N", "measures so often [1]"});
+  const LoadOptions usual;
+  for (const ValueFlag& flag :
+       {ValueFlag{
+            "--concurrency", concurrency_, "N",
+            "requests at a time, each sent when an earlier one has ended; with --rate the most"},
+        ValueFlag{"--rate", rate_, "R",
+                  "requests that arrive per second, whatever has ended; inf: all at once"},
+        ValueFlag{"--burstiness", burstiness_, "B",
+                  "shape of the gamma distribution of pauses between requests; less is burstier, 1 "
+                  "is a Poisson process",
+                  fmt::format("{}", usual.burstiness)},
+        ValueFlag{"--replay", replay_, "FILE.jsonl",
+                  "requests and their arrival times from a file"},
+        ValueFlag{"--requests", requests_, "N", "how many requests are sent",
+                  fmt::format("{}", LoadOptions::kUsualRequests)},
+        ValueFlag{"--seconds", seconds_, "S",
+                  "sends requests for S seconds, instead of --requests"},
+        ValueFlag{"--warmup", warmup_, "N", "requests before those that count",
+                  fmt::format("{}", usual.warmup)},
+        ValueFlag{"--rounds", rounds_, "N", "times that all is measured",
+                  fmt::format("{}", usual.rounds)}})
+    AddValueFlag(command, kWhen, flag);
 }
 
 void LoadFlags::AddRequests(CLI::App& command) {
-  AddTo(command, kWhat,
-        {"--input-len", input_len_, "LENGTHS",
-         "tokens of prompts: N, uniform:A-B or lognormal:MEDIAN,SIGMA[,MOST] [128]"});
-  AddTo(command, kWhat, {"--output-len", output_len_, "LENGTHS", "tokens of outputs [64]"});
-  AddTo(command, kWhat,
-        {"--prompt-ids", prompt_ids_, "A-B", "ids that prompts are made of [300-500]"});
-  command.add_flag("--text", text_, "sends prompts as text; for servers that take no ids")
+  const LoadOptions usual;
+  for (const ValueFlag& flag :
+       {ValueFlag{"--input-len", input_len_, "LENGTHS",
+                  "tokens of prompts: N, uniform:A-B or lognormal:MEDIAN,SIGMA[,MOST]",
+                  fmt::format("{}", usual.prompt_tokens.first)},
+        ValueFlag{"--output-len", output_len_, "LENGTHS", "tokens of outputs, likewise",
+                  fmt::format("{}", usual.output_tokens.first)},
+        ValueFlag{"--prompt-ids", prompt_ids_, "A-B", "token ids that prompts are made of",
+                  fmt::format("{}-{}", usual.first_id, usual.last_id)}})
+    AddValueFlag(command, kWhat, flag);
+  command.add_flag("--text", text_, "sends prompts as text; for servers that take no token ids")
       ->group(kWhat);
   command.add_flag("--chat", chat_, "asks for chat completions; their prompts are text")
       ->group(kWhat);
-  command.add_flag("--stop-at-eos", stops_at_eos_, "does not ask for ignore_eos")->group(kWhat);
+  command
+      .add_flag("--stop-at-eos", stops_at_eos_,
+                "lets outputs end at end tokens: requests go without ignore_eos")
+      ->group(kWhat);
 }
 
 void LoadFlags::AddResults(CLI::App& command) {
-  AddTo(command, kResults,
-        {"--goodput", goodput_, "LIMITS", "counts requests within ttft:500ms,tpot:50ms,e2el:5s"});
+  const LoadOptions usual;
+  AddValueFlag(command, kResults,
+               {"--goodput", goodput_, "LIMITS",
+                "counts requests within these latencies: ttft:500ms,tpot:50ms,e2el:5s"});
   command
       .add_flag("--find-rate", find_rate_,
-                "looks for the greatest rate at which enough requests are within --goodput")
+                "finds the greatest rate at which enough requests are within --goodput")
       ->group(kResults);
-  AddTo(command, kResults, {"--attainment", attainment_, "PERCENT", "how many are enough [99]"});
-  AddTo(command, kResults,
-        {"--percentiles", percentiles_, "P,P,...", "of latencies [50,90,95,99]"});
-  AddTo(command, kResults,
-        {"--timeout", timeout_, "S", "gives a request up when nothing comes for so long [600]"});
-  AddTo(command, kResults, {"--json", json_, "FILE", "everything, for programs; - is the output"});
-  AddTo(command, kResults, {"--csv", csv_, "FILE", "a line for each round; - is the output"});
-  AddTo(command, kResults, {"--html", html_, "FILE", "a page with tables and plots"});
+  for (const ValueFlag& flag :
+       {ValueFlag{"--attainment", attainment_, "PERCENT",
+                  "requests that are enough, with --find-rate",
+                  fmt::format("{}", 100.0 * usual.attainment)},
+        ValueFlag{"--percentiles", percentiles_, "P,P,...", "percentiles of latencies",
+                  fmt::format("{}", fmt::join(usual.percentiles, ","))},
+        ValueFlag{"--timeout", timeout_, "S", "gives a request up when nothing comes for S seconds",
+                  fmt::format("{}", usual.timeout_seconds)},
+        ValueFlag{"--json", json_, "FILE", "everything, for programs; - is standard output"},
+        ValueFlag{"--csv", csv_, "FILE", "a line for each round; - is standard output"},
+        ValueFlag{"--html", html_, "FILE", "a page with tables and plots"}})
+    AddValueFlag(command, kResults, flag);
 }
 
 void LoadFlags::ReadTimes(LoadOptions& load) const {
@@ -166,7 +176,7 @@ void LoadFlags::ReadTarget(LoadOptions& load) const {
 void CompareFlags::Add(CLI::App& command) {
   command.add_option("A", before_, "a result of --json");
   command.add_option("B", after_, "a later one of the same benchmark");
-  command.add_flag("--fail-on-slower", fails_, "exit code 5 where something became slower");
+  command.add_flag("--fail-on-slower", fails_, "exits with code 5 if something became slower");
 }
 
 CompareOptions CompareFlags::Read() const {

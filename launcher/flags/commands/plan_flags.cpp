@@ -3,17 +3,11 @@
 #include <CLI/CLI.hpp>
 
 #include "core/error.h"
+#include "launcher/flags/flags.h"
 #include "runtime/options/option_types.h"
 
 namespace lockstep {
 namespace {
-
-struct PlanFlag {
-  const char* name;
-  std::string& text;
-  const char* value;
-  const char* help;
-};
 
 std::optional<std::int64_t> CountOf(const std::string& text, const char* flag,
                                     std::int64_t most = 1 << 20) {
@@ -42,25 +36,29 @@ void CheckOneQuestion(const PlanOptions& plan) {
 }  // namespace
 
 void PlanFlags::Add(CLI::App& command, std::string_view heading) {
-  for (const PlanFlag& flag :
-       {PlanFlag{"--machine", machine_, "FILE|NAME",
-                 "predicts memory and times on it: here, amx, avx512, avx2, a100, h100, h200"},
-        PlanFlag{"--batch", batch_, "N", "texts in flight, of all copies together [1]"},
-        PlanFlag{"--prompt-tokens", prompt_tokens_, "N", "of each text [128]"},
-        PlanFlag{"--new-tokens", new_tokens_, "N", "of each text [128]"},
-        PlanFlag{"--pp", pp_, "N", "stages of a copy; 1 for now"},
-        PlanFlag{"--goal", goal_, "TEXT",
-                 "looks for the cheapest layouts that reach \"50 tokens/s for 64 users\""},
-        PlanFlag{"--simulate", simulate_, "N",
-                 "runs the scheduler over N requests on a clock of predictions"},
-        PlanFlag{"--rate", rate_, "R", "of them that arrive per second [1]"},
-        PlanFlag{"--fit-output", calibrated_, "FILE.yaml",
-                 "where the machine goes that --fit makes"},
-        PlanFlag{"--html", html_, "FILE", "where --fit draws measured against predicted"}})
-    command.add_option(flag.name, flag.text, flag.help)
-        ->type_name(flag.value)
-        ->take_last()
-        ->group(std::string(heading));
+  const std::string tokens =
+      fmt::format("{}, or half the context where that is less", PlanOptions::kUsualTokens);
+  for (const ValueFlag& flag :
+       {ValueFlag{"--machine", machine_, "FILE|NAME",
+                  "predicts memory and times on it: a file, here, or one of amx, avx512, avx2, "
+                  "a100, h100, h200",
+                  "here"},
+        ValueFlag{"--batch", batch_, "N", "texts in flight, of all copies together",
+                  fmt::format("{}", PlanOptions::kUsualTexts)},
+        ValueFlag{"--prompt-tokens", prompt_tokens_, "N", "tokens of each prompt", tokens},
+        ValueFlag{"--new-tokens", new_tokens_, "N", "tokens generated for each text", tokens},
+        ValueFlag{"--pp", pp_, "N", "pipeline stages of a copy; only 1 is supported", "1"},
+        ValueFlag{"--goal", goal_, "TEXT",
+                  "finds the cheapest layouts that reach it: \"50 tokens/s for 64 users\""},
+        ValueFlag{"--simulate", simulate_, "N",
+                  "runs the scheduler over N requests on a clock of predictions"},
+        ValueFlag{"--rate", rate_, "R", "requests that arrive per second, with --simulate",
+                  fmt::format("{}", PlanOptions{}.rate)},
+        ValueFlag{"--fit-output", calibrated_, "FILE.yaml",
+                  "where the machine that --fit makes is written to"},
+        ValueFlag{"--html", html_, "FILE",
+                  "a page that plots measured against predicted, of --fit"}})
+    AddValueFlag(command, heading, flag);
   command
       .add_option("--fit", results_,
                   "calibrates the machine by a result of bench --json; may be repeated")

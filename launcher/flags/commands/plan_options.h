@@ -9,6 +9,9 @@ namespace lockstep {
 
 // What `lockstep plan` is asked beside who holds what.
 struct PlanOptions {
+  static constexpr std::int64_t kUsualTexts = 1;
+  static constexpr std::int64_t kUsualTokens = 128;  // or half the context, where that is less
+
   std::string machine;  // a shipped one's name, "here", or a file; empty: nobody has said
   // The texts in flight, of all copies of the model together.
   std::optional<std::int64_t> batch;

@@ -1,8 +1,11 @@
 #include "launcher/flags/commands/scaling_flags.h"
 
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 
 #include "core/error.h"
+#include "launcher/flags/flags.h"
 #include "runtime/options/option_table.h"
 #include "runtime/options/option_types.h"
 #include "runtime/options/options.h"
@@ -39,21 +42,30 @@ ScalingOptions::Kind ScalingKind(const std::string& text) {
 }  // namespace
 
 void ScalingFlags::Add(CLI::App& command, std::string_view heading) {
-  const auto add = [&](const char* name, std::string& text, const char* value, const char* help,
-                       std::string_view group) {
-    command.add_option(name, text, help)->type_name(value)->take_last()->group(std::string(group));
+  const ScalingOptions usual;
+  const auto list = [](const std::vector<std::int64_t>& numbers) {
+    return fmt::format("{}", fmt::join(numbers, ","));
   };
-  add("--ranks", ranks_, "N,N,...", "rank counts [1,2,4,... as far as each has a core]", heading);
-  add("--dtypes", dtypes_, "T,T,...", "of the weights [--dtype]", heading);
-  add("--batch", batch_, "N,N,...", "sequences: in all, or (weak) of each rank [1]", heading);
-  add("--prompt-tokens", prompt_tokens_, "N,N,...", "tokens of each prompt [128]", heading);
-  add("--new-tokens", new_tokens_, "N,N,...", "tokens of each sequence that are timed [32]",
-      heading);
-  add("--scaling", kind_, "strong|weak|both", "what to measure [both]", heading);
-  add("--rounds", rounds_, "N", "over all points [5]", heading);
-  add("--json", json_, "FILE", "everything, for programs; - is the output", kScalingFiles);
-  add("--csv", csv_, "FILE", "a line for each point, round and rank", kScalingFiles);
-  add("--html", html_, "FILE", "a page with tables and plots", kScalingFiles);
+  for (const ValueFlag& flag :
+       {ValueFlag{"--ranks", ranks_, "N,N,...", "rank counts",
+                  "1,2,4,... as far as each rank has a core"},
+        ValueFlag{"--dtypes", dtypes_, "T,T,...", "formats of the weights", "that of --dtype"},
+        ValueFlag{"--batch", batch_, "N,N,...",
+                  "sequences: of all ranks together (strong) or of each rank (weak)",
+                  list(usual.batch_sizes)},
+        ValueFlag{"--prompt-tokens", prompt_tokens_, "N,N,...", "tokens of each prompt",
+                  list(usual.prompt_tokens)},
+        ValueFlag{"--new-tokens", new_tokens_, "N,N,...", "tokens of each sequence that are timed",
+                  list(usual.new_tokens)},
+        ValueFlag{"--scaling", kind_, "strong|weak|both", "what to measure", "both"},
+        ValueFlag{"--rounds", rounds_, "N", "rounds over all points",
+                  fmt::format("{}", usual.rounds)}})
+    AddValueFlag(command, heading, flag);
+  for (const ValueFlag& flag :
+       {ValueFlag{"--json", json_, "FILE", "everything, for programs; - is standard output"},
+        ValueFlag{"--csv", csv_, "FILE", "a line for each point, round and rank"},
+        ValueFlag{"--html", html_, "FILE", "a page with tables and plots"}})
+    AddValueFlag(command, kScalingFiles, flag);
 }
 
 ScalingOptions ScalingFlags::Read() const {

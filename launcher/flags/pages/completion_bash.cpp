@@ -1,0 +1,98 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "launcher/flags/pages/completion.h"
+
+namespace lockstep {
+namespace {
+
+// "=" is a word of its own to bash.
+constexpr const char* kBashBegin =
+    R"(# Completion of lockstep for bash, made by `lockstep completion bash`.
+_lockstep_words() {
+  mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
+}
+_lockstep_paths() {
+  compopt -o filenames 2>/dev/null
+  mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+}
+_lockstep() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+  local command=${COMP_WORDS[1]}
+  COMPREPLY=()
+  if [ "$cur" = = ]; then
+    cur=
+  elif [ "$prev" = = ]; then
+    prev=${COMP_WORDS[COMP_CWORD-2]}
+  fi
+  [ "$COMP_CWORD" -gt 1 ] || command=
+)";
+
+std::vector<std::string> FlagsOf(const CommandPage& page) {
+  std::vector<std::string> names;
+  for (const FlagGroup& group : page.groups)
+    for (const FlagEntry& entry : group.entries)
+      if (!entry.is_argument)
+        for (std::string& name : SpellingsOf(entry)) names.push_back(std::move(name));
+  return names;
+}
+
+// What stands behind the flag before the cursor, where that has a value.
+std::string BashValue(const FlagEntry& entry) {
+  const Completed completed = CompletedValue(entry);
+  std::string action;
+  if (completed.continues) action = "compopt -o nospace 2>/dev/null; ";
+  if (completed.is_path) action += "_lockstep_paths; ";
+  if (!completed.words.empty() && completed.is_path)
+    action += fmt::format(
+        "mapfile -t -O \"${{#COMPREPLY[@]}}\" COMPREPLY < <(compgen -W \"{}\" -- "
+        "\"$cur\"); ",
+        fmt::join(completed.words, " "));
+  else if (!completed.words.empty())
+    action += fmt::format("_lockstep_words \"{}\"; ", fmt::join(completed.words, " "));
+  return fmt::format("        {}) {}return ;;\n", fmt::join(SpellingsOf(entry), "|"), action);
+}
+
+std::string BashCase(const CommandPage& page) {
+  std::string text = fmt::format("    \"{}\")\n      case $prev in\n", page.name);
+  for (const FlagGroup& group : page.groups)
+    for (const FlagEntry& entry : group.entries)
+      if (!entry.is_argument && !entry.value.empty()) text += BashValue(entry);
+  text += "      esac\n";
+  text += fmt::format("      flags=\"{}\"\n", fmt::join(FlagsOf(page), " "));
+  std::vector<std::string> words;
+  for (const CommandPage::Below& below : page.commands) words.push_back(below.name);
+  for (const FlagGroup& group : page.groups)
+    for (const FlagEntry& entry : group.entries)
+      if (entry.is_argument) std::ranges::copy(entry.choices(), std::back_inserter(words));
+  return text + fmt::format("      words=\"{}\" ;;\n", fmt::join(words, " "));
+}
+
+}  // namespace
+
+std::string BashCompletion(std::span<const CommandPage> pages) {
+  std::string text = kBashBegin;
+  for (const CommandPage& page : pages)
+    if (const auto space = page.name.find(' '); space != std::string::npos)
+      text += fmt::format(
+          "  [ \"$command ${{COMP_WORDS[2]}}\" != \"{0}\" ] || [ \"$COMP_CWORD\" -le 2 ] || "
+          "command=\"{0}\"\n",
+          page.name);
+  text += "  local flags= words=\n  case $command in\n";
+  for (const CommandPage& page : pages) text += BashCase(page);
+  text += R"(  esac
+  case $cur in
+    -*) _lockstep_words "$flags" ;;
+    *)
+      [ -z "$command" ] || _lockstep_paths
+      mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
+  esac
+}
+complete -F _lockstep lockstep
+)";
+  return text;
+}
+
+}  // namespace lockstep

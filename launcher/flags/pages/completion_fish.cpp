@@ -1,0 +1,72 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "launcher/flags/pages/completion.h"
+
+namespace lockstep {
+namespace {
+
+std::string FishQuoted(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "'";
+}
+
+std::string FishLine(const CommandPage& page, const std::string& rest) {
+  return fmt::format("complete -c lockstep -n '__lockstep_is \"{}\"' {}\n", page.name, rest);
+}
+
+std::string FishFlag(const CommandPage& page, const FlagEntry& entry) {
+  std::string rest = "-l " + entry.name.substr(2);
+  if (!entry.letter.empty()) rest = fmt::format("-s {} {}", entry.letter.substr(1), rest);
+  if (!entry.value.empty()) {
+    const Completed completed = CompletedValue(entry);
+    rest += completed.is_path ? " -r -F" : " -x";
+    if (!completed.words.empty())
+      rest += " -a " + FishQuoted(fmt::format("{}", fmt::join(completed.words, " ")));
+  }
+  return FishLine(page, rest + " -d " + FishQuoted(entry.help));
+}
+
+std::string FishPage(const CommandPage& page) {
+  std::string text;
+  for (const CommandPage::Below& below : page.commands)
+    text += FishLine(page, fmt::format("-f -a {} -d {}", below.name, FishQuoted(below.summary)));
+  for (const FlagGroup& group : page.groups)
+    for (const FlagEntry& entry : group.entries) {
+      if (!entry.is_argument)
+        text += FishFlag(page, entry);
+      else if (const auto words = entry.choices(); !words.empty())
+        text += FishLine(page, "-f -a " + FishQuoted(fmt::format("{}", fmt::join(words, " "))));
+    }
+  return text;
+}
+
+}  // namespace
+
+std::string FishCompletion(std::span<const CommandPage> pages) {
+  std::string below;
+  for (const CommandPage& page : pages)
+    if (page.name.find(' ') != std::string::npos) below += " " + FishQuoted(page.name);
+  std::string text = fmt::format(
+      R"(# Completion of lockstep for fish, made by `lockstep completion fish`.
+function __lockstep_is
+    set -l words (commandline -opc)
+    set -l command "$words[2]"
+    if contains -- "$words[2] $words[3]"{}
+        set command "$words[2] $words[3]"
+    end
+    test "$command" = "$argv[1]"
+end
+)",
+      below);
+  // Before a command there is no path.
+  text += FishLine(pages.front(), "-f");
+  for (const CommandPage& page : pages) text += FishPage(page);
+  return text;
+}
+
+}  // namespace lockstep
