@@ -65,8 +65,8 @@ class Installed(unittest.TestCase):
         expected = served.run("generate", "--model", served.demo_model(), *GENERATE)
         self.assertGreater(len(expected), 20)
         for ranks in ("1", "2"):
-            self.assertEqual(self.output("generate", "--model", "shakespeare-neox", "--tp", ranks, *GENERATE),
-                             expected)
+            self.assertEqual(self.output("generate", "shakespeare-neox", "--tp", ranks, *GENERATE), expected)
+        self.assertEqual(self.output("generate", "--model", "shakespeare-neox", *GENERATE), expected)
 
     def test_finds_its_configurations_by_name(self):
         expected = served.run("generate", "--model", served.demo_model("gptj"), *GENERATE)
