@@ -1,5 +1,9 @@
 #include "batch/batch_job.h"
 
+#include <unistd.h>
+
+#include <cstdlib>
+
 #include "api/chat_support.h"
 #include "batch/batch_worker.h"
 #include "batch/job_identity.h"
@@ -13,6 +17,16 @@
 
 namespace lockstep {
 namespace {
+
+// Set for the ranks we start when our own standard output is a terminal: theirs is a pipe.
+constexpr const char* kLinesSeenVariable = "LOCKSTEP_STDOUT_IS_TERMINAL";
+
+// Lines that come to a terminal show themselves how far a job is. A line of progress, which is
+// written over and over, would stand among them.
+ProgressOutput ProgressBeside(const std::string& output, Verbosity verbosity) {
+  if (output == "-" && std::getenv(kLinesSeenVariable) != nullptr) return {};
+  return ProgressOnStderr(verbosity);
+}
 
 std::optional<FinishedJob> FinishedBefore(const std::string& output, const JobIdentity& identity,
                                           OtherJob other) {
@@ -40,6 +54,7 @@ std::int64_t BatchJob::sampled_vocab() const {
 bool BatchJob::KeepsJournal() const { return IsAtomicTarget(arguments_.output); }
 
 void BatchJob::Prepare(const ModelFiles& model) {
+  if (::isatty(STDOUT_FILENO) != 0) ::setenv(kLinesSeenVariable, "1", 1);
   RefuseSameFile(arguments_.input, arguments_.output);
   KeepInput(arguments_.input);
   input_ = SummarizeInput(arguments_.input);
@@ -127,7 +142,7 @@ BatchCoordinator BatchJob::OpenHub(const JobContext& place) {
                                 .total = input_.lines,
                                 .capacity = 2 * arguments_.options.engine.max_sequences,
                                 .sink = OpenRecords(),
-                                .progress = ProgressOnStderr(arguments_.verbosity),
+                                .progress = ProgressBeside(arguments_.output, arguments_.verbosity),
                                 .counted = &input_,
                                 .unit = unit()};
   BatchCoordinator::Groups groups;
