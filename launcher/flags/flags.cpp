@@ -86,9 +86,11 @@ void RefuseSecondModel(const CLI::App& command, const std::string& word) {
     if (option->get_positional() && !option->get_lnames().empty() && option->count() > 0)
       throw BadInput(
           "{}: the model is {}, and {} belongs to no flag; give one model, as an argument or by "
-          "--{}; see lockstep {} --help",
+          "--{}{}; see lockstep {} --help",
           FullName(command), QuotedText(option->results()[0]), QuotedText(word),
-          option->get_lnames().front(), FullName(command));
+          option->get_lnames().front(),
+          command.get_option_no_throw("--prompt") == nullptr ? "" : ", and a text by --prompt",
+          FullName(command));
 }
 
 // What is given to "bench" and belongs to "serve" behind it, or contradicts that.

@@ -33,7 +33,10 @@ Bindings& AddCommand(CLI::App& app, AllBindings& all, const std::string& name,
 }
 
 void AddConfigFlags(CLI::App& command, Bindings& bound) {
-  command.add_option("--config", bound.config, "a YAML configuration; flags override it")
+  command
+      .add_option(
+          "--config", bound.config,
+          "a YAML configuration, or the name of one that comes with lockstep; flags override it")
       ->type_name("FILE.yaml")
       ->take_last()
       ->group(kConfigGroup);

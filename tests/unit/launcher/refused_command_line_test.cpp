@@ -48,6 +48,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "unknown flag \"-t\" of tokenize; see lockstep tokenize --help"},
         Refused{{"generate", "m", "--foo", "4"},
                 "unknown flag \"--foo\" of generate; see lockstep generate --help"},
+        Refused{
+            {"generate", "m", "Once"},
+            "generate: the model is \"m\", and \"Once\" belongs to no flag; give one model, as an "
+            "argument or by --model, and a text by --prompt; see lockstep generate --help"},
         Refused{{"plan", "m", "stray"},
                 "plan: the model is \"m\", and \"stray\" belongs to no flag; give one model, as an "
                 "argument or by --model; see lockstep plan --help"},
