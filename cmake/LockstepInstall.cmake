@@ -1,5 +1,5 @@
 # What `cmake --install` puts below the prefix, in components:
-#   program      the program, and what it finds beside it: configurations, models
+#   program      the program, what it finds beside it (configurations, models), manual pages and completion
 #   cuda         the CUDA module, where it was built
 #   development  the libraries, their headers and the package with which another project finds them:
 #                find_package(Lockstep) and lockstep::engine
@@ -18,6 +18,11 @@ foreach(folder configs models)
   file(CREATE_LINK "${PROJECT_SOURCE_DIR}/${folder}" "${PROJECT_BINARY_DIR}/${shipped}/${folder}"
        SYMBOLIC)
 endforeach()
+if(NOT CMAKE_CROSSCOMPILING)  # else the program cannot write them here
+  install(CODE "set(LOCKSTEP_PROGRAM \"$<TARGET_FILE:lockstep>\")
+    set(LOCKSTEP_PAGES \"${PROJECT_BINARY_DIR}/pages\")
+    include(\"${PROJECT_SOURCE_DIR}/cmake/LockstepPages.cmake\")" COMPONENT program)
+endif()
 install(FILES README.md CHANGELOG.md DESTINATION share/doc/lockstep COMPONENT program)
 install(FILES LICENSE DESTINATION share/doc/lockstep RENAME copyright COMPONENT program)
 

@@ -50,12 +50,23 @@ class Installed(unittest.TestCase):
             self.assertIn(path.split("/")[0], ("bin", "lib", "share"))
             self.assertFalse(path.endswith((".a", ".h", ".cmake")), path)
 
+    def test_has_the_programs_own_pages_and_completion(self):
+        pages = {path.name: path.read_text() for path in (self.prefix / "share/man/man1").iterdir()}
+        names = self.output("manual", "--list").split()
+        self.assertIn("lockstep-bench-serve", names)
+        self.assertEqual(set(pages), {f"{name}.1" for name in names})
+        self.assertEqual(pages["lockstep-generate.1"], self.output("manual", "generate"))
+        for shell, file in (("bash", "share/bash-completion/completions/lockstep"),
+                            ("zsh", "share/zsh/site-functions/_lockstep"),
+                            ("fish", "share/fish/vendor_completions.d/lockstep.fish")):
+            self.assertEqual((self.prefix / file).read_text(), self.output("completion", shell))
+
     def test_finds_its_models_by_name(self):
         expected = served.run("generate", "--model", served.demo_model(), *GENERATE)
         self.assertGreater(len(expected), 20)
         for ranks in ("1", "2"):
-            self.assertEqual(self.output("generate", "--model", "shakespeare-neox", "--tp", ranks, *GENERATE),
-                             expected)
+            self.assertEqual(self.output("generate", "shakespeare-neox", "--tp", ranks, *GENERATE), expected)
+        self.assertEqual(self.output("generate", "--model", "shakespeare-neox", *GENERATE), expected)
 
     def test_finds_its_configurations_by_name(self):
         expected = served.run("generate", "--model", served.demo_model("gptj"), *GENERATE)

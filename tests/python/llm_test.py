@@ -209,7 +209,7 @@ class Life(unittest.TestCase):
         for arguments, code, words in (({"model": "nowhere"}, 2, "neither a folder"),
                                        ({"model": served.demo_model(), "tp": 99}, 2, "at most 6"),
                                        ({"model": served.demo_model(), "settings": {"engine.sequences": 3}}, 2,
-                                        "engine.max_sequences")):
+                                        "unknown key \"engine.sequences\"")):
             with self.assertRaisesRegex(lockstep.StartError, words) as caught:
                 lockstep.LLM(program=served.program(), **arguments)
             self.assertEqual(caught.exception.exit_code, code)
