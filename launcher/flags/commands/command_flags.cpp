@@ -221,17 +221,19 @@ void AddServe(CLI::App& app, AllBindings& all) {
   Bindings& bound =
       AddCommand(app, all, "serve", {"Serves a model over HTTP with OpenAI's API.", kServeFooter});
   CLI::App& command = *app.get_subcommand("serve");
-  bound.flags.Add(command, kServerGroup,
-                  {{"--host", "server.host", "ADDRESS"},
-                   {"--port", "server.port", "N"},
-                   {"--served-model-name", "server.model_name", "NAME"},
-                   {"--api-key-file", "server.api_key_file", "FILE"},
-                   {"--trusted-proxies", "server.trusted_proxies", "N"},
-                   {"--chat-template", "server.chat_template", "FILE"},
-                   {"--max-queue", "server.max_queue", "N"},
-                   {"--log-format", "server.log_format", nullptr},
-                   {"--tls-cert", "server.tls_cert", "FILE"},
-                   {"--tls-key", "server.tls_key", "FILE"}});
+  bound.flags.Add(
+      command, kServerGroup,
+      {{"--host", "server.host", "ADDRESS"},
+       {"--port", "server.port", "N"},
+       {"--served-model-name", "server.model_name", "NAME", nullptr, "MODEL as it is given"},
+       {"--api-key-file", "server.api_key_file", "FILE", nullptr,
+        "the variable LOCKSTEP_API_KEY, else anybody may ask"},
+       {"--trusted-proxies", "server.trusted_proxies", "N"},
+       {"--chat-template", "server.chat_template", "FILE"},
+       {"--max-queue", "server.max_queue", "N"},
+       {"--log-format", "server.log_format", nullptr},
+       {"--tls-cert", "server.tls_cert", "FILE"},
+       {"--tls-key", "server.tls_key", "FILE"}});
   AddApiKey(command, kServerGroup, bound.api_key);
   bound.flags.AddSwitch(command, kServerGroup, {"--log-requests", "server.log_requests", "true"});
   bound.flags.AddSwitch(command, kServerGroup, {"--allow-load", "server.allow_load", "true"});
