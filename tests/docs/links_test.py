@@ -53,6 +53,31 @@ class Paths(unittest.TestCase):
                     self.assertTrue(any(file == path.rstrip("/") or file.startswith(path.rstrip("/") + "/") or
                                         file.startswith(path + ".") for file in files), "no such file")
 
+    def test_of_pages_that_code_names_exist(self):
+        for file in pages.tracked_files():
+            path = pages.ROOT / file
+            if file == "CHANGELOG.md" or file.startswith("tests/data/") or not path.is_file():
+                continue
+            for page in set(re.findall(rb"(?<![\w/])docs/[\w/]+\.md", path.read_bytes())):
+                with self.subTest(file=file, page=page.decode()):
+                    self.assertTrue((pages.ROOT / page.decode()).is_file(), "no such page")
+
+
+class Tests(unittest.TestCase):
+    def test_that_pages_name_exist(self):
+        found = 0
+        for page in pages.pages():
+            for name, target in re.findall(r"\[`([\w.]+)`\]\(([^)#\s]*tests/[^)\s]+)\)", pages.prose(page)):
+                source = (page.parent / target).read_text()
+                suite, _, test = name.partition(".")
+                with self.subTest(page=pages.name(page), test=name):
+                    if target.endswith(".py"):
+                        self.assertTrue(f"def {name}(" in source or target.endswith("/" + name), "no such test")
+                    else:
+                        self.assertRegex(source, rf"(?m)^TEST\w*\({suite}, {test}\)")
+                    found += 1
+        self.assertGreater(found, 30)
+
 
 if __name__ == "__main__":
     unittest.main()
