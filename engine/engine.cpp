@@ -55,6 +55,7 @@ struct Engine::Impl {
         options(options_in),
         scheduler({.max_sequences = options_in.max_sequences,
                    .max_step_tokens = options_in.max_step_tokens,
+                   .mixed_step_tokens = options_in.mixed_step_tokens,
                    .page_count = decoder_in.cache().page_count(),
                    .page_tokens = KvCache::kPageTokens,
                    .prefix_cache = options_in.prefix_cache}) {

@@ -20,6 +20,7 @@ class Decoder;
 struct EngineOptions {
   std::int64_t max_sequences = 16;     // decoded together
   std::int64_t max_step_tokens = 512;  // prompt and decode tokens of one step
+  std::int64_t mixed_step_tokens = 0;  // as in SchedulerOptions
   PrefixCache prefix_cache = PrefixCache::kOn;
   // Ids from here on are padding of the vocabulary and are never sampled. 0: there is none.
   std::int64_t sampled_vocab = 0;

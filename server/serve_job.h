@@ -22,6 +22,7 @@ class ServeJob : public ModelJob {
   std::int64_t sampled_vocab() const override { return input_->tokenizer.vocab_size(); }
   const Tokenizer* tokenizer() const override { return &input_->tokenizer; }
   std::int64_t hidden_layer() const override { return input_->hidden_layer; }
+  bool is_watched() const override { return true; }
   std::int64_t most_requests() const override { return arguments_.options.server.max_queue; }
   ExitCode Run(const JobContext& place) override;
 

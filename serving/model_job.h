@@ -58,6 +58,8 @@ class ModelJob {
   virtual const Tokenizer* tokenizer() const = 0;  // null: there is none
   virtual std::int64_t most_requests() const { return EngineLoop::kAnyNumber; }  // of the loop
   virtual std::int64_t hidden_layer() const { return 0; }  // see EngineOptions
+  // Whether people see the tokens come, so that a step must not take long.
+  virtual bool is_watched() const { return false; }
 
   // The work. Returns the exit code: 0, or that of an interrupt.
   virtual ExitCode Run(const JobContext& place) = 0;

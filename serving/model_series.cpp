@@ -24,6 +24,16 @@ void ReportMemory(const LoadedModel& rank) {
                        1e-6 * rank.read_bytes, 1e-6 * rank.weight_bytes, 1e-6 * PeakMemoryBytes()));
 }
 
+// Of a step in which texts are being written.
+std::int64_t MixedStepTokens(const EngineLimits& limits, const ModelJob& job,
+                             const RankDevice& device) {
+  // A processor reads a prompt of 512 tokens of a large model in seconds, for which they would
+  // rest.
+  constexpr std::int64_t kOfProcessors = 128;
+  const bool on_processors = device.index < 0;
+  return limits.mixed_step_tokens.value_or(job.is_watched() && on_processors ? kOfProcessors : 0);
+}
+
 ProcessGrid FormGrid(Communicator& world, int copies) {
   if (copies == 1) return ProcessGrid(world);
   std::optional<ProcessGrid> grid;
@@ -159,6 +169,7 @@ ExitCode RankSeries::Work(const ModelRun& run, const ModelFiles& model) {
   Engine engine(*rank.decoder, grid.tensor(),
                 {.max_sequences = limits.max_sequences,
                  .max_step_tokens = limits.max_step_tokens,
+                 .mixed_step_tokens = MixedStepTokens(limits, job, rank.device),
                  .prefix_cache = limits.prefix_cache ? PrefixCache::kOn : PrefixCache::kOff,
                  .sampled_vocab = job.sampled_vocab(),
                  .end_tokens = model.generation.end_tokens,

@@ -119,6 +119,7 @@ PlannedStep Scheduler::Plan() {
   logit_budget_ = options_.max_logit_tokens;
   page_copies_.clear();
   PlanDecodes();
+  LimitPromptsBesideDecodes();
   PlanPrompts();
   do {
     Admit();
@@ -146,6 +147,13 @@ std::vector<Chunk> Scheduler::Chunks() const {
 void Scheduler::PlanDecodes() {
   for (auto& [key, one] : running_)
     if (one.decodes()) GrantTokens(one, one.pending());
+}
+
+void Scheduler::LimitPromptsBesideDecodes() {
+  const std::int64_t limit = options_.mixed_step_tokens;
+  const std::int64_t decoding = options_.max_step_tokens - budget_;
+  if (limit > 0 && decoding > 0)
+    budget_ = std::min(budget_, std::max(limit - decoding, std::max<std::int64_t>(1, limit / 4)));
 }
 
 void Scheduler::PlanPrompts() {

@@ -16,6 +16,9 @@ namespace lockstep {
 struct SchedulerOptions {
   std::int64_t max_sequences = 16;     // that have pages at the same time
   std::int64_t max_step_tokens = 512;  // prompt and decode tokens of one step
+  // The same of a step in which sequences decode, whose next tokens wait until the prompts beside
+  // them are through; 0: no other limit. Prompts have a quarter of it however many decode.
+  std::int64_t mixed_step_tokens = 0;
   // Of these, tokens of sequences that want logits at each: a row of logits is as long as the
   // vocabulary, 128 rows of Pythia are 26 MB.
   std::int64_t max_logit_tokens = 128;
@@ -74,19 +77,20 @@ struct SchedulerCounts {
 
 // Who computes what in the next step: continuous batching over a paged cache. It counts tokens and
 // pages, touches no device and never looks at a clock, so that a run can be repeated exactly.
-// docs/scheduler.md explains the rules; in short:
+// docs/dev/scheduler.md explains the rules; in short:
 // - Each sequence has a key: its turn (FairTurns), which is its place in the order of arrival where
 //   there is one client, plus kTurnsPerPriority for each level of priority. An earlier key goes
 //   first everywhere, and nobody is admitted before someone with an earlier key. So a sequence is
 //   overtaken by at most kTurnsPerPriority later ones per level, however long the stream of urgent
 //   ones: waiting is bounded.
-// - A step first gives every decoding sequence its token, then prompts what is left of the budget.
+// - A step first gives every decoding sequence its token, then prompts what is left of the budget,
+//   which is smaller where there are any such (mixed_step_tokens).
 // - Pages are taken when they are needed. When there are none, the running sequence of the latest
 //   key gives up its own and waits again; it keeps its tokens and computes them anew.
 // - A sequence whose tokens are all in the cache is held: it keeps its place, and its pages unless
 //   nobody could go on otherwise, and is in no step until tokens are appended.
 // - Forks share pages. Who writes to a page that others use gets a copy of it first.
-// None of this may change a token: that is the kernels' promise (docs/numerics.md).
+// None of this may change a token: that is the kernels' promise (docs/dev/numerics.md).
 // Not thread-safe: the engine's thread.
 class Scheduler {
  public:
@@ -168,6 +172,7 @@ class Scheduler {
   bool SomebodyIsPending() const;
   std::int64_t PagesFor(std::int64_t tokens) const;
   void PlanDecodes();
+  void LimitPromptsBesideDecodes();
   void PlanPrompts();
   void PlanLeftovers();
   void Admit();

@@ -27,7 +27,7 @@ BenchOptions DefaultBench(BenchKind kind) {
                      .message_bytes = {},
                      .rounds = 5};
   if (kind == BenchKind::kPrefill) {
-    bench.prompt_tokens = {512};
+    bench.prompt_tokens = {};  // by the model's context
     bench.new_tokens = 0;
   } else if (kind == BenchKind::kBatch) {
     bench.batch_sizes = {1, 8, 32};

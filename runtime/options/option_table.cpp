@@ -160,6 +160,11 @@ void AddRunKeys(std::vector<OptionKey>& table) {
       "engine.max_step_tokens", "most tokens of one pass over the model", IntegerType{1, 1 << 20},
       [](auto& o) -> auto& { return o.engine.max_step_tokens; }));
   table.push_back(Key(
+      "engine.mixed_step_tokens",
+      {"most tokens of a pass while texts are being written, which wait for it",
+       "128 of serve on processors, else as many"},
+      IntegerType{1, 1 << 20}, [](auto& o) -> auto& { return o.engine.mixed_step_tokens; }));
+  table.push_back(Key(
       "engine.cache_tokens", {"tokens that the KV cache holds", "by the memory that is left"},
       IntegerType{1, std::int64_t{1} << 40},
       [](auto& o) -> auto& { return o.engine.cache_tokens; }));

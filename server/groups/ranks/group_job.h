@@ -20,6 +20,7 @@ class GroupJob : public ModelJob {
   std::int64_t sampled_vocab() const override { return tokenizer_->vocab_size(); }
   const Tokenizer* tokenizer() const override { return &*tokenizer_; }
   std::int64_t hidden_layer() const override { return hidden_layer_; }
+  bool is_watched() const override { return true; }
   ExitCode Run(const JobContext& place) override;
 
  private:

@@ -248,6 +248,7 @@ TEST(SchedulerModel, AMillionRandomStepsLoseNoPageMixNoTextsAndStarveNobody) {
   for (unsigned seed = 0; seed < 20; ++seed) {
     SchedulerOptions options{.max_sequences = 1 + seed % 7,
                              .max_step_tokens = 1 + 5 * (seed % 4),
+                             .mixed_step_tokens = seed % 3,
                              .max_logit_tokens = 1 + seed % 6,
                              .page_count = 12 + seed % 3,
                              .page_tokens = kPageTokens};

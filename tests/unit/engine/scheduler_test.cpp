@@ -60,6 +60,32 @@ TEST(Scheduler, MixesPromptsWithDecodingWithinTheBudget) {
   EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 5, 1), std::tuple(2, 12, 1)));
 }
 
+TEST(Scheduler, PromptsHaveLessRoomBesideSequencesThatDecode) {
+  SchedulerOptions sizes = Sizes(4, 16, 100);
+  sizes.mixed_step_tokens = 4;
+  Scheduler scheduler(sizes);
+  scheduler.Submit(Make(1, 3));
+  scheduler.Submit(Make(2, 13));  // alone, prompts have all of the step
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 0, 3), std::tuple(2, 0, 13)));
+  scheduler.Submit(Make(3, 6));
+  EXPECT_THAT(Step(scheduler),
+              ElementsAre(std::tuple(1, 3, 1), std::tuple(2, 13, 1), std::tuple(3, 0, 2)));
+  EXPECT_THAT(Step(scheduler),
+              ElementsAre(std::tuple(1, 4, 1), std::tuple(2, 14, 1), std::tuple(3, 2, 2)));
+}
+
+TEST(Scheduler, PromptsGoOnHoweverManyDecode) {
+  SchedulerOptions sizes = Sizes(8, 16, 100);
+  sizes.mixed_step_tokens = 4;
+  Scheduler scheduler(sizes);
+  for (int id = 1; id <= 6; ++id) scheduler.Submit(Make(id, 1));
+  EXPECT_EQ(Step(scheduler).size(), 6u);
+  scheduler.Submit(Make(7, 3));
+  const Plan plan = Step(scheduler);
+  ASSERT_EQ(plan.size(), 7u);
+  EXPECT_EQ(plan.back(), std::tuple(7, 0, 1));
+}
+
 TEST(Scheduler, ALongPromptLeavesAQuarterToThoseBehindIt) {
   Scheduler scheduler(Sizes(4, 8, 100));
   scheduler.Submit(Make(1, 40));
