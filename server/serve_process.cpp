@@ -79,7 +79,7 @@ int RunSupervised(const Arguments& arguments, std::span<const std::string> given
                          .most_sequences = options.engine.max_sequences});
   Frontend frontend(input, supervisor, supervisor);
   const auto say_ready = [&frontend] {
-    FinishStepsOnInterrupt();
+    FinishStepsOnInterrupt("answering what has been accepted");
     frontend.SayReady();
   };
   const ExitCode code = supervisor.Run(say_ready, [&frontend] { frontend.Look(); });

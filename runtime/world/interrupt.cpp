@@ -1,8 +1,10 @@
 #include "runtime/world/interrupt.h"
 
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <array>
 #include <string_view>
 
 #include "core/error.h"
@@ -16,7 +18,8 @@ std::atomic<bool> g_requested{false};
 std::atomic<bool> g_terminated{false};
 std::atomic<bool> g_finishes_steps{false};
 std::atomic<bool> g_announces{false};
-std::atomic<int> g_urgent{0};
+std::atomic<std::int64_t> g_first_urgent{0};  // when, in milliseconds; 0: none yet
+std::atomic<const char*> g_finishing{"finishing the step"};
 std::atomic<std::atomic<std::uint32_t>*> g_stop{nullptr};
 std::atomic<std::atomic<std::uint32_t>*> g_told_to_end{nullptr};
 std::atomic<std::atomic<std::int32_t>*> g_signal{nullptr};
@@ -24,12 +27,37 @@ static_assert(std::atomic<int>::is_always_lock_free, "handlers may not take lock
 
 [[noreturn]] void EndAtOnce() { ::_exit(static_cast<int>(ExitCode::kInterrupted)); }
 
+// In a handler, so without memory of its own.
 void Announce() {
   if (!g_announces.exchange(false)) return;
-  constexpr std::string_view kFinishing =
-      "interrupted; finishing the step (a second time ends at once)";
-  constexpr std::string_view kEnding = "interrupted";
-  WriteLogInHandler(g_finishes_steps ? kFinishing : kEnding);
+  std::array<char, 160> text{};
+  std::size_t size = 0;
+  const auto add = [&](std::string_view words) {
+    size += words.copy(text.data() + size, text.size() - size);
+  };
+  add("interrupted");
+  if (g_finishes_steps) {
+    add("; ");
+    add(g_finishing.load());
+    add(" (a second time ends at once)");
+  }
+  WriteLogInHandler({text.data(), size});
+}
+
+std::int64_t Milliseconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+// Whether somebody who has asked already asks again. Service managers and shells send a process
+// what they send its group as well: what comes together with the first request belongs to it.
+bool IsAskedAgain() {
+  constexpr std::int64_t kTogetherMs = 100;
+  const std::int64_t now = Milliseconds();
+  std::int64_t first = 0;
+  if (g_first_urgent.compare_exchange_strong(first, now)) return false;
+  return now - first > kTogetherMs;
 }
 
 // mpirun ends the world. What it kills after a moment may use that to leave in good order.
@@ -49,7 +77,7 @@ void OnRequest(int signal_number) {
   Announce();
   if (!g_finishes_steps) EndAtOnce();
   const bool urgent = signal_number == SIGINT || signal_number == SIGTERM;
-  if (urgent && g_urgent.fetch_add(1) > 0) EndAtOnce();
+  if (urgent && IsAskedAgain()) EndAtOnce();
 }
 
 void OnSignal(int signal_number, siginfo_t* info, void* /*context*/) {
@@ -85,7 +113,10 @@ void AnnounceInterrupts() { g_announces = IsLogged(LogLevel::kInfo); }
 
 void AnnounceNoInterrupts() { g_announces = false; }
 
-void FinishStepsOnInterrupt() { g_finishes_steps = true; }
+void FinishStepsOnInterrupt(const char* finishing) {
+  g_finishing = finishing;
+  g_finishes_steps = true;
+}
 
 bool InterruptRequested() {
   if (g_requested.load(std::memory_order_relaxed)) return true;

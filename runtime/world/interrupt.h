@@ -11,7 +11,8 @@ namespace lockstep {
 // They end the process at once with kInterrupted while it starts, joins its world, loads weights or
 // measures: nothing would be lost. After FinishStepsOnInterrupt() they only set a flag. The
 // generation loop of rank 0 looks at it between steps and spreads it in its next step message, so
-// that all ranks stop at the same step. A second SIGINT or SIGTERM then ends the process at once.
+// that all ranks stop at the same step. A second SIGINT or SIGTERM then ends the process at once,
+// unless it comes within a tenth of a second: senders often reach a process twice.
 
 // Call once, before any other thread starts. SIGHUP stays ignored where it was (nohup).
 void InstallInterruptHandlers();
@@ -23,8 +24,9 @@ void AnnounceInterrupts();
 // Why this process ends has been said: what mpirun sends to the ranks that leave last is no news.
 void AnnounceNoInterrupts();
 
-// From now on there is work whose results must be left in good order.
-void FinishStepsOnInterrupt();
+// From now on there is work whose results must be left in good order. finishing: what is said then;
+// it outlives the process's last signal.
+void FinishStepsOnInterrupt(const char* finishing = "finishing the step");
 
 // Whether this process, or one that shares its marks, has been asked to stop.
 bool InterruptRequested();

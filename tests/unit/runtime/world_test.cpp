@@ -127,10 +127,26 @@ TEST(InterruptDeathTest, EndsTheProcessAtTheSecondRequest) {
         InstallInterruptHandlers();
         FinishStepsOnInterrupt();
         ::raise(SIGINT);
+        ::usleep(200'000);
         ::raise(SIGTERM);
         std::exit(1);
       },
       ::testing::ExitedWithCode(130), "^$");
+}
+
+TEST(InterruptDeathTest, TakesSignalsThatComeTogetherForOneRequest) {
+  EXPECT_EXIT(
+      {
+        InstallInterruptHandlers();
+        AnnounceInterrupts();
+        FinishStepsOnInterrupt("answering");
+        ::raise(SIGTERM);
+        ::raise(SIGTERM);
+        ::raise(SIGINT);
+        std::exit(InterruptRequested() ? 7 : 1);
+      },
+      ::testing::ExitedWithCode(7),
+      "^lockstep: interrupted; answering \\(a second time ends at once\\)\n$");
 }
 
 // A process of its own, started by this one, that shares the marks of a board's only rank.
