@@ -77,6 +77,8 @@ Json ParseJson(std::string_view text, std::string_view where) {
   const std::size_t nul = text.find('\0');
   if (nul != std::string_view::npos)
     throw BadInput("{}: not valid JSON at byte {}: a NUL character", where, nul + 1);
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
+    throw BadInput("{}: is empty; expected JSON", where);
   try {
     StrictCallback callback(where);
     return Json::parse(text, std::ref(callback));

@@ -5,6 +5,7 @@
 
 #include "bench/result_files.h"
 #include "core/files/file.h"
+#include "core/log.h"
 #include "core/memory_pools.h"
 #include "launcher/commands/commands.h"
 #include "launcher/commands/plan_report.h"
@@ -98,7 +99,8 @@ class Planner {
         {.spec = spec_, .machine = machine, .workload = WorkloadAsked(), .limits = options_.engine},
         LayoutAsked());
     const FitHere here = Here();
-    const ForecastReport report{model(), machine, prediction, here};
+    const bool is_here = asked_.machine.empty() || asked_.machine == kThisHost;
+    const ForecastReport report{model(), machine, prediction, is_here ? &here : nullptr};
     if (!json()) return Write(ForecastText(report));
     nlohmann::ordered_json object = Object();
     object["forecast"] = ForecastJson(report);
@@ -140,11 +142,15 @@ class Planner {
     Measurements measurements;
     for (const std::string& file : asked_.results)
       AddResult(ParseJson(ReadStream(file), file), file,
-                {.max_step_tokens = options_.engine.max_step_tokens,
+                {.model = model(),
+                 .max_step_tokens = options_.engine.max_step_tokens,
                  .cache_dtype = options_.model.cache_dtype},
                 measurements);
     const Calibration calibration = Calibrate(spec_, machine, measurements);
     WriteResult(asked_.calibrated, PrintMachine(calibration.machine, Origin(machine)));
+    if (!asked_.calibrated.empty())
+      WriteLog(LogLevel::kInfo,
+               fmt::format("wrote {0}: use it with --machine {0}", asked_.calibrated));
     if (!asked_.html_file.empty())
       WriteResult(asked_.html_file, FitHtml(model(), machine, calibration));
     if (json()) return Write(FitJson(machine, calibration));

@@ -96,10 +96,27 @@ const Json& NeededList(const Json& result, const char* key, std::string_view whe
   return *found;
 }
 
+// "pythia-160m" of "EleutherAI/pythia-160m", "./pythia-160m/" and "configs/pythia-160m.yaml".
+std::string_view BareName(std::string_view model) {
+  while (model.ends_with('/')) model.remove_suffix(1);
+  model.remove_prefix(model.rfind('/') + 1);
+  if (model.ends_with(".yaml")) model.remove_suffix(5);
+  return model;
+}
+
+// All-reduces are of no model.
+void CheckModel(const Json& result, std::string_view where, const ResultContext& context) {
+  const std::string found = FindString(result, "model", where).value_or("");
+  if (found.empty() || context.model.empty() || BareName(found) == BareName(context.model)) return;
+  throw BadInput("{}: is of the model \"{}\"; expected results of \"{}\", which is planned for",
+                 where, found, context.model);
+}
+
 }  // namespace
 
 void AddResult(const Json& result, std::string_view where, const ResultContext& context,
                Measurements& measurements) {
+  if (result.is_object()) CheckModel(result, where, context);
   if (result.is_object() && FindString(result, "benchmark", where) == "scaling") {
     for (const Json& point : NeededList(result, "points", where))
       AddScalingPoint(point, where, context, measurements);

@@ -20,6 +20,9 @@ std::string PrintMachine(const Machine& machine, std::string_view comment);
 // What the program brings along: the names of configs/machines/ without ".yaml".
 std::vector<std::string> ShippedMachines();
 
+// The name of HostMachine().
+inline constexpr std::string_view kThisHost = "here";
+
 // A name of ShippedMachines(), "here" (HostMachine()), or a file. Throws BadInput where it is none
 // of them, with the nearest name.
 Machine FindMachine(const std::string& name);

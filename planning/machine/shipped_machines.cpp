@@ -21,8 +21,6 @@ struct Shipped {
 // kShipped[], made of configs/machines/*.yaml by embed.cmake.
 #include "planning/machine/shipped_machines.inc"
 
-constexpr const char* kHere = "here";
-
 // The shipped host whose kernels are those that this processor would choose.
 std::string_view NameOfKernels(std::string_view instruction_set) {
   if (instruction_set.starts_with("amx")) return "amx";
@@ -63,13 +61,13 @@ Machine HostMachine() {
 }
 
 Machine FindMachine(const std::string& name) {
-  if (name == kHere) return HostMachine();
+  if (name == kThisHost) return HostMachine();
   if (const Shipped* shipped = FindShipped(name))
     return ParseMachine(shipped->text, fmt::format("configs/machines/{}.yaml", name));
   std::error_code ignored;
   if (std::filesystem::is_regular_file(name, ignored)) return ParseMachine(ReadStream(name), name);
   std::vector<std::string> known = ShippedMachines();
-  known.emplace_back(kHere);
+  known.emplace_back(kThisHost);
   std::string all;
   for (const std::string& one : known) all += (all.empty() ? "" : ", ") + one;
   std::string nearest = CloseName(name, known);

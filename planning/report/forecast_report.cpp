@@ -115,7 +115,7 @@ std::string ForecastText(const ForecastReport& report) {
   text += MemoryText(report) + "\n" + TimesText(one) + SplitText(one);
   text += fmt::format("speed: {} tokens/s for each text, {} tokens/s in all\n",
                       RateText(one.tokens_per_second_of_text()), RateText(one.tokens_per_second()));
-  return text + HereText(report.here);
+  return report.here == nullptr ? text : text + HereText(*report.here);
 }
 
 nlohmann::ordered_json ForecastJson(const ForecastReport& report) {

@@ -14,7 +14,7 @@ struct ForecastReport {
   std::string model;  // what it is called
   const Machine& machine;
   const Prediction& prediction;
-  const FitHere& here;
+  const FitHere* here;  // null: the machine is another one
 };
 
 // For people, in 80 columns.

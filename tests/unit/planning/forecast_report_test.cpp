@@ -39,13 +39,15 @@ TEST(ForecastText, FitsEightyColumnsForEveryMachine) {
       const Prediction one =
           Predict({.spec = spec, .machine = machine, .workload = workload, .limits = {}},
                   WithUsualCache({.tp = 4, .dp = 2, .format = WeightFormat::kInt8}));
-      const std::string text = ForecastText({"configs/aphra-6b.yaml", machine, one, here});
+      const std::string text = ForecastText({"configs/aphra-6b.yaml", machine, one, &here});
       ExpectNarrow(text);
       EXPECT_THAT(text, HasSubstr("configs/aphra-6b.yaml in int8, on " + machine.title + "\n"));
       EXPECT_THAT(text, HasSubstr("2 copies of 4 ranks of "));
       EXPECT_THAT(
           text,
           HasSubstr("here: 114.55 GiB of 20.49 that are free in the host's memory: does not fit"));
+      EXPECT_THAT(ForecastText({"configs/aphra-6b.yaml", machine, one, nullptr}),
+                  testing::Not(HasSubstr("here:")));
     }
   }
 }

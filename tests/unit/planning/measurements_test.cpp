@@ -20,6 +20,13 @@ constexpr const char* kComm = R"({"ranks": 2, "cases": [
   {"benchmark": "comm", "bytes": 4096, "lockstep_us": {"median": 1.5}},
   {"benchmark": "comm", "bytes": 65536, "lockstep_us": {"median": 9}}]})";
 
+std::string ReadOf(const std::string& result_model, const std::string& planned) {
+  return MessageOf([&] {
+    Measurements all;
+    AddResult({{"model", result_model}}, "r.json", {.model = planned}, all);
+  });
+}
+
 Measurements Read(const std::string& text, const ResultContext& context = {}) {
   Measurements all;
   AddResult(ParseJson(text, "r.json"), "r.json", context, all);
@@ -98,6 +105,15 @@ TEST(AddResult, RefusesWhatIsNoResult) {
               HasSubstr("tokens_per_second is missing"));
   EXPECT_THAT(ErrorOf(kBatch, "\"new_tokens\": 4", "\"new_tokens\": 0"),
               HasSubstr("new_tokens is 0"));
+}
+
+TEST(AddResult, RefusesResultsOfAnotherModel) {
+  EXPECT_THAT(ReadOf("EleutherAI/pythia-410m", "configs/pythia-160m.yaml"),
+              HasSubstr("r.json: is of the model \"EleutherAI/pythia-410m\"; expected results of "
+                        "\"configs/pythia-160m.yaml\""));
+  // The same model under other names: what is wrong is what comes next.
+  for (const char* name : {"./pythia-160m/", "configs/pythia-160m.yaml", "pythia-160m", ""})
+    EXPECT_THAT(ReadOf(name, "EleutherAI/pythia-160m"), HasSubstr("cases")) << name;
 }
 
 }  // namespace
