@@ -1,5 +1,6 @@
 #include "bench/bench_cases.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "core/error.h"
@@ -119,9 +120,12 @@ class Run {
 
 }  // namespace
 
-std::vector<BenchCase> CasesOf(const BenchOptions& bench) {
+std::vector<BenchCase> CasesOf(const BenchOptions& bench, std::int64_t context_tokens) {
+  constexpr std::int64_t kUsual = 512;
+  std::vector<std::int64_t> lengths = bench.prompt_tokens;
+  if (lengths.empty()) lengths = {std::max<std::int64_t>(1, std::min(kUsual, context_tokens / 2))};
   std::vector<BenchCase> cases;
-  for (const std::int64_t prompt_tokens : bench.prompt_tokens)
+  for (const std::int64_t prompt_tokens : lengths)
     for (const std::int64_t sequences : bench.batch_sizes)
       cases.push_back({sequences, prompt_tokens, bench.new_tokens});
   return cases;

@@ -15,7 +15,9 @@ struct BenchCase {
   std::int64_t new_tokens = 0;  // 0: prompts are what is timed
 };
 
-std::vector<BenchCase> CasesOf(const BenchOptions& bench);
+// Of a model with room for so many tokens. Prompts whose lengths nobody has given have 512, or half
+// of a shorter context.
+std::vector<BenchCase> CasesOf(const BenchOptions& bench, std::int64_t context_tokens);
 
 // Pages of the KV cache that a case needs at most, when a step takes max_step_tokens.
 std::int64_t CachePagesOf(const BenchCase& one, std::int64_t max_step_tokens);

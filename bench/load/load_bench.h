@@ -8,7 +8,7 @@
 #include "bench/load/load_runner.h"
 #include "bench/load/replay.h"
 #include "bench/load/workload.h"
-#include "runtime/progress_line.h"
+#include "runtime/progress/progress_line.h"
 
 namespace lockstep {
 

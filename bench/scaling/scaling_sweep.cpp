@@ -23,6 +23,7 @@
 #include "core/threads/affinity.h"
 #include "partition/plan/shard_plan.h"
 #include "runtime/load_model.h"
+#include "runtime/progress/terminal.h"
 #include "runtime/spawn/spawn.h"
 #include "runtime/world/interrupt.h"
 #include "runtime/world/world.h"

@@ -10,6 +10,11 @@
 namespace lockstep {
 namespace {
 
+// Four digits or so: rounds differ in the third.
+std::string Rate(double per_second) {
+  return fmt::format("{:.{}f}", per_second, per_second < 10 ? 3 : per_second < 1000 ? 1 : 0);
+}
+
 std::string Percent(const std::vector<double>& shares) {
   return shares.empty() ? "-" : fmt::format("{:.1f} %", 100.0 * SpreadOf(shares).median);
 }
@@ -23,8 +28,8 @@ std::string CurveText(const ScalingCurve& curve) {
     const Spread rate = SpreadOf(one.tokens_per_second);
     const std::string ranks =
         fmt::format("{}{}", one.point->key.ranks, one.point->is_oversubscribed ? "*" : "");
-    text += fmt::format("{:>6}{:>11.2f} {:>23}{:>9.2f}{:>9}{:>10}{:>9}\n", ranks, rate.median,
-                        fmt::format("({:.2f} to {:.2f})", rate.least, rate.most),
+    text += fmt::format("{:>6}{:>11} {:>23}{:>9.2f}{:>9}{:>10}{:>9}\n", ranks, Rate(rate.median),
+                        fmt::format("({} to {})", Rate(rate.least), Rate(rate.most)),
                         SpreadOf(one.speedup).median, Percent(one.efficiency),
                         Percent(figures.communication_share), Percent(figures.waiting_share));
   }

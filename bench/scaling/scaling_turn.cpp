@@ -15,7 +15,7 @@
 #include "core/error.h"
 #include "runtime/load_model.h"
 #include "runtime/placement/thread_share.h"
-#include "runtime/progress_line.h"
+#include "runtime/progress/progress_line.h"
 #include "runtime/rank_alike.h"
 #include "runtime/world/interrupt.h"
 #include "runtime/world/world.h"

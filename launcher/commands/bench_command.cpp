@@ -84,7 +84,7 @@ void AddShares(CaseReport& report, const std::vector<RateOf>& machine, double se
 class Bench {
  public:
   Bench(const Arguments& arguments, std::span<const std::string> given, Communicator& comm)
-      : arguments_(arguments), given_(given), comm_(comm), cases_(CasesOf(arguments.bench)) {}
+      : arguments_(arguments), given_(given), comm_(comm) {}
 
   ExitCode Run() {
     Check();
@@ -107,6 +107,7 @@ class Bench {
     Agree(comm_, "reading the model's configuration", [&] {
       model_ = OpenModel(arguments_);
       plan_.emplace(model_.spec, comm_.size());
+      cases_ = CasesOf(arguments_.bench, model_.spec.context_tokens);
       CheckCases(cases_, limits().max_step_tokens, model_.spec);
     });
     CompareModels(arguments_, model_, ProcessGrid(comm_));
@@ -228,7 +229,8 @@ int RunBench(const Arguments& arguments, std::span<const std::string> arguments_
   program.check = [&](int ranks) {
     const ModelFiles model = OpenModel(arguments);
     const ShardPlan plan(model.spec, ranks);
-    CheckCases(CasesOf(arguments.bench), arguments.options.engine.max_step_tokens, model.spec);
+    CheckCases(CasesOf(arguments.bench, model.spec.context_tokens),
+               arguments.options.engine.max_step_tokens, model.spec);
   };
   program.run = [&](Communicator& comm) { return Bench(arguments, arguments_given, comm).Run(); };
   return RunOnRanks(arguments, arguments_given, program);
