@@ -64,7 +64,7 @@ bool ChangesResults(std::string_view key, Command command) {
   return key.starts_with("input.") || key == "model.dtype" || key == "engine.backend";
 }
 
-// Sums over 1, 2, 4 and 8 ranks are made in one order (docs/numerics.md).
+// Sums over 1, 2, 4 and 8 ranks are made in one order (docs/dev/numerics.md).
 std::string SumsOf(int group_size, bool device) {
   if (!device && (group_size == 1 || group_size == 2 || group_size == 4 || group_size == 8))
     return "as on 1 rank";

@@ -5,16 +5,10 @@
 
 #include <algorithm>
 
+#include "runtime/progress/duration_text.h"
+
 namespace lockstep {
 namespace {
-
-std::string Duration(double seconds) {
-  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
-  if (whole < 100) return fmt::format("{} s", whole);
-  if (whole < 100 * 60) return fmt::format("{} min", (whole + 30) / 60);
-  if (whole < 48 * 3600) return fmt::format("{} h", (whole + 1800) / 3600);
-  return fmt::format("{} days", (whole + 43200) / 86400);
-}
 
 // Each group's lines as long as they fit on a terminal.
 std::string Groups(const std::vector<std::int64_t>& groups) {
@@ -31,13 +25,18 @@ std::string Groups(const std::vector<std::int64_t>& groups) {
 std::string ProgressText(const ProgressState& state) {
   std::string text =
       fmt::format("{} of {} {}{}", state.done, state.total, state.unit, Groups(state.groups));
+  if (state.in_work > 0 && state.done < state.total)
+    text += fmt::format(", {} in work", state.in_work);
   if (state.seconds <= 0.0 || state.tokens == 0) return text;
-  text += fmt::format(", {:.0f} tokens/s", static_cast<double>(state.tokens) / state.seconds);
+  const auto tokens = static_cast<double>(state.tokens);
+  const double rate =
+      state.tokens_per_second > 0.0 ? state.tokens_per_second : tokens / state.seconds;
+  text += fmt::format(", {:.0f} tokens/s", rate);
   const std::int64_t fresh = state.done - state.resumed;
   if (fresh <= 0 || state.done >= state.total) return text;
-  const double each = state.seconds / static_cast<double>(fresh);
-  return text +
-         fmt::format(", {} left", Duration(each * static_cast<double>(state.total - state.done)));
+  const double tokens_left =
+      tokens / static_cast<double>(fresh) * static_cast<double>(state.total - state.done);
+  return text + fmt::format(", {} left", DurationText(tokens_left / rate));
 }
 
 }  // namespace lockstep

@@ -1,11 +1,9 @@
 #include "runtime/load_model.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 
 #include "core/heartbeat.h"
@@ -18,6 +16,8 @@
 #include "runtime/memory_check.h"
 #include "runtime/memory_need.h"
 #include "runtime/placement/placement.h"
+#include "runtime/progress/load_progress.h"
+#include "runtime/progress/terminal.h"
 #include "runtime/rank_alike.h"
 #include "runtime/spawn/spawn.h"
 #include "runtime/weight_source.h"
@@ -26,20 +26,6 @@
 
 namespace lockstep {
 namespace {
-
-// Set for the ranks we start when our own standard error is a terminal: theirs is a pipe.
-constexpr const char* kTerminalVariable = "LOCKSTEP_STDERR_IS_TERMINAL";
-
-// A line on the terminal that counts the layers; nothing when nobody watches.
-LoadProgress ProgressLine(const ControlPlane& comm, Verbosity verbosity) {
-  const bool is_watched = StderrIsTerminal() && CurrentLogFormat() == LogFormat::kPlain;
-  if (comm.rank() != 0 || verbosity == Verbosity::kQuiet || !is_watched) return nullptr;
-  return [](std::int64_t done, std::int64_t all) {
-    const std::string line =
-        fmt::format("\rlockstep: loading weights {}/{}{}", done, all, done == all ? "\n" : "");
-    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
-  };
-}
 
 struct LoadJob {
   const Arguments& arguments;
@@ -88,10 +74,27 @@ double WeightBytesOf(const LoadJob& job) {
       WeightBytes(CountParameters(SlicesOf(job)), job.arguments.options.model.dtype));
 }
 
+// Of all ranks of the group.
+double AllWeightBytes(const LoadJob& job) {
+  const ShardPlan plan = job.Plan();
+  double bytes = 0.0;
+  for (int rank = 0; rank < plan.rank_count(); ++rank)
+    bytes += static_cast<double>(
+        WeightBytes(CountParameters(plan.Slices(rank)), job.arguments.options.model.dtype));
+  return bytes;
+}
+
+// One rank speaks for all. Logs for programs have other lines.
+ProgressOutput ProgressOfLoading(const LoadJob& job) {
+  const bool speaks = job.grid.world().rank() == 0 && CurrentLogFormat() == LogFormat::kPlain;
+  return speaks ? ProgressOnStderr(job.arguments.verbosity) : ProgressOutput{};
+}
+
 void LoadHere(const LoadJob& job, LoadedModel& rank) {
   const Backend& backend = rank.device.backend;
-  WeightsBeside read =
-      ReadHere(job, backend, ProgressLine(job.grid.world(), job.arguments.verbosity));
+  LoadReport report(ProgressOfLoading(job), AllWeightBytes(job));
+  WeightsBeside read = ReadHere(
+      job, backend, [&report](std::int64_t done, std::int64_t all) { report.Note(done, all); });
   rank.read_bytes = read.read_bytes;
   rank.weight_bytes = WeightBytesOf(job);
   rank.decoder = std::make_unique<Decoder>(
@@ -208,14 +211,6 @@ DeviceRequest DeviceRequestOf(const Options& options, int threads) {
           .format = options.model.dtype,
           .cache_dtype = options.model.kv_dtype(),
           .graphs = options.parallel.cuda_graphs};
-}
-
-bool StderrIsTerminal() {
-  return ::isatty(STDERR_FILENO) != 0 || std::getenv(kTerminalVariable) != nullptr;
-}
-
-void TellRanksOfTerminal() {
-  if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
 }
 
 LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,

@@ -47,11 +47,6 @@ WeightsBeside LoadWeightsBeside(const Arguments& arguments, const ModelFiles& mo
 // What parallel.device and what depends on it ask for.
 DeviceRequest DeviceRequestOf(const Options& options, int threads);
 
-// Whether standard error, or that of the process that started the ranks, is a terminal.
-bool StderrIsTerminal();
-// Ranks that are started from here on know it, too.
-void TellRanksOfTerminal();
-
 // The most memory this process has had so far.
 double PeakMemoryBytes();
 

@@ -33,10 +33,19 @@ BatchCoordinator::BatchCoordinator(Parts parts, Groups groups)
 std::vector<WorkLine> BatchCoordinator::Take() {
   interrupted_ = interrupted_ || InterruptRequested();
   if (others_.messenger != nullptr) ReadMessages();
-  progress_.Show([&] { return ProgressText(progress()); });
+  ShowProgress();
   if (interrupted_) return {};
   if (others_.messenger != nullptr) HandOut();
   return LinesFor(0);
+}
+
+void BatchCoordinator::ShowProgress() {
+  ProgressState now = progress();
+  rate_.Add(now.seconds, static_cast<double>(now.tokens));
+  progress_.Show([&] {
+    now.tokens_per_second = rate_.per_second();
+    return ProgressText(now);
+  });
 }
 
 // An equal share of what is unfinished, as far as the group can take it.
@@ -178,6 +187,7 @@ ProgressState BatchCoordinator::progress() const {
                       .resumed = parts_.sink->resumed(),
                       .tokens = tokens_,
                       .seconds = took.count(),
+                      .in_work = std::ssize(in_work_),
                       .unit = parts_.unit,
                       .groups = {}};
   if (groups_.size() > 1)

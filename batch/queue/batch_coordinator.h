@@ -12,7 +12,8 @@
 #include "batch/queue/batch_messages.h"
 #include "batch/queue/timers.h"
 #include "comm/messenger.h"
-#include "runtime/progress_line.h"
+#include "runtime/progress/moving_rate.h"
+#include "runtime/progress/progress_line.h"
 
 namespace lockstep {
 
@@ -66,6 +67,7 @@ class BatchCoordinator : public WorkQueue {
     PeerTimeout timeout;
   };
 
+  void ShowProgress();
   std::int64_t Room(const Group& group) const;
   std::vector<WorkLine> LinesFor(std::size_t group);
   std::optional<WorkLine> NextLine();
@@ -88,6 +90,7 @@ class BatchCoordinator : public WorkQueue {
   std::int64_t index_ = 0;  // of the next line
   std::int64_t done_ = 0;
   std::int64_t tokens_ = 0;
+  MovingRate rate_;  // of tokens
   bool read_all_ = false;
   bool interrupted_ = false;
   std::map<std::int64_t, std::string> errors_;  // the first only

@@ -17,6 +17,14 @@ TEST(Progress, SaysHowFarHowFastAndHowLongYet) {
       ProgressText(
           {.done = 9, .total = 10, .resumed = 0, .tokens = 90, .seconds = 9.0, .groups = {5, 4}}),
       "9 of 10 lines (2 groups: 5 + 4), 10 tokens/s, 1 s left");
+  EXPECT_EQ(ProgressText({.done = 10,
+                          .total = 30,
+                          .resumed = 0,
+                          .tokens = 1000,
+                          .seconds = 100.0,
+                          .tokens_per_second = 50.0,
+                          .in_work = 8}),
+            "10 of 30 lines, 8 in work, 50 tokens/s, 40 s left");
   EXPECT_EQ(ProgressText({.done = 45, .total = 45, .groups = {5, 4, 6, 5, 5, 5, 5, 5, 5}}),
             "45 of 45 lines (9 groups: 4 to 6 each)");
 }

@@ -1,4 +1,4 @@
-#include "runtime/progress_line.h"
+#include "runtime/progress/progress_line.h"
 
 #include <gtest/gtest.h>
 
@@ -28,6 +28,19 @@ TEST(ProgressLine, IsWrittenOverAsOftenAsItsPeriodSays) {
   line.Show(kSecond);
   EXPECT_EQ(shown, "\r\x1b[Klockstep: 1 of 2\r\x1b[Klockstep: 2 of 2");
   EXPECT_FALSE(line.logged());
+}
+
+TEST(ProgressLine, IsNeverWiderThanTheTerminalIsNow) {
+  std::string shown;
+  std::size_t columns = 80;
+  ProgressLine line({.sink = [&](std::string_view text) { shown = text; },
+                     .columns = [&] { return columns; },
+                     .terminal_period = {}});
+  line.Show(kFirst);
+  EXPECT_EQ(shown, "\r\x1b[Klockstep: 1 of 2");
+  columns = 13;
+  line.Show(kSecond);
+  EXPECT_EQ(shown, "\r\x1b[Klockstep: 2 ");
 }
 
 TEST(ProgressLine, IsALineNowAndThenInAFile) {

@@ -1,11 +1,11 @@
-#include "runtime/progress_line.h"
+#include "runtime/progress/progress_line.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <utility>
 
-#include "runtime/load_model.h"
+#include "runtime/progress/terminal.h"
 
 namespace lockstep {
 
@@ -15,7 +15,8 @@ ProgressOutput ProgressOnStderr(Verbosity verbosity) {
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
   };
   return {.sink = write,
-          .style = StderrIsTerminal() ? ProgressStyle::kTerminal : ProgressStyle::kLog};
+          .style = StderrIsTerminal() ? ProgressStyle::kTerminal : ProgressStyle::kLog,
+          .columns = StderrColumns};
 }
 
 ProgressLine::ProgressLine(ProgressOutput output) : output_(std::move(output)) {
@@ -36,7 +37,9 @@ void ProgressLine::Write(std::string_view text) {
     return;
   }
   next_ = now + output_.terminal_period;
-  output_.sink(fmt::format("\r\x1b[Klockstep: {}", text));
+  const std::string line = fmt::format("lockstep: {}", text);
+  const std::string_view shown = output_.columns ? FittingLine(line, output_.columns()) : line;
+  output_.sink(fmt::format("\r\x1b[K{}", shown));
   shown_ = true;
 }
 

@@ -15,6 +15,7 @@ enum class ProgressStyle { kTerminal, kLog };
 struct ProgressOutput {
   std::function<void(std::string_view)> sink;  // empty: nothing is shown
   ProgressStyle style = ProgressStyle::kTerminal;
+  std::function<std::size_t()> columns = {};  // a terminal's, now; empty: lines of any length
   std::chrono::milliseconds terminal_period{250};
   std::chrono::milliseconds log_period{30'000};  // the first line comes after one period
 };

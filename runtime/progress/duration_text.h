@@ -1,0 +1,10 @@
+#pragma once
+
+#include <string>
+
+namespace lockstep {
+
+// As long as that, for people who wait: "12 s", "3 min", "5 h", "4 days".
+std::string DurationText(double seconds);
+
+}  // namespace lockstep

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace lockstep {
+
+// Whether standard error, or that of the process that started the ranks, is a terminal.
+bool StderrIsTerminal();
+// Its columns, as it is now; of a starting process's terminal, as it was then.
+std::size_t StderrColumns();
+// Ranks that are started from here on know both, too.
+void TellRanksOfTerminal();
+
+// The beginning of a line that leaves the last column free, so that a terminal does not wrap it.
+std::string_view FittingLine(std::string_view line, std::size_t columns);
+
+}  // namespace lockstep
