@@ -16,7 +16,7 @@ inline constexpr double kLeastTemperature = 1e-6, kMostTemperature = 1e6;
 inline constexpr double kLeastTopP = 1e-9;
 inline constexpr double kLeastRepetition = 1e-3, kMostRepetition = 1e3;
 
-// How the next token is chosen from the logits. Defaults are greedy. docs/sampling.md says in
+// How the next token is chosen from the logits. Defaults are greedy. docs/guide/sampling.md says in
 // which order the controls work and whose semantics each one has.
 struct SamplingParams {
   std::int64_t max_new_tokens = 128;

@@ -11,9 +11,8 @@
 namespace lockstep {
 
 // The choice of one request's next token, as a dialogue with the ranks that hold the logits: a
-// question, its answer, and now and then another question. docs/sampling.md says why few answers
-// are enough.
-// Not thread-safe: the engine's thread.
+// question, its answer, and now and then another question. docs/guide/sampling.md says why few
+// answers are enough. Not thread-safe: the engine's thread.
 class TokenChoice {
  public:
   // `position` is the new token's place in its sequence. Request and controls outlive the choice.

@@ -28,7 +28,7 @@ class LinearWeight {
 // One of the matrices whose products a linear adds up.
 struct LinearPart {
   Tensor weight;  // [outputs, inputs] in host memory, of SourceDType(format)
-  // The inputs' leaves of the fixed summation order (docs/numerics.md), one behind the other;
+  // The inputs' leaves of the fixed summation order (docs/dev/numerics.md), one behind the other;
   // empty: all inputs are one leaf. Every part has the same number of leaves, a power of two.
   std::vector<Range> leaves;
 };

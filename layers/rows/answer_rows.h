@@ -17,7 +17,7 @@ struct LogitSlice {
   Ops& ops;
   TensorView logits;  // [rows, vocab.size()] fp32, in memory of the device
   Range vocab;        // the tokens of its columns
-  // Tokens; the leaves of sums over them (docs/numerics.md).
+  // Tokens; the leaves of sums over them (docs/dev/numerics.md).
   std::span<const Range> leaves;
   // Ids from here on are padding of the vocabulary: they are in no search. In the statistics they
   // count, as they do in transformers.

@@ -1,10 +1,10 @@
 #pragma once
 
 // What the kernels share, and the only place that knows which compiler reads them: nvcc, or the
-// host's C++ compiler for the emulation (docs/cuda_emulation.md). The rules for both: shared memory
-// only through the two macros, no inline PTX but here and in tensor_core.h, no cooperative groups,
-// arithmetic in float with bf16 and half as storage, no return before a barrier, shuffles by whole
-// warps.
+// host's C++ compiler for the emulation (docs/dev/cuda_emulation.md). The rules for both: shared
+// memory only through the two macros, no inline PTX but here and in tensor_core.h, no cooperative
+// groups, arithmetic in float with bf16 and half as storage, no return before a barrier, shuffles
+// by whole warps.
 
 #include <cuda_runtime.h>
 // The runtime's header comes first.

@@ -5,7 +5,7 @@
 
 namespace lockstep::cuda {
 
-// docs/numerics.md, Formulas.
+// docs/dev/numerics.md, Formulas.
 __device__ __forceinline__ float Activate(Gelu gelu, float x) {
   switch (gelu) {
     case Gelu::kNone: return x;
