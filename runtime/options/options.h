@@ -77,8 +77,8 @@ struct EngineLimits {
   std::int64_t max_sequences = 256;
   std::int64_t max_step_tokens = 512;
   std::optional<std::int64_t> mixed_step_tokens;  // unset: 128 of a server on processors
-  std::optional<std::int64_t> cache_tokens;  // unset: by the memory that is left
-  std::optional<double> memory_fraction;     // of that; unset: 0.9 of a device's, half of a host's
+  std::optional<std::int64_t> cache_tokens;       // unset: by the memory that is left
+  std::optional<double> memory_fraction;  // of that; unset: 0.9 of a device's, half of a host's
   MemoryCheck memory_check = MemoryCheck::kAuto;
   bool prefix_cache = true;
   BackendKind backend = BackendKind::kCpu;
