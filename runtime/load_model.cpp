@@ -92,7 +92,7 @@ ProgressOutput ProgressOfLoading(const LoadJob& job) {
 
 void LoadHere(const LoadJob& job, LoadedModel& rank) {
   const Backend& backend = rank.device.backend;
-  LoadReport report(ProgressOfLoading(job), AllWeightBytes(job));
+  LoadingLine report(ProgressOfLoading(job), AllWeightBytes(job));
   WeightsBeside read = ReadHere(
       job, backend, [&report](std::int64_t done, std::int64_t all) { report.Note(done, all); });
   rank.read_bytes = read.read_bytes;

@@ -36,7 +36,7 @@ struct Measurements {
 };
 
 struct ResultContext {
-  std::string model;                      // of which results are wanted; empty: any
+  std::string model = {};                 // of which results are wanted; empty: any
   std::int64_t max_step_tokens = 512;     // engine.max_step_tokens of the run
   std::optional<DType> cache_dtype = {};  // unset: TableDType() of the format
 };

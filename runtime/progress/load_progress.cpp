@@ -16,12 +16,12 @@ std::string LoadText(double bytes, double share, double bytes_per_second) {
   return text + fmt::format(", {} left", DurationText(bytes * (1.0 - share) / bytes_per_second));
 }
 
-LoadReport::LoadReport(ProgressOutput output, double bytes)
+LoadingLine::LoadingLine(ProgressOutput output, double bytes)
     : line_(std::move(output)), bytes_(bytes), start_(std::chrono::steady_clock::now()) {
   rate_.Add(0.0, 0.0);
 }
 
-void LoadReport::Note(std::int64_t done, std::int64_t all) {
+void LoadingLine::Note(std::int64_t done, std::int64_t all) {
   const double share = static_cast<double>(done) / static_cast<double>(all);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start_;
   rate_.Add(took.count(), bytes_ * share);

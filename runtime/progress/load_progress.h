@@ -14,9 +14,9 @@ namespace lockstep {
 std::string LoadText(double bytes, double share, double bytes_per_second);
 
 // Shows it while one rank, which is as far as the others, loads its part.
-class LoadReport {
+class LoadingLine {
  public:
-  LoadReport(ProgressOutput output, double bytes);
+  LoadingLine(ProgressOutput output, double bytes);
 
   // After each layer.
   void Note(std::int64_t done, std::int64_t all);

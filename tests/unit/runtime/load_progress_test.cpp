@@ -13,10 +13,10 @@ TEST(LoadText, HasBytesSpeedAndTheTimeThatIsLeft) {
   EXPECT_EQ(LoadText(4e9, 1.0, 0.5e9), "loading 4.0 of 4.0 GB, 0.5 GB/s");
 }
 
-TEST(LoadReport, IsALineThatIsTakenAwayAtTheEnd) {
+TEST(LoadingLine, IsALineThatIsTakenAwayAtTheEnd) {
   std::string shown;
-  LoadReport report({.sink = [&](std::string_view text) { shown += text; }, .terminal_period = {}},
-                    2e9);
+  LoadingLine report({.sink = [&](std::string_view text) { shown += text; }, .terminal_period = {}},
+                     2e9);
   report.Note(1, 2);
   EXPECT_TRUE(shown.starts_with("\r\x1b[Klockstep: loading 1.0 of 2.0 GB")) << shown;
   report.Note(2, 2);
