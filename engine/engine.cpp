@@ -111,6 +111,7 @@ void Engine::Impl::Submit(Request request) {
     return;
   }
   const std::int64_t id = request.id;
+  NoteRequest(id, RequestMoment::kArrived, std::ssize(sequence.tokens), request.arrived);
   live.try_emplace(id, std::move(request), options.end_tokens);
   scheduler.Submit(std::move(sequence));
 }
@@ -130,6 +131,7 @@ void Engine::Impl::Branch(std::int64_t parent, std::span<const Branching> childr
     scheduler.Fork(parent, request.id);
     scheduler.Append(request.id, request.prompt.back());
     const std::int64_t id = request.id;
+    NoteRequest(id, RequestMoment::kFirstToken);  // it has what its parent has
     live.try_emplace(id, std::move(request), options.end_tokens).first->second.begun = true;
   }
   End(parent);
@@ -138,7 +140,10 @@ void Engine::Impl::Branch(std::int64_t parent, std::span<const Branching> childr
 void Engine::Impl::End(std::int64_t id) {
   std::erase_if(ready, [&](const TokenEvent& event) { return event.request == id; });
   scheduler.Remove(id);
-  live.erase(id);
+  if (const auto found = live.find(id); found != live.end()) {
+    NoteRequest(id, RequestMoment::kEnded, found->second.generated);
+    live.erase(found);
+  }
 }
 
 void Engine::Impl::Send(const StepMessage& message) {
@@ -231,7 +236,9 @@ void Engine::Impl::Launch() {
   step.message.batch.page_copies = std::move(planned.page_copies);
   for (const Chunk& chunk : planned.chunks) {
     AddRows(chunk, step);
-    if (!std::exchange(live.at(chunk.id).begun, true) && on_begun) on_begun(chunk.id);
+    if (std::exchange(live.at(chunk.id).begun, true)) continue;
+    NoteRequest(chunk.id, RequestMoment::kBegun);
+    if (on_begun) on_begun(chunk.id);
   }
   step.chunks = std::move(planned.chunks);
   plan.reset();
@@ -246,12 +253,13 @@ std::vector<TokenEvent> Engine::Impl::Collect() {
   LaunchedStep step = std::move(*launched);
   launched.reset();
   const std::vector<RowAnswer> answers = executor.Collect(step.message);
-  const ScopedPhase sampling(Phase::kSampling);
+  std::optional<ScopedPhase> sampling(Phase::kSampling);
   scheduler.Complete(step.message.step);
   Choose(step, answers);
   if (step.message.batch.hidden_layer >= 0) TakeHidden(step.chunks, events);
   for (std::size_t row = 0; row < answers.size(); ++row)
     TakeRow(step.uses[row], answers[row], events);
+  sampling.reset();
   clock.End(decoder, std::ssize(step.message.batch.ids));
   return events;
 }
@@ -302,7 +310,8 @@ void Engine::Impl::TakeRow(const RowUse& use, const RowAnswer& row,
 TokenEvent Engine::Impl::TakeToken(LiveRequest& one, const TokenChoice& choice) {
   TokenEvent event = choice.Event();
   if (event.finish == FinishReason::kError) return event;
-  ++one.generated;
+  if (++one.generated == std::ssize(one.request.reached) + 1)
+    NoteRequest(event.request, RequestMoment::kFirstToken);
   one.controls->Add(event.token);
   event.finish = one.FinishOf(event.token);
   if (event.finish == FinishReason::kNone) scheduler.Append(event.request, event.token);

@@ -63,6 +63,10 @@ struct Request {
   // the first one ever.
   std::int64_t context_tokens = 0;
 
+  // When it was handed in, in nanoseconds of the steady clock; 0: when the engine gets it. For
+  // those who watch (core/timing/phases.h), and for nothing else.
+  std::int64_t arrived = 0;
+
   // After its last event it is held until Engine::Branch() or Cancel().
   bool branches = false;
 

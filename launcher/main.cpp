@@ -11,6 +11,7 @@
 #include "launcher/flags/command_line.h"
 #include "runtime/spawn/spawn.h"
 #include "runtime/standard_streams.h"
+#include "runtime/tracing/trace_summary.h"
 #include "runtime/world/world.h"
 
 namespace lockstep {
@@ -22,6 +23,14 @@ void SetLog(Verbosity verbosity) {
     case Verbosity::kNormal: return SetLogLevel(LogLevel::kInfo);
     case Verbosity::kVerbose: return SetLogLevel(LogLevel::kDebug);
   }
+}
+
+int PrintTrace(const Arguments& arguments) {
+  const TraceSummary summary = ReadTrace(arguments.trace_file);
+  const bool json = arguments.report_format == ReportFormat::kJson;
+  WriteStandardOutput(json ? TraceSummaryJson(summary)
+                           : TraceSummaryText(summary, arguments.trace_file));
+  return static_cast<int>(ExitCode::kOk);
 }
 
 int Dispatch(const CommandLine& line, const std::vector<std::string>& given) {
@@ -40,6 +49,7 @@ int Dispatch(const CommandLine& line, const std::vector<std::string>& given) {
     case Command::kEval: return RunEval(arguments, given);
     case Command::kServe: return RunServe(arguments, given);
     case Command::kComplete: return RunComplete(arguments, given);
+    case Command::kTrace: return PrintTrace(arguments);
   }
   return static_cast<int>(ExitCode::kInternal);
 }

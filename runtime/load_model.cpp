@@ -20,6 +20,7 @@
 #include "runtime/progress/terminal.h"
 #include "runtime/rank_alike.h"
 #include "runtime/spawn/spawn.h"
+#include "runtime/tracing/traced_run.h"
 #include "runtime/weight_source.h"
 #include "runtime/world/interrupt.h"
 #include "runtime/world/world.h"
@@ -272,8 +273,13 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
     InstallInterruptHandlers();
     AnnounceInterrupts();
     CheckDevice(DeviceRequestOf(options, 1));
+    if (!arguments.trace_file.empty()) CheckTraceFile(arguments.trace_file);
     program.check(ranks / groups);
-    if (const auto code = program.done()) return static_cast<int>(*code);
+    if (const auto code = program.done()) {
+      if (!arguments.trace_file.empty())
+        LogWarning("{}: nothing was computed, so that there is no trace", arguments.trace_file);
+      return static_cast<int>(*code);
+    }
     TellRanksOfTerminal();
     return SpawnWorld({ranks, options.comm.init_deadline_seconds}, arguments_given);
   }
@@ -285,7 +291,11 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
   config.world.init_deadline_seconds = options.comm.init_deadline_seconds;
   config.world.shared_memory = options.comm.shared_memory;
   config.facts = SettingsOf(arguments);
-  return RunWorld(config, [&](Communicator& comm) { return static_cast<int>(program.run(comm)); });
+  return RunWorld(config, [&](Communicator& comm) {
+    const auto work = [&] { return program.run(comm); };
+    const std::string& trace = arguments.trace_file;
+    return static_cast<int>(trace.empty() ? work() : RunTraced(comm, trace, work));
+  });
 }
 
 }  // namespace lockstep

@@ -45,6 +45,7 @@ std::string_view CommandName(const Arguments& arguments) {
     case Command::kServe: return "serve";
     case Command::kComplete: return "complete";
     case Command::kEnvironment: return "env";
+    case Command::kTrace: return "trace";
   }
   return "";
 }
@@ -125,7 +126,8 @@ RankFacts SettingsOf(const Arguments& arguments) {
       {"what bench measures", BenchText(arguments.bench)},
       {"what bench scaling measures", PointsText(arguments.scaling)},
       {"the models of eval", fmt::format("{}", fmt::join(arguments.evaluation.models, ","))},
-      {"their revisions", fmt::format("{}", fmt::join(arguments.evaluation.revisions, ","))}};
+      {"their revisions", fmt::format("{}", fmt::join(arguments.evaluation.revisions, ","))},
+      {"whether they write a trace", arguments.trace_file.empty() ? "no" : "yes"}};
   for (const OptionKey& key : OptionTable())
     if (!MayDiffer(key.path)) facts.push_back({key.path, key.print(arguments.options)});
   return facts;

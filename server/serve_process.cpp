@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "runtime/load_model.h"
 #include "runtime/model_files.h"
 #include "runtime/spawn/spawn.h"
+#include "runtime/tracing/traced_run.h"
 #include "runtime/world/interrupt.h"
 #include "runtime/world/world.h"
 #include "server/frontend.h"
@@ -39,7 +41,11 @@ std::vector<std::vector<int>> CoresOfGroups(int groups) {
   return cores;
 }
 
-std::vector<GroupPlan> PlansOf(const Options& options, std::span<const std::string> given) {
+// For ranks that write a trace when they end.
+constexpr std::chrono::seconds kTraceTime{60};
+
+std::vector<GroupPlan> PlansOf(const Arguments& arguments, std::span<const std::string> given) {
+  const Options& options = arguments.options;
   std::vector<std::string> command = WithoutApiKey(given);
   command.front() = OwnProgram();
   const auto groups = static_cast<int>(options.parallel.dp);
@@ -52,9 +58,11 @@ std::vector<GroupPlan> PlansOf(const Options& options, std::span<const std::stri
          .command = command,
          .ranks = ranks,
          .least_ranks = std::min(least, ranks),
+         .group = static_cast<int>(plans.size()),
          .groups = groups,
          .cores = cores,
-         .silence_seconds = options.comm.deadline_seconds + kNamingSeconds});
+         .silence_seconds = options.comm.deadline_seconds + kNamingSeconds,
+         .end_time = arguments.trace_file.empty() ? std::chrono::seconds(0) : kTraceTime});
   return plans;
 }
 
@@ -69,12 +77,13 @@ int RunSupervised(const Arguments& arguments, std::span<const std::string> given
   AnnounceInterrupts();
   const Options& options = arguments.options;
   CheckDevice(DeviceRequestOf(options, 1));
+  if (!arguments.trace_file.empty()) CheckTraceFile(arguments.trace_file);
   const ModelFiles model = OpenModel(arguments);
   const auto ranks = static_cast<int>(options.parallel.tp.value_or(1));
   const ShardPlan plan(model.spec, ranks);
   const ServerInput input = ReadServerInput(arguments, model, ranks);
   ::unsetenv(kApiKeyVariable);  // it is read, and no business of the ranks
-  Supervisor supervisor({.groups = PlansOf(options, given),
+  Supervisor supervisor({.groups = PlansOf(arguments, given),
                          .most_requests = options.server.max_queue,
                          .most_sequences = options.engine.max_sequences});
   Frontend frontend(input, supervisor, supervisor);

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "core/timing/phases.h"
+
 namespace lockstep {
 
 Admission Inbox::Submit(TextRequest request, std::shared_ptr<RequestSink> sink) {
@@ -11,6 +13,7 @@ Admission Inbox::Submit(TextRequest request, std::shared_ptr<RequestSink> sink) 
   const std::lock_guard lock(mutex_);
   if (const Refusal refusal = RefusalNow(request.client); refusal != Refusal::kNone)
     return {.refusal = refusal};
+  if (request.arrived == 0) request.arrived = SteadyNanoseconds();
   const Ticket ticket = next_ticket_++;
   if (request.client != kNobody) ++held_by_[request.client];
   queued_.emplace(ticket, Entry{ticket, std::move(request), std::move(sink)});

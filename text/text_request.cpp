@@ -59,7 +59,10 @@ std::int64_t SamplesMade(const TextRequest& request) {
 }
 
 Request FirstSample(const TextRequest& request, std::vector<std::int32_t> tokens) {
-  Request one{.prompt = std::move(tokens), .priority = request.priority, .client = request.client};
+  Request one{.prompt = std::move(tokens),
+              .priority = request.priority,
+              .client = request.client,
+              .arrived = request.arrived};
   switch (request.task) {
     case Task::kGenerate:
       one.sampling = request.sampling;

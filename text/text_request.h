@@ -47,6 +47,7 @@ struct TextRequest {
   // kGenerate without beams: goes on behind this. The result is whole, and the same as that of a
   // run that was not broken off; pieces come of what is new.
   ReachedText reached = {};
+  std::int64_t arrived = 0;  // as in Request; 0: when a RequestQueue gets it
 };
 
 constexpr std::int64_t kMostSamples = 1024;

@@ -25,6 +25,7 @@
 #include "runtime/load_model.h"
 #include "runtime/progress/terminal.h"
 #include "runtime/spawn/spawn.h"
+#include "runtime/tracing/traced_run.h"
 #include "runtime/world/interrupt.h"
 #include "runtime/world/world.h"
 
@@ -118,6 +119,7 @@ class Sweep {
           "-DLOCKSTEP_MPI=ON, or measure one rank with bench decode");
     CheckScalingFiles(result_.options);
     CheckDevice(DeviceRequestOf(arguments_.options, 1));
+    if (!arguments_.trace_file.empty()) CheckTraceFile(arguments_.trace_file);
     const ModelFiles model = OpenModel(arguments_);
     for (const World& world : worlds_) {
       const ShardPlan plan(model.spec, static_cast<int>(world.ranks));
@@ -133,9 +135,14 @@ class Sweep {
     for (std::int64_t round = 1; round <= rounds; ++round) {
       const std::string name = fmt::format("round {} of {}", round, rounds);
       LogInfo("bench scaling: {}", name);
+      const bool traced = round == rounds && !arguments_.trace_file.empty();
       for (const World& world : worlds_) {
         if (InterruptRequested()) result_.is_interrupted = true;
-        const int code = result_.is_interrupted ? 0 : Measure(world, name);
+        const std::string trace =
+            traced ? TraceFileOf(arguments_.trace_file,
+                                 fmt::format("{}ranks-{}", world.ranks, world.dtype))
+                   : "";
+        const int code = result_.is_interrupted ? 0 : Measure(world, name, trace);
         if (result_.is_interrupted) return 0;
         if (code == 0) continue;
         LogError(
@@ -148,8 +155,8 @@ class Sweep {
     return 0;
   }
 
-  // One round of a world's points. Returns the world's exit code.
-  int Measure(const World& world, const std::string& name) {
+  // One round of a world's points, traced where that has a file. Returns the world's exit code.
+  int Measure(const World& world, const std::string& name, const std::string& trace) {
     ::setenv(kScalingTurnVariable, name.c_str(), 1);
     const Scratch output;
     const std::string ranks = fmt::format("{}", world.ranks);
@@ -162,7 +169,8 @@ class Sweep {
                            {"--rounds", "1"},
                            {"--json", "-"},
                            {"--csv", ""},
-                           {"--html", ""}});
+                           {"--html", ""},
+                           {"--trace", trace}});
     const int code =
         SpawnWorld({.ranks = static_cast<int>(world.ranks),
                     .init_deadline_seconds = arguments_.options.comm.init_deadline_seconds,

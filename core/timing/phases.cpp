@@ -8,12 +8,6 @@
 namespace lockstep {
 namespace {
 
-std::int64_t SteadyNanoseconds() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 // What is known of a thread that somebody watches.
 class ThreadPhases {
  public:
@@ -60,6 +54,11 @@ class ThreadPhases {
     next_sums_ = sums_;
   }
 
+  void Note(RequestTime moment) {
+    if (moment.at == 0) moment.at = clock_();
+    for (PhaseObserver* observer : observers_) observer->OnRequest(moment);
+  }
+
  private:
   // The time since the last look is the current phase's.
   std::int64_t Settle() {
@@ -86,6 +85,12 @@ class ThreadPhases {
 thread_local std::unique_ptr<ThreadPhases> t_phases;
 
 }  // namespace
+
+std::int64_t SteadyNanoseconds() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 std::string_view Name(Phase phase) {
   switch (phase) {
@@ -137,6 +142,11 @@ void EndStep(NextStep next) {
 
 void DropStep() {
   if (t_phases != nullptr) t_phases->Drop();
+}
+
+void NoteRequest(std::int64_t request, RequestMoment moment, std::int64_t tokens, std::int64_t at) {
+  if (t_phases != nullptr)
+    t_phases->Note({.request = request, .moment = moment, .at = at, .tokens = tokens});
 }
 
 }  // namespace lockstep

@@ -52,6 +52,22 @@ struct StepTimes {
   PhaseNanoseconds phases{};  // add up to end - begin
 };
 
+// What becomes of a request on the rank that decides (rank 0 of a group), in this order. Whatever
+// generates nothing has no first token.
+enum class RequestMoment : std::uint8_t {
+  kArrived,     // it waits for its turn
+  kBegun,       // its first step is planned, which reads its prompt
+  kFirstToken,  // from here on it is decoded
+  kEnded,       // nothing follows: all is made, or nobody wants it any more
+};
+
+struct RequestTime {
+  std::int64_t request = 0;  // the engine's number, which may come again once it has ended
+  RequestMoment moment = RequestMoment::kArrived;
+  std::int64_t at = 0;      // nanoseconds of the steady clock
+  std::int64_t tokens = 0;  // kArrived: of its prompt; kEnded: that were made; else 0
+};
+
 // Hears what the thread that watches does. Called on that thread, in the middle of its work: it
 // must be quick.
 class PhaseObserver {
@@ -60,6 +76,7 @@ class PhaseObserver {
   virtual void OnSpan(const PhaseSpan& /*span*/) {}
   // Again, with the same `begin`, where a step that has ended goes on with further questions.
   virtual void OnStep(const StepTimes& /*step*/) {}
+  virtual void OnRequest(const RequestTime& /*moment*/) {}
 };
 
 // As long as it lives the observer hears of this thread, on which it is made and destroyed. There
@@ -93,11 +110,18 @@ class ScopedPhase {
   bool is_watched_;
 };
 
-// The bounds of steps. What lies between an end and the next beginning is no step's.
+// The bounds of steps, in no phase. What is between an end and the next beginning is no step's.
 enum class NextStep : std::uint8_t { kFollows, kLater };  // kFollows: it begins where this one ends
 void BeginStep();                                         // its number is not known yet
 void NameStep(std::int64_t step, std::int64_t tokens);    // begins it, if nothing has
 void EndStep(NextStep next);
 void DropStep();  // what has begun, and has no name, is no step
+
+// A moment of a request. at: when it was, where that is known; 0: now.
+void NoteRequest(std::int64_t request, RequestMoment moment, std::int64_t tokens = 0,
+                 std::int64_t at = 0);
+
+// What all times here are: nanoseconds of the steady clock.
+std::int64_t SteadyNanoseconds();
 
 }  // namespace lockstep

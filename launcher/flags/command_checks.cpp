@@ -71,6 +71,23 @@ void CheckBenchScaling(const Arguments& arguments) {
     throw BadInput("bench scaling: no model; expected --model MODEL or --config FILE.yaml");
 }
 
+void CheckTrace(const Arguments& arguments) {
+  const std::string& file = arguments.trace_file;
+  if (arguments.command == Command::kTrace) {
+    if (file.empty()) throw BadInput("trace: no file; expected one that --trace has written");
+    return;
+  }
+  if (file.empty()) return;
+  if (arguments.command == Command::kBenchServe && !arguments.url.empty())
+    throw BadInput("bench serve: --trace {} with --url: a trace is of ranks; give it to the server",
+                   file);
+  if (arguments.command == Command::kBench && arguments.bench.kind == BenchKind::kComm)
+    throw BadInput(
+        "bench comm: --trace {}: there are no steps to trace; expected decode, prefill "
+        "or batch",
+        file);
+}
+
 void CheckComplete(const Arguments& arguments) {
   CheckTrust(arguments);
   const bool has_model = !arguments.options.model.path.empty();
@@ -84,6 +101,7 @@ void CheckComplete(const Arguments& arguments) {
 }  // namespace
 
 void CheckCommand(const Arguments& arguments, const std::string& output_given) {
+  CheckTrace(arguments);
   switch (arguments.command) {
     case Command::kGenerate:
     case Command::kScore:
@@ -97,7 +115,8 @@ void CheckCommand(const Arguments& arguments, const std::string& output_given) {
       return;
     case Command::kBenchServe: return CheckBenchServe(arguments);
     case Command::kBenchCompare:
-    case Command::kEnvironment: return;
+    case Command::kEnvironment:
+    case Command::kTrace: return;
     case Command::kBenchScaling: return CheckBenchScaling(arguments);
     case Command::kBench:
       if (arguments.bench.kind == BenchKind::kComm) return;

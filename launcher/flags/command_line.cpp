@@ -80,6 +80,7 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
   arguments.tls_ca = bound.tls_ca;
   arguments.api_key = bound.api_key;
   AppendRevision(bound.revision, arguments.options.model.path);
+  arguments.trace_file = bound.trace_file;
   if (bound.print_config) return {std::nullopt, PrintOptions(arguments.options)};
   if (bound.prompt_option != nullptr && bound.prompt_option->count() > 0)
     arguments.prompt = bound.prompt;

@@ -13,6 +13,7 @@ Command CommandOf(const std::string& name) {
   if (name == "embed") return Command::kEmbed;
   if (name == "serve") return Command::kServe;
   if (name == "env") return Command::kEnvironment;
+  if (name == "trace") return Command::kTrace;
   if (name == "complete") return Command::kComplete;
   return name == "tokenize" ? Command::kTokenize : Command::kPlan;
 }

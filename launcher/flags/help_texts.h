@@ -235,4 +235,13 @@ inline constexpr const char* kManualFooter = R"(Examples:
   lockstep manual bench serve > lockstep-bench-serve.1
   lockstep manual --list)";
 
+inline constexpr const char* kTraceFooter = R"(Examples:
+  lockstep generate ./pythia-410m --tp 2 --prompt "Once" --trace trace.json
+  lockstep trace trace.json
+
+--trace FILE of generate, score, embed, eval, serve and bench writes, when the command ends, what
+every rank did, on one clock: the steps, and in them plan, broadcast, products, attention,
+all-reduce, waiting, gather and sampling. Each request is a track: queued, prompt, decoding.
+ui.perfetto.dev and chrome://tracing show it. docs/guide/tracing.md explains it.)";
+
 }  // namespace lockstep

@@ -24,7 +24,8 @@ enum class Command {
   kEval,
   kServe,
   kComplete,
-  kEnvironment
+  kEnvironment,
+  kTrace
 };
 enum class Verbosity { kQuiet, kNormal, kVerbose };
 enum class ReportFormat { kTable, kJson };
@@ -56,9 +57,10 @@ struct Arguments {
   std::optional<std::string> api_key;  // serve, complete, bench serve: of --api-key
   std::string input;                   // generate, score, embed: a file, or "-" for standard input
   std::string output = "-";            // a file, or "-" for standard output
+  std::string trace_file;              // of --trace, to be written; trace: to be read; empty: none
   Restart restart = Restart::kGoOn;    // generate --input, score, embed, eval
   TokenizeDirection direction = TokenizeDirection::kEncode;
-  ReportFormat report_format = ReportFormat::kTable;  // plan, bench, env
+  ReportFormat report_format = ReportFormat::kTable;  // plan, bench, env, trace
   WeightChoice weights = WeightChoice::kCheckpoint;
   BenchOptions bench;
   ScalingOptions scaling;  // bench scaling

@@ -7,17 +7,18 @@
 
 #include "core/error.h"
 #include "runtime/spawn/spawn.h"
+#include "runtime/tracing/traced_run.h"
 
 namespace lockstep {
 
 std::string GroupPlace::ToText() const {
-  return fmt::format("{} {} {} {}", socket, ranks, groups, checkpoint);
+  return fmt::format("{} {} {} {} {}", socket, ranks, group, groups, checkpoint);
 }
 
 std::optional<GroupPlace> GroupPlace::FromText(const std::string& text) {
   std::istringstream stream(text);
   GroupPlace place;
-  if (!(stream >> place.socket >> place.ranks >> place.groups)) return std::nullopt;
+  if (!(stream >> place.socket >> place.ranks >> place.group >> place.groups)) return std::nullopt;
   stream.get();
   std::getline(stream, place.checkpoint, '\0');  // may have blanks
   return place;
@@ -41,6 +42,8 @@ Arguments ArgumentsOfGroup(const Arguments& arguments, const GroupPlace& place) 
   // What is left of a host's memory is shared, and all groups look at it at the same time.
   if (place.groups > 1 && !options.engine.memory_fraction)
     options.engine.memory_fraction = 0.5 / place.groups;
+  if (place.groups > 1 && !own.trace_file.empty())
+    own.trace_file = TraceFileOf(own.trace_file, fmt::format("group{}", place.group));
   return own;
 }
 

@@ -12,6 +12,7 @@ namespace lockstep {
 struct GroupPlace {
   std::string socket;           // that rank 0 connects to; its name is new with every start
   int ranks = 1;                // perhaps fewer than --tp says
+  int group = 0;                // its number
   int groups = 1;               // of the server, beside each other
   std::string checkpoint = {};  // to start with in place of --model; empty: that one
 

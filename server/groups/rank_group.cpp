@@ -66,7 +66,8 @@ void RankGroup::Start() {
   status_.reset();
   try {
     listener_ = std::make_unique<LocalListener>();
-    const GroupPlace place{listener_->name(), plan_.ranks, plan_.groups, plan_.checkpoint};
+    const GroupPlace place{listener_->name(), plan_.ranks, plan_.group, plan_.groups,
+                           plan_.checkpoint};
     process_ = std::make_unique<GroupProcess>(GroupProcess::Start{
         plan_.command, fmt::format("{}={}", kGroupVariable, place.ToText()), plan_.cores});
     state_ = State::kStarting;
@@ -151,7 +152,8 @@ void RankGroup::Lose(std::string cause, Manner manner) {
   state_ = State::kEnding;
   link_.reset();
   listener_.reset();
-  force_at_ = lost_at_ + (manner == Manner::kByForce ? Clock::duration() : kWordsTime);
+  const auto words_time = kWordsTime + (leaves_ ? plan_.end_time : seconds(0));
+  force_at_ = lost_at_ + (manner == Manner::kByForce ? Clock::duration() : words_time);
 }
 
 void RankGroup::WatchEnd() {
@@ -253,7 +255,7 @@ void RankGroup::Leave() {
   if (state_ != State::kReady) return Kill();
   Send(LeaveMessage());
   state_ = State::kLeaving;
-  force_at_ = Clock::now() + kLeaveTime;
+  force_at_ = Clock::now() + kLeaveTime + plan_.end_time;
 }
 
 void RankGroup::Kill() {

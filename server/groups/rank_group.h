@@ -23,11 +23,13 @@ struct GroupPlan {
   std::string name = "the ranks";         // in messages
   std::vector<std::string> command = {};  // the program's path, and the server's own arguments
   int ranks = 1;
-  int least_ranks = 1;          // it may go on with so many, where more do not start
-  int groups = 1;               // of the server, this one among them
-  std::vector<int> cores = {};  // as GroupProcess::Start
-  std::string checkpoint = {};  // as GroupPlace::checkpoint
-  double silence_seconds = 60;  // after which rank 0, once it is ready, counts as hanging
+  int least_ranks = 1;               // it may go on with so many, where more do not start
+  int group = 0;                     // its number
+  int groups = 1;                    // of the server, this one among them
+  std::vector<int> cores = {};       // as GroupProcess::Start
+  std::string checkpoint = {};       // as GroupPlace::checkpoint
+  double silence_seconds = 60;       // after which rank 0, once it is ready, counts as hanging
+  std::chrono::seconds end_time{0};  // that ranks may take to end beyond that of others
 };
 
 // A group of ranks that is started again whenever it ends: its processes, the socket to its rank 0,

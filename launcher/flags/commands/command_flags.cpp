@@ -82,6 +82,12 @@ void AddRevision(CLI::App& command, Bindings& bound) {
        "the revision of a MODEL in the Hugging Face cache: a branch, tag or commit", "main"});
 }
 
+void AddTraceFlag(CLI::App& command, Bindings& bound) {
+  AddValueFlag(command, kTextGroup,
+               {"--trace", bound.trace_file, "FILE.json",
+                "writes what every rank did at the end, for ui.perfetto.dev and lockstep trace"});
+}
+
 void AddModelFlags(CLI::App& command, Bindings& bound) {
   bound.flags.Add(command, kModelGroup, {kModelFlag});
   AddRevision(command, bound);
@@ -99,6 +105,7 @@ void AddRunFlags(CLI::App& command, Bindings& bound) {
   AddValueFlag(
       command, kTextGroup,
       {"--output", bound.output, "FILE", "where JSON lines are written to", "standard output"});
+  AddTraceFlag(command, bound);
 }
 
 void AddPassThrough(CLI::App& command, Bindings& bound) {
@@ -244,6 +251,7 @@ void AddServe(CLI::App& app, AllBindings& all) {
   AddChoiceFlags(command, bound);
   AddLength(command, bound);
   SetUsual(command, "--temperature", kTemperatureOfRequests);
+  AddTraceFlag(command, bound);
   AddConfigFlags(command, bound);
 }
 
@@ -309,6 +317,7 @@ void AddMeasuredModel(CLI::App& command, Bindings& bound) {
   LeaveOutModelsDefaults(command, bound, "");
   AddRandomWeights(command, bound);
   AddPlaceFlags(command, bound);
+  AddTraceFlag(command, bound);
 }
 
 void AddBench(CLI::App& app, AllBindings& all) {
@@ -348,6 +357,7 @@ void AddBenchServe(CLI::App& app, AllBindings& all) {
   command.get_option("--seed")
       ->description("the load's, and that of sampling; the same seed, the same load")
       ->default_str(fmt::format("{}", LoadOptions{}.seed));
+  AddTraceFlag(command, bound);
   AddConfigFlags(command, bound);
 }
 
@@ -379,7 +389,18 @@ void AddEval(CLI::App& app, AllBindings& all) {
             "groups of --tp ranks, each with the whole model, that share the questions");
   AddValueFlag(command, kTextGroup, {"--output", bound.output, "FILE", "results, as JSON"});
   AddRestart(command, bound);
+  AddTraceFlag(command, bound);
   AddConfigFlags(command, bound);
+}
+
+void AddTrace(CLI::App& app, AllBindings& all) {
+  Bindings& bound = AddCommand(
+      app, all, "trace", {"Sums up what the ranks of a --trace spent time on.", kTraceFooter});
+  CLI::App& command = *app.get_subcommand("trace");
+  command.add_option("FILE", bound.trace_file, "what --trace has written")
+      ->type_name("FILE.json")
+      ->group(kTextGroup);
+  command.add_flag("--json", bound.json, kJsonHelp)->group(kTextGroup);
 }
 
 void AddTools(CLI::App& app, AllBindings& all) {
@@ -418,6 +439,7 @@ void AddCommands(CLI::App& app, AllBindings& all) {
   AddBenchServe(app, all);
   AddBenchCompare(app, all);
   AddEval(app, all);
+  AddTrace(app, all);
   AddTools(app, all);
 }
 

@@ -30,6 +30,7 @@ struct Bindings {
   std::optional<std::string> api_key;
   std::string input;
   std::string output;
+  std::string trace_file;
   CLI::Option* prompt_option = nullptr;
   bool escape = false;
   bool list = false;

@@ -44,9 +44,9 @@ template <typename T>
 requires std::is_same_v<std::remove_const_t<T>, TextRequest>
 auto Fields(T& value) {
   auto& [task, prompt, tokens, sampling, stop, n, best_of, beams, priority, client, logprobs,
-         prompt_logprobs, context_tokens, pooling, reached] = value;
+         prompt_logprobs, context_tokens, pooling, reached, arrived] = value;
   return std::tie(task, prompt, tokens, sampling, stop, n, best_of, beams, priority, client,
-                  logprobs, prompt_logprobs, context_tokens, pooling, reached);
+                  logprobs, prompt_logprobs, context_tokens, pooling, reached, arrived);
 }
 
 template <typename T>

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "comm/shared/shared_communicator.h"
@@ -14,9 +15,11 @@
 namespace lockstep::testing {
 
 // Threads as the ranks of a host, over one mapping of one segment, so that a thread sanitizer
-// sees all they do to each other. The body's exceptions are returned, one text for each rank.
-inline std::vector<std::string> RunSharedRanks(
-    int ranks, const std::function<void(SharedCommunicator&)>& body) {
+// sees all they do to each other. They pass for ranks on the hosts of these names, of one host
+// where none is given. The body's exceptions are returned, one text for each rank.
+inline std::vector<std::string> RunSharedRanks(int ranks,
+                                               const std::function<void(SharedCommunicator&)>& body,
+                                               const std::vector<std::string>& host_names = {}) {
   const auto segment = SharedSegment::Create(ranks);
   std::vector<std::string> errors(static_cast<std::size_t>(ranks));
   std::vector<std::unique_ptr<SharedCommunicator>> comms;
@@ -24,7 +27,9 @@ inline std::vector<std::string> RunSharedRanks(
   for (int rank = 0; rank < ranks; ++rank) {
     std::vector<int> numbers(static_cast<std::size_t>(ranks));
     std::iota(numbers.begin(), numbers.end(), 0);
-    HostMap hosts(std::vector<RankHost>(numbers.size(), RankHost{.name = "here"}));
+    std::vector<RankHost> places(numbers.size(), RankHost{.name = "here"});
+    for (std::size_t i = 0; i < host_names.size(); ++i) places[i].name = host_names[i];
+    HostMap hosts(std::move(places));
     comms.push_back(std::make_unique<SharedCommunicator>(SharedCommunicator::Parts{
         .segment = segment, .ranks = {rank, std::move(numbers), std::move(hosts)}}));
     comms.back()->set_deadline_seconds(30);

@@ -17,8 +17,10 @@ std::int64_t Now() { return g_now; }
 struct Heard : PhaseObserver {
   void OnSpan(const PhaseSpan& span) override { spans.push_back(span); }
   void OnStep(const StepTimes& step) override { steps.push_back(step); }
+  void OnRequest(const RequestTime& moment) override { requests.push_back(moment); }
   std::vector<PhaseSpan> spans;
   std::vector<StepTimes> steps;
+  std::vector<RequestTime> requests;
 };
 
 std::int64_t In(const StepTimes& step, Phase phase) {
@@ -149,8 +151,24 @@ TEST_F(Phases, AreHeardByAllThatWatch) {
   EXPECT_EQ(other.spans.size(), 1u);
 }
 
+TEST_F(Phases, HaveTheMomentsOfRequestsBesideThem) {
+  const PhaseWatch watch(heard_, Now);
+  NoteRequest(7, RequestMoment::kArrived, 12, 900);
+  Pass(5);
+  NoteRequest(7, RequestMoment::kEnded, 3);
+  ASSERT_EQ(heard_.requests.size(), 2u);
+  EXPECT_EQ(heard_.requests[0].request, 7);
+  EXPECT_EQ(heard_.requests[0].moment, RequestMoment::kArrived);
+  EXPECT_EQ(heard_.requests[0].at, 900) << "as was said";
+  EXPECT_EQ(heard_.requests[0].tokens, 12);
+  EXPECT_EQ(heard_.requests[1].moment, RequestMoment::kEnded);
+  EXPECT_EQ(heard_.requests[1].at, 1005) << "now";
+  EXPECT_EQ(heard_.requests[1].tokens, 3);
+}
+
 TEST_F(Phases, AreNobodysWhereNobodyWatches) {
   const auto go = [] {
+    NoteRequest(1, RequestMoment::kArrived);
     BeginStep();
     NameStep(1, 1);
     Do(Phase::kProducts, 5);
@@ -162,6 +180,7 @@ TEST_F(Phases, AreNobodysWhereNobodyWatches) {
   std::thread(go).join();  // of another thread
   EXPECT_TRUE(heard_.spans.empty());
   EXPECT_TRUE(heard_.steps.empty());
+  EXPECT_TRUE(heard_.requests.empty());
 }
 
 TEST_F(Phases, MayBeWatchedFromTheirMiddleOn) {

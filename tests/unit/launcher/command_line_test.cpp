@@ -319,7 +319,7 @@ TEST(ParseCommandLine, AnswersHelpAndVersion) {
               testing::MatchesRegex("lockstep 0.1.0( \\([0-9a-f+]+\\))?\n"));
   const CommandLine main = Parse({"--help"});
   EXPECT_FALSE(main.run);
-  for (const char* command : {"generate", "score", "tokenize", "plan", "eval"}) {
+  for (const char* command : {"generate", "score", "tokenize", "plan", "eval", "trace"}) {
     EXPECT_THAT(main.text, HasSubstr(command));
     const CommandLine help = Parse({command, "--help"});
     EXPECT_FALSE(help.run);
@@ -327,6 +327,26 @@ TEST(ParseCommandLine, AnswersHelpAndVersion) {
     EXPECT_THAT(help.text, HasSubstr("Example"));
     EXPECT_THAT(help.text, testing::Not(HasSubstr("\n\n\n")));
   }
+}
+
+TEST(ParseCommandLine, TakesATraceOfWhateverRunsRanks) {
+  using Words = std::vector<std::string>;
+  for (const Words& words : {Words{"generate", "--prompt", "x"},
+                             {"score", "--input", "i"},
+                             {"embed", "--input", "i"},
+                             {"serve"},
+                             {"bench", "decode"},
+                             {"bench", "scaling"},
+                             {"bench", "serve", "--concurrency", "1"},
+                             {"eval", "--tasks", "sciq", "--data", "d"}}) {
+    Words whole = words;
+    whole.insert(whole.end(), {"--model", "m", "--trace", "t.json"});
+    EXPECT_EQ(ArgumentsOf(whole).trace_file, "t.json") << words[0];
+  }
+  const Arguments read = ArgumentsOf({"trace", "t.json", "--json"});
+  EXPECT_EQ(read.command, Command::kTrace);
+  EXPECT_EQ(read.trace_file, "t.json");
+  EXPECT_EQ(read.report_format, ReportFormat::kJson);
 }
 
 TEST(ParseCommandLine, PrintsTheConfigurationItWouldRunWith) {

@@ -27,13 +27,14 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Refused{{},
                 "no command; expected generate, score, embed, serve, complete, tokenize, plan, "
-                "bench, eval, env, completion, manual; see lockstep --help"},
-        Refused{{"genrate", "--model", "m"},
-                "unknown command \"genrate\"; the nearest is generate, all are generate, score, "
-                "embed, serve, complete, tokenize, plan, bench, eval, env, completion, manual"},
+                "bench, eval, trace, env, completion, manual; see lockstep --help"},
+        Refused{
+            {"genrate", "--model", "m"},
+            "unknown command \"genrate\"; the nearest is generate, all are generate, score, "
+            "embed, serve, complete, tokenize, plan, bench, eval, trace, env, completion, manual"},
         Refused{{"zzz"},
                 "unknown command \"zzz\"; all are generate, score, embed, serve, complete, "
-                "tokenize, plan, bench, eval, env, completion, manual"},
+                "tokenize, plan, bench, eval, trace, env, completion, manual"},
         Refused{{"plan", "score"}, "plan and score are two commands; give one"},
         Refused{{"--versio"},
                 "unknown flag \"--versio\"; the nearest known one is --version; see lockstep "
@@ -123,6 +124,13 @@ INSTANTIATE_TEST_SUITE_P(
                 "--top-p is \"0\"; expected a number from 1e-09 to 1"},
         Refused{{"generate", "--model", "m", "--prompt", "x", "--stop", ""},
                 "--stop holds an empty text; expected a text or a list of texts, none empty"},
+        Refused{{"trace"}, "trace: no file; expected one that --trace has written"},
+        Refused{{"bench", "comm", "--trace", "t.json"},
+                "bench comm: --trace t.json: there are no steps to trace; expected decode, prefill "
+                "or batch"},
+        Refused{{"bench", "serve", "--url", "http://h:1", "--rate", "1", "--trace", "t.json"},
+                "bench serve: --trace t.json with --url: a trace is of ranks; give it to the "
+                "server"},
         Refused{{"eval", "--model", "m"},
                 "eval: nothing to evaluate; expected --tasks T,T --data DIR, or --perplexity FILE"},
         Refused{{"eval", "--model", "m", "--tasks", "piqa"},

@@ -76,11 +76,13 @@ TEST(Messages, BringWhatIsSaidOfOtherWeights) {
 
 TEST(GroupPlace, ComesBackWithAndWithoutACheckpoint) {
   for (const char* checkpoint : {"", "a/b@c", "/models/with blanks "}) {
-    const GroupPlace place{.socket = "name", .ranks = 3, .groups = 2, .checkpoint = checkpoint};
+    const GroupPlace place{
+        .socket = "name", .ranks = 3, .group = 1, .groups = 2, .checkpoint = checkpoint};
     const auto back = GroupPlace::FromText(place.ToText());
     ASSERT_TRUE(back);
     EXPECT_EQ(back->socket, "name");
     EXPECT_EQ(back->ranks, 3);
+    EXPECT_EQ(back->group, 1);
     EXPECT_EQ(back->groups, 2);
     EXPECT_EQ(back->checkpoint, checkpoint);
   }
@@ -91,6 +93,17 @@ TEST(GroupPlace, ComesBackWithAndWithoutACheckpoint) {
   EXPECT_EQ(
       ArgumentsOfGroup(arguments, {.socket = "name", .checkpoint = "other"}).options.model.path,
       "other");
+}
+
+TEST(GroupPlace, GivesEachGroupATraceOfItsOwn) {
+  Arguments arguments;
+  EXPECT_EQ(ArgumentsOfGroup(arguments, {.socket = "name", .group = 1, .groups = 2}).trace_file,
+            "");
+  arguments.trace_file = "traces/of.a.day.json";
+  EXPECT_EQ(ArgumentsOfGroup(arguments, {.socket = "name", .groups = 1}).trace_file,
+            "traces/of.a.day.json");
+  EXPECT_EQ(ArgumentsOfGroup(arguments, {.socket = "name", .group = 1, .groups = 2}).trace_file,
+            "traces/of.a.day.group1.json");
 }
 
 TEST(Messages, BringARequestWithAllItsFields) {
