@@ -3,6 +3,7 @@
 #include <editline/readline.h>
 #include <unistd.h>
 
+#include <clocale>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -29,10 +30,18 @@ std::string HistoryFile() {
   return failed ? "" : (folder / "lockstep/complete_history").string();
 }
 
+// The editor takes characters as the locale has them; in "C" it drops all that are not ASCII.
+// Numbers stay as they are.
+void UseUnicode() {
+  if (std::setlocale(LC_CTYPE, "") == nullptr || MB_CUR_MAX == 1)
+    std::setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 }  // namespace
 
 LineReader::LineReader() : is_terminal_(::isatty(STDIN_FILENO) != 0) {
   if (!is_terminal_) return;
+  UseUnicode();
   history_file_ = HistoryFile();
   using_history();
   stifle_history(kMostLines);

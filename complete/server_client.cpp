@@ -91,7 +91,8 @@ class ServerClient::Exchange {
       http::async_read_header(stream_, buffer_, parser_, Ignoring(done));
     };
     if (!Await(read_head)) return false;
-    if (!parser_.is_header_done()) Fail("it has closed the connection without an answer");
+    if (!parser_.is_header_done())
+      Fail("it has closed the connection without an answer; if it speaks TLS, write https://");
     return true;
   }
 

@@ -63,7 +63,10 @@ RankSlices SlicesOf(const LoadJob& job) {
 
 WeightsBeside ReadHere(const LoadJob& job, const Backend& backend, const LoadProgress& progress) {
   const WeightSource source(job.model);
-  if (job.grid.world().rank() == 0) source.WarnOfTwoTables(job.model);
+  if (job.grid.world().rank() == 0) {
+    source.WarnOfTwoTables(job.model);
+    source.WarnOfUnusedBlocks(job.model);
+  }
   ModelWeights weights =
       LoadWeights(job.model.spec, SlicesOf(job), job.arguments.options.model.dtype, source.reader(),
                   backend, progress);

@@ -68,9 +68,11 @@ std::string WhyNotEverywhere(ControlPlane& world, std::string mine) {
 
 DeviceChoice Decide(const DeviceRequest& request, ControlPlane& world) {
   if (request.choice != DeviceChoice::kAuto) return request.choice;
-  std::string why = WhyNotCuda(request);
+  // What is missing first: formats are of no interest where there is no GPU.
+  std::string why;
   try {
-    if (why.empty()) DeviceOf(world);
+    DeviceOf(world);
+    why = WhyNotCuda(request);
   } catch (const Error& error) {
     why = error.what();
   }

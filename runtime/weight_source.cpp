@@ -1,6 +1,7 @@
 #include "runtime/weight_source.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 #include "core/log.h"
@@ -27,6 +28,21 @@ bool SameMatrix(const Checkpoint& checkpoint, const std::string& a, const std::s
   return true;
 }
 
+// Blocks that tensors are named after, "gpt_neox.layers.3." or "transformer.h.3.": one more than
+// the largest number.
+std::int64_t BlockCount(const std::vector<std::string>& names) {
+  std::int64_t count = 0;
+  for (const std::string& name : names)
+    for (const std::string_view part : {"layers.", "h."}) {
+      const std::size_t at = name.find(part);
+      if (at == name.npos || (at > 0 && name[at - 1] != '.')) continue;
+      std::int64_t number = -1;
+      std::from_chars(name.data() + at + part.size(), name.data() + name.size(), number);
+      count = std::max(count, number + 1);
+    }
+  return count;
+}
+
 }  // namespace
 
 WeightSource::WeightSource(const ModelFiles& model) {
@@ -47,6 +63,14 @@ void WeightSource::WarnOfTwoTables(const ModelFiles& model) const {
       "each "
       "is used as it is; set \"tie_word_embeddings\": false in config.json",
       checkpoint_->where(), Quoted(tables->embedding), Quoted(tables->head));
+}
+
+void WeightSource::WarnOfUnusedBlocks(const ModelFiles& model) const {
+  if (!checkpoint_) return;
+  const std::int64_t count = BlockCount(checkpoint_->names());
+  if (count <= model.spec.layer_count) return;
+  LogWarning("{}: has the weights of {} layers, but config.json says {}: the others are not used",
+             checkpoint_->where(), count, model.spec.layer_count);
 }
 
 double WeightSource::bytes_read() const {

@@ -22,6 +22,9 @@ class WeightSource {
   // difference.
   void WarnOfTwoTables(const ModelFiles& model) const;
 
+  // Says so when the checkpoint has more blocks than the configuration: they are not used.
+  void WarnOfUnusedBlocks(const ModelFiles& model) const;
+
   // Of the checkpoint, so far; 0 for weights that are made up.
   double bytes_read() const;
 

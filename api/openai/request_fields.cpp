@@ -89,7 +89,7 @@ void ReadInClientsTerms(const RequestRules& rules, const FieldNames& names,
   try {
     read();
   } catch (const ContextError& error) {
-    RefuseLength(rules.spec.context_tokens, error.what());
+    RefuseLength(rules.spec.context_tokens, fmt::format("you requested more: {}", error.what()));
   } catch (const Error& error) {
     if (error.code() != ExitCode::kBadInput) throw;
     throw InTheirWords(error.what(), names);
@@ -144,7 +144,10 @@ Json LineOf(const Json& object, const FieldNames& names, const RequestRules& rul
   for (const auto& [theirs, ours] : names)
     if (const Json* value = FindField(object, theirs)) line[ours] = *value;
   if (line.contains("top_k") && line["top_k"] == -1) line["top_k"] = 0;  // off, as vLLM has it
-  if (!line.contains("seed") && !rules.line) line["seed"] = std::random_device()();
+  if (!line.contains("seed") && !rules.line)
+    line["seed"] = rules.defaults.stated.contains("sampling.seed")
+                       ? Json(rules.defaults.sampling.params.seed)
+                       : Json(std::random_device()());
   return line;
 }
 

@@ -83,7 +83,7 @@ Facts MemoryFacts() {
   Facts facts = {{"total_bytes",
                   static_cast<std::int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE)}};
   for (const MemoryPool& pool : MemoryPools())
-    facts["free_bytes in " + pool.name] = static_cast<std::int64_t>(pool.free_bytes);
+    facts["free"][pool.name] = static_cast<std::int64_t>(pool.free_bytes);
   return facts;
 }
 

@@ -15,10 +15,13 @@ std::string Answer(const std::string& request) {
   if (request.starts_with("GET /v1/models"))
     return "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"data\": [{\"id\": \"m\"}]}";
   const bool endless = request.find("\"prompt\":\"endless") != std::string::npos;
+  const bool french = request.find("\"prompt\":\"Rom\u00e9o\"") != std::string::npos;
   std::string head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n";
   if (endless) head += "Test-Goes-On: 1\r\n";
   const std::string piece = R"({"choices": [{"text": ")" +
-                            std::string(endless ? " beginning" : " answered") +
+                            std::string(endless  ? " beginning"
+                                        : french ? " repond"
+                                                 : " answered") +
                             R"(", "finish_reason": )" + (endless ? "null" : R"("stop")") + "}]}";
   return head + "\r\ndata: " + piece + "\n\n" + (endless ? "" : "data: [DONE]\n\n");
 }
@@ -59,6 +62,15 @@ TEST_F(CompleteAtATerminal, CtrlCGivesUpTheLineAndSaysHowToEnd) {
   terminal_.Type("/quit\r");
   EXPECT_EQ(terminal_.Wait(), 0) << terminal_.screen();
   EXPECT_EQ(server_.asked(), 2) << "of the model, and of the one line";
+}
+
+TEST_F(CompleteAtATerminal, TakesCharactersOfEveryLanguage) {
+  terminal_.AwaitPrompt();
+  terminal_.Type("Rom\u00e9o\r");
+  terminal_.Await(" repond");
+  terminal_.AwaitPrompt();
+  terminal_.Type(Terminal::kCtrlD);
+  EXPECT_EQ(terminal_.Wait(), 0) << terminal_.screen();
 }
 
 // An answer that has ended leaves no Ctrl-C behind for the next one.

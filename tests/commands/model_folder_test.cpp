@@ -6,6 +6,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "core/files/file.h"
@@ -72,6 +74,23 @@ TEST_P(ModelOfAnotherKind, WarnsOnceOfAHeadThatIsNotTheEmbedding) {
   EXPECT_EQ(loud.errors.find("ties the LM head"), loud.errors.rfind("ties the LM head"));
   EXPECT_THAT(Run({"score", "--input", "-"}, Golden("tied_without_a_head")).errors,
               testing::Not(HasSubstr("warning")));
+}
+
+TEST_P(ModelOfAnotherKind, WarnsOfLayersThatTheConfigurationLeavesOut) {
+  const TemporaryFolder folder;
+  const fs::path model = folder / "model";
+  fs::copy(SourceFolder() / "models/shakespeare-neox", model);
+  Json config = ParseJson(ReadFile(model / "config.json"), "config.json");
+  const auto layers = config["num_hidden_layers"].get<int>();
+  const std::vector<std::string> score = {"score", "--input", "-"};
+  EXPECT_THAT(Run(score, model).errors, testing::Not(HasSubstr("warning")));
+  config["num_hidden_layers"] = layers - 1;
+  WriteText(model / "config.json", DumpJson(config));
+  const Outcome run = Run(score, model);
+  EXPECT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_THAT(run.errors,
+              HasSubstr(fmt::format("has the weights of {} layers, but config.json says {}", layers,
+                                    layers - 1)));
 }
 
 TEST_P(ModelOfAnotherKind, IsRefusedWithItsCause) {

@@ -65,6 +65,7 @@ std::string UsualOfKinds(std::initializer_list<BenchKind> kinds, const Get& get)
 }
 
 std::string JoinedNumbers(const std::vector<std::int64_t>& numbers) {
+  if (numbers.empty()) return "512, or half of a shorter context";
   return fmt::format("{}", fmt::join(numbers, ","));
 }
 

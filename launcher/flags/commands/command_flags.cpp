@@ -250,6 +250,8 @@ void AddServe(CLI::App& app, AllBindings& all) {
             "groups of --tp ranks, each with the whole model, that share the requests");
   AddChoiceFlags(command, bound);
   AddLength(command, bound);
+  SetUsual(command, "--max-new-tokens", "16, as of OpenAI");
+  SetUsual(command, "--seed", "each request its own");
   SetUsual(command, "--temperature", kTemperatureOfRequests);
   AddTraceFlag(command, bound);
   AddConfigFlags(command, bound);
@@ -278,6 +280,8 @@ void AddComplete(CLI::App& app, AllBindings& all) {
   AddPlaceFlags(command, bound);
   AddChoiceFlags(command, bound);
   AddLength(command, bound);
+  SetUsual(command, "--max-new-tokens", "128");
+  SetUsual(command, "--seed", "each text its own");
   SetUsual(command, "--temperature", kTemperatureOfRequests);
   AddConfigFlags(command, bound);
 }

@@ -47,6 +47,17 @@ TEST_F(CompletionRequestTest, HasTheLengthThatTheConfigurationStates) {
   EXPECT_FALSE(Parse(R"({"prompt": "ab", "echo": true})").prompt_only);
 }
 
+TEST_F(CompletionRequestTest, HasTheSeedThatTheConfigurationStates) {
+  const auto seed = [&](const std::string& body) {
+    return Parse(body).prompts[0].request.sampling.seed;
+  };
+  EXPECT_NE(seed(R"({"prompt": "ab"})"), seed(R"({"prompt": "ab"})"));
+  defaults_.sampling.params.seed = 7;
+  defaults_.stated["sampling.seed"] = "--seed";
+  EXPECT_EQ(seed(R"({"prompt": "ab"})"), 7u);
+  EXPECT_EQ(seed(R"({"prompt": "ab", "seed": 3})"), 3u);
+}
+
 TEST_F(CompletionRequestTest, TakesNullForMissingAndPassesOverWhatItDoesNotKnow) {
   const TextRequest one =
       Parse(R"({"prompt": "ab", "max_tokens": null, "stop": null, "logprobs": null, "seed": null,
