@@ -6,7 +6,8 @@ namespace lockstep {
 namespace {
 
 const LineField kId{"id", "a text or an integer",
-                    "comes back in the answer; left out: the line's number, from 0"};
+                    "comes back in the answer; left out: the line's number, from 0, "
+                    "blank lines not counted"};
 const LineField kTokens{"tokens", "a list of token ids", "instead of the text"};
 
 std::vector<LineField> FieldsOfGenerate() {

@@ -14,7 +14,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 COMMANDS = (
     'lockstep generate --model models/shakespeare-neox --tp 2 \\\n    --prompt "ROMEO:" --temperature 0.8 --max-new-tokens 60',
-    "lockstep plan configs/aphra-6b.yaml --tp 4 --dtype bf16 | tail -6",
+    "lockstep plan configs/aphra-6b.yaml --tp 4 --dtype bf16 | tail -7",
     "lockstep plan configs/aphra-6b.yaml --machine h100 \\\n    --dtype bf16 --batch 32 | tail -10",
 )
 COLUMNS, LINE, CHARACTER, MARGIN = 92, 19, 8.43, 16
