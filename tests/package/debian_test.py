@@ -1,4 +1,5 @@
-"""The Debian package on a minimal Debian 12: installed with its dependencies, run on two ranks, removed.
+"""The Debian package on a minimal Debian, laid out by the steps of configs/deploy/lockstep.def: installed
+with its dependencies, run on two ranks, removed.
 
 Takes minutes: a Debian is laid out, and the dependencies are downloaded.
 """
@@ -26,6 +27,12 @@ def built_for() -> str | None:
     return RELEASES.get(found.group(1)) if found and re.search(r"^ID=debian$", text, re.M) else None
 
 
+def section(name: str) -> str:
+    """Of the Apptainer definition."""
+    text = (deployed.FOLDER / "lockstep.def").read_text()
+    return re.search(rf"(?ms)^%{name}\n(.*?)(?=^%|\Z)", text).group(1)
+
+
 class OnAMinimalSystem(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -33,10 +40,16 @@ class OnAMinimalSystem(unittest.TestCase):
         folder.chmod(0o755)
         cls.system = RootFolder(folder / "root", built_for())
         package = packages_test.pack(folder / "packages", "DEB")["deb"]
-        shutil.copy(package, cls.system.root / package.name)
-        cls.system.variables["DEBIAN_FRONTEND"] = "noninteractive"
-        cls.system.run("apt-get", "update")
-        cls.system.run("apt-get", "install", "-y", "--no-install-recommends", f"/{package.name}")
+        source, destination = section("files").split()
+        assert source == "lockstep.deb", source
+        shutil.copy(package, cls.system.root / destination.lstrip("/"))
+        cls.system.run("sh", "-ec", section("post"))
+
+    def test_is_what_the_apptainer_definition_promises(self):
+        self.system.run("sh", "-ec", section("test"))
+        said = self.system.run("sh", "-ec", section("environment") + section("runscript"), "lockstep",
+                               "generate", "shakespeare-neox", "--tp", "2", "--prompt", "ROMEO:", "-n", "4")
+        self.assertIn("Alas", said)
 
     def test_runs_on_two_ranks_for_root_and_for_others(self):
         generate = ("--prompt", "ROMEO:", "--max-new-tokens", "12", "--temperature", "0")
