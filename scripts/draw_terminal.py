@@ -46,9 +46,9 @@ def played(command: str, program: pathlib.Path) -> list[tuple[float, str]]:
 
 
 def shown(line: str) -> str:
-    """What is left of a line that was written over."""
-    line = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip("\r")
-    return line.rsplit("\r", 1)[-1].rstrip()
+    """What is left of a line that was written over and cleared."""
+    line = line.rstrip("\r").rsplit("\r", 1)[-1].rsplit("\x1b[K", 1)[-1]
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip()
 
 
 def script(program: pathlib.Path) -> list[tuple[float, str, str]]:

@@ -144,10 +144,6 @@ Json LineOf(const Json& object, const FieldNames& names, const RequestRules& rul
   for (const auto& [theirs, ours] : names)
     if (const Json* value = FindField(object, theirs)) line[ours] = *value;
   if (line.contains("top_k") && line["top_k"] == -1) line["top_k"] = 0;  // off, as vLLM has it
-  if (!line.contains("seed") && !rules.line)
-    line["seed"] = rules.defaults.stated.contains("sampling.seed")
-                       ? Json(rules.defaults.sampling.params.seed)
-                       : Json(std::random_device()());
   return line;
 }
 
@@ -182,12 +178,20 @@ std::int64_t StreamOf(std::size_t prompt, const RequestRules& rules) {
   return before + static_cast<std::int64_t>(prompt);
 }
 
+// Where nobody has said what to draw from, each prompt has a seed of its own: prompts of one seed
+// begin alike. Those of a line of a job, or of a server with a seed, draw from their streams.
+bool NeedsSeed(const Json& line, const RequestRules& rules) {
+  return !line.contains("seed") && !line.contains("num_beams") && !rules.line &&
+         !rules.defaults.stated.contains("sampling.seed");
+}
+
 }  // namespace
 
 LineRequest ReadPrompt(const CommonLine& common, const Json& prompt, std::size_t index,
                        const RequestRules& rules) {
   Json line = common.fields;
   line[prompt.is_string() ? "prompt" : "tokens"] = prompt;
+  if (NeedsSeed(line, rules)) line["seed"] = std::random_device()();
   const std::string where = fmt::format("prompt {}", index);
   LineRequest request =
       ParseGenerateObject(std::move(line), where, StreamOf(index, rules), rules.defaults);

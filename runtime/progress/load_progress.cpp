@@ -9,9 +9,14 @@
 namespace lockstep {
 
 std::string LoadText(double bytes, double share, double bytes_per_second) {
-  std::string text = fmt::format("loading {:.1f} of {:.1f} GB", 1e-9 * bytes * share, 1e-9 * bytes);
+  const bool large = bytes >= 1e9;
+  const double unit = large ? 1e9 : 1e6;
+  const char* name = large ? "GB" : "MB";
+  const int digits = large ? 1 : 0;
+  std::string text = fmt::format("loading {:.{}f} of {:.{}f} {}", bytes * share / unit, digits,
+                                 bytes / unit, digits, name);
   if (bytes_per_second <= 0.0) return text;
-  text += fmt::format(", {:.1f} GB/s", 1e-9 * bytes_per_second);
+  text += fmt::format(", {:.{}f} {}/s", bytes_per_second / unit, digits, name);
   if (share >= 1.0) return text;
   return text + fmt::format(", {} left", DurationText(bytes * (1.0 - share) / bytes_per_second));
 }

@@ -52,6 +52,8 @@ TEST_F(CompletionRequestTest, HasTheSeedThatTheConfigurationStates) {
     return Parse(body).prompts[0].request.sampling.seed;
   };
   EXPECT_NE(seed(R"({"prompt": "ab"})"), seed(R"({"prompt": "ab"})"));
+  const auto both = Parse(R"({"prompt": ["ab", "cd"]})").prompts;
+  EXPECT_NE(both[0].request.sampling.seed, both[1].request.sampling.seed);
   defaults_.sampling.params.seed = 7;
   defaults_.stated["sampling.seed"] = "--seed";
   EXPECT_EQ(seed(R"({"prompt": "ab"})"), 7u);

@@ -10,6 +10,7 @@ namespace {
 TEST(LoadText, HasBytesSpeedAndTheTimeThatIsLeft) {
   EXPECT_EQ(LoadText(4e9, 0.25, 0.0), "loading 1.0 of 4.0 GB");
   EXPECT_EQ(LoadText(4e9, 0.25, 0.5e9), "loading 1.0 of 4.0 GB, 0.5 GB/s, 6 s left");
+  EXPECT_EQ(LoadText(8e6, 0.5, 2e6), "loading 4 of 8 MB, 2 MB/s, 2 s left");
   EXPECT_EQ(LoadText(4e9, 1.0, 0.5e9), "loading 4.0 of 4.0 GB, 0.5 GB/s");
 }
 
