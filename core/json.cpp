@@ -78,7 +78,7 @@ Json ParseJson(std::string_view text, std::string_view where) {
   if (nul != std::string_view::npos)
     throw BadInput("{}: not valid JSON at byte {}: a NUL character", where, nul + 1);
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
-    throw BadInput("{}: is empty; expected JSON", where);
+    throw BadInput("{}: not valid JSON at byte 1: it is empty", where);
   try {
     StrictCallback callback(where);
     return Json::parse(text, std::ref(callback));

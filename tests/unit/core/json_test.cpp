@@ -147,7 +147,7 @@ TEST(ParseJson, SpeaksOfTheTextAndNotOfALibrary) {
            {"{\"a\" 1}", "at byte 6: found \"1}\" where it does not belong"},
            {"{'a': 1}", "at byte 2: found \"'a': 1}\""},
            {"{\"a\": ", "the text ends too early"},
-           {"", "the text ends too early"},
+           {"", "at byte 1: it is empty"},
            {"\"\xff\"", "not valid UTF-8"},
            {"\"\\ud800\"", "surrogate"},
            {"\"a\nb\"", "control character"},
