@@ -8,8 +8,8 @@
 #include <limits>
 
 #include "core/error.h"
-#include "runtime/options/nearest.h"
-#include "runtime/options/synonyms.h"
+#include "runtime/options/words/nearest.h"
+#include "runtime/options/words/synonyms.h"
 
 namespace lockstep {
 namespace {

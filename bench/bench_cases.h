@@ -5,7 +5,7 @@
 
 #include "engine/engine.h"
 #include "partition/plan/step_cost.h"
-#include "runtime/options/bench_options.h"
+#include "runtime/options/commands/bench_options.h"
 
 namespace lockstep {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bench/bench_cases.h"
-#include "runtime/options/bench_options.h"
+#include "runtime/options/commands/bench_options.h"
 
 namespace lockstep {
 

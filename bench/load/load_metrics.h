@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bench/load/load_runner.h"
-#include "runtime/options/load_options.h"
+#include "runtime/options/commands/load_options.h"
 
 namespace lockstep {
 

@@ -7,7 +7,7 @@
 #include "bench/load/load_metrics.h"
 #include "bench/load/rate_search.h"
 #include "core/json.h"
-#include "runtime/options/load_options.h"
+#include "runtime/options/commands/load_options.h"
 
 namespace lockstep {
 

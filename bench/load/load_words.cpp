@@ -5,9 +5,9 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "runtime/options/nearest.h"
 #include "runtime/options/option_types.h"
-#include "runtime/options/word_list.h"
+#include "runtime/options/words/nearest.h"
+#include "runtime/options/words/word_list.h"
 
 namespace lockstep {
 namespace {

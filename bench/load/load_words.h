@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/options/load_options.h"
+#include "runtime/options/commands/load_options.h"
 
 namespace lockstep {
 

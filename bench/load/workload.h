@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/options/load_options.h"
+#include "runtime/options/commands/load_options.h"
 
 namespace lockstep {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/options/scaling_options.h"
+#include "runtime/options/commands/scaling_options.h"
 
 namespace lockstep {
 

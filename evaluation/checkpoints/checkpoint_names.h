@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/options/evaluation_options.h"
+#include "runtime/options/commands/evaluation_options.h"
 
 namespace lockstep {
 

@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "runtime/options/option_types.h"
-#include "runtime/options/word_list.h"
+#include "runtime/options/words/word_list.h"
 
 namespace lockstep {
 namespace {

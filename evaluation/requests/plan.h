@@ -9,7 +9,7 @@
 
 #include "evaluation/requests/windows.h"
 #include "evaluation/tasks/tasks.h"
-#include "runtime/options/evaluation_options.h"
+#include "runtime/options/commands/evaluation_options.h"
 
 namespace lockstep {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "evaluation/results/results.h"
-#include "runtime/options/evaluation_options.h"
+#include "runtime/options/commands/evaluation_options.h"
 
 namespace lockstep {
 

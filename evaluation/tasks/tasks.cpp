@@ -3,7 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "runtime/options/nearest.h"
+#include "runtime/options/words/nearest.h"
 #include "text/python_text.h"
 
 namespace lockstep {

@@ -17,8 +17,8 @@
 #include "launcher/flags/pages/completion.h"
 #include "launcher/flags/pages/help_page.h"
 #include "launcher/flags/pages/manual_page.h"
-#include "runtime/options/config_yaml.h"
 #include "runtime/options/option_table.h"
+#include "runtime/options/yaml/config_yaml.h"
 
 namespace lockstep {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "launcher/flags/flags.h"
-#include "runtime/options/synonyms.h"
+#include "runtime/options/words/synonyms.h"
 
 namespace lockstep {
 namespace {

@@ -3,10 +3,10 @@
 #include <CLI/CLI.hpp>
 
 #include "core/error.h"
-#include "runtime/options/nearest.h"
 #include "runtime/options/option_table.h"
 #include "runtime/options/option_types.h"
-#include "runtime/options/synonyms.h"
+#include "runtime/options/words/nearest.h"
+#include "runtime/options/words/synonyms.h"
 
 namespace lockstep {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "core/error.h"
 #include "planning/machine/machine_keys.h"
-#include "runtime/options/nearest.h"
-#include "runtime/options/yaml_tree.h"
+#include "runtime/options/words/nearest.h"
+#include "runtime/options/yaml/yaml_tree.h"
 
 namespace lockstep {
 namespace {

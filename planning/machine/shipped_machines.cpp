@@ -8,7 +8,7 @@
 #include "core/threads/affinity.h"
 #include "layers/kernels/backend.h"
 #include "planning/machine/machine_yaml.h"
-#include "runtime/options/nearest.h"
+#include "runtime/options/words/nearest.h"
 
 namespace lockstep {
 namespace {

@@ -3,11 +3,11 @@
 #include <optional>
 #include <string>
 
-#include "runtime/options/bench_options.h"
-#include "runtime/options/evaluation_options.h"
-#include "runtime/options/load_options.h"
+#include "runtime/options/commands/bench_options.h"
+#include "runtime/options/commands/evaluation_options.h"
+#include "runtime/options/commands/load_options.h"
+#include "runtime/options/commands/scaling_options.h"
 #include "runtime/options/options.h"
-#include "runtime/options/scaling_options.h"
 
 namespace lockstep {
 

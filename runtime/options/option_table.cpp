@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "core/error.h"
-#include "runtime/options/config_yaml.h"
-#include "runtime/options/nearest.h"
 #include "runtime/options/option_keys.h"
 #include "runtime/options/option_types.h"
-#include "runtime/options/synonyms.h"
+#include "runtime/options/words/nearest.h"
+#include "runtime/options/words/synonyms.h"
+#include "runtime/options/yaml/config_yaml.h"
 
 namespace lockstep {
 namespace {

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "runtime/options/config_yaml.h"
 #include "runtime/options/option_table.h"
+#include "runtime/options/yaml/config_yaml.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);

@@ -71,7 +71,7 @@ TEST(LayeringRules, AllowLowerLevelsAndTheFolderItself) {
            {"layers/kernels/backend.cpp", "\"layers/kernels/cpu/cpu_ops.h\""},
            {"text/a.h", "\"tokenizer/tokenizer.h\""},
            {"launcher/main.cpp", "\"core/error.h\""},
-           {"runtime/options/a.cpp", "<yaml-cpp/yaml.h>"},
+           {"runtime/options/yaml/a.cpp", "<yaml-cpp/yaml.h>"},
            {"comm/mpi/mpi_world.cpp", "<mpi.h>"},
            {"engine/a.h", "<vector>"}})
     EXPECT_THAT(Planted(path, include), IsEmpty()) << path << " " << include;
@@ -115,7 +115,7 @@ TEST(LayeringRules, RefuseALibraryOutsideItsFolder) {
   EXPECT_THAT(Planted("layers/a.h", "<mpi.h>"), ElementsAre(HasSubstr("only comm/")));
   EXPECT_THAT(Planted("layers/a.h", "\"mpi.h\""), ElementsAre(HasSubstr("only comm/")));
   EXPECT_THAT(Planted("text/a.h", "<yaml-cpp/yaml.h>"),
-              ElementsAre(HasSubstr("only runtime/options/")));
+              ElementsAre(HasSubstr("only runtime/options/yaml/")));
   EXPECT_THAT(Planted("runtime/a.h", "<CLI/CLI.hpp>"),
               ElementsAre(HasSubstr("only launcher/flags/")));
   EXPECT_THAT(Planted("layers/kernels/cpu/a.h", "<cuda_runtime.h>"),

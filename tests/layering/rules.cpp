@@ -31,7 +31,7 @@ struct Private {
 
 constexpr Private kPrivate[] = {{"mpi", "comm"},
                                 {"nccl", "comm"},
-                                {"yaml-cpp/", "runtime/options"},
+                                {"yaml-cpp/", "runtime/options/yaml"},
                                 {"CLI/", "launcher/flags"},
                                 {"cuda", "layers/kernels/cuda"},
                                 {"editline/", "complete"},

@@ -7,7 +7,7 @@
 #include "api/server_address.h"
 #include "bench/load/targets/load_target.h"
 #include "core/json.h"
-#include "runtime/options/load_options.h"
+#include "runtime/options/commands/load_options.h"
 
 namespace lockstep {
 

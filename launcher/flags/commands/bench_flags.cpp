@@ -6,9 +6,9 @@
 
 #include "core/error.h"
 #include "launcher/flags/flags.h"
-#include "runtime/options/nearest.h"
 #include "runtime/options/option_types.h"
-#include "runtime/options/word_list.h"
+#include "runtime/options/words/nearest.h"
+#include "runtime/options/words/word_list.h"
 
 namespace lockstep {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "runtime/options/bench_options.h"
+#include "runtime/options/commands/bench_options.h"
 
 namespace CLI {
 class App;

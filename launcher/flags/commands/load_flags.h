@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "runtime/options/load_options.h"
+#include "runtime/options/commands/load_options.h"
 
 namespace CLI {
 class App;

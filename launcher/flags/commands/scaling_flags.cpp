@@ -9,7 +9,7 @@
 #include "runtime/options/option_table.h"
 #include "runtime/options/option_types.h"
 #include "runtime/options/options.h"
-#include "runtime/options/word_list.h"
+#include "runtime/options/words/word_list.h"
 
 namespace lockstep {
 namespace {

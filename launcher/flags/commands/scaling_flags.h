@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/options/scaling_options.h"
+#include "runtime/options/commands/scaling_options.h"
 
 namespace CLI {
 class App;

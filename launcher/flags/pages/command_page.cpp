@@ -7,7 +7,7 @@
 #include "launcher/flags/flag_words.h"
 #include "launcher/flags/flags.h"
 #include "runtime/options/option_table.h"
-#include "runtime/options/word_list.h"
+#include "runtime/options/words/word_list.h"
 
 namespace lockstep {
 namespace {

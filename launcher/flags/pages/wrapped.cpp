@@ -1,6 +1,6 @@
 #include "launcher/flags/pages/wrapped.h"
 
-#include "runtime/options/word_list.h"
+#include "runtime/options/words/word_list.h"
 
 namespace lockstep {
 

@@ -1,4 +1,4 @@
-#include "runtime/options/config_yaml.h"
+#include "runtime/options/yaml/config_yaml.h"
 
 #include "tests/support/message_of.h"
 #include "tests/support/test_data.h"

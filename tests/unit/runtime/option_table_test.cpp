@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "runtime/options/config_yaml.h"
+#include "runtime/options/yaml/config_yaml.h"
 #include "tests/support/message_of.h"
 
 namespace lockstep {

@@ -1,4 +1,4 @@
-#include "runtime/options/word_list.h"
+#include "runtime/options/words/word_list.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "runtime/options/bench_options.h"
+#include "runtime/options/commands/bench_options.h"
 
 namespace lockstep {
 

@@ -1,4 +1,4 @@
-#include "runtime/options/yaml_tree.h"
+#include "runtime/options/yaml/yaml_tree.h"
 
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>

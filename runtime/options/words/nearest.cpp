@@ -1,4 +1,4 @@
-#include "runtime/options/nearest.h"
+#include "runtime/options/words/nearest.h"
 
 #include <algorithm>
 #include <array>

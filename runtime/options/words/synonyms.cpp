@@ -1,4 +1,4 @@
-#include "runtime/options/synonyms.h"
+#include "runtime/options/words/synonyms.h"
 
 #include <algorithm>
 #include <utility>

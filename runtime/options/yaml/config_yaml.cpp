@@ -1,4 +1,4 @@
-#include "runtime/options/config_yaml.h"
+#include "runtime/options/yaml/config_yaml.h"
 
 #include <algorithm>
 #include <set>
@@ -8,9 +8,9 @@
 #include "core/error.h"
 #include "core/files/file.h"
 #include "core/files/shipped_files.h"
-#include "runtime/options/nearest.h"
 #include "runtime/options/option_types.h"
-#include "runtime/options/yaml_tree.h"
+#include "runtime/options/words/nearest.h"
+#include "runtime/options/yaml/yaml_tree.h"
 
 namespace lockstep {
 namespace {
