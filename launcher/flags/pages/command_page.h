@@ -17,13 +17,13 @@ class OptionFlags;
 
 // A flag, or an argument that has no name.
 struct FlagEntry {
-  std::string name;      // "--model"; "KIND" of an argument
-  std::string letter;    // "-m"; empty: none
-  std::string value;     // what its value is called: "N", "fp32|bf16"; empty: it has none
-  std::string help;      // what it does
-  std::string usual;     // what holds without it; empty: nothing to say
-  std::string key;       // of the configuration that it sets: "model.path"; empty: none
-  std::string expected;  // by that key: "an integer from 1 to 65536"
+  std::string name = {};      // "--model"; "KIND" of an argument
+  std::string letter = {};    // "-m"; empty: none
+  std::string value = {};     // what its value is called: "N", "fp32|bf16"; empty: it has none
+  std::string help = {};      // what it does
+  std::string usual = {};     // what holds without it; empty: nothing to say
+  std::string key = {};       // of the configuration that it sets: "model.path"; empty: none
+  std::string expected = {};  // by that key: "an integer from 1 to 65536"
   bool is_argument = false;
   bool may_lead = false;  // whether its value may stand as an argument, too
 
@@ -50,6 +50,8 @@ struct CommandPage {
   std::vector<FlagGroup> groups;
   std::vector<Below> commands;
 
+  // Whether it is a command of another command: "bench serve".
+  bool is_nested() const { return name.find(' ') != std::string::npos; }
   std::string full_name() const { return name.empty() ? "lockstep" : "lockstep " + name; }
   // "lockstep bench KIND [MODEL] [FLAGS]"
   std::string usage() const;

@@ -75,7 +75,7 @@ std::string BashCase(const CommandPage& page) {
 std::string BashCompletion(std::span<const CommandPage> pages) {
   std::string text = kBashBegin;
   for (const CommandPage& page : pages)
-    if (const auto space = page.name.find(' '); space != std::string::npos)
+    if (page.is_nested())
       text += fmt::format(
           "  [ \"$command ${{COMP_WORDS[2]}}\" != \"{0}\" ] || [ \"$COMP_CWORD\" -le 2 ] || "
           "command=\"{0}\"\n",

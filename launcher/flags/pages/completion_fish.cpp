@@ -50,7 +50,7 @@ std::string FishPage(const CommandPage& page) {
 std::string FishCompletion(std::span<const CommandPage> pages) {
   std::string below;
   for (const CommandPage& page : pages)
-    if (page.name.find(' ') != std::string::npos) below += " " + FishQuoted(page.name);
+    if (page.is_nested()) below += " " + FishQuoted(page.name);
   std::string text = fmt::format(
       R"(# Completion of lockstep for fish, made by `lockstep completion fish`.
 function __lockstep_is

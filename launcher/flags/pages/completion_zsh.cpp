@@ -89,7 +89,7 @@ _lockstep() {
   case "$command $words[2]" in
 )";
   for (const CommandPage& page : pages)
-    if (page.name.find(' ') != std::string::npos)
+    if (page.is_nested())
       text += fmt::format(
           "    \"{0}\") if (( CURRENT > 2 )); then command=\"{0}\"; shift words; (( CURRENT-- )); "
           "fi ;;\n",

@@ -7,8 +7,8 @@
 #include "launcher/flags/pages/command_page.h"
 #include "launcher/flags/pages/completion.h"
 #include "launcher/flags/pages/wrapped.h"
-#include "runtime/options/bench_options.h"
-#include "runtime/options/load_options.h"
+#include "runtime/options/commands/bench_options.h"
+#include "runtime/options/commands/load_options.h"
 #include "runtime/options/option_table.h"
 #include "tests/support/expect_narrow.h"
 #include "tests/support/message_of.h"
@@ -182,40 +182,15 @@ TEST(Completion, KnowsEveryFlagOfEveryCommand) {
 }
 
 TEST(CompletedValue, HasWordsPathsOrKeys) {
-  EXPECT_THAT(CompletedValue({.name = "--dtype",
-                              .letter = "",
-                              .value = "fp32|bf16",
-                              .help = "",
-                              .usual = "",
-                              .key = "",
-                              .expected = ""})
-                  .words,
+  EXPECT_THAT(CompletedValue({.name = "--dtype", .value = "fp32|bf16"}).words,
               testing::ElementsAre("fp32", "bf16"));
-  const Completed path = CompletedValue({.name = "--generation-config",
-                                         .letter = "",
-                                         .value = "none|auto|PATH",
-                                         .help = "",
-                                         .usual = "",
-                                         .key = "",
-                                         .expected = ""});
+  const Completed path = CompletedValue({.name = "--generation-config", .value = "none|auto|PATH"});
   EXPECT_TRUE(path.is_path);
   EXPECT_THAT(path.words, testing::ElementsAre("none", "auto"));
-  const Completed set = CompletedValue({.name = "--set",
-                                        .letter = "",
-                                        .value = "KEY.PATH=VALUE",
-                                        .help = "",
-                                        .usual = "",
-                                        .key = "",
-                                        .expected = ""});
+  const Completed set = CompletedValue({.name = "--set", .value = "KEY.PATH=VALUE"});
   EXPECT_TRUE(set.continues);
   EXPECT_THAT(set.words, testing::Contains("parallel.tp="));
-  const Completed number = CompletedValue({.name = "--tp",
-                                           .letter = "",
-                                           .value = "N",
-                                           .help = "",
-                                           .usual = "",
-                                           .key = "",
-                                           .expected = ""});
+  const Completed number = CompletedValue({.name = "--tp", .value = "N"});
   EXPECT_FALSE(number.is_path);
   EXPECT_TRUE(number.words.empty());
 }
