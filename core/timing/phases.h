@@ -64,8 +64,10 @@ enum class RequestMoment : std::uint8_t {
 struct RequestTime {
   std::int64_t request = 0;  // the engine's number, which may come again once it has ended
   RequestMoment moment = RequestMoment::kArrived;
-  std::int64_t at = 0;      // nanoseconds of the steady clock
-  std::int64_t tokens = 0;  // kArrived: of its prompt; kEnded: that were made; else 0
+  std::int64_t at = 0;  // nanoseconds of the steady clock
+  // kArrived: that are computed before its first new one, with those that an earlier run had made;
+  // kEnded: that were made; else 0.
+  std::int64_t tokens = 0;
 };
 
 // Hears what the thread that watches does. Called on that thread, in the middle of its work: it

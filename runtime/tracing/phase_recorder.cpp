@@ -71,6 +71,8 @@ RankRecording PhaseRecorder::recording() const {
                     .computes_on_device = computes_on_device_};
   if (spans_.dropped() > 0) all.complete_from = std::max(all.complete_from, all.spans.front().end);
   if (steps_.dropped() > 0) all.complete_from = std::max(all.complete_from, all.steps.front().end);
+  if (requests_.dropped() > 0)
+    all.complete_from = std::max(all.complete_from, all.requests.front().at);
   return all;
 }
 

@@ -18,7 +18,9 @@ struct RequestLife {
   };
 
   std::int64_t request = 0;
-  std::int64_t prompt_tokens = 0;  // 0: it has branched off another one, or came before the trace
+  // As RequestTime::tokens of its arrival. 0: it has branched off another one, or came before the
+  // trace.
+  std::int64_t prompt_tokens = 0;
   std::int64_t new_tokens = 0;
   std::vector<Part> parts;  // one behind the other; at least one
 

@@ -50,6 +50,13 @@ TEST(PhaseRecorder, KeepsTheEndAndSaysFromWhenOnItIsComplete) {
   EXPECT_EQ(all.complete_from, start + 75) << "the first span that is kept has ended";
 }
 
+TEST(PhaseRecorder, SaysFromWhenOnItsRequestsAreComplete) {
+  PhaseRecorder recorder({.spans = 4, .steps = 4, .requests = 2});
+  const std::int64_t start = SteadyNanoseconds() + 1'000'000;
+  for (std::int64_t i = 0; i < 5; ++i) recorder.OnRequest({.request = i, .at = start + i});
+  EXPECT_EQ(recorder.recording().complete_from, start + 3);
+}
+
 TEST(PhaseRecorder, TakesAStepThatGoesOnForOne) {
   PhaseRecorder recorder({.spans = 2, .steps = 2, .requests = 2});
   recorder.OnStep({.step = 1, .begin = 10, .end = 20});
