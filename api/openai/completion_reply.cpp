@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,13 @@ std::int64_t Characters(std::string_view text) {
 // One token of vLLM's prompt_logprobs. Its rank is known where it is one of the likeliest.
 Json RankedLogprob(float logprob, Json rank, const std::string& text) {
   return {{"logprob", LogprobNumber(logprob)}, {"rank", std::move(rank)}, {"decoded_token", text}};
+}
+
+// Of the prompt's tokens more may have been computed than one of the two fields has asked for.
+template <typename T>
+std::span<const T> FirstOf(const std::vector<T>& likeliest, std::int64_t wanted) {
+  return std::span(likeliest).first(
+      std::min(likeliest.size(), static_cast<std::size_t>(std::max<std::int64_t>(wanted, 0))));
 }
 
 // Different tokens may have one text: the likelier one counts.
@@ -67,7 +75,7 @@ void CompletionReply::AddIds(std::size_t prompt, std::span<const std::int32_t> t
 
 void CompletionReply::AddPromptLogprobs(std::span<const TokenLogprob> prompt_logprobs,
                                         Json& choice) const {
-  if (!request_.has_prompt_logprobs) return;
+  if (!request_.prompt_logprobs) return;
   Json places = Json::array({nullptr});  // nothing stands before the first token
   for (const TokenLogprob& one : prompt_logprobs) {
     Json place = Json::object();
@@ -75,7 +83,7 @@ void CompletionReply::AddPromptLogprobs(std::span<const TokenLogprob> prompt_log
         RankedLogprob(one.logprob, one.token == one.top ? Json(1) : Json(),
                       TokenText(parts_.tokenizer, one.token));
     std::int64_t rank = 0;
-    for (const auto& [token, logprob] : one.likeliest)
+    for (const auto& [token, logprob] : FirstOf(one.likeliest, *request_.prompt_logprobs))
       place[std::to_string(token)] =
           RankedLogprob(logprob, ++rank, TokenText(parts_.tokenizer, token));
     places.push_back(std::move(place));
@@ -86,7 +94,9 @@ void CompletionReply::AddPromptLogprobs(std::span<const TokenLogprob> prompt_log
 void CompletionReply::Add(const TokenLogprob& one, std::int64_t& offset, Logprobs& to) const {
   const std::string text = TokenText(parts_.tokenizer, one.token);
   Json top = Json::object();
-  for (const auto& [token, logprob] : one.likeliest) Keep(NameOf(token), logprob, top);
+  const std::int64_t wanted = request_.prompts.front().request.logprobs.value_or(0);
+  for (const auto& [token, logprob] : FirstOf(one.likeliest, wanted))
+    Keep(NameOf(token), logprob, top);
   Keep(NameOf(one.token), one.logprob, top);
   to.tokens.push_back(NameOf(one.token));
   to.token_logprobs.push_back(LogprobNumber(one.logprob));

@@ -29,7 +29,7 @@ void ReadPrompts(const Json& object, const RequestRules& rules, CompletionReques
     common.states_tokens = false;
   }
   if (request.echo && line.contains("logprobs") &&
-      (!request.has_prompt_logprobs || line["prompt_logprobs"] < line["logprobs"]))
+      (!request.prompt_logprobs || line["prompt_logprobs"] < line["logprobs"]))
     line["prompt_logprobs"] = line["logprobs"];
   const std::vector<Json> prompts = PromptsOf(object, "prompt");
   for (std::size_t i = 0; i < prompts.size(); ++i) {
@@ -57,7 +57,8 @@ CompletionRequest ParseCompletion(std::string_view body, const RequestRules& rul
     RefuseUnsupported(object);
     request.echo = FlagField(object, "echo");
     request.return_token_ids = FlagField(object, "return_token_ids");
-    request.has_prompt_logprobs = FindField(object, "prompt_logprobs") != nullptr;
+    if (const Json* asked = FindField(object, "prompt_logprobs"))
+      request.prompt_logprobs = asked->is_number_integer() ? asked->get<std::int64_t>() : 0;
     request.tokens_as_ids = FlagField(object, "return_tokens_as_token_ids");
     ReadStream(object, request);
     ReadPrompts(object, rules, request);

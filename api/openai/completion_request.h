@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +18,7 @@ struct CompletionRequest : ApiRequest {
   // As vLLM has them: the ids of all tokens, the prompt's log-probabilities by id, and tokens of
   // logprobs as "token_id:ID" in place of their texts.
   bool return_token_ids = false;
-  bool has_prompt_logprobs = false;
+  std::optional<std::int64_t> prompt_logprobs = {};  // asked for; echo may have more computed
   bool tokens_as_ids = false;
 };
 

@@ -160,6 +160,26 @@ TEST_F(CompletionReplyTest, HasThePromptsLogprobsByTokenAsVllmHas) {
   }
 }
 
+// One computation serves both: as many of the likeliest as the larger of the two asks for.
+TEST_F(CompletionReplyTest, GivesAnEchoAndThePromptsLogprobsAsManyAsEachWasAskedFor) {
+  TokenLogprob place = Logprob(2, -1.0f);
+  place.likeliest = {{5, -0.25f}, {6, -0.5f}, {2, -1.0f}};
+  const TextSample sample{.text = "x",
+                          .tokens = {7},
+                          .finish = FinishReason::kLength,
+                          .logprobs = {Logprob(7, -2.0f)},
+                          .score = {}};
+  const std::vector<TextResult> results{{.samples = {sample}, .prompt_logprobs = {place}}};
+  const auto places = [&](const std::string& asked) {
+    Ask(R"({"prompt": [1, 2], "echo": true, "max_tokens": 1, )" + asked + "}");
+    const Json choice = ParseJson(Reply().Whole(results), "reply")["choices"][0];
+    return std::pair(choice["logprobs"]["top_logprobs"][1].size(),
+                     choice["prompt_logprobs"][1].size());
+  };
+  EXPECT_EQ(places(R"("logprobs": 1, "prompt_logprobs": 3)"), std::pair(2ul, 3ul));
+  EXPECT_EQ(places(R"("logprobs": 3, "prompt_logprobs": 1)"), std::pair(3ul, 2ul));
+}
+
 TEST_F(CompletionReplyTest, SendsAChunkForEachTokenAndTheUsageLast) {
   Ask(R"({"prompt": [[1], [2]], "stream": true, "echo": true,
           "stream_options": {"include_usage": true, "continuous_usage_stats": true}})");
