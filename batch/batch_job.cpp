@@ -1,9 +1,5 @@
 #include "batch/batch_job.h"
 
-#include <unistd.h>
-
-#include <cstdlib>
-
 #include "api/chat_support.h"
 #include "batch/batch_worker.h"
 #include "batch/job_identity.h"
@@ -13,18 +9,16 @@
 #include "core/heartbeat.h"
 #include "core/log.h"
 #include "runtime/cache_size.h"
+#include "runtime/progress/terminal.h"
 #include "runtime/standard_streams.h"
 
 namespace lockstep {
 namespace {
 
-// Set for the ranks we start when our own standard output is a terminal: theirs is a pipe.
-constexpr const char* kLinesSeenVariable = "LOCKSTEP_STDOUT_IS_TERMINAL";
-
 // Lines that come to a terminal show themselves how far a job is. A line of progress, which is
 // written over and over, would stand among them.
 ProgressOutput ProgressBeside(const std::string& output, Verbosity verbosity) {
-  if (output == "-" && std::getenv(kLinesSeenVariable) != nullptr) return {};
+  if (output == "-" && StdoutIsTerminal()) return {};
   return ProgressOnStderr(verbosity);
 }
 
@@ -54,7 +48,6 @@ std::int64_t BatchJob::sampled_vocab() const {
 bool BatchJob::KeepsJournal() const { return IsAtomicTarget(arguments_.output); }
 
 void BatchJob::Prepare(const ModelFiles& model) {
-  if (::isatty(STDOUT_FILENO) != 0) ::setenv(kLinesSeenVariable, "1", 1);
   RefuseSameFile(arguments_.input, arguments_.output);
   KeepInput(arguments_.input);
   input_ = SummarizeInput(arguments_.input);

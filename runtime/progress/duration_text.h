@@ -4,7 +4,7 @@
 
 namespace lockstep {
 
-// As long as that, for people who wait: "12 s", "3 min", "5 h", "4 days".
+// Rounded to one unit: "12 s", "3 min", "5 h", "4 days".
 std::string DurationText(double seconds);
 
 }  // namespace lockstep

@@ -9,8 +9,8 @@
 
 namespace lockstep {
 
-// "loading 1.2 of 3.4 GB, 0.8 GB/s, 3 s left": of weights that take so many bytes over all ranks of
-// a group, of which the part `share` is there, after so many seconds.
+// "loading 1.2 of 3.4 GB, 0.8 GB/s, 3 s left". bytes: of the weights of all ranks of a group;
+// share: what is loaded of them, 0 to 1; bytes_per_second: 0 where it is not known yet.
 std::string LoadText(double bytes, double share, double bytes_per_second);
 
 // Shows it while one rank, which is as far as the others, loads its part.

@@ -6,7 +6,7 @@
 namespace lockstep {
 
 // How fast a count grows, over the last while: a job whose lines become longer, or whose neighbours
-// on the machine come and go, is as fast as it is now.
+// on the machine come and go, is as fast as it is now. Not thread-safe.
 class MovingRate {
  public:
   explicit MovingRate(double window_seconds = 20.0) : window_(window_seconds) {}

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <string_view>
 
@@ -24,6 +25,7 @@ struct ProgressOutput {
 // that of a cluster's job; nothing with --quiet.
 ProgressOutput ProgressOnStderr(Verbosity verbosity);
 
+// A line of progress. Not thread-safe: the thread that makes it shows and clears it.
 class ProgressLine {
  public:
   explicit ProgressLine(ProgressOutput output);

@@ -13,6 +13,8 @@ namespace {
 // Set for the ranks we start when our own standard error is a terminal: theirs is a pipe. Its value
 // is the number of columns.
 constexpr const char* kTerminalVariable = "LOCKSTEP_STDERR_IS_TERMINAL";
+// The same of standard output.
+constexpr const char* kOutputVariable = "LOCKSTEP_STDOUT_IS_TERMINAL";
 constexpr std::size_t kUsualColumns = 80;
 
 std::size_t ColumnsOfParent() {
@@ -29,6 +31,10 @@ bool StderrIsTerminal() {
   return ::isatty(STDERR_FILENO) != 0 || std::getenv(kTerminalVariable) != nullptr;
 }
 
+bool StdoutIsTerminal() {
+  return ::isatty(STDOUT_FILENO) != 0 || std::getenv(kOutputVariable) != nullptr;
+}
+
 std::size_t StderrColumns() {
   winsize size{};
   const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0;
@@ -39,6 +45,7 @@ std::size_t StderrColumns() {
 void TellRanksOfTerminal() {
   if (::isatty(STDERR_FILENO) != 0)
     ::setenv(kTerminalVariable, std::to_string(StderrColumns()).c_str(), 1);
+  if (::isatty(STDOUT_FILENO) != 0) ::setenv(kOutputVariable, "1", 1);
 }
 
 std::string_view FittingLine(std::string_view line, std::size_t columns) {

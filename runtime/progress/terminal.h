@@ -5,11 +5,12 @@
 
 namespace lockstep {
 
-// Whether standard error, or that of the process that started the ranks, is a terminal.
+// Whether standard error or output, or that of the process that started the ranks, is a terminal.
 bool StderrIsTerminal();
-// Its columns, as it is now; of a starting process's terminal, as it was then.
+bool StdoutIsTerminal();
+// The columns of standard error's, as it is now; of a starting process's terminal, as it was then.
 std::size_t StderrColumns();
-// Ranks that are started from here on know both, too.
+// Ranks that are started from here on know all of this, too.
 void TellRanksOfTerminal();
 
 // The beginning of a line that leaves the last column free, so that a terminal does not wrap it.
