@@ -23,7 +23,10 @@ std::atomic<const char*> g_finishing{"finishing the step"};
 std::atomic<std::atomic<std::uint32_t>*> g_stop{nullptr};
 std::atomic<std::atomic<std::uint32_t>*> g_told_to_end{nullptr};
 std::atomic<std::atomic<std::int32_t>*> g_signal{nullptr};
-static_assert(std::atomic<int>::is_always_lock_free, "handlers may not take locks");
+static_assert(std::atomic<int>::is_always_lock_free &&
+                  std::atomic<std::int64_t>::is_always_lock_free &&
+                  std::atomic<const char*>::is_always_lock_free,
+              "handlers may not take locks");
 
 [[noreturn]] void EndAtOnce() { ::_exit(static_cast<int>(ExitCode::kInterrupted)); }
 

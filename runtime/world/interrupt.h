@@ -11,8 +11,9 @@ namespace lockstep {
 // They end the process at once with kInterrupted while it starts, joins its world, loads weights or
 // measures: nothing would be lost. After FinishStepsOnInterrupt() they only set a flag. The
 // generation loop of rank 0 looks at it between steps and spreads it in its next step message, so
-// that all ranks stop at the same step. A second SIGINT or SIGTERM then ends the process at once,
-// unless it comes within a tenth of a second: senders often reach a process twice.
+// that all ranks stop at the same step. A second SIGINT or SIGTERM then ends the process at once.
+// One within 0.1 s of the first belongs to it: service managers and shells signal a process and its
+// group.
 
 // Call once, before any other thread starts. SIGHUP stays ignored where it was (nohup).
 void InstallInterruptHandlers();
