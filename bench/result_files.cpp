@@ -33,8 +33,10 @@ void WriteToDevice(const std::string& file, std::string_view text) {
 // Where it lies, however its name is written.
 std::string PlaceOf(const std::string& file) {
   if (file == "-") return file;
-  std::error_code ignored;  // what is wrong with it has been said already
-  return std::filesystem::weakly_canonical(std::filesystem::absolute(file), ignored).string();
+  std::error_code failed;  // what is wrong with it has been said already
+  const auto place =
+      std::filesystem::weakly_canonical(std::filesystem::absolute(file, failed), failed);
+  return failed ? file : place.string();
 }
 
 }  // namespace

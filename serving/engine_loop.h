@@ -57,9 +57,9 @@ class EngineLoop : public RequestQueue {
   LoopStatistics statistics() const override { return inbox_.statistics(); }
 
   // Has something done by the owning thread when nothing is in flight, before any request begins
-  // that had not: those in flight end first, and the others wait, but no longer than until the time
-  // that it says. In the order of the calls. Not done, and destroyed, where the loop ends before.
-  // What it throws leaves Run() as the engine's error.
+  // that had not: those in flight end first, and the others wait. What still waits for those in
+  // flight at its `until` is given up (IdleWork::on_late). In the order of the calls. Not done, and
+  // destroyed, where the loop ends before. What it throws leaves Run() as the engine's error.
   void WhenIdle(IdleWork work) { inbox_.Put(std::move(work)); }
 
   // Run() returns when all that was accepted has ended.

@@ -23,7 +23,7 @@ namespace lockstep {
 // Something to be done between requests.
 struct IdleWork {
   std::function<void()> work;
-  // Where it has not begun by then, on_late is called instead. It may be empty.
+  // Where requests are still in flight then, on_late is called instead. It may be empty.
   std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
   std::function<void()> on_late = {};
 };

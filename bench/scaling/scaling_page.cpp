@@ -110,7 +110,7 @@ void AddCurves(const PlotKey& key, const std::vector<const ScalingCurve*>& curve
     rates.series.push_back(SeriesOf(*curve, &CurvePoint::tokens_per_second, "tokens/s", 1.0));
     efficiency.series.push_back(SeriesOf(*curve, &CurvePoint::efficiency, "%", 100.0));
   }
-  // In proportion, those of the other batches are parallel to it.
+  // One is enough: on logarithmic axes those of the other batches are parallel to it.
   const ScalingCurve& first = *curves.front();
   rates.series.push_back(
       IdealOf(first, curves.size() == 1 ? "ideal" : "ideal of " + SeriesName(first)));

@@ -93,7 +93,7 @@ std::string HereText(const FitHere& here) {
   return fmt::format(
       "here: {} GiB of {} that are free in {}: {}\n", GibText(here.need), GibText(here.free),
       here.pool,
-      here.fits() ? "fits" : "does not fit;\n  use --dtype int8 or int4, or ranks on more hosts");
+      here.fits() ? "fits" : "does not fit;\n  use a smaller --dtype, or ranks on more hosts");
 }
 
 nlohmann::ordered_json HereJson(const FitHere& here) {
