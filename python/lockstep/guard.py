@@ -24,7 +24,11 @@ def _end_with_input(server: subprocess.Popen) -> None:
 
 
 def main() -> int:
-    server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    except OSError as error:
+        print(f"lockstep: error: {sys.argv[1]}: cannot be started: {error.strerror}", file=sys.stderr)
+        return 3
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     threading.Thread(target=_end_with_input, args=(server,), daemon=True).start()
     code = server.wait()

@@ -63,9 +63,14 @@ class HttpClient:
 
     def _connect(self) -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection(self._host, self._port)
+        connection.auto_open = 0  # else a request would open again what close() has closed
         with self._lock:
             if self._closed.is_set():
                 raise ServerError("the request was broken off")
+            try:
+                connection.connect()
+            except OSError as error:
+                raise ServerError(f"the server does not answer: {error}") from error
             self._open.add(connection)
         return connection
 

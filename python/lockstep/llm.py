@@ -143,15 +143,19 @@ class LLM:
     def score_tokens(self, prompts: Sequence[Prompt], context_tokens: Sequence[int],
                      use_tqdm: bool = False) -> list[ScoreOutput]:
         """The same of what is behind so many tokens of each prompt."""
+        asked, contexts = _prompts_of(prompts), list(context_tokens)
+        if len(asked) != len(contexts):
+            raise ValueError(f"score_tokens: there are {len(asked)} prompts and {len(contexts)} context_tokens; "
+                             "give as many")
         body = {**_IDS, "echo": True, "max_tokens": 0, "prompt_logprobs": 1, "temperature": 0}
         parts = [({**body, "prompt": [prompt for prompt, _ in part]}, part)
-                 for part in _parts(list(zip(_prompts_of(prompts), context_tokens)), _PROMPTS_PER_REQUEST)]
+                 for part in _parts(list(zip(asked, contexts)), _PROMPTS_PER_REQUEST)]
 
         def ask(work: tuple[dict[str, Any], list[tuple[Any, int]]], client: HttpClient) -> list[ScoreOutput]:
             choices = self._ask("/v1/completions", work[0], client)["choices"]
             return [results.score_of(choice, context) for choice, (_, context) in zip(choices, work[1])]
 
-        return self._in_parallel(parts, ask, len(context_tokens) if use_tqdm else None)
+        return self._in_parallel(parts, ask, len(contexts) if use_tqdm else None)
 
     def embed(self, prompts: Prompt | Sequence[Prompt], use_tqdm: bool = False) -> list[EmbeddingRequestOutput]:
         """A vector of each text: the hidden states of the layer and with the pooling that the settings

@@ -8,7 +8,7 @@ class SamplingParams:
     """The controls of one text. The defaults are vLLM's; where generate() gets no SamplingParams, those of the
     model's generation_config.json count.
 
-    max_tokens       the most new tokens
+    max_tokens       the most new tokens; None: as many as the context holds
     n, best_of       texts that are wanted, and that many samples of which the likeliest n are kept
     temperature      0: the likeliest token each time
     top_p, top_k, min_p
@@ -40,7 +40,7 @@ class SamplingParams:
     stop: str | list[str] | None = None
     stop_token_ids: list[int] | None = None
     ignore_eos: bool = False
-    max_tokens: int = 16
+    max_tokens: int | None = 16
     min_tokens: int = 0
     logprobs: int | None = None
     prompt_logprobs: int | None = None

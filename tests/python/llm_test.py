@@ -213,6 +213,9 @@ class Life(unittest.TestCase):
             with self.assertRaisesRegex(lockstep.StartError, words) as caught:
                 lockstep.LLM(program=served.program(), **arguments)
             self.assertEqual(caught.exception.exit_code, code)
+        with self.assertRaisesRegex(lockstep.StartError, "cannot be started: No such file") as caught:
+            lockstep.LLM(served.demo_model(), program="/nowhere/lockstep")
+        self.assertEqual(caught.exception.exit_code, 3)
         with self.assertRaisesRegex(lockstep.StartError, "there is no such program"):
             os.environ["LOCKSTEP_PROGRAM"] = "/nowhere/lockstep"
             self.addCleanup(os.environ.pop, "LOCKSTEP_PROGRAM")
