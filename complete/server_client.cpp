@@ -92,7 +92,8 @@ class ServerClient::Exchange {
     };
     if (!Await(read_head)) return false;
     if (!parser_.is_header_done())
-      Fail("it has closed the connection without an answer; if it speaks TLS, write https://");
+      Fail(fmt::format("it has closed the connection without an answer{}",
+                       stream_.tls() == nullptr ? "; if it speaks TLS, write https://" : ""));
     return true;
   }
 

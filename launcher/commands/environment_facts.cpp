@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <string_view>
@@ -150,8 +151,10 @@ Facts VariableFacts() {
     const std::string_view variable = *at;
     const std::string name(variable.substr(0, variable.find('=')));
     const bool counts = name.starts_with("LOCKSTEP_") || name.starts_with("OMPI_MCA_") ||
-                        name.starts_with("NCCL_") || name == "CUDA_VISIBLE_DEVICES" ||
-                        name == "HF_HOME" || name == "HF_HUB_CACHE" || name == "OMP_NUM_THREADS";
+                        name.starts_with("PRTE_MCA_") || name.starts_with("NCCL_") ||
+                        name == "CUDA_VISIBLE_DEVICES" || name == "HF_HOME" ||
+                        name == "HF_HUB_CACHE" || name == "XDG_CACHE_HOME" ||
+                        name == "OMP_NUM_THREADS";
     if (!counts || name == kApiKeyVariable) continue;
     facts[name] = std::string(variable.substr(std::min(name.size() + 1, variable.size())));
   }

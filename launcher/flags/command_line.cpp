@@ -85,9 +85,7 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
   if (bound.prompt_option != nullptr && bound.prompt_option->count() > 0)
     arguments.prompt = bound.prompt;
   arguments.prompt_file = IsStandard(bound.prompt_file, "stdin", 0) ? "-" : bound.prompt_file;
-  if (bound.prompt == "-" && arguments.prompt) {
-    if (!arguments.prompt_file.empty())
-      throw BadInput("generate: --prompt and --prompt-file are both given; expected one of them");
+  if (arguments.prompt == "-" && arguments.prompt_file.empty()) {
     arguments.prompt.reset();
     arguments.prompt_file = "-";
   }

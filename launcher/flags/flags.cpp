@@ -34,7 +34,7 @@ std::vector<std::string> CommandNames(const CLI::App& app) {
 
 // What other programs call a command, or else the one that is written most like it.
 std::string NearestCommand(const std::string& name, const std::vector<std::string>& known) {
-  for (const char* word : {"run", "complete", "completion", "chat", "infer", "predict"})
+  for (const char* word : {"run", "chat", "infer", "predict"})
     if (name == word) return "generate";
   return CloseName(name, known);
 }

@@ -225,7 +225,7 @@ Starts no ranks and reads no model. What is not there is named as such.)";
 
 inline constexpr const char* kCompletionFooter = R"(Examples:
   source <(lockstep completion bash)
-  source <(lockstep completion zsh)
+  autoload -U compinit; compinit; source <(lockstep completion zsh)
   lockstep completion fish | source
 
 Put the line for your shell into its startup file, such as ~/.bashrc.)";
