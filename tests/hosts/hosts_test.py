@@ -1,0 +1,86 @@
+"""Hosts of this machine (hosts.py), and that a world over several is the one that it is on one."""
+import os
+import pathlib
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
+import hosts  # noqa: E402
+import served  # noqa: E402
+
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 22), timeout=1).close()
+    print("reached")
+except OSError:
+    print("not reached")
+"""
+COMMAND = ("generate", "--model", served.demo_model(), "--prompt", "ROMEO:", "--max-new-tokens", "12",
+           "--temperature", "0", "--threads", "1")
+
+
+class Fixture(unittest.TestCase):
+    def test_each_host_has_a_name_processes_and_memory_of_its_own(self):
+        with hosts.Hosts(2) as two:
+            file = "/dev/shm/lockstep-hosts-test"
+            self.assertEqual(two.run("node1", "sh", "-c", f"touch {file}; hostname").stdout, "node1\n")
+            seen = two.run("node2", "sh", "-c", f"ls {file} || hostname; ls -d /proc/[0-9]* | wc -l").stdout
+            self.assertEqual(seen.split()[0], "node2")
+            self.assertLess(int(seen.split()[1]), 10)
+            self.assertFalse(os.path.exists(file))
+            first = [*two.first.values()]
+            self.assertEqual(len(two.processes("node1")), len(two.processes("node2")))
+        self.assertTrue(all(hosts.has_ended(process) for process in first))
+        self.assertEqual(two.processes(), [])
+        self.assertFalse(two.folder.exists())
+
+    def test_links_are_cut_mended_and_delayed(self):
+        with hosts.Hosts(3) as three:
+            def reaches(here: str, there: str) -> str:
+                return three.run(here, sys.executable, "-c", CONNECT, there).stdout.strip()
+            self.assertEqual(reaches("node1", "node2"), "reached")
+            three.link("node2").cut()
+            self.assertEqual(reaches("node1", "node2"), "not reached")
+            self.assertEqual(reaches("node2", "node3"), "not reached")
+            self.assertEqual(reaches("node1", "node3"), "reached")
+            three.link("node2").mend()
+            self.assertEqual(reaches("node1", "node2"), "reached")
+            three.link("node2").set(delay_ms=100)
+            begin = time.monotonic()
+            self.assertEqual(reaches("node1", "node2"), "reached")
+            self.assertGreaterEqual(time.monotonic() - begin, 0.2)  # there and back
+
+    def test_a_command_elsewhere_has_its_output_and_exit_code(self):
+        with hosts.Hosts(2) as two:
+            there = two.run("node1", *hosts.SHELL.split(), "node2", "hostname; exit 3")
+            self.assertEqual((there.stdout, there.returncode), ("node2\n", 3))
+
+    def test_nobody_hears_of_a_host_that_has_vanished(self):
+        with hosts.Hosts(2) as two:
+            waiting = two.start("node1", *hosts.SHELL.split(), "node2", "echo here; sleep 60")
+            self.assertEqual(waiting.stdout.readline(), "here\n")
+            two.vanish("node2")
+            time.sleep(1)
+            self.assertIsNone(waiting.poll())
+            self.assertEqual(two.processes("node2"), [])
+            two.end(waiting)
+
+
+class World(unittest.TestCase):
+    def test_says_the_same_on_any_hosts(self):
+        expected = served.run(*COMMAND)
+        with hosts.Hosts(4) as four:
+            for places in ("node1:1,node2:1", "node1:2,node2:2", "node1:3,node2:1",
+                           "node1:1,node2:1,node3:1,node4:1"):
+                with self.subTest(places):
+                    result = four.run("node1", *four.mpirun(places, served.program(), *COMMAND))
+                    self.assertEqual((result.returncode, result.stderr, result.stdout), (0, "", expected))
+
+
+if __name__ == "__main__":
+    why_not = hosts.obstacle("mpirun")
+    if why_not:
+        served.skip(why_not)
+    unittest.main(verbosity=2)
