@@ -1,13 +1,14 @@
 #include "bench/bench_comm.h"
 
 #include <algorithm>
-#include <chrono>
-#include <functional>
+#include <vector>
 
 #include "bench/bench_report.h"
 #include "bench/result_about.h"
 #include "comm/mpi/mpi_probe.h"
 #include "core/activity.h"
+#include "core/message_bytes.h"
+#include "core/timing/phases.h"
 #include "runtime/load_model.h"
 #include "runtime/standard_streams.h"
 #include "runtime/world/world.h"
@@ -15,41 +16,96 @@
 namespace lockstep {
 namespace {
 
+// What all series of all sizes may take together, however slow the links are.
+constexpr double kMostSeconds = 40.0;
+constexpr std::int64_t kSeries = 3;  // of each size and round: ours, MPI's, and ours in a step
+
+// What a rank reads of its weights between two sums: more than the caches keep.
+constexpr std::size_t kWeightsBetween = std::size_t{8} << 20;
+
 // All-reduces between two looks at the clock: about 32 MiB in all, few of large ones and no
 // endless series of small ones.
 std::int64_t RepeatsOf(std::int64_t bytes) {
   return std::clamp<std::int64_t>((std::int64_t{32} << 20) / bytes, 4, 200);
 }
 
-double MicrosecondsOf(Communicator& comm, std::int64_t repeats, const std::function<void()>& work) {
-  work();  // brings the ranks together, and their buffers into the caches
-  comm.Barrier();
-  const auto start = std::chrono::steady_clock::now();
-  for (std::int64_t i = 0; i < repeats; ++i) work();
-  const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
-  return took.count() / static_cast<double>(repeats);
+// The same, and no more than fit into the time; as rank 0 finds it, since all have to do as many.
+std::int64_t AgreedRepeats(Communicator& comm, const TensorView& values, std::int64_t series) {
+  comm.AllReduceSum(values, Stream{});  // brings the ranks together
+  const std::int64_t start = SteadyNanoseconds();
+  comm.AllReduceSum(values, Stream{});
+  const double seconds = std::max(1e-9 * static_cast<double>(SteadyNanoseconds() - start), 1e-9);
+  const double fitting = kMostSeconds / static_cast<double>(series) / seconds;
+  const auto wanted = static_cast<double>(RepeatsOf(static_cast<std::int64_t>(values.bytes())));
+  MessageWriter writer;
+  writer.Put(static_cast<std::int64_t>(std::clamp(fitting, 1.0, wanted)));
+  ControlPlane::Bytes message = writer.Take();
+  comm.Broadcast(message);
+  return MessageReader(message).Get<std::int64_t>();
 }
 
-void MeasureCase(Communicator& comm, std::int64_t rounds, CommCase& one) {
+double MicrosecondsOf(Communicator& comm, std::int64_t repeats, const TensorView& values) {
+  comm.AllReduceSum(values, Stream{});  // brings the ranks together, and their data into the caches
+  comm.Barrier();
+  const std::int64_t start = SteadyNanoseconds();
+  for (std::int64_t i = 0; i < repeats; ++i) comm.AllReduceSum(values, Stream{});
+  return 1e-3 * static_cast<double>(SteadyNanoseconds() - start) / static_cast<double>(repeats);
+}
+
+// The times of sums, without those of waiting for a rank that has not come yet.
+class SumTimes final : public PhaseObserver {
+ public:
+  void OnStep(const StepTimes& step) override {
+    microseconds_.push_back(
+        1e-3 * static_cast<double>(step.phases[static_cast<std::size_t>(Phase::kAllReduce)]));
+  }
+  const std::vector<double>& microseconds() const { return microseconds_; }
+
+ private:
+  std::vector<double> microseconds_;
+};
+
+// As a step has them: a product has just written the values, and read weights before that. The
+// median, since a rank that loses its core in the middle of one would be most of a mean.
+double MicrosecondsInStep(Communicator& comm, std::int64_t repeats, const TensorView& values,
+                          std::vector<float>& weights) {
+  SumTimes times;
+  const PhaseWatch watch(times);
+  for (std::int64_t i = 0; i < repeats; ++i) {
+    BeginStep();
+    NameStep(i, 1);
+    for (float& weight : weights) weight += 1.0f;
+    std::fill_n(values.data<float>(), values.elements(), 0.0f);
+    {
+      const ScopedPhase sum(Phase::kAllReduce);
+      comm.AllReduceSum(values, Stream{});
+    }
+    EndStep(NextStep::kLater);
+  }
+  return SpreadOf(times.microseconds()).median;
+}
+
+void MeasureCase(Communicator& comm, std::int64_t rounds, std::int64_t sizes, CommCase& one) {
   const std::int64_t count = one.bytes / static_cast<std::int64_t>(sizeof(float));
   const Tensor ours = comm.AllocateReducible({count});
   // Zeros, so that the sums of sums stay what they are.
   std::fill_n(ours.view().data<float>(), count, 0.0f);
-  const std::int64_t repeats = RepeatsOf(one.bytes);
+  std::vector<float> weights(kWeightsBetween / sizeof(float));
+  const std::int64_t repeats = AgreedRepeats(comm, ours.view(), sizes * (rounds + 1) * kSeries);
   for (std::int64_t round = 0; round <= rounds; ++round) {
-    const double our_us =
-        MicrosecondsOf(comm, repeats, [&] { comm.AllReduceSum(ours.view(), Stream{}); });
+    const double our_us = MicrosecondsOf(comm, repeats, ours.view());
     const double mpi_us =
         1e6 * TimeMpiAllReduce(comm, static_cast<std::size_t>(count), static_cast<int>(repeats));
+    const double step_us = MicrosecondsInStep(comm, repeats, ours.view(), weights);
     if (round == 0) continue;
     one.lockstep_us.push_back(our_us);
     one.mpi_us.push_back(mpi_us);
+    one.in_step_us.push_back(step_us);
   }
 }
 
 void CheckRanks(int ranks) {
-  if (ranks < 2)
-    throw BadInput("bench comm: a world of one rank reduces nothing; give it more, with --tp 2");
+  if (ranks < 2) throw BadInput("bench comm: needs two or more ranks, found 1; give it --tp 2");
 }
 
 ExitCode Measure(const Arguments& arguments, std::span<const std::string> given,
@@ -57,10 +113,11 @@ ExitCode Measure(const Arguments& arguments, std::span<const std::string> given,
   Agree(comm, "checking the ranks", [&] { CheckRanks(comm.size()); });
   const Activity doing("measuring");
   CommReport report{.ranks = comm.size(), .cases = {}};
+  const auto sizes = static_cast<std::int64_t>(arguments.bench.message_bytes.size());
   for (const std::int64_t bytes : arguments.bench.message_bytes) {
     CommCase& one = report.cases.emplace_back();
     one.bytes = bytes / 4 * 4;
-    MeasureCase(comm, arguments.bench.rounds, one);
+    MeasureCase(comm, arguments.bench.rounds, sizes, one);
   }
   report.about = AboutResult(given, "cpu");
   const bool json = arguments.report_format == ReportFormat::kJson;

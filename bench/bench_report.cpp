@@ -62,6 +62,10 @@ std::string CaseText(const CaseReport& one, BenchKind kind) {
   return text;
 }
 
+std::string ShortRange(const Spread& spread) {
+  return fmt::format("{:.2f} ({:.2f} to {:.2f})", spread.median, spread.least, spread.most);
+}
+
 // MPI's time over ours, round by round: what moves both does not count.
 std::vector<double> Ratios(const CommCase& one) {
   std::vector<double> ratios;
@@ -143,6 +147,7 @@ std::string CommJson(const CommReport& report) {
                      {"bytes", one.bytes},
                      {"lockstep_us", FigureJson(one.lockstep_us)},
                      {"mpi_us", FigureJson(one.mpi_us)},
+                     {"in_step_us", FigureJson(one.in_step_us)},
                      {"mpi_over_lockstep", FigureJson(Ratios(one))}});
   return OrderedJson{{"about", report.about}, {"ranks", report.ranks}, {"cases", std::move(cases)}}
              .dump() +
@@ -152,12 +157,13 @@ std::string CommJson(const CommReport& report) {
 std::string CommText(const CommReport& report) {
   std::string text = fmt::format(
       "all-reduce of fp32 over {} ranks, microseconds: median (least to most)\n\n"
-      "     bytes  {:32}{:32}MPI / Lockstep\n",
-      report.ranks, "  Lockstep", "  MPI_Allreduce");
+      "{:>9} {:>26}{:>10}{:>24}{:>10}\n",
+      report.ranks, "bytes", "Lockstep", "MPI", "MPI / Lockstep", "in a step");
   for (const CommCase& one : report.cases)
-    text +=
-        fmt::format("{:10}{:<32}{:<32}{}\n", one.bytes, Numbers(SpreadOf(one.lockstep_us), 1.0, 2),
-                    Numbers(SpreadOf(one.mpi_us), 1.0, 2), Numbers(SpreadOf(Ratios(one)), 1.0, 2));
+    text += fmt::format("{:>9} {:>26}{:>10.2f}{:>24}{:>10.2f}\n", one.bytes,
+                        ShortRange(SpreadOf(one.lockstep_us)), SpreadOf(one.mpi_us).median,
+                        ShortRange(SpreadOf(Ratios(one))), SpreadOf(one.in_step_us).median);
+  text += "\nin a step: values just written and caches full of weights, without waiting\n";
   return text;
 }
 

@@ -47,11 +47,14 @@ struct BenchReport {
   nlohmann::ordered_json about = nlohmann::ordered_json::object();  // AboutResult()
 };
 
-// All-reduces of one size: ours, and MPI's own in the same rounds.
+// All-reduces of one size: ours, MPI's own in the same rounds, and ours as a step has them: values
+// just written, caches full of weights, and without waiting for others where the transport tells it
+// apart.
 struct CommCase {
   std::int64_t bytes = 0;
   std::vector<double> lockstep_us;  // one for each round
   std::vector<double> mpi_us;
+  std::vector<double> in_step_us;
 };
 
 struct CommReport {

@@ -129,7 +129,9 @@ void AddResult(const Json& result, std::string_view where, const ResultContext& 
       measurements.reduces.push_back(
           {.ranks = ranks,
            .bytes = static_cast<double>(NeededCount(one, "bytes", where, std::int64_t{1} << 40)),
-           .seconds = 1e-6 * Median(one, "lockstep_us", where)});
+           // What a step has to wait for, where the result has it.
+           .seconds = 1e-6 * Median(one, one.contains("in_step_us") ? "in_step_us" : "lockstep_us",
+                                    where)});
     return;
   }
   const SpeedPoint shared = SharedBy(result, where, context);

@@ -160,7 +160,7 @@ TEST_F(ABench, RefusesWhatItCannotMeasure) {
       {{"prefill", "--model", config_, "--new-tokens", "3"}, "--new-tokens is given"},
       {{"decode", "--model", config_, "--bytes", "4096"}, "--bytes is given"},
       {{"comm", "--tp", "2", "--batch", "2"}, "--batch is given"},
-      {{"comm"}, "a world of one rank"},
+      {{"comm"}, "needs two or more ranks, found 1"},
       {{"decode", "--model", config_, "--new-tokens", "60"}, "past the model's context of 64"},
       {{"decode", "--model", folder_.path()}, "config.json"}};
   for (const auto& [words, message] : refused) {
@@ -188,7 +188,7 @@ TEST_F(ABench, ComparesAllReducesWithMpi) {
   ASSERT_EQ(report["cases"].size(), 2u);
   EXPECT_EQ(report["cases"][1]["bytes"], 4096);
   for (const Json& one : report["cases"])
-    for (const char* field : {"lockstep_us", "mpi_us", "mpi_over_lockstep"})
+    for (const char* field : {"lockstep_us", "mpi_us", "mpi_over_lockstep", "in_step_us"})
       ExpectSpread(one[field], 2);
   const Outcome table = Run({"comm", "--tp", "2", "--bytes", "64", "--rounds", "1"});
   EXPECT_THAT(table.output, HasSubstr("MPI / Lockstep"));

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+#include <string>
+
 #include "core/json.h"
 
 namespace lockstep {
@@ -66,13 +69,18 @@ TEST(BenchText, SaysTheSameInWords) {
 }
 
 TEST(CommReport, ComparesRoundByRound) {
-  const CommReport report{
-      .ranks = 2,
-      .cases = {{.bytes = 4096, .lockstep_us = {1.0, 2.0, 4.0}, .mpi_us = {8.0, 20.0, 28.0}}}};
+  const CommReport report{.ranks = 2,
+                          .cases = {{.bytes = 4096,
+                                     .lockstep_us = {1.0, 2.0, 4.0},
+                                     .mpi_us = {8.0, 20.0, 28.0},
+                                     .in_step_us = {2.0, 3.0, 4.0}}}};
   const Json json = ParseJson(CommJson(report), "json");
   EXPECT_EQ(json["cases"][0]["mpi_over_lockstep"]["rounds"], (Json{8.0, 10.0, 7.0}));
   EXPECT_EQ(json["cases"][0]["mpi_over_lockstep"]["median"], 8.0);
-  EXPECT_THAT(CommText(report), HasSubstr("8.00  (7.00 to 10.00)"));
+  EXPECT_THAT(CommText(report), HasSubstr("8.00 (7.00 to 10.00)"));
+  EXPECT_EQ(json["cases"][0]["in_step_us"]["median"], 3.0);
+  std::istringstream lines(CommText(report));
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
 }
 
 }  // namespace
