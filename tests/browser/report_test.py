@@ -1,6 +1,8 @@
 """The pages that `--html` writes as people look at them: in a real browser, light and dark.
 
     report_test.py --program build/release/lockstep --model models/shakespeare-neox
+
+Beside the model given there has to be shakespeare-gptj.
 """
 
 import pathlib
@@ -13,19 +15,22 @@ from served_page import options
 
 served_page.skip_without_browser("report")
 
+DOCUMENTS = pathlib.Path(__file__).parents[1] / "golden/evaluation/data"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-class ReportTest(served_page.BrowserTest):
+class Report:
+    """What holds for every page; who inherits says which command writes it, and what it draws."""
     own_addresses = ("file:",)
+    plots: list[str] = []
+    hovered: list[str] = []
 
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         report = pathlib.Path(cls.folder.name) / "report.html"
-        subprocess.run([options.program, "bench", "serve", "--model", options.model, "--threads", "1",
-                        "--concurrency", "2", "--requests", "6", "--input-len", "5", "--output-len", "4",
-                        "--rounds", "2", "--quiet", "--html", report], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([options.program, *cls.command(), "--quiet", "--html", report], check=True,
+                       cwd=cls.folder.name, stdout=subprocess.DEVNULL)
         cls.url = report.as_uri()
         super().setUpClass()
 
@@ -55,8 +60,7 @@ class ReportTest(served_page.BrowserTest):
     def test_its_plots_are_saved_as_they_are_on_paper(self):
         self.open("dark")
         links = self.page.all("figcaption a[download]")
-        self.assertEqual([link.get_attribute("download") for link in links],
-                         ["ttft.svg", "tpot.svg", "itl.svg", "e2el.svg"])
+        self.assertEqual([link.get_attribute("download") for link in links], self.plots)
         for link in links:
             drawing = xml.etree.ElementTree.fromstring(self.saved(link))
             self.assertEqual(drawing.tag, SVG + "svg")
@@ -80,8 +84,29 @@ class ReportTest(served_page.BrowserTest):
             const box = mark.getBoundingClientRect();
             const hit = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
             return hit.closest('g').querySelector('title').textContent;""")
-        self.assertIn("round", title)
-        self.assertIn("ms:", title)
+        for part in self.hovered:
+            self.assertIn(part, title)
+
+
+class LoadReport(Report, served_page.BrowserTest):
+    plots = ["ttft.svg", "tpot.svg", "itl.svg", "e2el.svg"]
+    hovered = ["round", "ms:"]
+
+    @staticmethod
+    def command():
+        return ["bench", "serve", "--model", options.model, "--threads", "1", "--concurrency", "2",
+                "--requests", "6", "--input-len", "5", "--output-len", "4", "--rounds", "2"]
+
+
+class ScoreReport(Report, served_page.BrowserTest):
+    plots = ["sciq-acc-sizes.svg", "sciq-acc_norm-sizes.svg"]
+    hovered = ["shakespeare-", "±"]
+
+    @staticmethod
+    def command():
+        model = pathlib.Path(options.model)
+        return ["eval", "--model", f"{model},{model.with_name('shakespeare-gptj')}", "--tasks", "sciq",
+                "--limit", "4", "--data", DOCUMENTS, "--output", "scores.json"]
 
 
 if __name__ == "__main__":
