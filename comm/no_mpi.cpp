@@ -19,6 +19,8 @@ std::unique_ptr<Messenger> OpenMessenger(ControlPlane& /*world*/) {
 
 std::string MpiLibrary() { return ""; }
 
+bool MpiKnowsPmi2() { return true; }
+
 double TimeMpiAllReduce(ControlPlane& /*world*/, std::size_t /*count*/, int /*repeats*/) {
   throw EnvironmentError("MPI's all-reduce: this lockstep was built without MPI");
 }

@@ -16,6 +16,7 @@
 #include "runtime/memory_check.h"
 #include "runtime/memory_need.h"
 #include "runtime/placement/placement.h"
+#include "runtime/placement/uneven_hosts.h"
 #include "runtime/progress/load_progress.h"
 #include "runtime/progress/terminal.h"
 #include "runtime/rank_alike.h"
@@ -206,6 +207,13 @@ void BindWhereAllowed(std::span<const int> cores) {
   }
 }
 
+// The first group speaks for all, which are placed alike.
+void WarnOfUnevenHosts(const Options& options, const ProcessGrid& grid) {
+  if (options.comm.shared_memory != SharedMemory::kAuto || grid.world().rank() != 0) return;
+  const std::string why = WhyMemoryIsNotShared(grid.tensor().hosts());
+  if (!why.empty()) LogWarning("{}", why);
+}
+
 }  // namespace
 
 DeviceRequest DeviceRequestOf(const Options& options, int threads) {
@@ -227,6 +235,7 @@ LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
   const Placement placement =
       PlaceRank(grid.world(), {.threads = parallel.threads, .bind = parallel.bind});
   grid.tensor().set_waiting(placement.waiting);
+  WarnOfUnevenHosts(arguments.options, grid);
   rank.threads = placement.threads;
   // Before the backend starts its threads and touches its memory: both stay where this is.
   BindWhereAllowed(placement.cores);

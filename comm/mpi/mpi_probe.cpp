@@ -1,7 +1,10 @@
 #include "comm/mpi/mpi_probe.h"
 
+#include <dlfcn.h>
 #include <mpi.h>
 
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
 #include "comm/mpi/mpi_blocking.h"
@@ -14,6 +17,27 @@ std::string MpiLibrary() {
   int length = 0;
   MPI_Get_library_version(text, &length);
   return text;  // some count the end in the length
+}
+
+bool MpiKnowsPmi2() {
+  // Open MPI's ways to find peers are plug-ins, mca_pmix_<way>.so, below lib/openmpi*/ beside its
+  // library.
+  Dl_info library{};
+  if (::dladdr(reinterpret_cast<void*>(&MPI_Init), &library) == 0) return true;
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  bool has_plug_ins = false;
+  const fs::path own = fs::canonical(library.dli_fname, ignored).parent_path();
+  for (const auto& folder : fs::directory_iterator(own, ignored)) {
+    if (!folder.path().filename().string().starts_with("openmpi")) continue;
+    for (const auto& file : fs::recursive_directory_iterator(folder.path(), ignored)) {
+      const std::string name = file.path().filename();
+      if (name == "mca_pmix_s1.so" || name == "mca_pmix_s2.so") return true;
+      has_plug_ins = has_plug_ins || name.starts_with("mca_pmix_");
+    }
+  }
+  // Without plug-ins they may be in the library itself, which Open MPI 5 has given up.
+  return !has_plug_ins && !MpiLibrary().starts_with("Open MPI v5");
 }
 
 double TimeMpiAllReduce(ControlPlane& world, std::size_t count, int repeats) {

@@ -37,6 +37,11 @@ bool HasProcessManager() {
   return Number({"PMIX_RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK"}).has_value();
 }
 
+bool OffersPmi2Only() {
+  return AnnouncedSize() && std::getenv("SLURM_STEP_NUM_TASKS") != nullptr &&
+         !Number({"PMIX_RANK", "OMPI_COMM_WORLD_RANK"}) && Number({"PMI_RANK"});
+}
+
 bool MayUseOtherHosts() {
   if (std::getenv("SLURM_JOB_ID") != nullptr) {
     return Number({"SLURM_JOB_NUM_NODES", "SLURM_NNODES"}).value_or(2) > 1;

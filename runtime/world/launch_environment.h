@@ -18,6 +18,9 @@ bool AllRanksAreHere();
 // Whether the launcher offers its ranks a way to find each other.
 bool HasProcessManager();
 
+// Whether that way is PMI-2 alone, as `srun --mpi=pmi2` has it.
+bool OffersPmi2Only();
+
 // Whether an mpirun that is started here may put ranks on other hosts: a batch system has given
 // this job several, or the user has named some.
 bool MayUseOtherHosts();

@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "comm/mpi/mpi_probe.h"
 #include "comm/self_communicator.h"
 #include "comm/world.h"
 #include "core/activity.h"
@@ -31,14 +32,25 @@
 namespace lockstep {
 namespace {
 
+// Every rank finds the same, and one says it.
+void CheckProcessManager() {
+  constexpr const char* kRemedy =
+      "use srun --mpi=pmix, or leave srun out and let --tp start mpirun";
+  std::string found;
+  if (!HasProcessManager())
+    found = "offers them no way to find each other";
+  else if (OffersPmi2Only() && !MpiKnowsPmi2())
+    found = "offers them PMI-2, which this MPI does not know";
+  if (found.empty()) return;
+  throw JoinError(ExitCode::kEnvironment,
+                  fmt::format("srun has started {} tasks but {}; {}", AnnouncedSize().value_or(0),
+                              found, kRemedy),
+                  nullptr);
+}
+
 std::unique_ptr<Communicator> Join(const WorldConfig& config, const BoardEntry& entry) {
   if (!InsideWorld()) return std::make_unique<SelfCommunicator>();
-  if (!HasProcessManager()) {
-    throw EnvironmentError(
-        "srun has started {} tasks but offers them no way to find each other; use srun "
-        "--mpi=pmix, or leave srun out and let --tp start mpirun",
-        AnnouncedSize().value_or(0));
-  }
+  CheckProcessManager();
   WorldOptions options = config.world;
   options.check = [&config](ControlPlane& world) {
     CompareFacts(world, config.facts, "start all ranks with the same program and settings");

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/mpi/mpi_probe.h"
 #include "tests/multi_rank/processes/probe.h"
 
 namespace lockstep::testing {
@@ -172,6 +173,25 @@ TEST(SpawnedWorld, SaysSoWhenSrunOffersNoWayToMeet) {
           .Wait();
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_THAT(result.errors, HasSubstr("srun --mpi=pmix"));
+}
+
+// As `srun --mpi=pmi2` has it. Of several ranks the first one says it.
+TEST(SpawnedWorld, SaysSoWhenMpiDoesNotKnowWhatSrunOffers) {
+  if (MpiKnowsPmi2()) GTEST_SKIP() << "this MPI knows PMI-2";
+  const auto rank = [](const char* number) {
+    return ChildProcess(
+               ChildProcess::Options{
+                   {RANK_PROBE, "2", "sum"},
+                   "",
+                   {{"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_PROCID", number}, {"PMI_RANK", number}}})
+        .Wait();
+  };
+  const auto first = rank("0");
+  EXPECT_EQ(first.exit_code, 3);
+  EXPECT_THAT(first.errors, HasSubstr("offers them PMI-2, which this MPI does not know"));
+  const auto second = rank("1");
+  EXPECT_EQ(second.exit_code, 3);
+  EXPECT_EQ(second.errors, "");
 }
 
 }  // namespace
