@@ -115,7 +115,7 @@ class Jobs(unittest.TestCase):
         self.assertIn(f"exit code 130: job {job} goes back into the queue", self.log(job))
 
     def test_that_others_preempt_go_on_later(self):
-        text = lines(200, tokens=40)
+        text = lines(600, tokens=40)
         (self.folder / "in.jsonl").write_text(text)
         job = self.submit("--input", "in.jsonl", "--output", "out.jsonl", options=("--nodes=2", "--exclusive"))
         self.until_lines("out.jsonl", 20, job)
