@@ -61,7 +61,7 @@ bool ChangesResults(std::string_view key, Command command) {
       key == "server.model_name" || key == "server.chat_template")
     return command == Command::kGenerate;
   if (key.starts_with("embed.")) return command != Command::kScore;
-  return key.starts_with("input.") || key == "model.dtype" || key == "engine.backend";
+  return key.starts_with("input.") || key == "engine.backend";
 }
 
 // Sums over 1, 2, 4 and 8 ranks are made in one order (docs/dev/numerics.md).
@@ -73,7 +73,7 @@ std::string SumsOf(int group_size, bool device) {
 
 // What the last bits of numbers come from.
 void AddPlace(const JobParts& parts, JobIdentity& identity) {
-  const std::string device = DeviceHere(DeviceRequestOf(parts.options, 1));
+  const std::string device = DeviceHere(DeviceRequestOf(parts.options, parts.model.format, 1));
   identity.emplace_back("device", device);
   identity.emplace_back("sums over ranks", SumsOf(parts.group_size, !device.starts_with("cpu")));
 }
@@ -97,7 +97,8 @@ JobIdentity IdentityOf(const JobParts& parts) {
       "input", fmt::format("{} lines, {} bytes, {:016x}", input.lines, input.bytes, input.hash));
   for (const OptionKey& key : OptionTable())
     if (ChangesResults(key.path, command)) identity.emplace_back(key.path, key.value(options));
-  identity.emplace_back("model.cache_dtype", Name(options.model.kv_dtype()));
+  identity.emplace_back("model.dtype", Name(model.format));
+  identity.emplace_back("model.cache_dtype", Name(options.model.kv_dtype(model.format)));
   AddPlace(parts, identity);
   AddFiles(model.folder, "model", identity);
   if (model.random_seed)

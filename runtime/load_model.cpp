@@ -36,6 +36,7 @@ struct LoadJob {
   const ProcessGrid& grid;
 
   const EngineLimits& limits() const { return arguments.options.engine; }
+  DType kv_dtype() const { return arguments.options.model.kv_dtype(model.format); }
   Communicator& comm() const { return grid.tensor(); }
   ShardPlan Plan() const { return ShardPlan(model.spec, comm().size()); }
 };
@@ -69,14 +70,14 @@ WeightsBeside ReadHere(const LoadJob& job, const Backend& backend, const LoadPro
     source.WarnOfUnusedBlocks(job.model);
   }
   ModelWeights weights =
-      LoadWeights(job.model.spec, SlicesOf(job), job.arguments.options.model.dtype, source.reader(),
+      LoadWeights(job.model.spec, SlicesOf(job), job.model.format, source.reader(),
                   backend, progress);
   return {std::move(weights), source.bytes_read()};
 }
 
 double WeightBytesOf(const LoadJob& job) {
   return static_cast<double>(
-      WeightBytes(CountParameters(SlicesOf(job)), job.arguments.options.model.dtype));
+      WeightBytes(CountParameters(SlicesOf(job)), job.model.format));
 }
 
 // Of all ranks of the group.
@@ -85,7 +86,7 @@ double AllWeightBytes(const LoadJob& job) {
   double bytes = 0.0;
   for (int rank = 0; rank < plan.rank_count(); ++rank)
     bytes += static_cast<double>(
-        WeightBytes(CountParameters(plan.Slices(rank)), job.arguments.options.model.dtype));
+        WeightBytes(CountParameters(plan.Slices(rank)), job.model.format));
   return bytes;
 }
 
@@ -104,7 +105,7 @@ void LoadHere(const LoadJob& job, LoadedModel& rank) {
   rank.weight_bytes = WeightBytesOf(job);
   rank.decoder = std::make_unique<Decoder>(
       job.Plan(), std::move(read.weights), backend, rank.device.reducer(job.comm()),
-      DecoderOptions{.cache_pages = 0, .cache_dtype = job.arguments.options.model.kv_dtype()});
+      DecoderOptions{.cache_pages = 0, .cache_dtype = job.kv_dtype()});
 }
 
 // A device's memory is taken now. A host's is taken when it is used: steps are mostly small.
@@ -159,7 +160,7 @@ std::vector<MemoryClaim> ClaimsOf(const LoadJob& job, const RankDevice& device, 
   for (const MemoryPool& pool : PoolsOf(device)) {
     const double beside = pool.counts == MemoryPool::Counts::kMapped ? mapped : 0.0;
     MemoryClaim claim{.pool = pool,
-                      .need = need_with(job.arguments.options.model.dtype),
+                      .need = need_with(job.model.format),
                       .otherwise = {},
                       .rank = job.grid.world().rank()};
     claim.need.staging += beside;
@@ -181,7 +182,7 @@ double KeptForWeights(const LoadJob& job) {
 std::int64_t PagesOf(const LoadJob& job, const LoadedModel& rank) {
   if (job.cache_pages) return *job.cache_pages;
   const ModelSpec& spec = job.model.spec;
-  const DType dtype = job.arguments.options.model.kv_dtype();
+  const DType dtype = job.kv_dtype();
   const std::int64_t heads = job.Plan().Slices(job.comm().rank()).local_heads();
   const std::int64_t elements = 2 * spec.layer_count * heads * KvCache::kPageTokens *
                                 rank.device.backend.ops->CacheWidth(spec.d_head(), dtype);
@@ -216,12 +217,13 @@ void WarnOfUnevenHosts(const Options& options, const ProcessGrid& grid) {
 
 }  // namespace
 
-DeviceRequest DeviceRequestOf(const Options& options, int threads) {
+DeviceRequest DeviceRequestOf(const Options& options, std::optional<WeightFormat> format,
+                              int threads) {
   return {.choice = options.parallel.device,
           .cpu_backend = options.engine.backend,
           .threads = threads,
-          .format = options.model.dtype,
-          .cache_dtype = options.model.kv_dtype(),
+          .format = format,
+          .cache_dtype = format ? options.model.kv_dtype(*format) : options.model.cache_dtype,
           .graphs = options.parallel.cuda_graphs};
 }
 
@@ -239,7 +241,7 @@ LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
   rank.threads = placement.threads;
   // Before the backend starts its threads and touches its memory: both stay where this is.
   BindWhereAllowed(placement.cores);
-  rank.device = OpenDevice(DeviceRequestOf(arguments.options, rank.threads), grid);
+  rank.device = OpenDevice(DeviceRequestOf(arguments.options, model.format, rank.threads), grid);
   if (job.limits().memory_check == MemoryCheck::kAuto)
     CheckMemory(grid.world(), ClaimsOf(job, rank.device, Claimed::kAll));
   Agree(grid.world(), "loading weights", [&] { LoadHere(job, rank); });
@@ -284,7 +286,7 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
   if (ranks > 1 && !InsideWorld()) {
     InstallInterruptHandlers();
     AnnounceInterrupts();
-    CheckDevice(DeviceRequestOf(options, 1));
+    CheckDevice(DeviceRequestOf(options, options.model.dtype.format, 1));
     if (!arguments.trace_file.empty()) CheckTraceFile(arguments.trace_file);
     program.check(ranks / groups);
     if (const auto code = program.done()) {

@@ -44,8 +44,10 @@ struct WeightsBeside {
 WeightsBeside LoadWeightsBeside(const Arguments& arguments, const ModelFiles& model,
                                 const ProcessGrid& grid, const LoadedModel& rank);
 
-// What parallel.device and what depends on it ask for.
-DeviceRequest DeviceRequestOf(const Options& options, int threads);
+// What parallel.device and what depends on it ask for, with weights of this format; unset: it is
+// not chosen yet.
+DeviceRequest DeviceRequestOf(const Options& options, std::optional<WeightFormat> format,
+                              int threads);
 
 // The most memory this process has had so far.
 double PeakMemoryBytes();

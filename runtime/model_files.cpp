@@ -4,6 +4,7 @@
 #include "core/files/file.h"
 #include "partition/model/config_json.h"
 #include "partition/model/model_folder.h"
+#include "runtime/auto_format.h"
 #include "runtime/options/model_shape.h"
 
 namespace lockstep {
@@ -13,6 +14,14 @@ ModelSpec SpecOf(const std::filesystem::path& folder, const Options& options) {
   const ModelSpec spec = LoadModelSpec(folder);
   CheckAgreement(options.model.shape, spec, folder.string());
   return spec;
+}
+
+// What it is stored in counts only where that decides.
+void ChooseFormat(const Options& options, ModelFiles& model) {
+  if (options.model.dtype.is_auto() && !model.folder.empty())
+    model.stored = StoredDType(model.folder);
+  const auto ranks = static_cast<int>(options.parallel.tp.value_or(1) * options.parallel.dp);
+  model.format = FormatHere(options, model.stored, ranks).format;
 }
 
 // The checkpoint's folder; empty where the shape that a configuration states has to do.
@@ -38,6 +47,7 @@ ModelFiles OpenModel(const Options& options) {
   model.spec = SpecOf(model.folder, options);
   model.generation =
       ReadGenerationConfig(model.folder, options.model.generation_config, model.spec);
+  ChooseFormat(options, model);
   return model;
 }
 
@@ -49,6 +59,9 @@ ModelFiles OpenModel(const Arguments& arguments) {
   ModelFiles model;
   model.spec = ReadSpec(arguments);
   model.random_seed = 0;
+  if (arguments.options.model.dtype.is_auto() && !folder.empty())
+    model.stored = ConfiguredDType(folder);
+  ChooseFormat(arguments.options, model);
   return model;
 }
 
@@ -56,6 +69,16 @@ ModelSpec ReadSpec(const Arguments& arguments) {
   const std::filesystem::path folder = FindFolder(arguments);
   if (folder.empty()) return SpecFromShape(arguments.options.model.shape, arguments.config_file);
   return SpecOf(folder, arguments.options);
+}
+
+std::optional<DType> ReadStoredDType(const Arguments& arguments) {
+  const std::filesystem::path folder = FindFolder(arguments);
+  if (folder.empty()) return std::nullopt;
+  try {
+    return StoredDType(folder);
+  } catch (const Error&) {  // a plan needs no weights, nor whole ones
+    return ConfiguredDType(folder);
+  }
 }
 
 std::int64_t HiddenLayerOf(const EmbedOptions& options, const ModelSpec& spec) {

@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <optional>
 
+#include "core/numbers/dtype.h"
+#include "core/numbers/weight_format.h"
 #include "partition/model/model_spec.h"
 #include "runtime/generation_config.h"
 #include "runtime/options/arguments.h"
@@ -16,8 +18,12 @@ struct ModelFiles {
   std::filesystem::path folder;
   ModelSpec spec;
   GenerationConfig generation;
-  // Set where the weights are made up of this seed: then there may be no folder.
+  // Set where the weights are random ones of this seed: then there may be no folder.
   std::optional<std::uint64_t> random_seed;
+  std::optional<DType> stored;  // what most weights of the checkpoint are, where that decides
+  // What the matrices are kept in: model.dtype, or what auto comes to on this host. The ranks of a
+  // world make it one (AgreeOnFormat()).
+  WeightFormat format = WeightFormat::kF32;
 };
 
 // Finds the model, reads its configuration and compares it with options.model.shape.
@@ -31,6 +37,9 @@ ModelFiles OpenModel(const Arguments& arguments);
 // For plan: the checkpoint's config.json; where a configuration states a shape and its checkpoint
 // is not on this machine, that shape.
 ModelSpec ReadSpec(const Arguments& arguments);
+
+// For plan, too: what that model's checkpoint is stored in; nothing where it is not here.
+std::optional<DType> ReadStoredDType(const Arguments& arguments);
 
 // The layer that vectors are taken from: embed.layer, or else the last. Throws BadInput where the
 // model has no such layer.

@@ -31,6 +31,7 @@ OtherWeights::OtherWeights(const Arguments& arguments, const ModelFiles& model, 
 
 ModelFiles OtherWeights::Open(const Arguments& arguments, const Tokenizer* tokenizer) const {
   ModelFiles model = OpenModel(arguments.options);
+  model.format = model_.format;
   const std::string& name = arguments.options.model.path;
   if (const std::string why = WhyUnlike(model.spec, model_.spec); !why.empty())
     throw BadInput("model {}: {}; start with --model {}", name, why, name);

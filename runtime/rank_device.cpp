@@ -15,13 +15,15 @@ namespace {
 std::string WhyNotCuda(const DeviceRequest& request) {
   if (request.cpu_backend == BackendKind::kReference)
     return "engine.backend: reference computes on the processor";
+  if (!request.format) return "";
   if (request.format == WeightFormat::kF32 || request.format == WeightFormat::kInt4)
-    return fmt::format("--dtype {}: GPUs compute in bf16, fp16 or int8", Name(request.format));
-  const DType kept = TableDType(request.format);
-  if (request.cache_dtype != kept && request.cache_dtype != DType::kF8)
+    return fmt::format("--dtype {}: GPUs compute in bf16, fp16 or int8", Name(*request.format));
+  const DType kept = TableDType(*request.format);
+  const DType cache = request.cache_dtype.value_or(kept);
+  if (cache != kept && cache != DType::kF8)
     return fmt::format(
-        "model.cache_dtype {}: with --dtype {} GPUs keep keys and values in {} or fp8",
-        Name(request.cache_dtype), Name(request.format), Name(kept));
+        "model.cache_dtype {}: with --dtype {} GPUs keep keys and values in {} or fp8", Name(cache),
+        Name(*request.format), Name(kept));
   return "";
 }
 
@@ -66,8 +68,13 @@ std::string WhyNotEverywhere(ControlPlane& world, std::string mine) {
   return first;
 }
 
-DeviceChoice Decide(const DeviceRequest& request, ControlPlane& world) {
-  if (request.choice != DeviceChoice::kAuto) return request.choice;
+struct DeviceDecision {
+  DeviceChoice choice = DeviceChoice::kCpu;
+  std::string why;  // kAuto has come to kCpu
+};
+
+DeviceDecision Decide(const DeviceRequest& request, ControlPlane& world) {
+  if (request.choice != DeviceChoice::kAuto) return {request.choice, ""};
   // What is missing first: formats are of no interest where there is no GPU.
   std::string why;
   try {
@@ -77,9 +84,7 @@ DeviceChoice Decide(const DeviceRequest& request, ControlPlane& world) {
     why = error.what();
   }
   why = WhyNotEverywhere(world, why);
-  if (why.empty()) return DeviceChoice::kCuda;
-  if (world.rank() == 0) WriteLog(LogLevel::kInfo, fmt::format("computing on the CPU: {}", why));
-  return DeviceChoice::kCpu;
+  return {why.empty() ? DeviceChoice::kCuda : DeviceChoice::kCpu, why};
 }
 
 }  // namespace
@@ -105,9 +110,27 @@ std::string DeviceHere(const DeviceRequest& request) {
   }
 }
 
+bool GpusHere(const DeviceRequest& request, int ranks) {
+  if (request.choice != DeviceChoice::kAuto) return request.choice == DeviceChoice::kCuda;
+  if (!WhyNotCuda(request).empty()) return false;
+  try {
+    const int count = CudaModule().DeviceCount();
+    return count == 1 || count >= ranks;  // as DeviceOf() shares them out
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+bool GpusEverywhere(const DeviceRequest& request, ControlPlane& world) {
+  return Decide(request, world).choice == DeviceChoice::kCuda;
+}
+
 RankDevice OpenDevice(const DeviceRequest& request, const ProcessGrid& grid) {
   RankDevice device;
-  const bool cuda = Decide(request, grid.world()) == DeviceChoice::kCuda;
+  const DeviceDecision decision = Decide(request, grid.world());
+  const bool cuda = decision.choice == DeviceChoice::kCuda;
+  if (!decision.why.empty() && grid.world().rank() == 0)
+    WriteLog(LogLevel::kInfo, fmt::format("computing on the CPU: {}", decision.why));
   Agree(grid.world(), "opening the device", [&] {
     CheckDevice(request);
     if (!cuda) {

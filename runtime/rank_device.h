@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,8 @@ struct DeviceRequest {
   DeviceChoice choice = DeviceChoice::kCpu;
   BackendKind cpu_backend = BackendKind::kCpu;
   int threads = 1;
-  WeightFormat format = WeightFormat::kF32;
-  DType cache_dtype = DType::kF32;
+  std::optional<WeightFormat> format = WeightFormat::kF32;  // unset: still to be chosen
+  std::optional<DType> cache_dtype = DType::kF32;  // the same
   StepGraphs graphs = StepGraphs::kAuto;
 };
 
@@ -41,6 +42,12 @@ void CheckDevice(const DeviceRequest& request);
 // What results have their last bits from: "cpu, avx512" or "cuda, NVIDIA H100". As this process
 // sees it, without opening a device.
 std::string DeviceHere(const DeviceRequest& request);
+
+// Whether GPUs would compute this for so many ranks on this host. As this process sees it.
+bool GpusHere(const DeviceRequest& request, int ranks);
+
+// Whether every rank has a GPU for this. Collective over the world where request.choice is kAuto.
+bool GpusEverywhere(const DeviceRequest& request, ControlPlane& world);
 
 // Opens this rank's device; several ranks of a host take its GPUs in their order. Collective over
 // the world: throws the same on every rank, EnvironmentError where kCuda cannot be had.

@@ -27,12 +27,15 @@ ServerInput ReadServerInput(const Arguments& arguments, const ModelFiles& model,
                     .generation = model.generation,
                     .defaults = {},
                     .spec = model.spec,
+                    .format = model.format,
                     .tokenizer = OpenTokenizer(arguments.options, model),
                     .api_keys = ApiKeysOf(arguments),
                     .ranks = ranks,
                     .chat = FindChatSupport(arguments.options, model),
                     .hidden_layer = HiddenLayerOf(arguments.options.embed, model.spec)};
   input.defaults = ApplyDefaults(input.generation, input.tokenizer.vocab_size(), input.options);
+  // Other weights that are loaded later take the place of these in the same format.
+  input.arguments.options.model.dtype = model.format;
   return input;
 }
 
@@ -43,6 +46,7 @@ Frontend::Frontend(const ServerInput& input, RequestQueue& queue, WeightLoader& 
       service_({.queue = queue,
                 .tokenizer = input.tokenizer,
                 .spec = input.spec,
+                .format = input.format,
                 .defaults = input.options,
                 .model = input.ModelName(),
                 .end_tokens = input.generation.end_tokens,

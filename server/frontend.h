@@ -21,6 +21,7 @@ struct ServerInput {
   GenerationConfig generation;
   AppliedDefaults defaults;
   ModelSpec spec;
+  WeightFormat format = WeightFormat::kF32;  // of the weights
   Tokenizer tokenizer;
   std::vector<std::string> api_keys;  // empty: anybody may ask
   int ranks = 1;                      // that share the model

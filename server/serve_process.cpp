@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/threads/affinity.h"
 #include "partition/plan/shard_plan.h"
+#include "runtime/auto_format.h"
 #include "runtime/load_model.h"
 #include "runtime/model_files.h"
 #include "runtime/spawn/spawn.h"
@@ -44,7 +45,8 @@ std::vector<std::vector<int>> CoresOfGroups(int groups) {
 // For ranks that write a trace when they end.
 constexpr std::chrono::seconds kTraceTime{60};
 
-std::vector<GroupPlan> PlansOf(const Arguments& arguments, std::span<const std::string> given) {
+std::vector<GroupPlan> PlansOf(const Arguments& arguments, std::span<const std::string> given,
+                               WeightFormat format) {
   const Options& options = arguments.options;
   std::vector<std::string> command = WithoutApiKey(given);
   command.front() = OwnProgram();
@@ -61,6 +63,7 @@ std::vector<GroupPlan> PlansOf(const Arguments& arguments, std::span<const std::
          .group = static_cast<int>(plans.size()),
          .groups = groups,
          .cores = cores,
+         .dtype = format,
          .silence_seconds = options.comm.deadline_seconds + kNamingSeconds,
          .end_time = arguments.trace_file.empty() ? std::chrono::seconds(0) : kTraceTime});
   return plans;
@@ -76,14 +79,18 @@ int RunSupervised(const Arguments& arguments, std::span<const std::string> given
   InstallInterruptHandlers();
   AnnounceInterrupts();
   const Options& options = arguments.options;
-  CheckDevice(DeviceRequestOf(options, 1));
+  CheckDevice(DeviceRequestOf(options, options.model.dtype.format, 1));
   if (!arguments.trace_file.empty()) CheckTraceFile(arguments.trace_file);
   const ModelFiles model = OpenModel(arguments);
   const auto ranks = static_cast<int>(options.parallel.tp.value_or(1));
   const ShardPlan plan(model.spec, ranks);
   const ServerInput input = ReadServerInput(arguments, model, ranks);
+  if (options.model.dtype.is_auto()) {
+    const int all = ranks * static_cast<int>(options.parallel.dp);
+    WriteLog(LogLevel::kInfo, FormatText(FormatHere(options, model.stored, all)));
+  }
   ::unsetenv(kApiKeyVariable);  // it is read, and no business of the ranks
-  Supervisor supervisor({.groups = PlansOf(arguments, given),
+  Supervisor supervisor({.groups = PlansOf(arguments, given, model.format),
                          .most_requests = options.server.max_queue,
                          .most_sequences = options.engine.max_sequences});
   Frontend frontend(input, supervisor, supervisor);

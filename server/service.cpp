@@ -38,6 +38,7 @@ Json ObjectOf(std::string_view body) {
 Service::Service(const Parts& parts)
     : tokenizer_(parts.tokenizer),
       spec_(parts.spec),
+      format_(parts.format),
       ranks_(parts.ranks),
       served_(
           std::make_shared<const ServedCheckpoint>(ServedCheckpoint{.name = parts.model,
@@ -73,7 +74,8 @@ Json Service::ModelObject(const ServedCheckpoint& served) const {
           {"owned_by", "lockstep"},
           {"root", served.checkpoint},
           {"parent", nullptr},
-          {"max_model_len", spec_.context_tokens}};
+          {"max_model_len", spec_.context_tokens},
+          {"dtype", std::string(Name(format_))}};
 }
 
 std::string Service::Models() const {

@@ -30,6 +30,7 @@ class Service {
     RequestQueue& queue;
     const Tokenizer& tokenizer;
     const ModelSpec& spec;
+    WeightFormat format = WeightFormat::kF32;  // of the weights
     const Options& defaults;  // of sampling
     std::string model;        // the name by which it is served
     std::vector<std::int32_t> end_tokens = {};
@@ -82,6 +83,7 @@ class Service {
 
   const Tokenizer& tokenizer_;
   const ModelSpec& spec_;
+  const WeightFormat format_;
   const int ranks_;
   mutable std::mutex mutex_;  // of the next one alone
   ServedPtr served_;          // a request keeps what it was read with

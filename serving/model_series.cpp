@@ -7,6 +7,7 @@
 #include "core/activity.h"
 #include "core/log.h"
 #include "partition/plan/shard_plan.h"
+#include "runtime/auto_format.h"
 #include "runtime/load_model.h"
 #include "runtime/other_weights.h"
 #include "runtime/rank_alike.h"
@@ -47,9 +48,12 @@ ProcessGrid FormGrid(Communicator& world, int copies) {
 // need the model.
 ModelFiles Check(const Arguments& arguments, ModelJob& job, const ProcessGrid& grid) {
   ModelFiles model;
-  Agree(grid.world(), "reading the model's configuration and the input", [&] {
+  Agree(grid.world(), "reading the model's configuration", [&] {
     model = OpenModel(arguments);
     ShardPlan(model.spec, grid.shape().tensor);
+  });
+  AgreeOnFormat(arguments.options, model, grid.world());
+  Agree(grid.world(), "reading the input", [&] {
     job.set_group_size(grid.shape().tensor);
     if (grid.world().rank() == 0)
       job.Prepare(model);
@@ -92,7 +96,8 @@ class RankSeries {
   Communicator& world_;
   std::optional<ProcessGrid> grid_;
   std::optional<LoadedModel> rank_;
-  ModelSpec spec_;  // of what the rank has
+  ModelSpec spec_;                            // of what the rank has
+  WeightFormat format_ = WeightFormat::kF32;  // the same
 };
 
 ExitCode RankSeries::Run() {
@@ -126,7 +131,8 @@ ExitCode RankSeries::RunOne(const ModelRun& run) {
 
 void RankSeries::BringUp(const ModelRun& run, const ModelFiles& model) {
   const Arguments& arguments = *run.arguments;
-  if (rank_ && WhyUnlike(model.spec, spec_).empty() && Exchange(arguments, model)) return;
+  const bool alike = rank_ && model.format == format_ && WhyUnlike(model.spec, spec_).empty();
+  if (alike && Exchange(arguments, model)) return;
   rank_.reset();
   constexpr std::int64_t kUnknown = -1;
   const std::int64_t asked =
@@ -134,6 +140,7 @@ void RankSeries::BringUp(const ModelRun& run, const ModelFiles& model) {
   const auto pages = asked == kUnknown ? std::nullopt : std::optional(asked);
   rank_.emplace(LoadModel(arguments, model, pages, *grid_));
   spec_ = model.spec;
+  format_ = model.format;
 }
 
 // Whether there was room for both; where there was not, it is the same on every rank.

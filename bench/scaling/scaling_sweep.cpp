@@ -88,7 +88,7 @@ class Sweep {
     if (options.ranks.empty())
       options.ranks = parallel.device == DeviceChoice::kCpu ? DefaultRankCounts(cores)
                                                             : std::vector<std::int64_t>{1};
-    if (options.dtypes.empty()) options.dtypes = {arguments.options.model.dtype};
+    if (options.dtypes.empty()) options.dtypes = {OpenModel(arguments).format};
     threads_ = parallel.threads > 0 ? parallel.threads : ThreadsOfSweep(options.ranks, cores);
     for (const WeightFormat dtype : options.dtypes)
       for (const std::int64_t ranks : options.ranks)
@@ -118,7 +118,7 @@ class Sweep {
           "bench scaling: this build has no MPI, which starts the ranks; build with "
           "-DLOCKSTEP_MPI=ON, or measure one rank with bench decode");
     CheckScalingFiles(result_.options);
-    CheckDevice(DeviceRequestOf(arguments_.options, 1));
+    CheckDevice(DeviceRequestOf(arguments_.options, arguments_.options.model.dtype.format, 1));
     if (!arguments_.trace_file.empty()) CheckTraceFile(arguments_.trace_file);
     const ModelFiles model = OpenModel(arguments_);
     for (const World& world : worlds_) {

@@ -13,6 +13,7 @@
 #include "bench/scaling/step_log.h"
 #include "core/activity.h"
 #include "core/error.h"
+#include "runtime/auto_format.h"
 #include "runtime/load_model.h"
 #include "runtime/placement/thread_share.h"
 #include "runtime/progress/progress_line.h"
@@ -61,8 +62,6 @@ class Turn {
       : arguments_(arguments),
         given_(given),
         comm_(comm),
-        keys_(ScalingPointsOf(arguments.scaling, comm.size(),
-                              std::string(Name(arguments.options.model.dtype)))),
         progress_(ProgressOfPoints(comm.rank() == 0 ? arguments.verbosity : Verbosity::kQuiet)) {}
 
   ExitCode Run() {
@@ -88,8 +87,11 @@ class Turn {
       CheckWorld(arguments_.scaling, comm_.size());
       if (comm_.rank() == 0) CheckScalingFiles(arguments_.scaling);
       model_ = OpenModel(arguments_);
-      CheckCases(CasesOf(keys_), limits().max_step_tokens, model_.spec);
     });
+    AgreeOnFormat(arguments_.options, model_, comm_);
+    keys_ = ScalingPointsOf(arguments_.scaling, comm_.size(), std::string(Name(model_.format)));
+    Agree(comm_, "reading what is to be measured",
+          [&] { CheckCases(CasesOf(keys_), limits().max_step_tokens, model_.spec); });
     CompareModels(arguments_, model_, ProcessGrid(comm_));
   }
 

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "launcher/commands/commands.h"
 #include "layers/kv_cache.h"
+#include "runtime/auto_format.h"
 #include "runtime/load_model.h"
 #include "runtime/rank_alike.h"
 #include "runtime/standard_streams.h"
@@ -27,16 +28,18 @@ std::vector<double> GatherNumbers(Communicator& comm, double mine) {
   return numbers;
 }
 
-ElementBytes BytesOf(const Options& options, std::int64_t d_head) {
+ElementBytes BytesOf(const Options& options, const ModelFiles& model) {
   constexpr std::int64_t kElements = 1 << 20;
-  return {.matrices = static_cast<double>(MatrixBytes(options.model.dtype, kElements)) / kElements,
-          .cache = static_cast<double>(KvCache::BytesPerHead(d_head, options.model.kv_dtype())) /
+  const std::int64_t d_head = model.spec.d_head();
+  const DType cache = options.model.kv_dtype(model.format);
+  return {.matrices = static_cast<double>(MatrixBytes(model.format, kElements)) / kElements,
+          .cache = static_cast<double>(KvCache::BytesPerHead(d_head, cache)) /
                    static_cast<double>(d_head)};
 }
 
 // What the products of this format are made of.
-PeakKind PeakKindOf(const Options& options) {
-  switch (options.model.dtype) {
+PeakKind PeakKindOf(WeightFormat format) {
+  switch (format) {
     case WeightFormat::kF32: return PeakKind::kFp32;
     case WeightFormat::kBF16:
     case WeightFormat::kF16: return PeakKind::kBf16;
@@ -110,6 +113,7 @@ class Bench {
       cases_ = CasesOf(arguments_.bench, model_.spec.context_tokens);
       CheckCases(cases_, limits().max_step_tokens, model_.spec);
     });
+    AgreeOnFormat(arguments_.options, model_, comm_);
     CompareModels(arguments_, model_, ProcessGrid(comm_));
   }
 
@@ -129,7 +133,7 @@ class Bench {
     report_ = {.kind = arguments_.bench.kind,
                .model = path.empty() ? arguments_.config_file : path,
                .weights = model_.random_seed ? "random" : "checkpoint",
-               .dtype = std::string(Name(options.model.dtype)),
+               .dtype = std::string(Name(model_.format)),
                .ranks = comm_.size(),
                .threads = rank_.threads,
                .ceilings = {},
@@ -149,7 +153,7 @@ class Bench {
                   : MeterOfThreads(comm_, {.threads = rank_.threads, .memory_bytes = MeterBytes()});
     CeilingMeter& meter = *machine;
     // Devices multiply 8 bits as bf16.
-    kind_ = on_device ? PeakKind::kBf16 : PeakKindOf(arguments_.options);
+    kind_ = on_device ? PeakKind::kBf16 : PeakKindOf(model_.format);
     for (const CeilingName& name : meter.names())
       report_.ceilings.push_back({.name = name.name, .unit = name.unit, .samples = {}});
     std::vector<double> before = meter.Measure();
@@ -201,7 +205,7 @@ class Bench {
     report.tokens = sample.tokens;
     report.cost = {};
     for (const std::vector<StepTokens>& step : sample.work)
-      report.cost += CostOfStep(*plan_, BytesOf(arguments_.options, plan_->spec().d_head()), step);
+      report.cost += CostOfStep(*plan_, BytesOf(arguments_.options, model_), step);
     AddShares(report, machine, sample.seconds, kind_);
   }
 

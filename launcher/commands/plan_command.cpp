@@ -15,6 +15,7 @@
 #include "planning/report/forecast_report.h"
 #include "planning/report/goal_report.h"
 #include "planning/report/simulation_report.h"
+#include "runtime/auto_format.h"
 #include "runtime/model_files.h"
 #include "runtime/standard_streams.h"
 
@@ -29,7 +30,8 @@ class Planner {
         options_(arguments.options),
         asked_(asked),
         spec_(ReadSpec(arguments)),
-        shards_(spec_, static_cast<int>(LayoutAsked().tp)) {}
+        shards_(spec_, static_cast<int>(options_.parallel.tp.value_or(1))),
+        format_(FormatAsked()) {}
 
   void Run() {
     if (!asked_.results.empty()) return Fit();
@@ -49,12 +51,34 @@ class Planner {
     return options_.model.path.empty() ? arguments_.config_file : options_.model.path;
   }
 
+  // As the program would choose it on the machine that is asked about.
+  WeightFormat FormatAsked() const {
+    if (!options_.model.dtype.is_auto()) return *options_.model.dtype.format;
+    const auto ranks = static_cast<int>(options_.parallel.tp.value_or(1) * options_.parallel.dp);
+    const auto stored = ReadStoredDType(arguments_);
+    FormatDecision decision = FormatHere(options_, stored, ranks);
+    if (!asked_.machine.empty() && asked_.machine != kThisHost) {
+      const Machine machine = FindMachine(asked_.machine);
+      const PerFormat& rates = machine.arithmetic;
+      decision =
+          DecideFormat({.stored = stored,
+                        .on_gpus = machine.kind == MachineKind::kGpu,
+                        .multiplies_bf16 = rates[WeightFormat::kBF16] > rates[WeightFormat::kF32],
+                        .cache_dtype = options_.model.cache_dtype,
+                        .ranks = ranks});
+    }
+    // Elsewhere every format is looked at, or that of a result.
+    if (asked_.goal.empty() && asked_.results.empty())
+      WriteLog(LogLevel::kInfo, FormatText(decision));
+    return decision.format;
+  }
+
   Layout LayoutAsked() const {
     return {.tp = options_.parallel.tp.value_or(1),
             .dp = options_.parallel.dp,
             .threads = options_.parallel.threads,
-            .format = options_.model.dtype,
-            .cache_dtype = options_.model.kv_dtype()};
+            .format = format_,
+            .cache_dtype = options_.model.kv_dtype(format_)};
   }
 
   // As long as nobody has said, of a model with a short context half of it each.
@@ -71,7 +95,7 @@ class Planner {
   }
 
   PlanReport Division() const {
-    return {shards_, model(), options_.model.dtype, options_.model.kv_dtype()};
+    return {shards_, model(), format_, options_.model.kv_dtype(format_)};
   }
 
   // With the cache of the texts that are asked about, or of one context.
@@ -127,7 +151,7 @@ class Planner {
                       .format = {},
                       .tp = {},
                       .threads = {}};
-    if (IsOnCommandLine("model.dtype")) search.format = options_.model.dtype;
+    if (IsOnCommandLine("model.dtype")) search.format = options_.model.dtype.format;
     if (IsOnCommandLine("parallel.tp")) search.tp = options_.parallel.tp;
     if (IsOnCommandLine("parallel.threads") && options_.parallel.threads > 0)
       search.threads = options_.parallel.threads;
@@ -181,6 +205,7 @@ class Planner {
   const PlanOptions& asked_;
   ModelSpec spec_;
   ShardPlan shards_;
+  WeightFormat format_;
 };
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include "launcher/evaluation/evaluation_output.h"
 
 #include <fmt/chrono.h>
+#include <fmt/ranges.h>
 
 #include <ctime>
+#include <set>
 
 #include "core/error.h"
 #include "core/version.h"
@@ -28,6 +30,13 @@ std::string Now() {
 
 std::string Counted(const std::optional<std::int64_t>& limit) {
   return limit ? fmt::format("the first {}", *limit) : "all";
+}
+
+// Of all models; auto may have chosen different ones.
+std::string DtypesOf(const std::vector<OrderedJson>& models) {
+  std::set<std::string> names;
+  for (const OrderedJson& model : models) names.insert(model["config"]["model_dtype"]);
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 }  // namespace
@@ -102,7 +111,7 @@ void EvaluationOutput::WriteReport() const {
       .facts = {{"lockstep", std::string(Version())},
                 {"rules", fmt::format("lm-evaluation-harness {}", kHarnessVersion)},
                 {"date", Now()},
-                {"dtype of the weights", std::string(Name(arguments_.options.model.dtype))},
+                {"dtype of the weights", DtypesOf(models_)},
                 {"examples before each question", std::to_string(asked.num_fewshot)},
                 {"documents of each task", Counted(asked.limit)}}};
   for (const OrderedJson& model : models_) {

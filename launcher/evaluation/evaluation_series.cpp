@@ -108,7 +108,7 @@ EvaluatedModel EvaluationSeries::Describe(std::size_t index) const {
   return {.name = names_[index].model,
           .revision = names_[index].revision,
           .commit = in_hub ? model.folder.filename().string() : "",
-          .dtype = std::string(Name(eval_.options.model.dtype)),
+          .dtype = std::string(Name(model.format)),
           .parameters = CountParameters(ShardPlan(model.spec, 1).Slices(0)).total(),
           .context_tokens = model.spec.context_tokens};
 }

@@ -17,4 +17,8 @@ std::string_view InstructionSet(BackendKind kind) {
   return cpu::SelectKernels().name;
 }
 
+bool MultipliesBf16(BackendKind kind) {
+  return kind == BackendKind::kCpu && cpu::SelectKernels().multiplies_bf16;
+}
+
 }  // namespace lockstep

@@ -26,4 +26,7 @@ Backend MakeBackend(BackendKind kind, int threads);
 // "avx512"; "plain loops" of the reference.
 std::string_view InstructionSet(BackendKind kind);
 
+// Whether it multiplies bf16 by instructions made for it, and so faster than fp32.
+bool MultipliesBf16(BackendKind kind);
+
 }  // namespace lockstep

@@ -18,15 +18,16 @@ const IntegerType kCount{1, std::int64_t{1} << 24};
 const NumberType kPositive{1e-30, 1e30};
 
 void AddModelKeys(std::vector<OptionKey>& table) {
-  const ChoiceType<WeightFormat> formats{{{"fp32", WeightFormat::kF32},
-                                          {"bf16", WeightFormat::kBF16},
-                                          {"fp16", WeightFormat::kF16},
-                                          {"int8", WeightFormat::kInt8},
-                                          {"int4", WeightFormat::kInt4}},
-                                         {{"float32", WeightFormat::kF32},
-                                          {"bfloat16", WeightFormat::kBF16},
-                                          {"float16", WeightFormat::kF16},
-                                          {"half", WeightFormat::kF16}}};
+  const ChoiceType<DtypeChoice> formats{{{"auto", {}},
+                                         {"fp32", WeightFormat::kF32},
+                                         {"bf16", WeightFormat::kBF16},
+                                         {"fp16", WeightFormat::kF16},
+                                         {"int8", WeightFormat::kInt8},
+                                         {"int4", WeightFormat::kInt4}},
+                                        {{"float32", WeightFormat::kF32},
+                                         {"bfloat16", WeightFormat::kBF16},
+                                         {"float16", WeightFormat::kF16},
+                                         {"half", WeightFormat::kF16}}};
   const ChoiceType<DType> cache_dtypes{{{"fp32", DType::kF32},
                                         {"bf16", DType::kBF16},
                                         {"fp16", DType::kF16},
@@ -47,7 +48,10 @@ void AddModelKeys(std::vector<OptionKey>& table) {
       "whose sampling defaults: auto (the model's generation_config.json), none, or a path",
       TextType{}, [](auto& o) -> auto& { return o.model.generation_config; }));
   table.push_back(Key(
-      "model.dtype", "format of the weights in memory", formats,
+      "model.dtype",
+      "format of the weights in memory; auto: bf16 for a 16-bit checkpoint where processors have "
+      "instructions for bf16, on GPUs the checkpoint's own or bf16, else fp32",
+      formats,
       [](auto& o) -> auto& { return o.model.dtype; }));
   table.push_back(Key(
       "model.cache_dtype",

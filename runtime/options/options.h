@@ -16,6 +16,7 @@
 #include "layers/kernels/backend_choice.h"
 #include "partition/model/model_spec.h"
 #include "runtime/options/device_choice.h"
+#include "runtime/options/dtype_choice.h"
 #include "runtime/placement/placement.h"
 
 namespace lockstep {
@@ -48,11 +49,12 @@ struct ModelOptions {
   std::string tokenizer;  // a folder or a tokenizer.json; empty: the model's folder
   // Whose sampling defaults: "auto" (the model's), "none", or a folder or file.
   std::string generation_config = "auto";
-  WeightFormat dtype = WeightFormat::kF32;
-  std::optional<DType> cache_dtype;  // unset: TableDType(dtype)
+  DtypeChoice dtype;                 // ModelFiles::format is what it comes to
+  std::optional<DType> cache_dtype;  // unset: TableDType() of the weights' format
   ModelShape shape;
 
-  DType kv_dtype() const { return cache_dtype.value_or(TableDType(dtype)); }
+  // Of keys and values beside weights of this format.
+  DType kv_dtype(WeightFormat format) const { return cache_dtype.value_or(TableDType(format)); }
 };
 
 struct ParallelOptions {

@@ -6,19 +6,27 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "runtime/options/option_table.h"
 #include "runtime/spawn/spawn.h"
 #include "runtime/tracing/traced_run.h"
 
 namespace lockstep {
 
 std::string GroupPlace::ToText() const {
-  return fmt::format("{} {} {} {} {}", socket, ranks, group, groups, checkpoint);
+  return fmt::format("{} {} {} {} {} {}", socket, ranks, group, groups,
+                     dtype.is_auto() ? "auto" : Name(*dtype.format), checkpoint);
 }
 
 std::optional<GroupPlace> GroupPlace::FromText(const std::string& text) {
   std::istringstream stream(text);
   GroupPlace place;
-  if (!(stream >> place.socket >> place.ranks >> place.group >> place.groups)) return std::nullopt;
+  std::string dtype;
+  if (!(stream >> place.socket >> place.ranks >> place.group >> place.groups >> dtype))
+    return std::nullopt;
+  const OptionKey& key = FindOption("model.dtype", kGroupVariable);
+  Options options;
+  key.set(options, WrittenValue(key, dtype, kGroupVariable));
+  place.dtype = options.model.dtype;
   stream.get();
   std::getline(stream, place.checkpoint, '\0');  // may have blanks
   return place;
@@ -38,6 +46,7 @@ Arguments ArgumentsOfGroup(const Arguments& arguments, const GroupPlace& place) 
   Options& options = own.options;
   options.parallel.tp = place.ranks;
   options.parallel.dp = 1;
+  if (!place.dtype.is_auto()) options.model.dtype = place.dtype;
   if (!place.checkpoint.empty()) options.model.path = place.checkpoint;
   // What is left of a host's memory is shared, and all groups look at it at the same time.
   if (place.groups > 1 && !options.engine.memory_fraction)

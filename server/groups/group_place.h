@@ -14,6 +14,7 @@ struct GroupPlace {
   int ranks = 1;                // perhaps fewer than --tp says
   int group = 0;                // its number
   int groups = 1;               // of the server, beside each other
+  DtypeChoice dtype = {};       // what the server has chosen for all groups
   std::string checkpoint = {};  // to start with in place of --model; empty: that one
 
   std::string ToText() const;

@@ -66,8 +66,8 @@ void RankGroup::Start() {
   status_.reset();
   try {
     listener_ = std::make_unique<LocalListener>();
-    const GroupPlace place{listener_->name(), plan_.ranks, plan_.group, plan_.groups,
-                           plan_.checkpoint};
+    const GroupPlace place{listener_->name(), plan_.ranks, plan_.group,
+                           plan_.groups,      plan_.dtype, plan_.checkpoint};
     process_ = std::make_unique<GroupProcess>(GroupProcess::Start{
         plan_.command, fmt::format("{}={}", kGroupVariable, place.ToText()), plan_.cores});
     state_ = State::kStarting;

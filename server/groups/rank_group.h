@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "runtime/options/dtype_choice.h"
 #include "server/groups/backoff.h"
 #include "server/groups/group_process.h"
 #include "server/groups/wire/frame_socket.h"
@@ -27,6 +28,7 @@ struct GroupPlan {
   int group = 0;                     // its number
   int groups = 1;                    // of the server, this one among them
   std::vector<int> cores = {};       // as GroupProcess::Start
+  DtypeChoice dtype = {};            // as GroupPlace::dtype
   std::string checkpoint = {};       // as GroupPlace::checkpoint
   double silence_seconds = 60;       // after which rank 0, once it is ready, counts as hanging
   std::chrono::seconds end_time{0};  // that ranks may take to end beyond that of others

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -114,15 +115,37 @@ bool IsAlive(pid_t process) {
   return StateOf(std::filesystem::path("/proc") / std::to_string(process)).state != 'Z';
 }
 
-Outcome RunLockstep(const std::vector<std::string>& arguments, const std::string& input) {
+std::vector<std::string> WithFixedDtype(std::vector<std::string> arguments) {
+  constexpr std::string_view kFixed[] = {"generate", "score", "embed", "eval",
+                                         "serve",    "bench", "complete"};
+  constexpr std::string_view kOther[] = {"comm", "compare"};  // of bench: without a model
+  const auto is_one_of = [](const std::string& word, const auto& names) {
+    return std::ranges::find(names, word) != std::end(names);
+  };
+  if (arguments.empty() || !is_one_of(arguments[0], kFixed)) return arguments;
+  if (arguments.size() > 1 && is_one_of(arguments[1], kOther)) return arguments;
+  for (const std::string& word : arguments)
+    if (word.find("dtype") != word.npos || word.ends_with(".yaml") || word == "--config" ||
+        word.starts_with("--url") || word.starts_with("--help") || word == "--print-config")
+      return arguments;
+  arguments.insert(arguments.end(), {"--dtype", "fp32"});
+  return arguments;
+}
+
+Outcome RunAsGiven(const std::vector<std::string>& arguments, const std::string& input) {
   std::vector<std::string> command = {BuiltProgram()};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return Run(command, input);
 }
 
+Outcome RunLockstep(const std::vector<std::string>& arguments, const std::string& input) {
+  return RunAsGiven(WithFixedDtype(arguments), input);
+}
+
 Outcome RunScript(const std::string& script, const std::vector<std::string>& arguments) {
   std::vector<std::string> command = {"sh", "-c", script, "sh", BuiltProgram()};
-  command.insert(command.end(), arguments.begin(), arguments.end());
+  const std::vector<std::string> fixed = WithFixedDtype(arguments);
+  command.insert(command.end(), fixed.begin(), fixed.end());
   return Run(command, "");
 }
 
@@ -132,7 +155,8 @@ Outcome RunLimited(const std::vector<std::string>& arguments, int bytes) {
 
 bool RunAndKill(const std::vector<std::string>& arguments, int milliseconds, Victim victim) {
   std::vector<std::string> command = {BuiltProgram()};
-  command.insert(command.end(), arguments.begin(), arguments.end());
+  const std::vector<std::string> fixed = WithFixedDtype(arguments);
+  command.insert(command.end(), fixed.begin(), fixed.end());
   const TemporaryFolder folder;
   WriteText(folder / "in", "");
   const pid_t child = Start(command, folder.path());
@@ -162,7 +186,8 @@ Outcome RunUnderMpirun(int ranks, const std::vector<std::string>& arguments) {
                                       "--bind-to",
                                       "none",
                                       BuiltProgram()};
-  command.insert(command.end(), arguments.begin(), arguments.end());
+  const std::vector<std::string> fixed = WithFixedDtype(arguments);
+  command.insert(command.end(), fixed.begin(), fixed.end());
   return Run(command, "");
 }
 

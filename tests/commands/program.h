@@ -15,7 +15,13 @@ struct Outcome {
   std::string errors;
 };
 
+// The arguments with `--dtype fp32` where a model is run and they do not say in what: on every
+// processor the results are those of transformers then. What follows here has it, too, but for
+// RunAsGiven().
+std::vector<std::string> WithFixedDtype(std::vector<std::string> arguments);
+
 // Runs the built program to its end, with `input` as standard input and an empty model cache.
+Outcome RunAsGiven(const std::vector<std::string>& arguments, const std::string& input = "");
 Outcome RunLockstep(const std::vector<std::string>& arguments, const std::string& input = "");
 
 // The same where no file may become longer than so many bytes, as if the disk were full.

@@ -7,14 +7,17 @@
 #include <regex>
 #include <stdexcept>
 
+#include "program.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {
 RunningServer::RunningServer(const std::vector<std::string>& arguments) {
   int pipe_ends[2];
   if (::pipe(pipe_ends) != 0) throw std::runtime_error("pipe");
-  std::vector<std::string> words{BuiltProgram(), "serve", "--port", "0"};
+  std::vector<std::string> words{"serve", "--port", "0"};
   words.insert(words.end(), arguments.begin(), arguments.end());
+  words = WithFixedDtype(std::move(words));
+  words.insert(words.begin(), BuiltProgram());
   process_ = ::fork();
   if (process_ == 0) {
     ::dup2(pipe_ends[1], STDERR_FILENO);

@@ -36,7 +36,8 @@ Terminal::Terminal(const std::vector<std::string>& arguments, const std::string&
     throw std::runtime_error("no terminal");
   const std::string name = ::ptsname(master_);
   std::vector<std::string> words{BuiltProgram()};
-  words.insert(words.end(), arguments.begin(), arguments.end());
+  const std::vector<std::string> fixed = WithFixedDtype(arguments);
+  words.insert(words.end(), fixed.begin(), fixed.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

@@ -52,7 +52,7 @@ class OnAMinimalSystem(unittest.TestCase):
         self.assertIn("Alas", said)
 
     def test_runs_on_two_ranks_for_root_and_for_others(self):
-        generate = ("--prompt", "ROMEO:", "--max-new-tokens", "12", "--temperature", "0")
+        generate = ("--prompt", "ROMEO:", "--max-new-tokens", "12", "--temperature", "0", "--dtype", "fp32")
         expected = served.run("generate", "--model", served.demo_model(), *generate)
         self.system.folder = "/tmp"
         self.addCleanup(setattr, self.system, "folder", "/")

@@ -9,7 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 import served  # noqa: E402
 
 BUILD = pathlib.Path(served.program()).parent
-GENERATE = ("--prompt", "ROMEO:", "--max-new-tokens", "12", "--temperature", "0")
+GENERATE = ("--prompt", "ROMEO:", "--max-new-tokens", "12", "--temperature", "0", "--dtype", "fp32")
 
 
 def install(prefix: pathlib.Path, *words: str) -> None:

@@ -13,7 +13,7 @@ import deployed  # noqa: E402
 import served  # noqa: E402
 
 BUILD = pathlib.Path(served.program()).parent
-GENERATE = ("--prompt", "ROMEO:", "--max-new-tokens", "12", "--temperature", "0")
+GENERATE = ("--prompt", "ROMEO:", "--max-new-tokens", "12", "--temperature", "0", "--dtype", "fp32")
 
 
 def pack(folder: pathlib.Path, *kinds: str) -> dict[str, pathlib.Path]:

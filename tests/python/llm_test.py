@@ -30,14 +30,14 @@ def golden(name: str) -> dict:
 
 def records(command: str, lines: list[dict], *words: str) -> list[dict]:
     """What the program answers to these lines."""
-    done = subprocess.run([served.program(), command, "--model", served.demo_model(), "--threads", "1", "--input",
-                           "-", *words], input="".join(json.dumps(line) + "\n" for line in lines), check=True,
+    done = subprocess.run([served.program(), command, "--model", served.demo_model(), "--threads", "1", "--dtype",
+                           "fp32", "--input", "-", *words], input="".join(json.dumps(line) + "\n" for line in lines), check=True,
                           capture_output=True, text=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def start(**arguments) -> lockstep.LLM:
-    return lockstep.LLM(served.demo_model(), program=served.program(), threads=1, **arguments)
+    return lockstep.LLM(served.demo_model(), program=served.program(), threads=1, **{"dtype": "fp32", **arguments})
 
 
 def float32(value: float) -> float:

@@ -29,7 +29,8 @@ class Requests(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         import lockstep.lm_eval
-        cls.model = lockstep.lm_eval.LockstepLM(served.demo_model(), program=served.program(), tp=2, threads=1)
+        cls.model = lockstep.lm_eval.LockstepLM(served.demo_model(), program=served.program(), tp=2, threads=1,
+                                                   dtype="fp32")
         cls.addClassCleanup(cls.model.llm.close)
 
     def test_scores_pairs_as_the_program_does(self):
@@ -103,7 +104,7 @@ class Harness(unittest.TestCase):
             self.skipTest(f"there is no {DATA}")
         import lockstep.lm_eval  # noqa: F401
         ours = lm_eval_tasks.evaluate("lockstep", {"pretrained": served.demo_model(), "program": served.program(),
-                                                   "tp": 2, "threads": 1}, DATA, EXPECTED["limit"])
+                                                   "tp": 2, "threads": 1, "dtype": "fp32"}, DATA, EXPECTED["limit"])
         theirs = EXPECTED["models"]["shakespeare-neox"]
         for task, (same, distance) in lm_eval_compare.difference(ours, theirs).items():
             self.assertTrue(same, f"{task}: {ours[task]['accuracy']} and {theirs[task]['accuracy']}")

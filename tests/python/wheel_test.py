@@ -16,7 +16,7 @@ BUILD = pathlib.Path(served.program()).parent
 USE = """
 import lockstep, sys
 assert lockstep.find_program() == sys.argv[1], lockstep.find_program()
-with lockstep.LLM("shakespeare-neox", tp=2, threads=1) as llm:
+with lockstep.LLM("shakespeare-neox", tp=2, threads=1, dtype="fp32") as llm:
     (one,) = llm.generate("ROMEO:", lockstep.SamplingParams(temperature=0, max_tokens=12))
     print(one.outputs[0].text)
 """
@@ -57,7 +57,7 @@ class Wheel(unittest.TestCase):
                               capture_output=True, text=True)
         self.assertEqual(said.stdout, expected, said.stderr)
         said = subprocess.run([place / "bin/lockstep", "generate", "--model", "shakespeare-neox", "--prompt",
-                               "ROMEO:", "--temperature", "0", "--max-new-tokens", "12"], env=variables,
+                               "ROMEO:", "--temperature", "0", "--max-new-tokens", "12", "--dtype", "fp32"], env=variables,
                               cwd=self.folder, capture_output=True, text=True)
         self.assertEqual(said.stdout, expected, said.stderr)
 

@@ -28,7 +28,9 @@ std::vector<WeightFormat> ScalingDtypes(const std::string& text) {
   return EachOnce<WeightFormat>(text, "--dtypes", [&](std::string_view word) {
     Options options;
     key.set(options, WrittenValue(key, std::string(word), "--dtypes"));
-    return options.model.dtype;
+    if (options.model.dtype.is_auto())
+      throw BadInput("--dtypes has auto; name the formats to measure, for example bf16,int8");
+    return *options.model.dtype.format;
   });
 }
 

@@ -162,6 +162,9 @@ struct Kernels {
   std::int64_t (*scan_race)(LeaderScan& scan, std::int64_t begin);
   std::int64_t (*scan_logits)(LeaderScan& scan, std::int64_t begin);
   void (*masses)(const MassScan& scan);
+
+  // Whether product_bf16 has instructions that multiply bf16; else it widens to fp32 first.
+  bool multiplies_bf16 = false;
 };
 
 namespace portable {

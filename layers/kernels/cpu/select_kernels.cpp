@@ -51,6 +51,7 @@ constexpr std::array kLevels{
           [](Kernels& kernels) {
             kernels.pack_bf16 = avx512_bf16::PackBf16;
             kernels.product_bf16 = avx512_bf16::ProductBf16;
+            kernels.multiplies_bf16 = true;
           }},
     Level{"amx", CanUseAmx,
           [](Kernels& kernels) {

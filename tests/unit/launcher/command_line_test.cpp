@@ -73,7 +73,7 @@ TEST(ParseCommandLine, ReadsEveryFlagOfGenerate) {
 
 TEST(ParseCommandLine, HasTheDefaultsOfTheContract) {
   const Arguments arguments = ArgumentsOf({"generate", "--model", "m", "--input", "in.jsonl"});
-  EXPECT_EQ(arguments.options.model.dtype, WeightFormat::kF32);
+  EXPECT_TRUE(arguments.options.model.dtype.is_auto());
   EXPECT_EQ(arguments.options.sampling.params.max_new_tokens, 128);
   EXPECT_EQ(arguments.options.sampling.params.temperature, 0.0);
   EXPECT_EQ(arguments.options.parallel.tp, std::nullopt);

@@ -77,22 +77,35 @@ TEST(Messages, BringWhatIsSaidOfOtherWeights) {
 TEST(GroupPlace, ComesBackWithAndWithoutACheckpoint) {
   for (const char* checkpoint : {"", "a/b@c", "/models/with blanks "}) {
     const GroupPlace place{
-        .socket = "name", .ranks = 3, .group = 1, .groups = 2, .checkpoint = checkpoint};
+        .socket = "name",
+        .ranks = 3,
+        .group = 1,
+        .groups = 2,
+        .dtype = WeightFormat::kBF16,
+        .checkpoint = checkpoint};
     const auto back = GroupPlace::FromText(place.ToText());
     ASSERT_TRUE(back);
     EXPECT_EQ(back->socket, "name");
     EXPECT_EQ(back->ranks, 3);
     EXPECT_EQ(back->group, 1);
     EXPECT_EQ(back->groups, 2);
+    EXPECT_EQ(back->dtype, WeightFormat::kBF16);
     EXPECT_EQ(back->checkpoint, checkpoint);
   }
   EXPECT_FALSE(GroupPlace::FromText("name 3"));
+  const auto plain = GroupPlace::FromText(GroupPlace{.socket = "name"}.ToText());
+  ASSERT_TRUE(plain);
+  EXPECT_TRUE(plain->dtype.is_auto());
   Arguments arguments;
   arguments.options.model.path = "first";
   EXPECT_EQ(ArgumentsOfGroup(arguments, {.socket = "name"}).options.model.path, "first");
   EXPECT_EQ(
       ArgumentsOfGroup(arguments, {.socket = "name", .checkpoint = "other"}).options.model.path,
       "other");
+  EXPECT_TRUE(ArgumentsOfGroup(arguments, {.socket = "name"}).options.model.dtype.is_auto());
+  EXPECT_EQ(ArgumentsOfGroup(arguments, {.socket = "name", .dtype = WeightFormat::kF16})
+                .options.model.dtype,
+            WeightFormat::kF16);
 }
 
 TEST(GroupPlace, GivesEachGroupATraceOfItsOwn) {

@@ -31,6 +31,7 @@ TEST_F(RoutesTest, TellOfTheModel) {
   EXPECT_EQ(models["object"], "list");
   EXPECT_EQ(models["data"][0]["id"], "served");
   EXPECT_EQ(models["data"][0]["max_model_len"], spec_.context_tokens);
+  EXPECT_EQ(models["data"][0]["dtype"], "fp32");
   EXPECT_TRUE(Answer("GET", "/version?x=1").contains("version"));
   EXPECT_EQ(Answer("GET", "/tokenizer_info")["eos_token_id"], 5);
 }
