@@ -54,8 +54,8 @@ DType DTypeOfMost(const Checkpoint& checkpoint) {
   std::map<DType, std::int64_t> elements;
   for (const TensorInfo& tensor : checkpoint.tensors())
     elements[tensor.dtype] += tensor.shape.elements();
-  const auto most = std::ranges::max_element(
-      elements, {}, [](const auto& count) { return count.second; });
+  const auto most =
+      std::ranges::max_element(elements, {}, [](const auto& count) { return count.second; });
   return most == elements.end() ? DType::kF32 : most->first;
 }
 

@@ -69,15 +69,13 @@ WeightsBeside ReadHere(const LoadJob& job, const Backend& backend, const LoadPro
     source.WarnOfTwoTables(job.model);
     source.WarnOfUnusedBlocks(job.model);
   }
-  ModelWeights weights =
-      LoadWeights(job.model.spec, SlicesOf(job), job.model.format, source.reader(),
-                  backend, progress);
+  ModelWeights weights = LoadWeights(job.model.spec, SlicesOf(job), job.model.format,
+                                     source.reader(), backend, progress);
   return {std::move(weights), source.bytes_read()};
 }
 
 double WeightBytesOf(const LoadJob& job) {
-  return static_cast<double>(
-      WeightBytes(CountParameters(SlicesOf(job)), job.model.format));
+  return static_cast<double>(WeightBytes(CountParameters(SlicesOf(job)), job.model.format));
 }
 
 // Of all ranks of the group.
@@ -85,8 +83,7 @@ double AllWeightBytes(const LoadJob& job) {
   const ShardPlan plan = job.Plan();
   double bytes = 0.0;
   for (int rank = 0; rank < plan.rank_count(); ++rank)
-    bytes += static_cast<double>(
-        WeightBytes(CountParameters(plan.Slices(rank)), job.model.format));
+    bytes += static_cast<double>(WeightBytes(CountParameters(plan.Slices(rank)), job.model.format));
   return bytes;
 }
 

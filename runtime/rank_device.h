@@ -20,7 +20,7 @@ struct DeviceRequest {
   BackendKind cpu_backend = BackendKind::kCpu;
   int threads = 1;
   std::optional<WeightFormat> format = WeightFormat::kF32;  // unset: still to be chosen
-  std::optional<DType> cache_dtype = DType::kF32;  // the same
+  std::optional<DType> cache_dtype = DType::kF32;           // the same
   StepGraphs graphs = StepGraphs::kAuto;
 };
 

@@ -31,8 +31,8 @@ class Service {
     const Tokenizer& tokenizer;
     const ModelSpec& spec;
     WeightFormat format = WeightFormat::kF32;  // of the weights
-    const Options& defaults;  // of sampling
-    std::string model;        // the name by which it is served
+    const Options& defaults;                   // of sampling
+    std::string model;                         // the name by which it is served
     std::vector<std::int32_t> end_tokens = {};
     int ranks = 1;  // that share the model
     ChatSupport chat = {};

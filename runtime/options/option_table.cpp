@@ -51,8 +51,7 @@ void AddModelKeys(std::vector<OptionKey>& table) {
       "model.dtype",
       "format of the weights in memory; auto: bf16 for a 16-bit checkpoint where processors have "
       "instructions for bf16, on GPUs the checkpoint's own or bf16, else fp32",
-      formats,
-      [](auto& o) -> auto& { return o.model.dtype; }));
+      formats, [](auto& o) -> auto& { return o.model.dtype; }));
   table.push_back(Key(
       "model.cache_dtype",
       {"the format of keys and values (fp8: on GPUs only, int8: on processors only)",

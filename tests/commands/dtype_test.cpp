@@ -18,8 +18,8 @@ using Words = std::vector<std::string>;
 std::string Demo() { return (SourceFolder() / "models/shakespeare-neox").string(); }
 
 Words Generate(const Words& more) {
-  Words words = {"generate", "--model", Demo(), "--prompt", "ROMEO:", "--max-new-tokens", "24",
-                 "--temperature", "0", "--threads", "1"};
+  Words words = {"generate", "--model",       Demo(), "--prompt",  "ROMEO:", "--max-new-tokens",
+                 "24",       "--temperature", "0",    "--threads", "1"};
   words.insert(words.end(), more.begin(), more.end());
   return words;
 }
@@ -48,7 +48,8 @@ TEST(AutoDtype, IsFp32OnAProcessorWithoutInstructionsForBf16) {
 TEST(AutoDtype, IsTheDefaultAndWhatThisProcessorIsFastAt) {
   const Outcome run = RunAsGiven(Generate({}));
   EXPECT_EQ(run.exit_code, 0);
-  EXPECT_THAT(run.errors, HasSubstr("dtype: " + FormatOfThisProcessor() + " (checkpoint is fp16; "));
+  EXPECT_THAT(run.errors,
+              HasSubstr("dtype: " + FormatOfThisProcessor() + " (checkpoint is fp16; "));
   const Outcome named = RunLockstep(Generate({"--dtype", FormatOfThisProcessor()}));
   EXPECT_EQ(run.output, named.output);
   EXPECT_THAT(named.errors, Not(HasSubstr("dtype:")));
@@ -72,9 +73,10 @@ TEST(AutoDtype, OfRanksGoesByTheSlowest) {
 }
 
 TEST(AutoDtype, IsReportedByBenchAndPlan) {
-  const Words bench = {"bench",  "decode",          "--model", Demo(), "--batch",  "1",
-                       "--json", "--prompt-tokens", "4",       "--new-tokens", "4", "--rounds",
-                       "1",      "--threads",       "1",       "--dtype",      "auto"};
+  const Words bench = {
+      "bench",  "decode",          "--model", Demo(),         "--batch", "1",
+      "--json", "--prompt-tokens", "4",       "--new-tokens", "4",       "--rounds",
+      "1",      "--threads",       "1",       "--dtype",      "auto"};
   const Outcome run = RunLockstep(bench);
   ASSERT_EQ(run.exit_code, 0) << run.errors;
   EXPECT_EQ(ParseJson(run.output, "bench")["dtype"], FormatOfThisProcessor());
@@ -103,8 +105,8 @@ TEST(AutoDtype, OfAJobIsKeptByItsNameSoThatItMayBeStated) {
   WriteText(folder / "in.jsonl", "{\"prompt\": \"ROMEO:\", \"max_new_tokens\": 4}\n");
   const auto job = [&](const std::string& dtype) {
     return RunLockstep({"generate", "--model", Demo(), "--threads", "1", "--input",
-                        (folder / "in.jsonl").string(), "--output",
-                        (folder / "out.jsonl").string(), "--dtype", dtype});
+                        (folder / "in.jsonl").string(), "--output", (folder / "out.jsonl").string(),
+                        "--dtype", dtype});
   };
   EXPECT_EQ(job("auto").exit_code, 0);
   const Outcome again = job(FormatOfThisProcessor());
@@ -116,8 +118,7 @@ TEST(AutoDtype, OfAJobIsKeptByItsNameSoThatItMayBeStated) {
 }
 
 TEST(AutoDtype, IsNoFormatToMeasureBesideOthers) {
-  const Outcome run =
-      RunLockstep({"bench", "scaling", "--model", Demo(), "--dtypes", "auto,int8"});
+  const Outcome run = RunLockstep({"bench", "scaling", "--model", Demo(), "--dtypes", "auto,int8"});
   EXPECT_EQ(run.exit_code, 2);
   EXPECT_THAT(run.errors, HasSubstr("--dtypes has auto; name the formats to measure"));
 }

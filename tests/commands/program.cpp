@@ -116,7 +116,7 @@ bool IsAlive(pid_t process) {
 }
 
 std::vector<std::string> WithFixedDtype(std::vector<std::string> arguments) {
-  constexpr std::string_view kFixed[] = {"generate", "score", "embed", "eval",
+  constexpr std::string_view kFixed[] = {"generate", "score", "embed",   "eval",
                                          "serve",    "bench", "complete"};
   constexpr std::string_view kOther[] = {"comm", "compare"};  // of bench: without a model
   const auto is_one_of = [](const std::string& word, const auto& names) {

@@ -61,9 +61,9 @@ TEST(AutoFormat, SaysWhy) {
 TEST(StoredDType, IsThatOfMostWeights) {
   const TemporaryFolder folder;
   WriteText(folder / "config.json", R"({"torch_dtype": "float32"})");
-  const std::vector<CheckpointTensor> tensors = {
-      PatternTensor("a.norm", DType::kF32, {64}, 1), PatternTensor("b.norm", DType::kF32, {64}, 2),
-      PatternTensor("matrix", DType::kF16, {64, 64}, 3)};
+  const std::vector<CheckpointTensor> tensors = {PatternTensor("a.norm", DType::kF32, {64}, 1),
+                                                 PatternTensor("b.norm", DType::kF32, {64}, 2),
+                                                 PatternTensor("matrix", DType::kF16, {64, 64}, 3)};
   WriteSafetensors(folder / "model.safetensors", tensors);
   EXPECT_EQ(StoredDType(folder.path()), DType::kF16);
 }

@@ -76,13 +76,12 @@ TEST(Messages, BringWhatIsSaidOfOtherWeights) {
 
 TEST(GroupPlace, ComesBackWithAndWithoutACheckpoint) {
   for (const char* checkpoint : {"", "a/b@c", "/models/with blanks "}) {
-    const GroupPlace place{
-        .socket = "name",
-        .ranks = 3,
-        .group = 1,
-        .groups = 2,
-        .dtype = WeightFormat::kBF16,
-        .checkpoint = checkpoint};
+    const GroupPlace place{.socket = "name",
+                           .ranks = 3,
+                           .group = 1,
+                           .groups = 2,
+                           .dtype = WeightFormat::kBF16,
+                           .checkpoint = checkpoint};
     const auto back = GroupPlace::FromText(place.ToText());
     ASSERT_TRUE(back);
     EXPECT_EQ(back->socket, "name");
