@@ -123,7 +123,7 @@ TEST_F(ABench, MeasuresPromptsLongerThanAStep) {
 
 TEST_F(ABench, PrintsATable) {
   const Outcome run = Run({"decode", "--model", config_, "--threads", "1", "--rounds", "1",
-                           "--new-tokens", "2", "--prompt-tokens", "2"});
+                           "--new-tokens", "2", "--prompt-tokens", "2", "--dtype", "fp32"});
   EXPECT_EQ(run.exit_code, 0) << run.errors;
   EXPECT_EQ(run.errors, "");
   for (const char* part : {"nobody/tiny, random weights, fp32; 1 rank of 1 thread",

@@ -77,7 +77,9 @@ TEST_F(RanksAlike, AreRefusedWithAnotherModel) {
 
 TEST_F(RanksAlike, AreRefusedWithOtherSettings) {
   const std::string model = Model(model_) + " ";
-  ExpectRefused(RunOddRank(Generate(), model + "--dtype bf16", model), "model.dtype");
+  std::vector<std::string> automatic = Generate();
+  automatic.insert(automatic.end(), {"--set", "model.dtype=auto"});
+  ExpectRefused(RunOddRank(automatic, model + "--dtype bf16", model), "model.dtype");
   ExpectRefused(RunOddRank(Generate(), model + "--set comm.shared_memory=off", model),
                 "comm.shared_memory");
   ExpectRefused(RunOddRank(Generate(), model + "--set engine.max_step_tokens=17", model),

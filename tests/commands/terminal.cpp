@@ -11,6 +11,7 @@
 
 #include <stdexcept>
 
+#include "program.h"
 #include "tests/support/test_data.h"
 
 namespace lockstep {
