@@ -18,7 +18,7 @@ except OSError:
     print("not reached")
 """
 COMMAND = ("generate", "--model", served.demo_model(), "--prompt", "ROMEO:", "--max-new-tokens", "12",
-           "--temperature", "0", "--threads", "1")
+           "--temperature", "0", "--threads", "1", "--dtype", "fp32")
 
 
 class Fixture(unittest.TestCase):
