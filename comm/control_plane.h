@@ -93,6 +93,10 @@ class ControlPlane {
   // Called by a rank that has failed, after it has said so. Does not return.
   [[noreturn]] virtual void Abort(int exit_code) = 0;
 
+  // Tells peers that ask what this rank has waited for: call it now and then between a failed call
+  // and the end of the process, so that nobody takes it for the one that is late.
+  virtual void AnswerPeers() {}
+
   // How long a call waits for a peer. Time in which this process was itself stopped (Ctrl-Z, a
   // suspended machine) does not count. Setting it holds for the whole world.
   double deadline_seconds() const { return deadline_->seconds; }

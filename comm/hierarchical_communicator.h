@@ -38,6 +38,7 @@ class HierarchicalCommunicator final : public Communicator {
   void Barrier() override;
   std::unique_ptr<Communicator> Split(int color, int key) override;
   [[noreturn]] void Abort(int exit_code) override;
+  void AnswerPeers() override { parts_.world->AnswerPeers(); }
 
  protected:
   void SendTo(int to, std::span<const std::byte> message) override;

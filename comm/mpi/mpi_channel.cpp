@@ -10,14 +10,13 @@
 #include <utility>
 
 #include "comm/control_plane.h"
+#include "comm/peers/peer_ended.h"
+#include "comm/peers/roll_call.h"
 #include "core/activity.h"
 #include "core/timing/phases.h"
 
 namespace lockstep {
 namespace {
-
-constexpr double kRollCallAfterSeconds = 0.25;  // from here on a waiting rank answers roll calls
-constexpr double kRollCallSeconds = 2;          // how long the caller waits for answers
 
 template <typename... Args>
 CollectiveError Absence(fmt::format_string<Args...> format, Args&&... args) {
@@ -38,15 +37,13 @@ bool MpiChannel::Receives(Pending::Kind kind) {
   return kind == Pending::Kind::kReceive || kind == Pending::Kind::kReceiveUpTo;
 }
 
-MpiChannel::MpiChannel(MpiRanks ranks, std::size_t max_message_bytes)
+MpiChannel::MpiChannel(MpiRanks ranks, std::size_t max_message_bytes,
+                       std::shared_ptr<PeerProbe> probe)
     : ranks_(std::move(ranks)),
       max_message_bytes_(max_message_bytes),
       rank_(ranks_.Self()),
-      roll_call_(TagOf(ranks_.lane, Collective::kPeerProbe, 0),
-                 [](int number) { return fmt::format("rank {}", number); }) {
+      probe_(std::move(probe)) {
   if (!ShareProcessors(ranks_, rank_)) cores_ = DeadlineBackoff::Cores::kEnough;
-  roll_.resize(ranks_.numbers.size());
-  answered_.resize(ranks_.numbers.size());
   sent_.resize(ranks_.numbers.size());
   received_.resize(ranks_.numbers.size());
 }
@@ -60,6 +57,7 @@ void MpiChannel::set_hosts(HostMap hosts) {
 void MpiChannel::Begin(Collective collective, std::size_t bytes, double deadline_seconds) {
   call_ = {collective, ++collectives_, bytes};
   patience_ = DeadlineBackoff(deadline_seconds, cores_);
+  look_again_seconds_ = PeerProbe::kGoneAfterSeconds;
 }
 
 void MpiChannel::BeginMessage(const PeerCall& call, double deadline_seconds) {
@@ -67,6 +65,7 @@ void MpiChannel::BeginMessage(const PeerCall& call, double deadline_seconds) {
   auto& count = call.collective == Collective::kSend ? sent_ : received_;
   call_.number = ++count[static_cast<std::size_t>(call.peer)];
   patience_ = DeadlineBackoff(deadline_seconds, cores_);
+  look_again_seconds_ = PeerProbe::kGoneAfterSeconds;
 }
 
 void MpiChannel::PostSend(int to, std::span<const std::byte> message) {
@@ -121,8 +120,7 @@ void MpiChannel::Wait() {
   try {
     while (!Poll()) {
       patience_.Pause();
-      if (patience_.waited_seconds() > kRollCallAfterSeconds) AnswerRollCalls();
-      if (patience_.expired()) FailAtDeadline();
+      if (patience_.waited_seconds() > PeerProbe::kAnswerAfterSeconds) LookAround();
     }
   } catch (...) {
     CancelReceives();
@@ -182,69 +180,37 @@ void MpiChannel::Check(int code, int peer) const {
   throw Absence("{}: MPI failed towards {}: {}{}", What(), Name(peer), text, Doing());
 }
 
-void MpiChannel::SendPresence(int to) {
-  const auto index = static_cast<std::size_t>(to);
-  if (to == rank_ || answered_[index] != 0) return;
-  answered_[index] = 1;
-  mine_ = {call_, 1};
-  MPI_Request request = MPI_REQUEST_NULL;
-  MPI_Isend(&mine_, sizeof(mine_), MPI_BYTE, WorldRank(to),
-            TagOf(ranks_.lane, Collective::kPeerProbe, 0), MPI_COMM_WORLD, &request);
-  // Small enough to leave at once; nobody waits for it, because the world is about to end.
-  MPI_Request_free(&request);
+PeerWait MpiChannel::CurrentWait() const {
+  PeerWait wait{.group = ranks_.lane, .call = call_, .awaited = {}};
+  for (std::size_t i = 0; i < requests_.size(); ++i) {
+    if (requests_[i] != MPI_REQUEST_NULL) wait.awaited.push_back(WorldRank(pending_[i].peer));
+  }
+  return wait;
 }
 
-void MpiChannel::AnswerRollCalls() {
-  while (const auto message = roll_call_.Take(patience_.deadline_seconds())) {
-    const auto from = std::ranges::find(ranks_.numbers, message->from);
-    if (from == ranks_.numbers.end() || message->bytes.size() != sizeof(Presence)) continue;
-    const auto peer = from - ranks_.numbers.begin();
-    std::memcpy(&roll_[static_cast<std::size_t>(peer)], message->bytes.data(), sizeof(Presence));
-    SendPresence(static_cast<int>(peer));
-  }
+void MpiChannel::LookForTheGone() {
+  look_again_seconds_ = patience_.waited_seconds() + PeerProbe::kGoneEverySeconds;
+  const std::optional<int> gone = probe_->Gone();
+  // It may have done its part before.
+  if (!gone || Poll()) return;
+  throw PeerEndedError(ExitCode::kRankFailure,
+                       fmt::format("{}: {} has ended{}", What(), probe_->Name(*gone), Doing()));
 }
 
-void MpiChannel::CallTheRoll() {
-  for (int peer = 0; peer < size(); ++peer) SendPresence(peer);
-  DeadlineBackoff patience(kRollCallSeconds, DeadlineBackoff::Cores::kShared);
-  const auto present = [this] {
-    return 1 + std::count_if(roll_.begin(), roll_.end(), [](auto& p) { return p.here != 0; });
-  };
-  while (!patience.expired() && present() < size()) {
-    AnswerRollCalls();
-    patience.Pause();
-  }
-}
-
-std::vector<PeerAnswer> MpiChannel::Answers() const {
-  std::vector<PeerAnswer> answers;
-  for (int peer = 0; peer < size(); ++peer) {
-    const Presence& presence = roll_[static_cast<std::size_t>(peer)];
-    answers.push_back({.name = Name(peer), .call = std::nullopt});
-    if (presence.here != 0) answers.back().call = presence.call;
-  }
-  return answers;
-}
-
-void MpiChannel::FailAtDeadline() {
-  CallTheRoll();
-  const std::vector<PeerAnswer> answers = Answers();
-  const std::vector<std::string> late = LatePeers(call_, rank_, answers);
-  const std::vector<std::string> elsewhere = PeersElsewhere(call_, rank_, answers);
-  const double seconds = patience_.deadline_seconds();
-  if (!late.empty()) {
-    throw Absence("{}: {} did not arrive within {:g} s{}", What(), fmt::join(late, ", "), seconds,
-                  Doing());
-  }
-  if (elsewhere.empty()) {
-    throw Absence(
-        "{}: not finished within {:g} s although every rank takes part, so the "
-        "network between them is stalled or too slow{}",
-        What(), seconds, Doing());
-  }
-  throw CollectiveError(ExitCode::kInternal,
-                        fmt::format("{}: the ranks have drifted apart, {}{}; please report this",
-                                    What(), fmt::join(elsewhere, ", "), Doing()));
+void MpiChannel::LookAround() {
+  const auto mine = [this] { return CurrentWait(); };
+  const double deadline = patience_.deadline_seconds();
+  if (patience_.waited_seconds() >= look_again_seconds_) LookForTheGone();
+  if (patience_.waited_seconds() < PeerProbe::AskAfter(deadline)) return probe_->Answer(mine);
+  probe_->Ask(mine);
+  if (!patience_.expired() || Poll()) return;
+  FailAtDeadline(*probe_, {.wait = CurrentWait(),
+                           .ranks = ranks_.numbers,
+                           .self = rank_,
+                           .what = What(),
+                           .doing = Doing(),
+                           .seconds = deadline,
+                           .bottleneck = "the network between them is stalled or too slow"});
 }
 
 std::string MpiChannel::What() const {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,9 +12,8 @@
 
 #include "comm/collective.h"
 #include "comm/deadline_backoff.h"
-#include "comm/groups/roll_call.h"
-#include "comm/mpi/mpi_inbox.h"
 #include "comm/mpi/mpi_ranks.h"
+#include "comm/peers/peer_probe.h"
 #include "core/error.h"
 
 namespace lockstep {
@@ -25,19 +25,19 @@ namespace lockstep {
 // Buffers belong to the caller and stay untouched until Wait() returns. Every method throws what
 // ControlPlane documents; after that the channel is unusable.
 //
-// When a deadline passes the channel calls the roll: every rank that is itself waiting in a
-// collective answers, so the message names the ranks that are really absent, not the neighbour
-// that waits for them.
+// Before a deadline passes the probe asks around, so the message names the ranks that are really
+// absent, not the neighbour that waits for them.
 // Not thread-safe: the communicator's thread.
 class MpiChannel {
  public:
   // This process is one of the ranks. Messages name ranks as the world knows them.
-  MpiChannel(MpiRanks ranks, std::size_t max_message_bytes);
+  MpiChannel(MpiRanks ranks, std::size_t max_message_bytes, std::shared_ptr<PeerProbe> probe);
 
   int rank() const { return rank_; }
   int size() const { return ranks_.size(); }
   const MpiRanks& ranks() const { return ranks_; }
   const HostMap& hosts() const { return ranks_.hosts; }
+  const std::shared_ptr<PeerProbe>& probe() const { return probe_; }
   // Learnt after the first messages.
   void set_hosts(HostMap hosts);
   // Whether a waiting rank may keep its core busy for a while.
@@ -60,11 +60,6 @@ class MpiChannel {
     std::size_t bytes;
     enum class Kind { kSend, kSendToReceiver, kReceive, kReceiveUpTo } kind;
   };
-  // One rank's answer to the peer probe: which call it is waiting in.
-  struct Presence {
-    PeerCall call;
-    int here = 0;
-  };
 
   static bool Receives(Pending::Kind kind);
   void Post(const Pending& what, std::byte* data);
@@ -75,12 +70,9 @@ class MpiChannel {
 
   int Tag() const { return TagOf(ranks_.lane, call_.collective, call_.number); }
   int WorldRank(int rank) const { return ranks_.numbers[static_cast<std::size_t>(rank)]; }
-  void AnswerRollCalls();
-  void SendPresence(int to);
-  void CallTheRoll();
-  [[noreturn]] void FailAtDeadline();
-
-  std::vector<PeerAnswer> Answers() const;
+  void LookAround();
+  void LookForTheGone();
+  PeerWait CurrentWait() const;
 
   std::string What() const;          // "all-reduce of 4096 bytes (collective 17)"
   std::string Name(int rank) const;  // "rank 1 on node7"
@@ -96,6 +88,7 @@ class MpiChannel {
   std::vector<std::uint64_t> sent_;      // messages to each rank
   std::vector<std::uint64_t> received_;  // and from each
   DeadlineBackoff patience_;
+  double look_again_seconds_ = 0;  // of patience_
 
   std::vector<MPI_Request> requests_;
   std::vector<Pending> pending_;  // beside requests_
@@ -103,10 +96,7 @@ class MpiChannel {
   std::vector<MPI_Status> statuses_;
   std::size_t open_ = 0;
 
-  Presence mine_;
-  MpiInbox roll_call_;
-  std::vector<Presence> roll_;
-  std::vector<char> answered_;
+  std::shared_ptr<PeerProbe> probe_;
 };
 
 }  // namespace lockstep

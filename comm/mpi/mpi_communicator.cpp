@@ -51,10 +51,9 @@ void Add(std::span<float> x, std::span<const float> other) {
 
 MpiCommunicator::MpiCommunicator(Parts parts)
     : Communicator(std::move(parts.deadline)),
-      channel_(std::move(parts.ranks), parts.max_message_bytes),
+      channel_(std::move(parts.ranks), parts.max_message_bytes, std::move(parts.probe)),
       max_message_bytes_(parts.max_message_bytes),
-      shared_memory_(parts.shared_memory),
-      grace_seconds_(parts.grace_seconds) {}
+      shared_memory_(parts.shared_memory) {}
 
 MpiCommunicator::~MpiCommunicator() {
   // After a failure messages may still be on their way.
@@ -78,7 +77,7 @@ void MpiCommunicator::set_waiting(Waiting waiting) {
 void MpiCommunicator::Begin(Collective collective, std::size_t bytes) {
   LOCKSTEP_CHECK(!broken_, "a collective after one that failed");
   broken_ = true;
-  channel_.Begin(collective, bytes, deadline_seconds() + grace_seconds_);
+  channel_.Begin(collective, bytes, deadline_seconds());
 }
 
 void MpiCommunicator::Abort(int exit_code) { AbortMpi(exit_code); }
@@ -268,7 +267,7 @@ void MpiCommunicator::SendTo(int to, std::span<const std::byte> message) {
   LOCKSTEP_CHECK(!broken_, "a message after a call that failed");
   broken_ = true;
   channel_.BeginMessage({.collective = Collective::kSend, .bytes = message.size(), .peer = to},
-                        deadline_seconds() + grace_seconds_);
+                        deadline_seconds());
   const Bytes packet = MakePacket(message);
   channel_.PostSendToReceiver(to, packet);
   if (message.size() > kInlineBytes) channel_.PostSend(to, Rest(message));
@@ -279,8 +278,7 @@ void MpiCommunicator::SendTo(int to, std::span<const std::byte> message) {
 void MpiCommunicator::RecvFrom(int from, Bytes& message) {
   LOCKSTEP_CHECK(!broken_, "a message after a call that failed");
   broken_ = true;
-  channel_.BeginMessage({.collective = Collective::kReceive, .peer = from},
-                        deadline_seconds() + grace_seconds_);
+  channel_.BeginMessage({.collective = Collective::kReceive, .peer = from}, deadline_seconds());
   ReceiveMessage(from, message);
   Finish();
 }

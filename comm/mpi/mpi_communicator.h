@@ -27,7 +27,7 @@ class MpiCommunicator final : public Communicator {
     std::shared_ptr<Deadline> deadline;
     std::size_t max_message_bytes;  // see WorldOptions
     SharedMemory shared_memory;     // what parts of these ranks are to do
-    double grace_seconds = 0;       // beyond the deadline: others are to speak first
+    std::shared_ptr<PeerProbe> probe;
   };
   // MPI has been started, and this process is one of the ranks. That of the world leaves MPI when
   // destroyed, unless a collective has failed.
@@ -42,9 +42,10 @@ class MpiCommunicator final : public Communicator {
   SharedMemory shared_memory() const { return shared_memory_; }
   // Asks all ranks where they live. ranks_per_host: see WorldOptions. Collective.
   void LearnHosts(int ranks_per_host);
-  // Some of these ranks that go on adding across hosts, with a deadline that is later by so much.
-  std::unique_ptr<MpiCommunicator> AcrossHosts(std::span<const int> ranks,
-                                               double grace_seconds) const;
+  // Some of these ranks that go on adding across hosts.
+  std::unique_ptr<MpiCommunicator> AcrossHosts(std::span<const int> ranks) const;
+  // That of the whole process, for what is built on these ranks.
+  const std::shared_ptr<PeerProbe>& probe() const { return channel_.probe(); }
   void set_waiting(Waiting waiting) override;
 
   void AllReduceSum(const TensorView& x, Stream stream) override;
@@ -54,6 +55,7 @@ class MpiCommunicator final : public Communicator {
   void Barrier() override;
   std::unique_ptr<Communicator> Split(int color, int key) override;
   [[noreturn]] void Abort(int exit_code) override;
+  void AnswerPeers() override { probe()->Answer(); }
 
  protected:
   void SendTo(int to, std::span<const std::byte> message) override;
@@ -77,7 +79,6 @@ class MpiCommunicator final : public Communicator {
   MpiChannel channel_;
   std::size_t max_message_bytes_;
   SharedMemory shared_memory_;
-  double grace_seconds_;
   std::unique_ptr<LaneClaim> lane_;  // of a part of the world
   std::vector<float> scratch_;
   bool broken_ = false;  // a collective has begun and not ended

@@ -24,16 +24,16 @@ void MpiCommunicator::LearnHosts(int ranks_per_host) {
     std::getline(text, one.processes);
   }
   channel_.set_hosts(HostMap(std::move(all)));
+  probe()->set_hosts(hosts());
 }
 
-std::unique_ptr<MpiCommunicator> MpiCommunicator::AcrossHosts(std::span<const int> some,
-                                                              double grace_seconds) const {
+std::unique_ptr<MpiCommunicator> MpiCommunicator::AcrossHosts(std::span<const int> some) const {
   return std::make_unique<MpiCommunicator>(
       Parts{.ranks = ranks().Select(some, ranks().lane + kAcrossHosts),
             .deadline = deadline(),
             .max_message_bytes = max_message_bytes_,
             .shared_memory = SharedMemory::kOff,
-            .grace_seconds = grace_seconds});
+            .probe = probe()});
 }
 
 std::unique_ptr<Communicator> MpiCommunicator::Split(int color, int key) {
@@ -58,7 +58,8 @@ std::unique_ptr<Communicator> MpiCommunicator::Split(int color, int key) {
   auto group = std::make_unique<MpiCommunicator>(Parts{.ranks = ranks().Select(part, lane),
                                                        .deadline = deadline(),
                                                        .max_message_bytes = max_message_bytes_,
-                                                       .shared_memory = shared_memory_});
+                                                       .shared_memory = shared_memory_,
+                                                       .probe = probe()});
   group->lane_ = std::make_unique<LaneClaim>(lane);
   return ShareMemory(std::move(group));
 }

@@ -14,6 +14,9 @@ inline constexpr int kWorldLane = 0;
 inline constexpr int kMessengerLane = 2;
 inline constexpr int kAcrossHosts = 1;  // from the group's own lane
 
+// What the peer probe calls the ranks of one host of a group: lanes are the groups over MPI.
+inline constexpr int GroupInMemory(int lane) { return lane + (1 << 8); }
+
 // The tag of a message: MPI promises 15 bits.
 int TagOf(int lane, Collective collective, std::uint64_t number);
 

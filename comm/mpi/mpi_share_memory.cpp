@@ -15,10 +15,6 @@
 namespace lockstep {
 namespace {
 
-// A rank that waits for a peer on its own host can name it. One that waits for a rank on another
-// host does not know that it waits too: it leaves that rank the time to speak first.
-constexpr double kSpeakFirstSeconds = 5;
-
 // This rank's place among those of its host.
 struct Host {
   HostPlace place;
@@ -61,18 +57,22 @@ std::unique_ptr<SharedCommunicator> OpenSegment(MpiCommunicator& world, const Ho
   std::iota(here.begin(), here.end(), host.place.first_rank);
   // Messages name ranks as the whole world knows them; these may be a part of it.
   MpiRanks named = world.ranks().Select(here, world.ranks().lane);
-  return std::make_unique<SharedCommunicator>(SharedCommunicator::Parts{
-      .segment = std::move(segment),
-      .ranks = {host.rank, std::move(named.numbers), std::move(named.hosts)},
-      .deadline = world.deadline(),
-      .across = across});
+  return std::make_unique<SharedCommunicator>(
+      SharedCommunicator::Parts{.segment = std::move(segment),
+                                .ranks = {.rank = host.rank,
+                                          .numbers = std::move(named.numbers),
+                                          .hosts = std::move(named.hosts),
+                                          .group = GroupInMemory(world.ranks().lane)},
+                                .deadline = world.deadline(),
+                                .across = across,
+                                .probe = world.probe()});
 }
 
 // The ranks that have this one's place on their hosts.
 std::unique_ptr<MpiCommunicator> AcrossHosts(const MpiCommunicator& world, const Host& host) {
   std::vector<int> peers;
   for (int rank = host.rank; rank < world.size(); rank += host.place.ranks) peers.push_back(rank);
-  return world.AcrossHosts(peers, kSpeakFirstSeconds);
+  return world.AcrossHosts(peers);
 }
 
 // The lowest failing rank's message, on every rank.

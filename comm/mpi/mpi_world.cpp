@@ -5,6 +5,8 @@
 #include "comm/mpi/mpi_blocking.h"
 #include "comm/mpi/mpi_communicator.h"
 #include "comm/mpi/mpi_share_memory.h"
+#include "comm/mpi/peers/mpi_probe_link.h"
+#include "comm/peers/life_lines.h"
 #include "comm/world.h"
 #include "core/activity.h"
 
@@ -32,18 +34,19 @@ std::unique_ptr<MpiCommunicator> Meet(const WorldOptions& options) {
       MpiCommunicator::Parts{.ranks = AllMpiRanks(),
                              .deadline = std::move(deadline),
                              .max_message_bytes = options.max_message_bytes,
-                             .shared_memory = options.shared_memory});
+                             .shared_memory = options.shared_memory,
+                             .probe = ProbeOverMpi(AllMpiRanks())});
   const Activity joining("joining the world");
   const DeadlineScope joining_seconds(*world, options.init_deadline_seconds);
   world->LearnHosts(options.ranks_per_host);
-  if (!options.check) return world;
   try {
-    options.check(*world);
+    if (options.check) options.check(*world);
   } catch (const CollectiveError&) {
     throw;
   } catch (const Error& error) {
     throw JoinError(error.code(), error.what(), std::move(world));
   }
+  world->probe()->set_life_lines(LifeLines::Open(*world));
   return world;
 }
 

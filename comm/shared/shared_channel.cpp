@@ -5,20 +5,15 @@
 
 #include <utility>
 
+#include "comm/peers/peer_ended.h"
+#include "comm/peers/roll_call.h"
 #include "core/activity.h"
 #include "core/timing/phases.h"
 
 namespace lockstep {
 namespace {
 
-constexpr int kFirstPolls = 200;                // without looking at the clock
-constexpr double kRollCallAfterSeconds = 0.25;  // from here on a waiting rank answers roll calls
-constexpr double kRollCallSeconds = 2;          // how long the caller waits for answers
-// Whoever started a rank that dies usually ends its peers at once, and says why; only when it
-// does not is it their turn.
-constexpr double kGoneAfterSeconds = 1;
-constexpr double kGoneEverySeconds = 0.5;
-
+constexpr int kFirstPolls = 200;  // without looking at the clock
 void Relax() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -39,16 +34,21 @@ DeadlineBackoff::Cores CoresFor(int ranks) {
 
 }  // namespace
 
-SharedChannel::SharedChannel(std::shared_ptr<SharedSegment> segment, SharedRanks ranks)
+SharedChannel::SharedChannel(std::shared_ptr<SharedSegment> segment, SharedRanks ranks,
+                             std::shared_ptr<PeerProbe> probe)
     : segment_(std::move(segment)),
       ranks_(std::move(ranks)),
       size_(segment_->ranks()),
       presence_(*segment_, ranks_.rank),
+      probe_(std::move(probe)),
       cores_(CoresFor(size_)),
       posted_(static_cast<std::size_t>(size_)),
       mapped_(static_cast<std::size_t>(size_)) {
   LOCKSTEP_CHECK(ranks_.hosts.size() == size_, "{} hosts of {} ranks", ranks_.hosts.size(), size_);
   for (int peer = 0; peer < size_; ++peer) letterboxes_.push_back(&segment_->letterbox(peer));
+  if (probe_ != nullptr) return;
+  probe_ = std::make_shared<PeerProbe>(ranks_.numbers[static_cast<std::size_t>(ranks_.rank)]);
+  probe_->set_hosts(ranks_.hosts);
 }
 
 const SharedPost& SharedChannel::PostOf(int peer, std::uint64_t number) const {
@@ -151,95 +151,56 @@ void SharedChannel::AwaitCounter(const SharedCounter& counter, std::uint64_t val
 void SharedChannel::AwaitLong(const SharedCounter& counter, std::uint64_t value, int peer) {
   if (!std::exchange(waited_long_, true)) {
     patience_ = DeadlineBackoff(deadline_seconds_, cores_);
-    look_again_seconds_ = kGoneAfterSeconds;
+    look_again_seconds_ = PeerProbe::kGoneAfterSeconds;
   }
   patience_.Restart();
   for (std::uint64_t seen = counter.value(); seen < value; seen = counter.value()) {
-    if (patience_.expired()) FailAtDeadline();
+    if (patience_.expired()) FailWithout(peer);
     patience_.Pause([&] { counter.SleepWhile(seen); });
-    if (patience_.waited_seconds() > kRollCallAfterSeconds) AnswerRollCall();
+    if (patience_.waited_seconds() > PeerProbe::kAnswerAfterSeconds) LookAround(peer);
     if (patience_.waited_seconds() < look_again_seconds_ || counter.value() >= value) continue;
-    look_again_seconds_ = patience_.waited_seconds() + kGoneEverySeconds;
+    look_again_seconds_ = patience_.waited_seconds() + PeerProbe::kGoneEverySeconds;
     const auto gone = GoneRank(peer);
     // It may have done its part and left since.
     if (!gone || counter.value() >= value) continue;
     throw CollectiveError(ExitCode::kRankFailure,
-                          fmt::format("{}: {} has ended{}", What(), Name(*gone), Doing()));
+                          fmt::format("{}: {} has ended{}", What(), probe_->Name(*gone), Doing()));
   }
 }
 
-// Not only the awaited rank: in a collective it may itself be waiting for one that is gone.
+// In the world. Not only the awaited rank: it may itself be waiting for one that is gone.
 std::optional<int> SharedChannel::GoneRank(int awaited) const {
-  if (IsOfTwo(call_.collective))
-    return presence_.IsGone(awaited) ? std::optional(awaited) : std::nullopt;
-  for (int peer = 0; peer < size_; ++peer) {
+  const auto in_world = [this](int peer) { return ranks_.numbers[static_cast<std::size_t>(peer)]; };
+  if (IsOfTwo(call_.collective) && presence_.IsGone(awaited)) return in_world(awaited);
+  for (int peer = 0; peer < size_ && !IsOfTwo(call_.collective); ++peer) {
     if (peer == rank() || !presence_.IsGone(peer)) continue;
     // One that has done its part in this collective may leave.
     if (peer != awaited && HasPosted(peer, number_)) continue;
-    return peer;
+    return in_world(peer);
   }
-  return std::nullopt;
+  return probe_->Gone();
 }
 
-void SharedChannel::AnswerRollCall() {
-  Letterbox& mine = *letterboxes_[static_cast<std::size_t>(rank())];
-  if (segment_->roll_called().load() == 0 || mine.answered.load() != 0) return;
-  mine.answered_number = call_.number;
-  mine.answered_collective = static_cast<std::uint32_t>(call_.collective);
-  mine.answered_peer = call_.peer;
-  mine.answered = 1;
+PeerWait SharedChannel::CurrentWait(int awaited) const {
+  return {.group = ranks_.group,
+          .call = call_,
+          .awaited = {ranks_.numbers[static_cast<std::size_t>(awaited)]}};
 }
 
-bool SharedChannel::IsPresent(int peer) const {
-  return letterboxes_[static_cast<std::size_t>(peer)]->answered.load() != 0;
+void SharedChannel::LookAround(int awaited) {
+  const auto mine = [this, awaited] { return CurrentWait(awaited); };
+  const bool asks = patience_.waited_seconds() >= PeerProbe::AskAfter(deadline_seconds_);
+  asks ? probe_->Ask(mine) : probe_->Answer(mine);
 }
 
-PeerCall SharedChannel::AnswerOf(int peer) const {
-  const Letterbox& theirs = *letterboxes_[static_cast<std::size_t>(peer)];
-  return {.collective = static_cast<Collective>(theirs.answered_collective.load()),
-          .number = theirs.answered_number,
-          .peer = theirs.answered_peer};
-}
-
-// Once is enough: the world is about to end.
-void SharedChannel::CallTheRoll() {
-  segment_->roll_called() = 1;
-  AnswerRollCall();
-  const auto complete = [this] {
-    for (int peer = 0; peer < size_; ++peer) {
-      if (!IsPresent(peer)) return false;
-    }
-    return true;
-  };
-  DeadlineBackoff patience(kRollCallSeconds, DeadlineBackoff::Cores::kShared);
-  while (!patience.expired() && !complete()) patience.Pause();
-}
-
-std::vector<PeerAnswer> SharedChannel::Answers() const {
-  std::vector<PeerAnswer> answers;
-  for (int peer = 0; peer < size_; ++peer) {
-    answers.push_back({.name = Name(peer), .call = std::nullopt});
-    if (IsPresent(peer)) answers.back().call = AnswerOf(peer);
-  }
-  return answers;
-}
-
-void SharedChannel::FailAtDeadline() {
-  CallTheRoll();
-  const std::vector<PeerAnswer> answers = Answers();
-  const std::vector<std::string> late = LatePeers(call_, rank(), answers);
-  const std::vector<std::string> elsewhere = PeersElsewhere(call_, rank(), answers);
-  if (!late.empty()) {
-    throw CollectiveError(ExitCode::kRankFailure,
-                          fmt::format("{}: {} did not arrive within {:g} s{}", What(),
-                                      fmt::join(late, ", "), deadline_seconds_, Doing()));
-  }
-  if (!elsewhere.empty()) FailDrifted(fmt::format("{}", fmt::join(elsewhere, ", ")));
-  throw CollectiveError(
-      ExitCode::kRankFailure,
-      fmt::format("{}: not finished within {:g} s although every rank takes part, so this host is "
-                  "too busy{}",
-                  What(), deadline_seconds_, Doing()));
+void SharedChannel::FailWithout(int awaited) const {
+  FailAtDeadline(*probe_, {.wait = CurrentWait(awaited),
+                           .ranks = ranks_.numbers,
+                           .self = rank(),
+                           .what = What(),
+                           .doing = Doing(),
+                           .seconds = deadline_seconds_,
+                           .bottleneck = "this host is too busy"});
 }
 
 void SharedChannel::FailDrifted(const std::string& how) const {

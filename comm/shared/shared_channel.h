@@ -11,7 +11,7 @@
 #include "comm/collective.h"
 #include "comm/control_plane.h"
 #include "comm/deadline_backoff.h"
-#include "comm/groups/roll_call.h"
+#include "comm/peers/peer_probe.h"
 #include "comm/shared/shared_segment.h"
 
 namespace lockstep {
@@ -21,6 +21,7 @@ struct SharedRanks {
   int rank = 0;              // in the segment
   std::vector<int> numbers;  // of the segment's ranks, as the world knows them
   HostMap hosts;             // of the segment's ranks
+  int group = 0;             // see PeerWait
 };
 
 // What the ranks of one host tell each other through their letterboxes, with the deadline of the
@@ -32,17 +33,18 @@ struct SharedRanks {
 // posted, and where, stays untouched until its peers have posted their next collective: Begin()
 // waits for that, so collectives need no barrier at their end.
 //
-// Every method throws what ControlPlane documents; after that the channel is unusable. When a
-// deadline passes, a peer that waits itself answers the peer probe; one that is gone is noticed
-// within seconds.
+// Every method throws what ControlPlane documents; after that the channel is unusable. Before a
+// deadline passes the probe asks around; a peer that is gone is noticed within seconds.
 // Not thread-safe: the communicator's thread.
 class SharedChannel {
  public:
-  SharedChannel(std::shared_ptr<SharedSegment> segment, SharedRanks ranks);
+  SharedChannel(std::shared_ptr<SharedSegment> segment, SharedRanks ranks,
+                std::shared_ptr<PeerProbe> probe);
 
   int rank() const { return ranks_.rank; }
   int size() const { return size_; }
   const HostMap& hosts() const { return ranks_.hosts; }
+  PeerProbe& probe() { return *probe_; }
 
   // Whether a waiting rank may keep its core busy for a while.
   void set_cores(DeadlineBackoff::Cores cores) { cores_ = cores; }
@@ -79,13 +81,10 @@ class SharedChannel {
   const SharedPost& PostOf(int peer, std::uint64_t number) const;
   bool HasPosted(int peer, std::uint64_t number) const;
 
-  void AnswerRollCall();
-  void CallTheRoll();
-  bool IsPresent(int peer) const;
-  PeerCall AnswerOf(int peer) const;
-  [[noreturn]] void FailAtDeadline();
+  void LookAround(int awaited);
+  PeerWait CurrentWait(int awaited) const;
+  [[noreturn]] void FailWithout(int awaited) const;
   std::optional<int> GoneRank(int awaited) const;
-  std::vector<PeerAnswer> Answers() const;
   [[noreturn]] void FailDrifted(const std::string& how) const;
 
   std::string What() const;
@@ -96,6 +95,7 @@ class SharedChannel {
   SharedRanks ranks_;
   int size_;
   SharedSegment::Presence presence_;
+  std::shared_ptr<PeerProbe> probe_;
   DeadlineBackoff::Cores cores_;
 
   PeerCall call_;

@@ -35,7 +35,7 @@ Slice SliceOf(std::size_t count, int rank, int ranks) {
 SharedCommunicator::SharedCommunicator(Parts parts)
     : Communicator(std::move(parts.deadline)),
       across_(parts.across),
-      channel_(parts.segment, std::move(parts.ranks)),
+      channel_(parts.segment, std::move(parts.ranks), std::move(parts.probe)),
       arena_(std::make_shared<SharedArena>(parts.segment, channel_.rank())),
       messages_(parts.segment, arena_, channel_),
       values_(static_cast<std::size_t>(size())),

@@ -32,6 +32,7 @@ class SharedCommunicator final : public Communicator {
     // Where there are more hosts of as many ranks, those with this one's place on each of them:
     // they go on adding what this host's ranks have added. Not owned.
     Reducer* across = nullptr;
+    std::shared_ptr<PeerProbe> probe = nullptr;  // null: nobody can be asked
   };
   explicit SharedCommunicator(Parts parts);
   ~SharedCommunicator() override;
@@ -54,6 +55,7 @@ class SharedCommunicator final : public Communicator {
   void Barrier() override;
   std::unique_ptr<Communicator> Split(int color, int key) override;
   [[noreturn]] void Abort(int exit_code) override;
+  void AnswerPeers() override { channel_.probe().Answer(); }
 
  protected:
   void SendTo(int to, std::span<const std::byte> message) override;

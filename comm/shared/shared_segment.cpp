@@ -82,7 +82,6 @@ struct alignas(128) SharedSegment::Header {
   std::uint64_t magic;
   std::uint64_t token;
   std::uint64_t ranks;
-  alignas(128) std::atomic<std::uint32_t> roll_called;
 
   Letterbox* letterboxes() { return reinterpret_cast<Letterbox*>(this + 1); }
   MessageSlot* slots() { return reinterpret_cast<MessageSlot*>(letterboxes() + ranks); }
@@ -157,8 +156,6 @@ MessageSlot& SharedSegment::slot(int from, int to) const {
                  from, to, ranks());
   return header_->slots()[from * ranks() + to];
 }
-
-std::atomic<std::uint32_t>& SharedSegment::roll_called() const { return header_->roll_called; }
 
 std::uint64_t SharedSegment::ArenaBegin(int rank) const {
   return (static_cast<std::uint64_t>(rank) + 1) * kArenaBytes;

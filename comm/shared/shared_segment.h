@@ -49,10 +49,6 @@ struct Letterbox {
 
   SharedPost posts[2];              // of collective n: posts[n % 2]
   alignas(128) SharedCounter done;  // the last collective whose share of the work is done
-  alignas(128) std::atomic<std::uint32_t> answered;  // has answered a peer probe, with:
-  std::atomic<std::uint64_t> answered_number;
-  std::atomic<std::uint32_t> answered_collective;
-  std::atomic<std::int32_t> answered_peer;
   alignas(128) std::byte inlined[2][kInlinedBytes];  // short messages, beside posts
 };
 
@@ -95,8 +91,6 @@ class SharedSegment {
   const Address& address() const { return address_; }
   Letterbox& letterbox(int rank) const;
   MessageSlot& slot(int from, int to) const;
-  // Set once somebody wants to know who is there: see SharedChannel.
-  std::atomic<std::uint32_t>& roll_called() const;
 
   // Where the arena of a rank begins in the file.
   std::uint64_t ArenaBegin(int rank) const;

@@ -1,10 +1,11 @@
-#include "comm/groups/roll_call.h"
+#include "comm/peers/roll_call.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
+
+#include "comm/control_plane.h"
 
 namespace lockstep {
 namespace {
@@ -19,13 +20,6 @@ bool AreNumberedTogether(const PeerCall& mine, const PeerCall& theirs, int self)
 std::uint64_t NumberOf(const PeerAnswer& answer, const PeerCall& mine, int self) {
   const bool comparable = answer.call && AreNumberedTogether(mine, *answer.call, self);
   return comparable ? answer.call->number : mine.number;
-}
-
-std::vector<std::string> Absent(int self, const std::vector<PeerAnswer>& answers) {
-  std::vector<std::string> absent;
-  for (std::size_t peer = 0; peer < answers.size(); ++peer)
-    if (static_cast<int>(peer) != self && !answers[peer].call) absent.push_back(answers[peer].name);
-  return absent;
 }
 
 std::vector<std::string> FurthestBehind(const PeerCall& mine, int self,
@@ -53,12 +47,7 @@ std::vector<std::string> Ahead(const PeerCall& mine, int self,
 
 std::vector<std::string> LatePeers(const PeerCall& mine, int self,
                                    const std::vector<PeerAnswer>& answers) {
-  if (IsOfTwo(mine.collective)) {
-    const PeerAnswer& other = answers[static_cast<std::size_t>(mine.peer)];
-    if (!other.call) return {other.name};
-  }
-  std::vector<std::string> late = Absent(self, answers);
-  if (late.empty()) late = FurthestBehind(mine, self, answers);
+  std::vector<std::string> late = FurthestBehind(mine, self, answers);
   if (late.empty()) late = Ahead(mine, self, answers);
   return late;
 }
@@ -75,6 +64,46 @@ std::vector<std::string> PeersElsewhere(const PeerCall& mine, int self,
         fmt::format("{} is in {}", answers[at].name, Describe(call->collective, call->number)));
   }
   return elsewhere;
+}
+
+namespace {
+
+std::vector<PeerAnswer> AnswersOfGroup(const PeerProbe& probe, const LateCall& late,
+                                       const PeerProbe::Findings& findings) {
+  std::vector<PeerAnswer> answers;
+  for (const int rank : late.ranks) {
+    answers.push_back({.name = probe.Name(rank), .call = std::nullopt});
+    const auto found = findings.answers.find(rank);
+    if (found != findings.answers.end() && found->second.group == late.wait.group)
+      answers.back().call = found->second.call;
+  }
+  answers[static_cast<std::size_t>(late.self)].call = late.wait.call;
+  return answers;
+}
+
+}  // namespace
+
+void FailAtDeadline(const PeerProbe& probe, const LateCall& late) {
+  const PeerProbe::Findings findings = probe.Find(late.wait);
+  const std::vector<PeerAnswer> answers = AnswersOfGroup(probe, late, findings);
+  std::vector<std::string> blamed;
+  for (const int rank : findings.silent) blamed.push_back(probe.Name(rank));
+  if (blamed.empty()) blamed = LatePeers(late.wait.call, late.self, answers);
+  if (!blamed.empty()) {
+    throw CollectiveError(ExitCode::kRankFailure,
+                          fmt::format("{}: {} did not arrive within {:g} s{}", late.what,
+                                      fmt::join(blamed, ", "), late.seconds, late.doing));
+  }
+  const auto elsewhere = PeersElsewhere(late.wait.call, late.self, answers);
+  if (!elsewhere.empty()) {
+    throw CollectiveError(ExitCode::kInternal,
+                          fmt::format("{}: the ranks have drifted apart, {}{}; please report this",
+                                      late.what, fmt::join(elsewhere, ", "), late.doing));
+  }
+  throw CollectiveError(
+      ExitCode::kRankFailure,
+      fmt::format("{}: not finished within {:g} s although every rank takes part, so {}{}",
+                  late.what, late.seconds, late.bottleneck, late.doing));
 }
 
 }  // namespace lockstep

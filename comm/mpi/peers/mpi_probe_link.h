@@ -1,0 +1,14 @@
+#pragma once
+
+#include <memory>
+
+#include "comm/mpi/mpi_ranks.h"
+#include "comm/peers/peer_probe.h"
+
+namespace lockstep {
+
+// The probe of a process that MPI has been started in, whose words travel as messages of MPI's
+// world. The thread that owns MPI makes and uses it, and MPI outlives it.
+std::shared_ptr<PeerProbe> ProbeOverMpi(const MpiRanks& world);
+
+}  // namespace lockstep
