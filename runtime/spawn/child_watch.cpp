@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/logging/structured_log.h"
+#include "runtime/world/launcher_end.h"
 
 namespace lockstep {
 namespace {
@@ -25,7 +26,7 @@ constexpr int kEndLookMilliseconds = 1000;
 constexpr double kLongestGapSeconds = 1.0;
 // From an order to end, or the user's interrupt, to force; as long as no rank has started.
 constexpr double kGraceSeconds = 1.5;
-// What mpirun may take to end after the last rank has.
+// What mpirun may take to end after the last rank has, or after one has said why the world ends.
 constexpr double kEndSeconds = 10;
 
 sigset_t WatchedSignals() {
@@ -92,6 +93,7 @@ ChildEnd ChildWatch::Run(const Child& child) {
   end_.remarks = words_.remarks();
   end_.ranks_ended = words_.ranks_ended();
   end_.ended_rank = words_.ended_rank();
+  end_.ended_host = words_.ended_host();
   return end_;
 }
 
@@ -163,6 +165,7 @@ void ChildWatch::Stop() {
 }
 
 void ChildWatch::EndByForce() {
+  KillLauncher(mpirun_);
   ::kill(-mpirun_, SIGKILL);  // the ranks die with it
 }
 
@@ -199,9 +202,17 @@ bool ChildWatch::AllRanksHaveEnded() const {
   return true;
 }
 
-// Now and then mpirun waits for ever for what ranks that ended together have not said.
+bool ChildWatch::AnyRankHasReported() const {
+  for (int rank = 0; rank < board_->ranks(); ++rank) {
+    if (board_->slot(rank).state == RankState::kReported) return true;
+  }
+  return false;
+}
+
+// Now and then mpirun waits for ever for what ranks that ended together have not said, and always
+// for a host that has vanished.
 void ChildWatch::WatchTheEnd(double seconds) {
-  abandoned_ = AllRanksHaveEnded() ? abandoned_ + seconds : 0;
+  abandoned_ = AllRanksHaveEnded() || AnyRankHasReported() ? abandoned_ + seconds : 0;
   if (abandoned_ < kEndSeconds) return;
   end_.stuck = true;
   EndByForce();

@@ -24,7 +24,8 @@ struct ChildEnd {
   std::string remarks = {};         // the same
   bool ranks_ended = false;         // the same
   int ended_rank = -1;              // the same
-  bool stuck = false;               // all ranks had ended, but mpirun had not, so we ended it
+  std::string ended_host = {};      // the same
+  bool stuck = false;               // no rank was left to wait for, but mpirun had not ended
 };
 
 // The parent's side of SpawnWorld() while the ranks run: passes interrupts on, relays rank 0's
@@ -68,6 +69,7 @@ class ChildWatch {
   void EndByForce();
   bool AnyRankHasStarted() const;
   bool AllRanksHaveEnded() const;
+  bool AnyRankHasReported() const;
 
   sigset_t before_{};
   int signals_ = -1;  // signalfd
@@ -84,7 +86,7 @@ class ChildWatch {
   // Time in which this process was itself stopped does not count.
   double start_deadline_ = 0;
   double waited_ = 0;     // while no rank has started
-  double abandoned_ = 0;  // while all ranks have ended and mpirun has not
+  double abandoned_ = 0;  // while mpirun has not ended though all ranks have, or one has failed
   double force_at_ = 0;   // in terms of waited_; 0: nobody has told mpirun to end
   bool started_ = false;
   std::chrono::steady_clock::time_point last_look_;

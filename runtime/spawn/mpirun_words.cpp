@@ -41,6 +41,14 @@ bool TellsThatRanksEnded(std::string_view block) {
                              [&](std::string_view mark) { return block.find(mark) != block.npos; });
 }
 
+std::string HostIn(std::string_view block) {
+  constexpr std::string_view kMark = " on node ";
+  const auto at = block.find(kMark);
+  if (at == block.npos) return "";
+  const std::string_view rest = block.substr(at + kMark.size());
+  return std::string(rest.substr(0, rest.find_first_of(" \n")));
+}
+
 // "mpirun noticed that process rank 1 with PID 7 on node host exited on signal 9 (Killed)."
 int RankIn(std::string_view block) {
   constexpr std::string_view kMark = "noticed that process rank ";
@@ -103,7 +111,9 @@ void MpirunWords::Keep(std::string_view text) {
     return;
   }
   ranks_ended_ = true;
-  if (ended_rank_ < 0) ended_rank_ = RankIn(text);
+  if (ended_rank_ >= 0) return;
+  ended_rank_ = RankIn(text);
+  if (ended_rank_ >= 0) ended_host_ = HostIn(text);
 }
 
 std::string MpirunWords::Finish() {

@@ -31,6 +31,8 @@ class MpirunWords {
   bool ranks_ended() const { return ranks_ended_; }
   // The rank that this news names, the first to have ended; -1: none.
   int ended_rank() const { return ended_rank_; }
+  // Its host, as mpirun calls it; "" where it does not say.
+  const std::string& ended_host() const { return ended_host_; }
 
  private:
   std::string PassLine(std::string_view line);
@@ -44,6 +46,7 @@ class MpirunWords {
   std::string remarks_;
   bool ranks_ended_ = false;
   int ended_rank_ = -1;
+  std::string ended_host_;
   bool in_block_ = false;
   bool in_line_ = false;  // the beginning of this line has been passed on
 };

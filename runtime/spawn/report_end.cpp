@@ -39,7 +39,9 @@ std::vector<int> DeadRanks(const ChildEnd& end, const RankBoard& board) {
     const RankSlot& slot = board.slot(rank);
     if (slot.state == RankState::kRunning && slot.told_to_end == 0) dead.push_back(rank);
   }
-  const bool knows = std::ranges::find(dead, end.ended_rank) != dead.end();
+  const bool is_elsewhere = end.ended_rank >= 0 && end.ended_rank < board.ranks() &&
+                            board.slot(end.ended_rank).state == RankState::kAbsent;
+  const bool knows = is_elsewhere || std::ranges::find(dead, end.ended_rank) != dead.end();
   return knows ? std::vector{end.ended_rank} : dead;
 }
 
@@ -56,7 +58,10 @@ int ReportDeadRank(const ChildEnd& end, const RankBoard& board, int code) {
   const std::vector<int> dead = DeadRanks(end, board);
   for (const int rank : dead) {
     const RankSlot& slot = board.slot(rank);
-    LogError("rank {} on {} {} while {}{}", rank, slot.host, how, slot.activity, hint);
+    if (slot.state == RankState::kAbsent)  // on a host that does not see the board
+      LogError("rank {} on {} {}{}", rank, end.ended_host, how, hint);
+    else
+      LogError("rank {} on {} {} while {}{}", rank, slot.host, how, slot.activity, hint);
   }
   if (dead.empty()) LogError("one of {} ranks {}{}", board.ranks(), how, hint);
   return static_cast<int>(ExitCode::kRankFailure);
@@ -107,7 +112,9 @@ int ReportAsked(const std::string& who) {
 int ReportExit(const ChildEnd& end, const RankBoard& board, int code) {
   const bool reported = AnyRank(board, RankState::kReported);
   if (code <= 128 && reported) return code;
-  if (!reported && !AnyRank(board, RankState::kRunning) && !AnyRank(board, RankState::kDone)) {
+  const bool started = reported || end.ranks_ended || AnyRank(board, RankState::kRunning) ||
+                       AnyRank(board, RankState::kDone);
+  if (!started) {
     return ReportNoStart(
         end, board,
         fmt::format("mpirun ended with exit code {} before any rank had started", code));

@@ -66,6 +66,10 @@ void PrepareEnvironment(const RankBoard& board) {
   // fills the screen with complaints.
   SetDefault("OMPI_MCA_btl_vader_single_copy_mechanism", "none");
   SetDefault("OMPI_MCA_btl_base_warn_component_unused", "0");
+  // mpirun's own connections to other hosts, whose end it notices in minutes otherwise.
+  SetDefault("OMPI_MCA_oob_tcp_keepalive_time", "10");
+  SetDefault("OMPI_MCA_oob_tcp_keepalive_intvl", "5");
+  SetDefault("OMPI_MCA_oob_tcp_keepalive_probes", "3");
 }
 
 void Redirect(int from, int to) {

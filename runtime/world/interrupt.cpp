@@ -65,7 +65,6 @@ bool IsAskedAgain() {
 
 // mpirun ends the world. What it kills after a moment may use that to leave in good order.
 void OnTermination(std::atomic<std::uint32_t>& told_to_end) {
-  g_terminated = true;
   told_to_end = 1;
   if (!InterruptRequested() || !g_finishes_steps) EndAtOnce();
 }
@@ -86,7 +85,9 @@ void OnRequest(int signal_number) {
 void OnSignal(int signal_number, siginfo_t* info, void* /*context*/) {
   auto* told_to_end = g_told_to_end.load();
   const bool from_parent = info != nullptr && info->si_pid == ::getppid();
-  if (told_to_end != nullptr && signal_number == SIGTERM && from_parent)
+  const bool ends_world = signal_number == SIGTERM && from_parent;
+  if (ends_world) g_terminated = true;
+  if (told_to_end != nullptr && ends_world)
     OnTermination(*told_to_end);
   else
     OnRequest(signal_number);

@@ -32,7 +32,7 @@ void FinishStepsOnInterrupt(const char* finishing = "finishing the step");
 // Whether this process, or one that shares its marks, has been asked to stop.
 bool InterruptRequested();
 
-// Whether this rank's mpirun is ending what is left of the world.
+// Whether whoever has started this rank, such as mpirun, is ending what is left of the world.
 bool TerminationRequested();
 
 // Where a rank whose parent is ours leaves word for it and for the other ranks. They outlive their

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "comm/mpi/mpi_probe.h"
+#include "comm/peers/peer_ended.h"
 #include "comm/self_communicator.h"
 #include "comm/world.h"
 #include "core/activity.h"
@@ -28,6 +29,7 @@
 #include "runtime/world/board_entry.h"
 #include "runtime/world/interrupt.h"
 #include "runtime/world/launch_environment.h"
+#include "runtime/world/launcher_end.h"
 
 namespace lockstep {
 namespace {
@@ -108,15 +110,30 @@ void CheckSize(const ControlPlane& comm, const WorldConfig& config) {
       config.expected_ranks, comm.size(), config.asked_by, WithoutSize(config));
 }
 
+struct Failure {
+  ExitCode code;
+  std::string message;
+  enum class About { kThisRank, kPeers, kEndedPeer } about = About::kThisRank;
+};
+
 enum class Turn { kSpeak, kStaySilent };
 
 // A peer that failed by itself says so and ends the world; only when nobody does is it this
-// rank's turn. Lower ranks first, so that one message is printed and not one per rank.
-Turn WaitForRootCause(int rank, const BoardEntry& entry) {
-  const int tenths = 10 + 5 * std::min(rank, 8);
-  for (int i = 0; i < tenths; ++i) {
+// rank's turn. Lower ranks first, so that one message is printed and not one per rank. A parent of
+// ours, which knows more, has more time to speak.
+Turn WaitForRootCause(int rank, const BoardEntry& entry, Failure::About about,
+                      ControlPlane* comm = nullptr) {
+  // An mpirun that is not ours ends the others, too, when one has died, and names it much later.
+  const bool is_news = about == Failure::About::kEndedPeer && !entry.spawned();
+
+  const int turn = std::min(rank, 8);
+  for (int i = 0; i < (entry.spawned() ? 10 + 5 * turn : 5 + 3 * turn); ++i) {
+    // It kills this rank within a second.
+    if (is_news && TerminationRequested() && i >= turn) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    if (TerminationRequested() || entry.SomebodyHasReported()) return Turn::kStaySilent;
+    if (comm != nullptr) comm->AnswerPeers();
+    const bool ends = TerminationRequested() && !is_news;
+    if (ends || entry.SomebodyHasReported()) return Turn::kStaySilent;
   }
   return Turn::kSpeak;
 }
@@ -126,16 +143,12 @@ void FlushOutput() {
   std::fflush(nullptr);
 }
 
-struct Failure {
-  ExitCode code;
-  std::string message;
-  enum class About { kThisRank, kPeers } about = About::kThisRank;
-};
-
 // What the exception in flight means to the user.
 Failure Describe() {
   try {
     throw;
+  } catch (const PeerEndedError& error) {
+    return {error.code(), error.what(), Failure::About::kEndedPeer};
   } catch (const CollectiveError& error) {
     return {error.code(), error.what(), Failure::About::kPeers};
   } catch (...) {
@@ -150,8 +163,8 @@ int AbortWorld(ControlPlane& comm, const BoardEntry& entry) {
   FlushOutput();
   std::string who;  // a collective's error says that itself, and one process needs no name
   Turn turn = Turn::kSpeak;
-  if (failure.about == Failure::About::kPeers) {
-    turn = WaitForRootCause(comm.rank(), entry);
+  if (failure.about != Failure::About::kThisRank) {
+    turn = WaitForRootCause(comm.rank(), entry, failure.about, &comm);
   } else if (comm.size() > 1) {
     who = fmt::format(" (rank {} on {}, while {})", comm.rank(), comm.host(comm.rank()),
                       FailedActivity());
@@ -161,6 +174,7 @@ int AbortWorld(ControlPlane& comm, const BoardEntry& entry) {
     LogError("{}{}", failure.message, who);
   }
   const int code = static_cast<int>(failure.code);
+  if (turn == Turn::kSpeak && !entry.spawned()) EndLauncherLater();
   if (comm.size() > 1) comm.Abort(code);
   return code;
 }
@@ -208,8 +222,8 @@ int RunWorld(const WorldConfig& config, const RankBody& body) {
     return entry.Leave(static_cast<int>(error.code()));
   } catch (...) {
     const Failure failure = Describe();
-    const bool peers = failure.about == Failure::About::kPeers;
-    const Turn turn = peers ? WaitForRootCause(rank, entry) : Turn::kSpeak;
+    const bool peers = failure.about != Failure::About::kThisRank;
+    const Turn turn = peers ? WaitForRootCause(rank, entry, failure.about) : Turn::kSpeak;
     if (turn == Turn::kSpeak) {
       entry.SetReported(static_cast<int>(failure.code));
       LogError("{}", failure.message);

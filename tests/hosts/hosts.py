@@ -242,6 +242,15 @@ def name_of(process: int) -> str:
         return ""
 
 
+def is_shell(process: int) -> bool:
+    """Whether it is this end of a command on another host."""
+    try:
+        words = pathlib.Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return str(HERE / "host_shell.py").encode() in words and b"serve" not in words
+
+
 def kill(process: int, how: int) -> None:
     try:
         os.kill(process, how)

@@ -161,6 +161,14 @@ int Main(int argc, char** argv) {
     config.world.ranks_per_host = 2;
     config.world.shared_memory = SharedMemory::kOn;
   }
+  if (order.mode.starts_with("hosts-")) {
+    config.world.ranks_per_host = 2;
+    order.mode.erase(0, order.mode.find('-') + 1);
+  }
+  if (order.mode.starts_with("mpi-")) {
+    config.world.shared_memory = SharedMemory::kOff;
+    order.mode.erase(0, order.mode.find('-') + 1);
+  }
   config.expected_ranks = ranks;
   config.world.deadline_seconds = order.deadline_seconds;
   return RunWorld(config, [&](Communicator& comm) { return Obey(comm, order); });

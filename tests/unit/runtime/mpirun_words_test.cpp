@@ -42,10 +42,11 @@ TEST(MpirunWords, KeepWhatMpirunExplainsHoweverItIsCut) {
 
 TEST(MpirunWords, DropTheNewsThatRanksEnded) {
   MpirunWords words;
-  words.Pass(kFrame + "mpirun noticed that process rank 1 with PID 7 exited on signal 9.\n" +
+  words.Pass(kFrame + "mpirun noticed that process rank 1 with PID 7 on node b exited on signal 9.\n" +
              kFrame);
   EXPECT_TRUE(words.ranks_ended());
   EXPECT_EQ(words.ended_rank(), 1);
+  EXPECT_EQ(words.ended_host(), "b");
   EXPECT_EQ(words.Pass("mpirun.openmpi: Forwarding signal 10 to job\n"), "");
   words.Pass("[host:12] 1 more process has sent help message help-mpi.txt / mpi_abort\n");
   EXPECT_THAT(words.explanation(), IsEmpty());
