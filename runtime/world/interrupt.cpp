@@ -15,7 +15,7 @@ namespace lockstep {
 namespace {
 
 std::atomic<bool> g_requested{false};
-std::atomic<bool> g_terminated{false};
+std::atomic<std::int64_t> g_terminated{0};  // when, in milliseconds; 0: not yet
 std::atomic<bool> g_finishes_steps{false};
 std::atomic<bool> g_announces{false};
 std::atomic<std::int64_t> g_first_urgent{0};  // when, in milliseconds; 0: none yet
@@ -86,7 +86,8 @@ void OnSignal(int signal_number, siginfo_t* info, void* /*context*/) {
   auto* told_to_end = g_told_to_end.load();
   const bool from_parent = info != nullptr && info->si_pid == ::getppid();
   const bool ends_world = signal_number == SIGTERM && from_parent;
-  if (ends_world) g_terminated = true;
+  std::int64_t not_yet = 0;
+  if (ends_world) g_terminated.compare_exchange_strong(not_yet, Milliseconds());
   if (told_to_end != nullptr && ends_world)
     OnTermination(*told_to_end);
   else
@@ -128,7 +129,10 @@ bool InterruptRequested() {
   return stop != nullptr && *stop != 0;
 }
 
-bool TerminationRequested() { return g_terminated.load(std::memory_order_relaxed); }
+double SecondsOfTermination() {
+  const std::int64_t begin = g_terminated.load(std::memory_order_relaxed);
+  return begin == 0 ? 0 : static_cast<double>(Milliseconds() - begin + 1) / 1000;
+}
 
 void ShareInterrupts(const InterruptMarks& marks) {
   g_stop = marks.stop;

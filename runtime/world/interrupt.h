@@ -32,8 +32,9 @@ void FinishStepsOnInterrupt(const char* finishing = "finishing the step");
 // Whether this process, or one that shares its marks, has been asked to stop.
 bool InterruptRequested();
 
-// Whether whoever has started this rank, such as mpirun, is ending what is left of the world.
-bool TerminationRequested();
+// For how long whoever has started this rank, such as mpirun, has been ending what is left of the
+// world; 0: it is not.
+double SecondsOfTermination();
 
 // Where a rank whose parent is ours leaves word for it and for the other ranks. They outlive their
 // use. All null: nowhere.

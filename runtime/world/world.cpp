@@ -123,16 +123,17 @@ enum class Turn { kSpeak, kStaySilent };
 // ours, which knows more, has more time to speak.
 Turn WaitForRootCause(int rank, const BoardEntry& entry, Failure::About about,
                       ControlPlane* comm = nullptr) {
-  // An mpirun that is not ours ends the others, too, when one has died, and names it much later.
-  const bool is_news = about == Failure::About::kEndedPeer && !entry.spawned();
-
+  // An mpirun that is not ours ends the others, too, when one has died, and names it much later. A
+  // second after it has told them it kills them: those are no news.
+  constexpr double kBeforeKilling = 0.7;
+  const bool is_news = about == Failure::About::kEndedPeer && !entry.spawned() &&
+                       SecondsOfTermination() < kBeforeKilling;
   const int turn = std::min(rank, 8);
   for (int i = 0; i < (entry.spawned() ? 10 + 5 * turn : 5 + 3 * turn); ++i) {
-    // It kills this rank within a second.
-    if (is_news && TerminationRequested() && i >= turn) break;
+    if (is_news && SecondsOfTermination() > 0 && i >= turn) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     if (comm != nullptr) comm->AnswerPeers();
-    const bool ends = TerminationRequested() && !is_news;
+    const bool ends = SecondsOfTermination() > 0 && !is_news;
     if (ends || entry.SomebodyHasReported()) return Turn::kStaySilent;
   }
   return Turn::kSpeak;

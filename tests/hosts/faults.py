@@ -1,6 +1,6 @@
 """What a world over several hosts says when one of its ranks fails, and when all of it has ended:
 
-    faults.py [--launcher mpirun|lockstep] [--fault NAME]… [--layout NAME]… [--deadline SECONDS]
+    faults.py [--launcher mpirun|lockstep|srun] [--fault NAME]… [--layout NAME]… [--deadline SECONDS]
 
 prints the table of docs/guide/clusters.md, a line for each layout and fault.
 """
@@ -18,16 +18,19 @@ import time
 
 import hosts
 import served
+import slurm
 
 LAYOUTS = {"2x1": "node1:1,node2:1", "2x2": "node1:2,node2:2", "3+1": "node1:3,node2:1",
            "4x1": "node1:1,node2:1,node3:1,node4:1"}
 FAULTS = ("killed", "stopped", "link cut", "host gone", "out of memory", "slow disk")
-PROGRAMS = ("mpirun", "orted", "lockstep")
+LAUNCHERS = ("mpirun", "lockstep", "srun")
+PROGRAMS = ("mpirun", "orted", "srun", "lockstep")
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 GOING_SECONDS = 60  # for a world to start and to be in the middle of its work
 END_SECONDS = 90    # after which a world that has not ended is taken for one that hangs
-NAMED = re.compile(r"(?:rank|process rank) (\d+)(?: with PID \d+)? on (?:node )?([^ ,]+)"
-                   r"[^\n]*?(?:did not arrive|has ended|was killed|exited on signal|ended unexpectedly)")
+NAMED = re.compile(r"(?:rank|process rank) (\d+)(?: with PID \d+)? on (?:node )?[^ ,]+[^\n]*?"
+                   r"(?:did not arrive|has ended|was killed|exited on signal|ended unexpectedly)"
+                   r"|srun: error: .*task (\d+): Killed")
 
 
 @dataclasses.dataclass
@@ -93,8 +96,11 @@ class Cgroup:
         (self.folder / "cgroup.procs").write_text(str(process))
 
 
-def obstacle(fault: str) -> str | None:
+def obstacle(fault: str, launcher: str) -> str | None:
     """Why this fault cannot be made here."""
+    for tool in slurm.TOOLS if launcher == "srun" else ():
+        if not slurm.system_program(tool):
+            return f"there is no {tool}"
     kind = {"out of memory": "memory", "slow disk": "io"}.get(fault)
     return Cgroup.obstacle(kind) if kind else None
 
@@ -109,13 +115,15 @@ class Trial:
         self.ranks = sum(int(place.partition(":")[2]) for place in places)
         self.last_host = places[-1].partition(":")[0]
         self.folder = fixture.folder / "work"
-        self.group = None
+        self.group = self.cluster = None
 
     def run(self) -> Outcome:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         shutil.copytree(served.demo_model(), self.folder / "model")
         slow = self.outcome.fault == "slow disk"
+        if self.launcher == "srun":
+            self.cluster = slurm.Cluster(self.hosts).__enter__()
         try:
             if slow:
                 self.slow_down()
@@ -150,6 +158,12 @@ class Trial:
         environment = {}
         if self.launcher == "mpirun":
             command = self.hosts.mpirun(LAYOUTS[self.outcome.layout], *command)
+        elif self.launcher == "srun":
+            names = [place.split(":") for place in LAYOUTS[self.outcome.layout].split(",")]
+            file = self.folder / "hostfile"
+            file.write_text("".join(f"{name}\n" * int(count) for name, count in names))
+            environment = self.cluster.environment("node1") | {"SLURM_HOSTFILE": str(file)}
+            command = ["srun", "--mpi=pmix", "-m", "arbitrary", "-n", str(self.ranks), *command]
         else:
             file = self.folder / "hostfile"
             file.write_text("".join(f"{place.replace(':', ' slots=')}\n"
@@ -205,7 +219,8 @@ class Trial:
     def await_end(self, process: subprocess.Popen) -> None:
         try:
             process.wait(timeout=END_SECONDS + self.deadline)
-            self.outcome.code = process.returncode
+            code = process.returncode
+            self.outcome.code = code if code >= 0 else 128 - code  # as a shell says it
             self.outcome.ended = time.monotonic() - self.begin
         except subprocess.TimeoutExpired:
             return
@@ -230,7 +245,8 @@ class Trial:
         for moment, line in self.lines:
             found = NAMED.search(line)
             if found:
-                self.outcome.named, self.outcome.told = int(found.group(1)), moment - self.begin
+                self.outcome.named = int(found.group(1) or found.group(2))
+                self.outcome.told = moment - self.begin
                 return
 
 
@@ -256,7 +272,7 @@ def table(outcomes, deadline: float) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("--launcher", choices=("mpirun", "lockstep"), default="mpirun")
+    options.add_argument("--launcher", choices=LAUNCHERS, default="mpirun")
     options.add_argument("--fault", choices=FAULTS, action="append")
     options.add_argument("--layout", choices=LAYOUTS, action="append")
     options.add_argument("--deadline", type=float, default=8)
@@ -268,8 +284,9 @@ def main() -> None:
 
     def outcomes():
         for fault in asked.fault or FAULTS:
-            if obstacle(fault):
-                print(f"{fault}: {obstacle(fault)}", file=sys.stderr)
+            why_not = obstacle(fault, asked.launcher)
+            if why_not:
+                print(f"{fault}: {why_not}", file=sys.stderr)
                 continue
             for layout in asked.layout or LAYOUTS:
                 one = try_out(layout, fault, asked.deadline, asked.launcher)

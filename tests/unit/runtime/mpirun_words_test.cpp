@@ -42,7 +42,8 @@ TEST(MpirunWords, KeepWhatMpirunExplainsHoweverItIsCut) {
 
 TEST(MpirunWords, DropTheNewsThatRanksEnded) {
   MpirunWords words;
-  words.Pass(kFrame + "mpirun noticed that process rank 1 with PID 7 on node b exited on signal 9.\n" +
+  words.Pass(kFrame +
+             "mpirun noticed that process rank 1 with PID 7 on node b exited on signal 9.\n" +
              kFrame);
   EXPECT_TRUE(words.ranks_ended());
   EXPECT_EQ(words.ended_rank(), 1);
