@@ -2,6 +2,8 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "comm/control_plane.h"
 
@@ -27,7 +29,22 @@ class Messenger {
 
   // Whether all messages given so far have left.
   virtual bool empty() = 0;
+
+  // For whom a rank waits that has not been heard of, to the end of the way: itself, where it does
+  // not answer; nobody, where all answer. Asks for a second at most (comm/peers/peer_probe.h).
+  virtual std::vector<int> WhoHoldsUp(int rank) = 0;
 };
+
+// ", which waits for rank 3 on node2" after a rank's name; "" where it waits for nobody.
+inline std::string WhichWaitsFor(Messenger& messenger, const ControlPlane& world, int rank) {
+  std::string text;
+  for (const int one : messenger.WhoHoldsUp(rank)) {
+    if (one == rank) continue;
+    text += fmt::format("{} rank {} on {}", text.empty() ? ", which waits for" : " and", one,
+                        world.host(one));
+  }
+  return text;
+}
 
 // Collective over the world, which the messenger is not to outlive. Whoever has sent messages waits
 // until empty() before it leaves the world.

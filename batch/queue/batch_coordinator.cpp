@@ -149,8 +149,9 @@ void BatchCoordinator::CheckForTheSilent() {
     throw CollectiveError(
         ExitCode::kRankFailure,
         fmt::format("sharing the lines of the input: nothing has been heard of group {} for {:g} "
-                    "s; its first rank is rank {} on {}",
-                    group, deadline, leader, others_.world->host(leader)));
+                    "s; its first rank is rank {} on {}{}",
+                    group, deadline, leader, others_.world->host(leader),
+                    WhichWaitsFor(*others_.messenger, *others_.world, leader)));
   }
 }
 

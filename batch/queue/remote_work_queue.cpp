@@ -29,9 +29,10 @@ void RemoteWorkQueue::CheckTimeout() {
   throw CollectiveError(
       ExitCode::kRankFailure,
       fmt::format(
-          "waiting for lines of the input: rank 0 on {} has not answered for {:g} s (rank {} "
+          "waiting for lines of the input: rank 0 on {} has not answered for {:g} s{} (rank {} "
           "on {})",
-          world_.host(0), world_.deadline_seconds(), world_.rank(), world_.host(world_.rank())));
+          world_.host(0), world_.deadline_seconds(), WhichWaitsFor(messenger_, world_, 0),
+          world_.rank(), world_.host(world_.rank())));
 }
 
 // In messages of a bounded size, but for a record that is larger by itself.

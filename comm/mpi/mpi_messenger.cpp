@@ -6,11 +6,13 @@
 #include "comm/messenger.h"
 #include "comm/mpi/mpi_inbox.h"
 #include "comm/mpi/mpi_lanes.h"
+#include "comm/mpi/peers/mpi_probe_link.h"
 #include "core/error.h"
 
 namespace lockstep {
 namespace {
 
+constexpr double kHoldUpSeconds = 1;
 constexpr std::size_t kMostBytes = std::size_t{1} << 30;  // MPI counts in int
 
 class MpiMessenger final : public Messenger {
@@ -48,6 +50,17 @@ class MpiMessenger final : public Messenger {
     return sent_.empty();
   }
 
+  std::vector<int> WhoHoldsUp(int rank) override {
+    const PeerWait wait{
+        .group = kMessengerLane,
+        .call = {.collective = Collective::kReceive, .number = ++questions_, .peer = rank},
+        .awaited = {rank}};
+    const std::shared_ptr<PeerProbe> probe = ProcessProbe();
+    DeadlineBackoff patience(kHoldUpSeconds, DeadlineBackoff::Cores::kShared);
+    for (; !patience.expired(); patience.Pause()) probe->Ask([&] { return wait; });
+    return probe->Find(wait).silent;
+  }
+
  private:
   struct Sent {
     int to;
@@ -78,6 +91,7 @@ class MpiMessenger final : public Messenger {
   int tag_;
   std::list<Sent> sent_;
   MpiInbox inbox_;
+  std::uint64_t questions_ = 0;
 };
 
 }  // namespace

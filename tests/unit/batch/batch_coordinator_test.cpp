@@ -154,6 +154,23 @@ TEST_F(BatchCoordinatorTest, NamesAGroupThatIsNotHeardOf) {
       HasSubstr("nothing has been heard of group 1 for 0.05 s; its first rank is rank 2 on node"));
 }
 
+TEST_F(BatchCoordinatorTest, NamesForWhomASilentGroupWaits) {
+  BatchCoordinator coordinator = Open(6, 2);
+  world_.set_deadline_seconds(0.05);
+  messenger_.held_up_by = {3, 5};
+  const std::string message = MessageOf(
+      [&] {
+        for (;;) {
+          messenger_.arriving.push_back({4, Pack(WorkerReport{})});  // of the other one
+          coordinator.Take();
+        }
+      },
+      ExitCode::kRankFailure);
+  EXPECT_THAT(message, HasSubstr("its first rank is rank 2 on node"));
+  EXPECT_THAT(message, HasSubstr(", which waits for rank 3 on node"));
+  EXPECT_THAT(message, HasSubstr(" and rank 5 on node"));
+}
+
 // Takes leave for group 1 at once, and for group 2 after some heartbeats.
 class SlowLeave : public FakeMessenger {
  public:

@@ -22,6 +22,9 @@ class FakeMessenger : public Messenger {
   }
   // The peer takes one message at each look.
   bool empty() override { return untaken == 0 || --untaken == 0; }
+  std::vector<int> WhoHoldsUp(int rank) override {
+    return held_up_by.empty() ? std::vector{rank} : held_up_by;
+  }
 
   // The lines that a rank was given since the last time.
   std::vector<WorkLine> Lines(int rank) {
@@ -43,6 +46,7 @@ class FakeMessenger : public Messenger {
   std::map<int, std::vector<ControlPlane::Bytes>> sent;
   std::deque<Message> arriving;
   int untaken = 0;
+  std::vector<int> held_up_by;  // whoever is asked about; by itself where there is none
 };
 
 }  // namespace lockstep

@@ -122,6 +122,18 @@ TEST_F(RemoteWorkQueueTest, NamesRankZeroWhenItIsNotHeardOf) {
   EXPECT_THAT(message, HasSubstr("rank 2 on second"));
 }
 
+TEST_F(RemoteWorkQueueTest, NamesForWhomRankZeroWaits) {
+  world_.set_deadline_seconds(0.05);
+  messenger_.held_up_by = {1};
+  const std::string message = MessageOf(
+      [&] {
+        for (;;) desk_.Take();
+      },
+      ExitCode::kRankFailure);
+  EXPECT_THAT(message,
+              HasSubstr("rank 0 on first has not answered for 0.05 s, which waits for rank 1 on "));
+}
+
 TEST_F(RemoteWorkQueueTest, CountsTheDeadlineFromTheLastLetter) {
   world_.set_deadline_seconds(0.2);
   for (int i = 0; i < 40; ++i) {
