@@ -226,13 +226,17 @@ std::string SearchText(const FoundRate& found, const LoadOptions& options) {
                         NameOf(one.trial));
   const std::string target = fmt::format("{:g} % of the requests within {}",
                                          100.0 * options.attainment, Shown(options.target));
+  if (found.is_open) {
+    text += found.met ? fmt::format("\n{:.3f} requests/s or more, with\n{}\n", *found.met, target)
+                      : fmt::format("\nno rate was found with\n{}\n", target);
+    return text + fmt::format(
+                      "At {:.3f} requests/s all requests of the trial were in flight together, so\n"
+                      "the rate made no difference. Longer trials can tell: give more {}.\n",
+                      found.trials.back().rate, options.requests ? "--requests" : "--seconds");
+  }
   if (!found.met) return text + fmt::format("\nno rate that was tried has\n{}\n", target);
-  text += fmt::format("\n{:.3f} requests/s is the greatest rate with\n{}\n", *found.met, target);
-  if (found.is_open)
-    text +=
-        "A greater one may be: at this rate all requests of a trial were in flight together.\n"
-        "Longer trials can tell: give more --seconds.\n";
-  return text;
+  return text +
+         fmt::format("\n{:.3f} requests/s is the greatest rate with\n{}\n", *found.met, target);
 }
 
 // The medians of several rounds with their range.

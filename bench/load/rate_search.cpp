@@ -18,8 +18,9 @@ std::optional<double> RateSearch::Next() const {
 }
 
 void RateSearch::Report(Trial trial) {
-  (trial == Trial::kMissed ? missed_ : met_) = rate_;
   was_too_short_ = trial == Trial::kTooShort;
+  if (was_too_short_) return;
+  (trial == Trial::kMissed ? missed_ : met_) = rate_;
   if (met_ && missed_)
     rate_ = std::sqrt(*met_ * *missed_);
   else

@@ -9,7 +9,7 @@ namespace lockstep {
 enum class Trial : std::uint8_t {
   kMet,      // the target was met
   kMissed,   // it was not
-  kTooShort  // it was, but all requests were in flight at the same time: the rate did not matter
+  kTooShort  // neither: all requests were in flight at the same time, so the rate did not matter
 };
 
 // Looks for the greatest rate at which a target is met: doubles (or halves) until it is enclosed,
@@ -30,8 +30,8 @@ class RateSearch {
   std::optional<double> met() const { return met_; }
   // The least one that has not, where one was found.
   std::optional<double> missed() const { return missed_; }
-  // Whether it ended because no trial was long enough to find an upper end.
-  bool is_open() const { return was_too_short_ && !missed_; }
+  // Whether it ended at a trial that was too short to tell; nothing is known of its rate.
+  bool is_open() const { return was_too_short_; }
 
  private:
   double rate_;

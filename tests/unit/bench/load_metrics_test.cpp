@@ -167,5 +167,21 @@ TEST(LoadText, FitsEightyColumns) {
     EXPECT_THAT(text, HasSubstr(part));
 }
 
+TEST(LoadText, NamesNoGreatestRateAfterATrialThatWasTooShort) {
+  LoadReport report = AReport();
+  report.search =
+      FoundRate{.trials = {{.rate = 2.0, .trial = Trial::kTooShort, .summary = report.rounds[0]}},
+                .is_open = true};
+  report.rounds.clear();
+  std::string text = LoadText(report);
+  ExpectNarrow(text);
+  EXPECT_THAT(text, HasSubstr("no rate was found with"));
+  EXPECT_THAT(text, HasSubstr("At 2.000 requests/s all requests of the trial were in flight"));
+  report.search->met = 1.0;
+  text = LoadText(report);
+  EXPECT_THAT(text, HasSubstr("1.000 requests/s or more, with"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("greatest")));
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -43,16 +43,18 @@ TEST(RateSearch, EndsWhereATrialCanNotTell) {
   search.Report(Trial::kTooShort);
   EXPECT_FALSE(search.Next());
   EXPECT_TRUE(search.is_open());
-  EXPECT_DOUBLE_EQ(*search.met(), 2.0);
+  EXPECT_DOUBLE_EQ(*search.met(), 1.0) << "nothing is known of the rate of such a trial";
 }
 
-TEST(RateSearch, IsNotOpenAboveARateThatMissed) {
+TEST(RateSearch, HasNoRateWhereEveryTrialIsTooShortOrMisses) {
   RateSearch search(1.0, 1e-3, 0.05);
   search.Report(Trial::kMissed);
   EXPECT_DOUBLE_EQ(*search.Next(), 0.5);
   search.Report(Trial::kTooShort);
   EXPECT_FALSE(search.Next());
-  EXPECT_FALSE(search.is_open());
+  EXPECT_TRUE(search.is_open());
+  EXPECT_FALSE(search.met());
+  EXPECT_DOUBLE_EQ(*search.missed(), 1.0);
 }
 
 // A server with one place, which takes so long for each request, on a clock that only this counts.
