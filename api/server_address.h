@@ -17,4 +17,10 @@ struct ServerAddress {
 // Throws BadInput for anything else.
 ServerAddress ParseServerUrl(std::string_view url);
 
+// What a client's message says after "Connection refused", and after the words of an answer 401.
+inline constexpr std::string_view kNobodyListens =
+    "; no server listens there: start one with `lockstep serve`, or check the address";
+inline constexpr std::string_view kKeyWanted =
+    "; give the server's key with --api-key-file FILE or in the variable LOCKSTEP_API_KEY";
+
 }  // namespace lockstep

@@ -12,6 +12,7 @@
 #include "complete/local_server.h"
 #include "complete/server_client.h"
 #include "core/error.h"
+#include "runtime/options/option_table.h"
 
 namespace lockstep {
 namespace {
@@ -38,6 +39,22 @@ std::optional<std::string> ReadText(LineReader& reader) {
     *text += *more;
   }
   return text;
+}
+
+// A server that was started here has what the command line says for its defaults; another is told
+// with each request.
+Json SettingsOfRequests(const Arguments& arguments) {
+  Json settings = {{"max_tokens", arguments.options.sampling.params.max_new_tokens}};
+  if (arguments.url.empty()) return settings;
+  constexpr std::string_view kSection = "sampling.";
+  for (const OptionKey& key : OptionTable()) {
+    const bool is_asked = key.path.starts_with(kSection) && key.path != "sampling.max_new_tokens" &&
+                          arguments.options.stated.contains(key.path);
+    if (is_asked)
+      settings[key.path.substr(kSection.size())] =
+          ParseJson(key.value(arguments.options), key.path);
+  }
+  return settings;
 }
 
 ExitCode TakeLines(CompleteSession& session, LocalServer* server) {
@@ -70,7 +87,7 @@ int RunLineEditor(const Arguments& arguments, std::span<const std::string> argum
   CompleteSession session({.client = client,
                            .model = model,
                            .stop = stop,
-                           .most_tokens = arguments.options.sampling.params.max_new_tokens,
+                           .settings = SettingsOfRequests(arguments),
                            .out = std::cout,
                            .notes = std::cerr});
   return static_cast<int>(TakeLines(session, server ? &*server : nullptr));

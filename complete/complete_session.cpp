@@ -7,6 +7,7 @@
 #include <ostream>
 #include <utility>
 
+#include "api/requests.h"
 #include "core/error.h"
 
 namespace lockstep {
@@ -15,15 +16,16 @@ namespace {
 constexpr std::string_view kHelp = R"(A line is continued by the model. Commands:
   /set NAME VALUE   a setting of the request, such as temperature 0.8, max_tokens 40, seed 3, stop "."
   /set              shows the settings
-  /unset NAME       what the server has by default
-  /more             goes on behind the last answer
-  /again            answers the last text anew
+  /unset NAME       back to the server's default
+  /more             continues the last answer
+  /again            answers the last text again
   /help             shows this
   /quit             ends, as Ctrl-D does; Ctrl-C ends one answer
 A line that ends in \ goes on in the next one; // begins a text with /.
 )";
 
-// What a person may set; the server ignores what it does not know.
+// What a person may set; the server ignores what it does not know. All are fields of a line of
+// generate's input, too.
 constexpr std::array kSettings = {
     "allowed_token_ids",
     "frequency_penalty",
@@ -61,10 +63,16 @@ void CheckName(std::string_view name) {
                  fmt::join(kSettings, ", "));
 }
 
+// As for any request, so that a value is refused when it is set and not with every text after.
+void CheckValue(const std::string& name, const Json& value) {
+  if (name == "top_k" && value == -1) return;  // off, in requests
+  ParseGenerateObject(Json{{"prompt", "text"}, {name, value}}, "/set", 0, Options{});
+}
+
 }  // namespace
 
 CompleteSession::CompleteSession(Parts parts)
-    : parts_(std::move(parts)), settings_(Json::object({{"max_tokens", parts_.most_tokens}})) {}
+    : parts_(std::move(parts)), settings_(parts_.settings) {}
 
 bool CompleteSession::Take(const std::string& line) {
   try {
@@ -110,7 +118,9 @@ void CompleteSession::Set(std::string_view rest) {
   const std::string_view value = end == rest.size() ? "" : Trimmed(rest.substr(end + 1));
   CheckName(name);
   if (value.empty()) throw BadInput("/set {}: expected a value", name);
-  settings_[name] = ValueOf(value);
+  Json parsed = ValueOf(value);
+  CheckValue(name, parsed);
+  settings_[name] = std::move(parsed);
 }
 
 void CompleteSession::Unset(std::string_view name) {
@@ -121,7 +131,7 @@ void CompleteSession::Unset(std::string_view name) {
 void CompleteSession::ShowSettings() {
   for (const auto& [name, value] : settings_.items())
     parts_.notes << fmt::format("{} {}\n", name, DumpJson(value));
-  parts_.notes << "everything else is as the server has it" << std::endl;
+  parts_.notes << "all other settings: the server's defaults" << std::endl;
 }
 
 void CompleteSession::Continue(const std::string& text) {
@@ -130,18 +140,46 @@ void CompleteSession::Continue(const std::string& text) {
   Json request = settings_;
   request["model"] = parts_.model;
   request["prompt"] = text;
-  const auto show = [&](std::string_view piece) {
-    answer_ += piece;
-    parts_.out << piece << std::flush;
-  };
   try {
-    const std::string finish = parts_.client.Complete(std::move(request), show, parts_.stop);
+    const std::string finish = Ask(request);
     parts_.out << std::endl;
     if (finish.empty()) parts_.notes << "(ended by Ctrl-C; /more goes on)" << std::endl;
   } catch (...) {
     if (!answer_.empty()) parts_.out << std::endl;
     throw;
   }
+}
+
+// The finish reason. Where the server refuses a text for its length, as many tokens as there is
+// room for are asked for.
+std::string CompleteSession::Ask(const Json& request) {
+  const auto show = [&](std::string_view piece) {
+    answer_ += piece;
+    parts_.out << piece << std::flush;
+  };
+  try {
+    return parts_.client.Complete(request, show, parts_.stop);
+  } catch (const Error& error) {
+    Json shorter = request;
+    if (error.code() != ExitCode::kBadInput || !Shorten(shorter)) throw;
+    return parts_.client.Complete(std::move(shorter), show, parts_.stop);
+  }
+}
+
+// False where the length is not what is wrong.
+bool CompleteSession::Shorten(Json& request) {
+  const Json asked = request.value("max_tokens", Json());
+  const auto length = parts_.client.LengthOf(request["prompt"], parts_.stop);
+  if (!length || !asked.is_number_integer()) return false;
+  const std::int64_t room = length->context - length->tokens;
+  if (room >= asked.get<std::int64_t>()) return false;
+  if (room < 1)
+    throw BadInput("the text has {} tokens and fills the model's context of {}; begin a new one",
+                   length->tokens, length->context);
+  parts_.notes << fmt::format("(the context of {} tokens has room for {})", length->context, room)
+               << std::endl;
+  request["max_tokens"] = room;
+  return true;
 }
 
 }  // namespace lockstep

@@ -18,7 +18,7 @@ class CompleteSession {
     ServerClient& client;
     std::string model;               // as the server names it
     ServerClient::Stop stop;         // whether the answer that comes is to end
-    std::int64_t most_tokens = 128;  // of an answer, until /set says otherwise
+    Json settings = Json::object();  // of each request, until /set says otherwise
     std::ostream& out;               // texts
     std::ostream& notes;             // everything else
   };
@@ -35,6 +35,8 @@ class CompleteSession {
   void Unset(std::string_view name);
   void ShowSettings();
   void Continue(const std::string& text);
+  std::string Ask(const Json& request);
+  bool Shorten(Json& request);
 
   Parts parts_;
   Json settings_;

@@ -8,11 +8,15 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <string_view>
 
 namespace lockstep {
 namespace {
 
 constexpr int kMostLines = 1000;
+// Asks the terminal to send what is pasted without marks around it, which the editor would take for
+// keys.
+constexpr const char* kPlainPaste = "\x1b[?2004l";
 
 // As the XDG base directory specification has it; empty where there is no home.
 std::string HistoryFile() {
@@ -43,6 +47,11 @@ LineReader::LineReader() : is_terminal_(::isatty(STDIN_FILENO) != 0) {
   if (!is_terminal_) return;
   UseUnicode();
   history_file_ = HistoryFile();
+  // A text has no names of files to complete.
+  rl_bind_key('\t', rl_insert);
+  const char* terminal = std::getenv("TERM");
+  const bool has_marks = terminal != nullptr && std::string_view(terminal) != "dumb";
+  if (has_marks && ::isatty(STDOUT_FILENO) != 0) std::cout << kPlainPaste << std::flush;
   using_history();
   stifle_history(kMostLines);
   if (!history_file_.empty()) read_history(history_file_.c_str());

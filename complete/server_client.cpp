@@ -156,7 +156,9 @@ class ServerClient::Exchange {
       return false;
     }
     is_closed_ = *result == http::error::end_of_stream;
-    if (*result && !is_closed_) Fail(result->message());
+    if (*result && !is_closed_)
+      Fail(result->message() +
+           std::string(*result == asio::error::connection_refused ? kNobodyListens : ""));
     return true;
   }
 
@@ -189,13 +191,32 @@ std::string ServerClient::ModelName(const Stop& stop) {
   if (!exchange.Begin(request)) return "";
   const std::string body = exchange.ReadAll();
   if (exchange.status() != 200)
-    throw BadInput("the server at {}:{}: {}", address_.host, address_.port,
-                   MessageOf(body, exchange.status()));
+    throw BadInput("the server at {}:{}: {}{}", address_.host, address_.port,
+                   MessageOf(body, exchange.status()), exchange.status() == 401 ? kKeyWanted : "");
   try {
     return ParseJson(body, "models").at("data").at(0).at("id").get<std::string>();
   } catch (const std::exception&) {
     throw BadInput("the server at {}:{}: GET /v1/models names no model", address_.host,
                    address_.port);
+  }
+}
+
+std::optional<ServerClient::TextLength> ServerClient::LengthOf(const std::string& text,
+                                                               const Stop& stop) {
+  auto request = RequestTo(address_, api_key_, http::verb::post, "/tokenize");
+  request.set(http::field::content_type, "application/json");
+  request.body() = DumpJson({{"prompt", text}});
+  request.prepare_payload();
+  Exchange exchange(address_, trust_, stop);
+  if (!exchange.Begin(request)) return std::nullopt;
+  const std::string body = exchange.ReadAll();
+  if (exchange.status() != 200) return std::nullopt;
+  try {
+    const Json answer = ParseJson(body, "tokenize");
+    return TextLength{answer.at("count").get<std::int64_t>(),
+                      answer.at("max_model_len").get<std::int64_t>()};
+  } catch (const std::exception&) {
+    return std::nullopt;
   }
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,14 @@ class ServerClient {
 
   // The name of the model that is served. Throws as Complete().
   std::string ModelName(const Stop& stop);
+
+  // How many tokens a text has and the model's context holds; nothing where the server does not say
+  // (POST /tokenize, as of vLLM).
+  struct TextLength {
+    std::int64_t tokens = 0;
+    std::int64_t context = 0;
+  };
+  std::optional<TextLength> LengthOf(const std::string& text, const Stop& stop);
 
   // Streams the answer to a request; on_text gets its text as it comes. Returns the finish reason,
   // or "" where it was broken off, which ends the request in the server too. Throws

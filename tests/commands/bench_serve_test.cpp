@@ -233,7 +233,8 @@ TEST(BenchServe, CountsFailuresByKindAndGoesOn) {
 TEST(BenchServe, SaysThatNobodyIsThere) {
   const Outcome run = RunBench({"--url", "http://127.0.0.1:1"});
   EXPECT_EQ(run.exit_code, 3);
-  EXPECT_THAT(run.errors, HasSubstr("the server at 127.0.0.1:1: Connection refused"));
+  EXPECT_THAT(run.errors,
+              HasSubstr("the server at 127.0.0.1:1: Connection refused; no server listens there"));
 }
 
 TEST(BenchServe, RefusesWhatContradicts) {

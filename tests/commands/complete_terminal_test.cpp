@@ -1,6 +1,7 @@
 // lockstep complete at a terminal: keys that only a terminal has.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
 
 #include "fake_server.h"
@@ -29,7 +30,11 @@ std::string Answer(const std::string& request) {
 class CompleteAtATerminal : public testing::Test {
  protected:
   const TemporaryFolder home_;
-  FakeServer server_{Answer};
+  std::atomic<int> tabs_ = 0;  // texts with one that were asked for
+  FakeServer server_{[this](const std::string& request) {
+    if (request.find("\"prompt\":\"tab\\there\"") != std::string::npos) ++tabs_;
+    return Answer(request);
+  }};
   Terminal terminal_{{"complete", "--url", server_.url()}, home_.path().string()};
 };
 
@@ -87,6 +92,26 @@ TEST_F(CompleteAtATerminal, MoreGoesOnBehindAnAnswerThatWasEnded) {
   terminal_.Type(Terminal::kCtrlD);
   EXPECT_EQ(terminal_.Wait(), 0) << terminal_.screen();
   EXPECT_EQ(server_.asked(), 3);
+}
+
+TEST_F(CompleteAtATerminal, TabIsACharacterOfTheText) {
+  terminal_.AwaitPrompt();
+  terminal_.Type("tab\there\r");
+  terminal_.Await(" answered");
+  EXPECT_EQ(tabs_, 1) << terminal_.screen();
+  terminal_.AwaitPrompt();
+  terminal_.Type(Terminal::kCtrlD);
+  EXPECT_EQ(terminal_.Wait(), 0);
+}
+
+TEST(CompleteAtATerminalOfOurDays, HasWhatIsPastedSentWithoutMarks) {
+  const TemporaryFolder home;
+  FakeServer server(Answer);
+  Terminal terminal({"complete", "--url", server.url()}, home.path().string(), "xterm");
+  terminal.AwaitPrompt();
+  EXPECT_NE(terminal.screen().find("\x1b[?2004l"), std::string::npos);
+  terminal.Type(Terminal::kCtrlD);
+  EXPECT_EQ(terminal.Wait(), 0);
 }
 
 }  // namespace

@@ -54,6 +54,52 @@ TEST(Complete, SaysWhatIsWrongWithALineAndGoesOn) {
   EXPECT_FALSE(run.output.empty()) << "of the last line";
 }
 
+TEST(Complete, RefusesAValueWhenItIsSet) {
+  const Outcome run = OfModel(
+      "/set temperature hot\n/set top_p 7\n/set seed -1\n/set stop .\n/set top_k -1\n"
+      "/set max_tokens 2\nA\n");
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.errors, HasSubstr("/set: \"temperature\" is \"hot\"; expected"));
+  EXPECT_THAT(run.errors, HasSubstr("/set: \"top_p\" is 7; expected"));
+  EXPECT_THAT(run.errors, HasSubstr("/set: \"seed\" is -1; expected"));
+  EXPECT_FALSE(run.output.empty()) << "the line has only what was taken";
+}
+
+TEST(Complete, AsksForNoMoreThanTheContextHasRoomFor) {
+  const Outcome run = OfModel("/set ignore_eos true\n/set max_tokens 200\nROMEO:\n/more\n" +
+                              std::string(600, 'x') + "\n");
+  EXPECT_EQ(run.exit_code, 2) << "of the last line";
+  EXPECT_THAT(run.errors, HasSubstr("(the context of 256 tokens has room for "));
+  EXPECT_THAT(run.errors, HasSubstr("and fills the model's context of 256; begin a new one"));
+}
+
+TEST(Complete, TellsAServerWhatTheCommandLineSays) {
+  RunningServer server({"--model", Model(), "--threads", "1"});
+  const auto with = [&](const std::string& seed) {
+    return RunLockstep({"complete", "--url", "http://127.0.0.1:" + std::to_string(server.port()),
+                        "--temperature", "1", "-n", "24", "--seed", seed},
+                       "ROMEO:\n")
+        .output;
+  };
+  EXPECT_EQ(with("3"), with("3"));
+  EXPECT_NE(with("3"), with("4"));
+}
+
+TEST(Complete, SaysThatAServerWantsAKey) {
+  const TemporaryFolder folder;
+  WriteText(folder / "key", "secret\n");
+  RunningServer server(
+      {"--model", Model(), "--threads", "1", "--api-key-file", (folder / "key").string()});
+  const std::string url = "http://127.0.0.1:" + std::to_string(server.port());
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"complete", "--url", url},
+        std::vector<std::string>{"bench", "serve", "--url", url, "--concurrency", "1"}}) {
+    const Outcome run = RunLockstep(words, "A\n");
+    EXPECT_EQ(run.exit_code, 2);
+    EXPECT_THAT(run.errors, HasSubstr("--api-key-file FILE or in the variable LOCKSTEP_API_KEY"));
+  }
+}
+
 TEST(Complete, SpeaksToAServer) {
   RunningServer server({"--model", Model(), "--served-model-name", "bard", "--threads", "1"});
   const std::string url = "http://127.0.0.1:" + std::to_string(server.port());
@@ -134,7 +180,8 @@ TEST(Complete, KnowsTheKeyOfAServerOfItsOwn) {
 TEST(Complete, SaysWhyItCannotBegin) {
   const Outcome nobody = RunLockstep({"complete", "--url", "http://127.0.0.1:1"}, "A\n");
   EXPECT_EQ(nobody.exit_code, 3);
-  EXPECT_THAT(nobody.errors, HasSubstr("the server at 127.0.0.1:1: Connection refused"));
+  EXPECT_THAT(nobody.errors,
+              HasSubstr("the server at 127.0.0.1:1: Connection refused; no server listens there"));
   const Outcome both = RunLockstep({"complete", "--url", "http://127.0.0.1:1", "--model", "m"});
   EXPECT_EQ(both.exit_code, 2);
   const Outcome trusting = RunLockstep({"complete", "--model", "m", "--tls-ca", "ca.pem"});

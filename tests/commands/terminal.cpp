@@ -31,7 +31,8 @@ void SitDownAt(const char* terminal) {
 
 }  // namespace
 
-Terminal::Terminal(const std::vector<std::string>& arguments, const std::string& home)
+Terminal::Terminal(const std::vector<std::string>& arguments, const std::string& home,
+                   const char* kind)
     : master_(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
   if (master_ < 0 || ::grantpt(master_) != 0 || ::unlockpt(master_) != 0)
     throw std::runtime_error("no terminal");
@@ -45,7 +46,7 @@ Terminal::Terminal(const std::vector<std::string>& arguments, const std::string&
   process_ = ::fork();
   if (process_ != 0) return;
   SitDownAt(name.c_str());
-  ::setenv("TERM", "dumb", 1);
+  ::setenv("TERM", kind, 1);
   ::setenv("HOME", home.c_str(), 1);
   ::unsetenv("XDG_STATE_HOME");
   ::execv(argv[0], argv.data());

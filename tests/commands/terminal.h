@@ -11,8 +11,9 @@ namespace lockstep {
 // that it is seen among what the program says.
 class Terminal {
  public:
-  // With `home` for the home directory, where it keeps its history.
-  Terminal(const std::vector<std::string>& arguments, const std::string& home);
+  // With `home` for the home directory, where it keeps its history; kind: $TERM.
+  Terminal(const std::vector<std::string>& arguments, const std::string& home,
+           const char* kind = "dumb");
   ~Terminal();
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;

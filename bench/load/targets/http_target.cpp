@@ -316,8 +316,11 @@ const std::string& HttpTarget::FindModel() {
     const std::string why = failure.detail.empty() ? failure.kind
                             : has_status ? fmt::format("{} ({})", failure.detail, failure.kind)
                                          : failure.detail;
-    if (has_status) throw BadInput("{}: GET /v1/models: {}", where, why);
-    throw EnvironmentError("{}: {}", where, why);
+    if (has_status)
+      throw BadInput("{}: GET /v1/models: {}{}", where, why,
+                     failure.kind == "status 401" ? kKeyWanted : "");
+    const bool refused = failure.detail == Code(asio::error::connection_refused).message();
+    throw EnvironmentError("{}: {}{}", where, why, refused ? kNobodyListens : "");
   }
   try {
     impl_->options.model = ParseJson(body, "models").at("data").at(0).at("id").get<std::string>();
