@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bench/bench_report.h"
+#include "bench/phase_progress.h"
 #include "bench/result_about.h"
 #include "comm/mpi/mpi_probe.h"
 #include "core/activity.h"
@@ -85,7 +86,8 @@ double MicrosecondsInStep(Communicator& comm, std::int64_t repeats, const Tensor
   return SpreadOf(times.microseconds()).median;
 }
 
-void MeasureCase(Communicator& comm, std::int64_t rounds, std::int64_t sizes, CommCase& one) {
+void MeasureCase(Communicator& comm, std::int64_t rounds, std::int64_t sizes,
+                 ProgressLine& progress, CommCase& one) {
   const std::int64_t count = one.bytes / static_cast<std::int64_t>(sizeof(float));
   const Tensor ours = comm.AllocateReducible({count});
   // Zeros, so that the sums of sums stay what they are.
@@ -93,6 +95,11 @@ void MeasureCase(Communicator& comm, std::int64_t rounds, std::int64_t sizes, Co
   std::vector<float> weights(kWeightsBetween / sizeof(float));
   const std::int64_t repeats = AgreedRepeats(comm, ours.view(), sizes * (rounds + 1) * kSeries);
   for (std::int64_t round = 0; round <= rounds; ++round) {
+    progress.Show([&] {
+      return fmt::format("{}: messages of {} bytes",
+                         round == 0 ? "warming up" : fmt::format("round {} of {}", round, rounds),
+                         one.bytes);
+    });
     const double our_us = MicrosecondsOf(comm, repeats, ours.view());
     const double mpi_us =
         1e6 * TimeMpiAllReduce(comm, static_cast<std::size_t>(count), static_cast<int>(repeats));
@@ -112,13 +119,15 @@ ExitCode Measure(const Arguments& arguments, std::span<const std::string> given,
                  Communicator& comm) {
   Agree(comm, "checking the ranks", [&] { CheckRanks(comm.size()); });
   const Activity doing("measuring");
+  ProgressLine progress(ProgressOfPhases(comm.rank(), arguments.verbosity));
   CommReport report{.ranks = comm.size(), .cases = {}};
   const auto sizes = static_cast<std::int64_t>(arguments.bench.message_bytes.size());
   for (const std::int64_t bytes : arguments.bench.message_bytes) {
     CommCase& one = report.cases.emplace_back();
     one.bytes = bytes / 4 * 4;
-    MeasureCase(comm, arguments.bench.rounds, sizes, one);
+    MeasureCase(comm, arguments.bench.rounds, sizes, progress, one);
   }
+  progress.Clear();
   report.about = AboutResult(given, "cpu");
   const bool json = arguments.report_format == ReportFormat::kJson;
   if (comm.rank() == 0) WriteStandardOutput(json ? CommJson(report) : CommText(report));

@@ -111,6 +111,21 @@ void NoteDifferences(const Json& before, const Json& after, const std::string& p
     notes.push_back(fmt::format("{}: {} and {}", path, ShownJson(before), ShownJson(after)));
 }
 
+// A load's 50th percentile where it is among those asked for: "p50_ttft_ms" beside
+// "median_ttft_ms".
+bool IsMedianAgain(std::string name, const Figures& figures) {
+  constexpr std::string_view kPercentile = "p50_";
+  const auto at = name.find(kPercentile);
+  return at != name.npos && figures.contains(name.replace(at, kPercentile.size(), "median_"));
+}
+
+// Throws BadInput for JSON that no bench has written.
+void CheckIsResult(const Json& result, const std::string& file) {
+  if (!result.is_object() || !result.contains("benchmark"))
+    throw BadInput(
+        "bench compare: {} is no result of lockstep bench; expected a file of its --json", file);
+}
+
 std::string KindOf(const Json& result, std::string_view which) {
   if (!result.is_object())
     throw BadInput("bench compare: the {} file is no result of lockstep bench", which);
@@ -158,6 +173,7 @@ CompareReport CompareResults(const Json& before, const Json& after) {
   for (const auto& [name, values] : old) {
     const auto found = now.find(name);
     if (found == now.end() || BetterOf(name) == Better::kNeither) continue;
+    if (IsMedianAgain(name, old)) continue;
     report.figures.push_back(Compared(name, values, found->second));
   }
   if (report.figures.empty())
@@ -189,6 +205,8 @@ std::string CompareText(const CompareReport& report, const CompareOptions& optio
 int RunCompare(const CompareOptions& options) {
   const Json before = ParseJson(ReadStream(options.before), options.before);
   const Json after = ParseJson(ReadStream(options.after), options.after);
+  CheckIsResult(before, options.before);
+  CheckIsResult(after, options.after);
   const CompareReport report = CompareResults(before, after);
   WriteStandardOutput(CompareText(report, options));
   const bool fails = options.slower == SlowerRule::kFails && CountOf(report, Change::kSlower) > 0;

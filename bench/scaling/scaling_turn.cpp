@@ -7,6 +7,7 @@
 
 #include "bench/bench_cases.h"
 #include "bench/bench_report.h"
+#include "bench/phase_progress.h"
 #include "bench/result_about.h"
 #include "bench/scaling/scaling_files.h"
 #include "bench/scaling/scaling_result.h"
@@ -16,7 +17,6 @@
 #include "runtime/auto_format.h"
 #include "runtime/load_model.h"
 #include "runtime/placement/thread_share.h"
-#include "runtime/progress/progress_line.h"
 #include "runtime/rank_alike.h"
 #include "runtime/world/interrupt.h"
 #include "runtime/world/world.h"
@@ -48,13 +48,6 @@ void CheckWorld(const ScalingOptions& options, int ranks) {
       Counted(std::ssize(options.ranks), "rank count"), ranks);
 }
 
-// A point is named when it begins, however short the one before was.
-ProgressOutput ProgressOfPoints(Verbosity verbosity) {
-  ProgressOutput output = ProgressOnStderr(verbosity);
-  output.terminal_period = {};
-  return output;
-}
-
 // All ranks go through the same points; within one rank 0 leads and the others work.
 class Turn {
  public:
@@ -62,7 +55,7 @@ class Turn {
       : arguments_(arguments),
         given_(given),
         comm_(comm),
-        progress_(ProgressOfPoints(comm.rank() == 0 ? arguments.verbosity : Verbosity::kQuiet)) {}
+        progress_(ProgressOfPhases(comm.rank(), arguments.verbosity)) {}
 
   ExitCode Run() {
     Check();

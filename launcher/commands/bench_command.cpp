@@ -3,6 +3,7 @@
 
 #include "bench/bench_comm.h"
 #include "bench/bench_report.h"
+#include "bench/phase_progress.h"
 #include "bench/result_about.h"
 #include "bench/roofline.h"
 #include "core/activity.h"
@@ -87,7 +88,10 @@ void AddShares(CaseReport& report, const std::vector<RateOf>& machine, double se
 class Bench {
  public:
   Bench(const Arguments& arguments, std::span<const std::string> given, Communicator& comm)
-      : arguments_(arguments), given_(given), comm_(comm) {}
+      : arguments_(arguments),
+        given_(given),
+        comm_(comm),
+        progress_(ProgressOfPhases(comm.rank(), arguments.verbosity)) {}
 
   ExitCode Run() {
     Check();
@@ -99,6 +103,7 @@ class Bench {
     // Before the ceilings take memory of their own.
     report_.peak_memory_bytes = GatherNumbers(comm_, PeakMemoryBytes());
     MeasureRounds();
+    progress_.Clear();
     if (comm_.rank() == 0) Print();
     return ExitCode::kOk;
   }
@@ -156,12 +161,19 @@ class Bench {
     kind_ = on_device ? PeakKind::kBf16 : PeakKindOf(model_.format);
     for (const CeilingName& name : meter.names())
       report_.ceilings.push_back({.name = name.name, .unit = name.unit, .samples = {}});
-    std::vector<double> before = meter.Measure();
+    const auto measure_machine = [&](std::int64_t round) {
+      progress_.Show([&] {
+        return fmt::format("round {} of {}: what the machine can do", round,
+                           arguments_.bench.rounds);
+      });
+      return meter.Measure();
+    };
+    std::vector<double> before = measure_machine(1);
     Keep(before);
     for (std::int64_t round = 1; round <= arguments_.bench.rounds; ++round)
       for (std::size_t index = 0; index < cases_.size(); ++index) {
         const CaseSample sample = RunOnce(round, index);
-        std::vector<double> after = meter.Measure();
+        std::vector<double> after = measure_machine(round);
         Keep(after);
         if (comm_.rank() == 0)
           Count(sample, Between(meter.names(), before, after), report_.cases[index]);
@@ -182,6 +194,7 @@ class Bench {
 
   // Round 0 warms up and is not counted.
   CaseSample RunOnce(std::int64_t round, std::size_t index) {
+    progress_.Show([&] { return PhaseText(round, index); });
     if (comm_.rank() != 0) {
       RunWorker(*rank_.decoder, comm_);
       return {};
@@ -197,6 +210,16 @@ class Bench {
                                                .seed = seed});
     engine.Shutdown();
     return sample;
+  }
+
+  std::string PhaseText(std::int64_t round, std::size_t index) const {
+    const BenchCase& one = cases_[index];
+    const std::string phase =
+        round == 0 ? "warming up" : fmt::format("round {} of {}", round, arguments_.bench.rounds);
+    std::string text = fmt::format("{}, case {} of {}: batch {}, prompt {}", phase, index + 1,
+                                   cases_.size(), one.sequences, one.prompt_tokens);
+    if (one.new_tokens > 0) text += fmt::format(", {} new tokens", one.new_tokens);
+    return text;
   }
 
   void Count(const CaseSample& sample, const std::vector<RateOf>& machine,
@@ -217,6 +240,7 @@ class Bench {
   const Arguments& arguments_;
   const std::span<const std::string> given_;
   Communicator& comm_;
+  ProgressLine progress_;
   std::vector<BenchCase> cases_;
   ModelFiles model_;
   std::optional<ShardPlan> plan_;

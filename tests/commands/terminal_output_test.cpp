@@ -49,6 +49,15 @@ TEST_F(TerminalOutput, HasProgressBesideAFile) {
   EXPECT_THAT(screen, HasSubstr("of 3 lines"));
 }
 
+TEST_F(TerminalOutput, NamesTheRoundAndTheCaseOfABenchmark) {
+  const std::string screen = Screen({"bench", "batch", model_, "--batch", "1,2", "--prompt-tokens",
+                                     "4", "--new-tokens", "2", "--rounds", "2", "--threads", "1"});
+  for (const char* phase : {"warming up, case 2 of 2: batch 2, prompt 4, 2 new tokens",
+                            "round 1 of 2: what the machine can do",
+                            "round 2 of 2, case 1 of 2: batch 1, prompt 4, 2 new tokens"})
+    EXPECT_THAT(screen, HasSubstr(phase));
+}
+
 TEST_F(TerminalOutput, HasNoColours) {
   // Of "\x1b[2;31m" all are numbers up to the letter.
   const std::regex colour("\x1b\\[[0-9;]*m");

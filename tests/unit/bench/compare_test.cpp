@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "tests/support/expect_narrow.h"
 #include "tests/support/message_of.h"
+#include "tests/support/test_data.h"
 
 namespace lockstep {
 namespace {
@@ -106,6 +107,27 @@ TEST(Compare, RefusesWhatIsNoResult) {
                 CompareResults(Result({1}, {1}), {{"benchmark", "scaling"}});
               }),
               HasSubstr("results of two benchmarks, \"serve\" and \"scaling\""));
+}
+
+TEST(Compare, NamesAFileThatIsNoResult) {
+  const TemporaryFolder folder;
+  WriteText(folder / "a.json", "{\"x\": 1}");
+  CompareOptions options{.before = folder / "a.json", .after = folder / "a.json"};
+  EXPECT_THAT(MessageOf([&] { RunCompare(options); }),
+              HasSubstr("a.json is no result of lockstep bench; expected a file of its --json"));
+}
+
+TEST(Compare, HasTheMedianOnce) {
+  const auto result = [](double base) {
+    const Json figure = Figure({base, base + 1, base + 2, base + 3});
+    return Json{
+        {"benchmark", "serve"},
+        {"metrics", {{"median_ttft_ms", figure}, {"p50_ttft_ms", figure}, {"p50_itl_ms", figure}}}};
+  };
+  const CompareReport report = CompareResults(result(1), result(2));
+  std::vector<std::string> names;
+  for (const Comparison& one : report.figures) names.push_back(one.name);
+  EXPECT_THAT(names, testing::ElementsAre("metrics/median_ttft_ms", "metrics/p50_itl_ms"));
 }
 
 TEST(CompareText, FitsEightyColumnsAndNamesTheTest) {
