@@ -7,6 +7,8 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/files/file.h"
+#include "core/json.h"
 #include "core/version.h"
 #include "evaluation/checkpoints/checkpoint_names.h"
 #include "evaluation/report/score_report.h"
@@ -39,6 +41,29 @@ std::string DtypesOf(const std::vector<OrderedJson>& models) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+// "sciq on org/name@step1000"
+std::string TaskOfModel(std::string_view task, const CheckpointName& name) {
+  return fmt::format("{} on {}", task, name.full());
+}
+
+// What the results in a file are of.
+std::vector<std::string> ContentsOf(const Json& all, const std::string& file) {
+  std::vector<std::string> contents;
+  const bool is_series = all.is_object() && all.contains("models");
+  for (const Json& one : is_series ? all["models"] : Json::array({all})) try {
+      const Json& asked = one.at("config").at("model_args");
+      const CheckpointName name{asked.at("pretrained"), asked.value("revision", "")};
+      for (const auto& [task, metrics] : one.at("results").items())
+        contents.push_back(TaskOfModel(task, name));
+    } catch (const Json::exception&) {
+      throw BadInput(
+          "eval: {} is there, and has no results of lockstep eval; give another --output, or "
+          "--restart to write over it",
+          file);
+    }
+  return contents;
+}
+
 }  // namespace
 
 void EvaluationOutput::Check() const {
@@ -58,6 +83,27 @@ void EvaluationOutput::Check() const {
     }
     CheckWritable(file);
   }
+  if (arguments_.restart == Restart::kGoOn) RefuseToLoseResults();
+}
+
+// An output may grow by models and tasks. Where it would lose some it was meant for another
+// evaluation.
+void EvaluationOutput::RefuseToLoseResults() const {
+  const std::string& file = arguments_.output;
+  if (file.empty() || file == "-" || !IsRegularFile(file)) return;
+  std::set<std::string> planned;
+  for (const CheckpointName& name : CheckpointsOf(arguments_.evaluation)) {
+    for (const std::string& task : arguments_.evaluation.tasks)
+      planned.insert(TaskOfModel(task, name));
+    planned.insert(TaskOfModel("perplexity", name));
+  }
+  const Json before = Json::parse(ReadFile(file), nullptr, /*allow_exceptions=*/false);
+  for (const std::string& there : ContentsOf(before, file))
+    if (!planned.contains(there))
+      throw BadInput(
+          "eval: {} has the results of {}, which this evaluation is not of; give another --output, "
+          "or --restart to write over it",
+          file, there);
 }
 
 void EvaluationOutput::CheckPublished() const {

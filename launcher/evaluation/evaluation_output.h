@@ -31,6 +31,7 @@ class EvaluationOutput {
   void Commit();
 
  private:
+  void RefuseToLoseResults() const;
   OrderedJson All() const;
   void WriteReport() const;
 

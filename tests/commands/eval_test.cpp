@@ -139,12 +139,39 @@ TEST_F(EvalTest, MeasuresThePerplexityOfAText) {
   for (const char* model : {"shakespeare-gptj", "shakespeare-neox"}) {
     const Outcome run =
         RunLockstep({"eval", "--model", Model(model), "--perplexity", Golden() / "data/text.txt",
-                     "--output", Path("results.json"), "--threads", "1"});
+                     "--output", Path(model + std::string(".json")), "--threads", "1"});
     ASSERT_EQ(run.exit_code, 0) << run.errors;
-    const Json found = Results()["results"]["perplexity"];
+    const Json found =
+        ParseJson(ReadFile(Path(model + std::string(".json"))), model)["results"]["perplexity"];
     ExpectMetrics(found, Goldens(model).at("perplexity").at("perplexity").at("metrics"));
     EXPECT_THAT(run.output, HasSubstr("token_perplexity"));
   }
+}
+
+TEST_F(EvalTest, DoesNotWriteOverOtherResults) {
+  const auto of = [&](const std::string& model, const std::vector<std::string>& more) {
+    std::vector<std::string> words{"eval",
+                                   "--model",
+                                   Model(model),
+                                   "--perplexity",
+                                   Golden() / "data/text.txt",
+                                   "--output",
+                                   Path("results.json"),
+                                   "--threads",
+                                   "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return RunLockstep(words);
+  };
+  ASSERT_EQ(of("shakespeare-gptj", {}).exit_code, 0);
+  EXPECT_EQ(of("shakespeare-gptj", {}).exit_code, 0) << "the same again";
+  const std::string first = ReadFile(Path("results.json"));
+  const Outcome other = of("shakespeare-neox", {});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.errors, HasSubstr("has the results of perplexity on "));
+  EXPECT_EQ(ReadFile(Path("results.json")), first);
+  EXPECT_EQ(of("shakespeare-neox", {"--restart"}).exit_code, 0);
+  WriteText(Path("results.json"), "notes of mine");
+  EXPECT_THAT(of("shakespeare-neox", {}).errors, HasSubstr("has no results of lockstep eval"));
 }
 
 TEST_F(EvalTest, TakesSeveralModelsOneAfterTheOther) {
