@@ -11,6 +11,7 @@ from lockstep.outputs import (CompletionOutput, EmbeddingOutput, EmbeddingReques
 from lockstep.program import find_program
 from lockstep.sampling_params import SamplingParams
 from lockstep.server import Server
+from lockstep.vllm_words import refuse_llm
 
 Prompt = str | Sequence[int] | dict[str, Any]  # {"prompt": ...} and {"prompt_token_ids": ...} as vLLM has them
 
@@ -27,7 +28,7 @@ class LLM:
     model     a folder, a name org/name[@revision] of the local Hugging Face cache, or a demo model's name
     tensor_parallel_size, tp
               ranks to divide the model over; data_parallel_size, dp: so many groups of them
-    dtype     "fp32", "bf16", "int8", "int4" (torch's names do, too); "auto": what the program chooses
+    dtype     "fp32", "bf16", "int8", "int4" (torch's names do, too); "auto": by the checkpoint and the processor
     tokenizer, device, threads
               as the flags of `lockstep serve`
     settings  {"engine.max_sequences": 64, ...}: keys of the configuration
@@ -35,14 +36,16 @@ class LLM:
     program   the program; None: find_program()
     env       variables for the program, beside those of this process
 
-    Raises StartError. May be used by several threads.
+    Raises StartError; TypeError for keywords of vLLM that are not here, with what to do instead. May be used by
+    several threads.
     """
 
     def __init__(self, model: str | None = None, *, tensor_parallel_size: int | None = None, tp: int | None = None,
                  data_parallel_size: int | None = None, dp: int | None = None, dtype: str = "auto",
                  tokenizer: str | None = None, device: str | None = None, threads: int | None = None,
                  settings: dict[str, Any] | None = None, config: str | None = None, program: str | None = None,
-                 env: dict[str, str] | None = None):
+                 env: dict[str, str] | None = None, **others: Any):
+        refuse_llm(others)
         if model is None and config is None:
             raise TypeError("LLM: there is neither a model nor a config; give one of them")
         words = []

@@ -2,6 +2,8 @@
 import dataclasses
 from typing import Any
 
+from lockstep.vllm_words import refuse_sampling
+
 
 @dataclasses.dataclass(frozen=True)
 class SamplingParams:
@@ -49,6 +51,10 @@ class SamplingParams:
     use_beam_search: bool = False
     length_penalty: float | None = None
     early_stopping: bool | str | None = None
+
+    def __new__(cls, *_: Any, **given: Any) -> "SamplingParams":
+        refuse_sampling(name for name in given if name not in cls.__dataclass_fields__)
+        return super().__new__(cls)
 
     def fields(self) -> dict[str, Any]:
         """Of a request to /v1/completions."""

@@ -1,7 +1,9 @@
 """lockstep.LLM, by the standard library alone: the texts, scores and vectors of the program itself."""
+import copy
 import json
 import os
 import pathlib
+import pickle
 import re
 import signal
 import struct
@@ -30,14 +32,16 @@ def golden(name: str) -> dict:
 
 def records(command: str, lines: list[dict], *words: str) -> list[dict]:
     """What the program answers to these lines."""
-    done = subprocess.run([served.program(), command, "--model", served.demo_model(), "--threads", "1", "--dtype",
-                           "fp32", "--input", "-", *words], input="".join(json.dumps(line) + "\n" for line in lines), check=True,
-                          capture_output=True, text=True)
+    done = subprocess.run([served.program(), *served.fixed(command, *words), "--model", served.demo_model(),
+                           "--threads", "1", "--input", "-"],
+                          input="".join(json.dumps(line) + "\n" for line in lines), check=True, capture_output=True,
+                          text=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def start(**arguments) -> lockstep.LLM:
-    return lockstep.LLM(served.demo_model(), program=served.program(), threads=1, **{"dtype": "fp32", **arguments})
+    return lockstep.LLM(served.demo_model(), program=served.program(), threads=1,
+                        **{"dtype": "fp32", **arguments})
 
 
 def float32(value: float) -> float:
@@ -201,9 +205,21 @@ class Life(unittest.TestCase):
             processes = served.descendants(os.getpid())
             self.assertGreaterEqual(len(processes), 4, "a guard, the server and two ranks")
         await_end(processes)
-        with self.assertRaises(lockstep.ServerError):
+        with self.assertRaisesRegex(lockstep.ServerError, "the model is closed, by close"):
             llm.generate("ROMEO:", GREEDY)
         llm.close()  # again: nothing to do
+
+    def test_keywords_of_vllm_that_are_not_here_say_what_is(self):
+        for arguments, words in (({"max_num_seqs": 8}, "there is no 'max_num_seqs' here; give settings="),
+                                 ({"quantization": "awq"}, 'dtype="int8"'),
+                                 ({"nonsense": 1}, r"there is no 'nonsense' here; help\(lockstep.LLM\) lists all")):
+            with self.assertRaisesRegex(TypeError, words):
+                lockstep.LLM("m", **arguments)
+        with self.assertRaisesRegex(TypeError, "there is no 'detokenize' here; every output has"):
+            SamplingParams(detokenize=False)
+        params = SamplingParams(1, temperature=0.5)
+        self.assertEqual(copy.copy(params), params)
+        self.assertEqual(pickle.loads(pickle.dumps(params)), params)
 
     def test_a_start_that_fails_says_why(self):
         for arguments, code, words in (({"model": "nowhere"}, 2, "neither a folder"),

@@ -57,8 +57,8 @@ class Wheel(unittest.TestCase):
                               capture_output=True, text=True)
         self.assertEqual(said.stdout, expected, said.stderr)
         said = subprocess.run([place / "bin/lockstep", "generate", "--model", "shakespeare-neox", "--prompt",
-                               "ROMEO:", "--temperature", "0", "--max-new-tokens", "12", "--dtype", "fp32"], env=variables,
-                              cwd=self.folder, capture_output=True, text=True)
+                               "ROMEO:", "--temperature", "0", "--max-new-tokens", "12", "--dtype", "fp32"],
+                              env=variables, cwd=self.folder, capture_output=True, text=True)
         self.assertEqual(said.stdout, expected, said.stderr)
 
     def test_is_pure_python_without_the_program(self):
