@@ -94,6 +94,18 @@ def alike(shown: str, printed: str) -> bool:
     return re.fullmatch("".join(lines), printed.rstrip("\n") + "\n") is not None
 
 
+def check_outputs(test: unittest.TestCase, blocks: list[pages.Block], code: int, said: pathlib.Path) -> None:
+    """Of a page's shell that has ended with `code`."""
+    last = int((said / "last").read_text())
+    commands = [(block, *command) for block in blocks for command in block.commands()]
+    outputs = [((said / f"{i}.out").read_text(), (said / f"{i}.err").read_text()) for i in range(last + 1)]
+    block, command, _ = commands[last]
+    test.assertEqual(code, 0, f"{block.where}: {command}\n{''.join(outputs[last])}")
+    for (block, command, shown), (out, err) in zip(commands, outputs, strict=True):
+        if block.mark == "run: same" and shown and not alike(shown, out) and not alike(shown, err):
+            test.fail(f"{block.where}: {command}\nshown:\n{shown}\nprinted:\n{out}\n{err}")
+
+
 class MarkedBlocks(unittest.TestCase):
     maxDiff = None
 
@@ -117,15 +129,7 @@ class MarkedBlocks(unittest.TestCase):
                     os.killpg(shell.pid, signal.SIGTERM)  # a server that the page has left running
                 except ProcessLookupError:
                     pass
-            last = int((folder / "said/last").read_text())
-            commands = [(block, *command) for block in blocks for command in block.commands()]
-            outputs = [((folder / f"said/{i}.out").read_text(), (folder / f"said/{i}.err").read_text())
-                       for i in range(last + 1)]
-            block, command, _ = commands[last]
-            self.assertEqual(code, 0, f"{block.where}: {command}\n{''.join(outputs[last])}")
-            for (block, command, shown), (out, err) in zip(commands, outputs, strict=True):
-                if block.mark == "run: same" and shown and not alike(shown, out) and not alike(shown, err):
-                    self.fail(f"{block.where}: {command}\nshown:\n{shown}\nprinted:\n{out}\n{err}")
+            check_outputs(self, blocks, code, folder / "said")
 
     def test_are_run(self):
         ran = 0

@@ -33,17 +33,30 @@ def section(name: str) -> str:
     return re.search(rf"(?ms)^%{name}\n(.*?)(?=^%|\Z)", text).group(1)
 
 
+def installed_system(folder: pathlib.Path) -> RootFolder:
+    """A minimal Debian below `folder` with the package in it."""
+    folder.chmod(0o755)
+    system = RootFolder(folder / "root", built_for())
+    package = packages_test.pack(folder / "packages", "DEB")["deb"]
+    source, destination = section("files").split()
+    assert source == "lockstep.deb", source
+    shutil.copy(package, system.root / destination.lstrip("/"))
+    system.run("sh", "-ec", section("post"))
+    return system
+
+
+def skip_unless_possible() -> None:
+    deployed.need("mmdebstrap", "unshare", "cpack", "dpkg-shlibdeps")
+    if os.geteuid() != 0:
+        served.skip("a root folder needs root")
+    if built_for() is None:
+        served.skip("this is neither Debian 12 nor 13")
+
+
 class OnAMinimalSystem(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        folder.chmod(0o755)
-        cls.system = RootFolder(folder / "root", built_for())
-        package = packages_test.pack(folder / "packages", "DEB")["deb"]
-        source, destination = section("files").split()
-        assert source == "lockstep.deb", source
-        shutil.copy(package, cls.system.root / destination.lstrip("/"))
-        cls.system.run("sh", "-ec", section("post"))
+        cls.system = installed_system(pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory())))
 
     def test_is_what_the_apptainer_definition_promises(self):
         self.system.run("sh", "-ec", section("test"))
@@ -74,9 +87,5 @@ class OnAMinimalSystem(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    deployed.need("mmdebstrap", "unshare", "cpack", "dpkg-shlibdeps")
-    if os.geteuid() != 0:
-        served.skip("a root folder needs root")
-    if built_for() is None:
-        served.skip("this is neither Debian 12 nor 13")
+    skip_unless_possible()
     unittest.main()
