@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
+#include <optional>
 #include <system_error>
 #include <vector>
 
 #include "api/json_lines.h"
 #include "batch/files/input_lines.h"
+#include "batch/output.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "launcher/commands/commands.h"
 #include "runtime/standard_streams.h"
 #include "tokenizer/tokenizer.h"
@@ -40,21 +44,42 @@ Json Decode(const Tokenizer& tokenizer, const LineFields& line) {
 }
 
 // A line's answer; its id, if it has one, comes back with it.
-std::string Answer(const Tokenizer& tokenizer, TokenizeDirection direction, std::string_view text,
-                   const std::string& where) {
+Json Answer(const Tokenizer& tokenizer, TokenizeDirection direction,
+            const InputLines::Line& input) {
+  if (!input.fits()) throw BadInput("{}", TooLong(input));
   const bool encode = direction == TokenizeDirection::kEncode;
-  const LineFields line(text, where,
+  const LineFields line(std::string_view(input.text), input.where,
                         LineRules{.known = {encode ? kTextField : kTokensField, "id"}});
   Json answer = encode ? Encode(tokenizer, line) : Decode(tokenizer, line);
   if (line.object().contains("id")) answer["id"] = line.Id(0);
-  return DumpJson(answer) + "\n";
+  return answer;
 }
+
+// Of a line that cannot be used.
+Json ErrorAnswer(const InputLines::Line& input, const std::string& message) {
+  Json answer = {{"error", message}};
+  const Json line = Json::parse(input.text, nullptr, /*allow_exceptions=*/false);
+  const Json id = line.is_object() ? line.value("id", Json()) : Json();
+  if (id.is_string() || id.is_number_integer()) answer["id"] = id;
+  return answer;
+}
+
+// One line after the other, of a file or as they are typed.
+using NextLine = std::function<std::optional<InputLines::Line>()>;
 
 // Lines of standard input, each as soon as it has come, so that this can be one end of a talk.
 class TypedLines {
  public:
+  // The next one that is not blank; nothing at the end.
+  std::optional<InputLines::Line> Next() {
+    for (InputLines::Line line; Read(line);)
+      if (!line.fits() || !IsBlank(line.text)) return line;
+    return std::nullopt;
+  }
+
+ private:
   // False at the end.
-  bool Next(InputLines::Line& line) {
+  bool Read(InputLines::Line& line) {
     line = {.text = "", .where = fmt::format("{}:{}", InputName("-"), ++number_), .bytes = 0};
     bool any = false;
     while (!unread_.empty() || Fill()) {
@@ -72,7 +97,6 @@ class TypedLines {
     return any;
   }
 
- private:
   bool Fill() {
     ssize_t count = -1;
     do {
@@ -93,14 +117,30 @@ class TypedLines {
 }  // namespace
 
 int RunTokenize(const Arguments& arguments) {
+  const std::string& input = arguments.input;
+  const bool is_typed = input.empty() || input == "-";
+  if (!is_typed) RefuseSameFile(input, arguments.output);
   const Tokenizer tokenizer = Tokenizer::Load(arguments.options.model.tokenizer);
-  TypedLines lines;
-  for (InputLines::Line line; lines.Next(line);) {
-    if (!line.fits()) throw BadInput("{}", TooLong(line));
-    if (IsBlank(line.text)) continue;
-    WriteStandardOutput(Answer(tokenizer, arguments.direction, line.text, line.where));
+  TypedLines typed;
+  std::optional<InputLines> file;
+  if (!is_typed) file.emplace(input);
+  const NextLine next = [&] { return is_typed ? typed.Next() : file->Next(); };
+  Output output(arguments.output);
+  auto code = ExitCode::kOk;
+  while (const auto line = next()) {
+    Json answer;
+    try {
+      answer = Answer(tokenizer, arguments.direction, *line);
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::kBadInput) throw;
+      code = error.code();
+      LogError("error: {}", error.what());
+      answer = ErrorAnswer(*line, error.what());
+    }
+    output.Write(DumpJson(answer) + "\n");
   }
-  return 0;
+  output.Commit();
+  return static_cast<int>(code);
 }
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/files/file.h"
 #include "program.h"
 #include "tests/support/byte_tokenizer.h"
 #include "tests/support/test_data.h"
@@ -35,7 +36,7 @@ TEST_F(Tokenize, RefusesIdsThatTheTokenizerDoesNotHave) {
   for (const char* id : {"94", "9999", "2147483647"}) {
     const Outcome run = Run(fmt::format("{{\"tokens\": [0, {}]}}\n", id), {"--decode"});
     EXPECT_EQ(run.exit_code, 2);
-    EXPECT_EQ(run.output, "");
+    EXPECT_THAT(run.output, testing::StartsWith("{\"error\":\"standard input:1: "));
     EXPECT_EQ(
         run.errors,
         fmt::format("lockstep: error: standard input:1: \"tokens\"[1] is {}, which the tokenizer "
@@ -50,11 +51,25 @@ TEST_F(Tokenize, TakesAFolder) {
   EXPECT_EQ(run.output, "{\"tokens\":[32,33]}\n");
 }
 
-TEST_F(Tokenize, AnswersTheLinesBeforeABadOne) {
+TEST_F(Tokenize, GoesOnAfterABadLine) {
   const Outcome run = Run("{\"text\": \"!\"}\n\n{\"text\": 3}\n{\"text\": \"!\"}\n");
   EXPECT_EQ(run.exit_code, 2);
-  EXPECT_EQ(run.output, "{\"tokens\":[0]}\n");
+  EXPECT_EQ(run.output,
+            "{\"tokens\":[0]}\n{\"error\":\"standard input:3: \\\"text\\\" is 3; expected a "
+            "string\"}\n{\"tokens\":[0]}\n");
   EXPECT_EQ(run.errors, "lockstep: error: standard input:3: \"text\" is 3; expected a string\n");
+  EXPECT_THAT(Run("{\"id\": \"a\", \"text\": 3}\n").output, testing::HasSubstr("\"id\":\"a\""));
+}
+
+TEST_F(Tokenize, ReadsAndWritesFiles) {
+  const std::string in = folder_ / "in.jsonl", out = folder_ / "out.jsonl";
+  WriteText(in, "{\"text\": \"!\"}\n\n{\"text\": \"AB\", \"id\": 7}\n");
+  const Outcome run = Run("", {"--input", in, "--output", out});
+  EXPECT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_EQ(run.output, "");
+  EXPECT_EQ(ReadFile(out), "{\"tokens\":[0]}\n{\"id\":7,\"tokens\":[32,33]}\n");
+  EXPECT_EQ(Run("", {"--input", in, "--output", in}).exit_code, 2);
+  EXPECT_EQ(Run("", {"--input", (folder_ / "missing").string()}).exit_code, 2);
 }
 
 TEST_F(Tokenize, NamesMissingAndUnknownFields) {
