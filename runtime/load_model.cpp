@@ -196,6 +196,15 @@ std::int64_t PagesOf(const LoadJob& job, const LoadedModel& rank) {
            .most = std::max(least, MostPages(place, job.limits(), spec))}));
 }
 
+// No cache is smaller than what one text can need.
+void WarnOfSmallCache(const LoadJob& job) {
+  const std::int64_t least = LeastPages(job) * KvCache::kPageTokens;
+  const auto& asked = job.limits().cache_tokens;
+  if (job.grid.world().rank() != 0 || !asked || *asked >= least) return;
+  LogWarning("engine.cache_tokens is {}; a text may need {}, so the KV cache holds {} tokens",
+             *asked, least, least);
+}
+
 // Nobody has asked for it by name: a container that forbids it only makes the rank slower.
 void BindWhereAllowed(std::span<const int> cores) {
   try {
@@ -243,6 +252,7 @@ LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
     CheckMemory(grid.world(), ClaimsOf(job, rank.device, Claimed::kAll));
   Agree(grid.world(), "loading weights", [&] { LoadHere(job, rank); });
   ReserveSteps(job, rank);
+  WarnOfSmallCache(job);
   const std::int64_t pages = PagesOf(job, rank);
   Agree(grid.world(), "making room for the KV cache", [&] { rank.decoder->AllocateCache(pages); });
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;

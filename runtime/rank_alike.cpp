@@ -169,7 +169,7 @@ void CompareModels(const Arguments& arguments, const ModelFiles& model, const Pr
   });
   CompareFacts(grid.world(), facts,
                fmt::format("give all ranks copies of one model (rank 0's is {})",
-                           model.folder.empty() ? "made up" : model.folder.string()));
+                           model.folder.empty() ? "random weights" : model.folder.string()));
 }
 
 }  // namespace lockstep

@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-// Where a model's weights come from: its checkpoint, or nowhere when they are made up.
+// Where a model's weights come from: its checkpoint, or nowhere when they are random.
 class WeightSource {
  public:
   // Opens the checkpoint and reads no weights. Throws BadInput or EnvironmentError.
@@ -25,7 +25,7 @@ class WeightSource {
   // Says so when the checkpoint has more blocks than the configuration: they are not used.
   void WarnOfUnusedBlocks(const ModelFiles& model) const;
 
-  // Of the checkpoint, so far; 0 for weights that are made up.
+  // Of the checkpoint, so far; 0 for random weights.
   double bytes_read() const;
 
  private:

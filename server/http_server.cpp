@@ -70,6 +70,7 @@ struct HttpServer::Impl {
   asio::awaitable<void> SayGoodbye(ConnectionPtr connection);
   asio::awaitable<Code> Read(ConnectionPtr connection, beast::flat_buffer& buffer,
                              http::request_parser<http::string_body>& parser);
+  HttpAnswer ToUnread(const Code& code) const;
   asio::awaitable<bool> Answer(ConnectionPtr connection,
                                const http::request<http::string_body>& request);
   asio::awaitable<bool> Complete(ConnectionPtr connection,
@@ -128,6 +129,12 @@ asio::awaitable<void> HttpServer::Impl::Accept() {
   }
 }
 
+HttpAnswer HttpServer::Impl::ToUnread(const Code& code) const {
+  if (code == http::error::body_limit) return AnswerToTooLong(413, "body", options.most_body_bytes);
+  if (code == http::error::header_limit) return AnswerToTooLong(431, "header", kMostHeaderBytes);
+  return AnswerToUnreadable(code.message());
+}
+
 asio::awaitable<void> HttpServer::Impl::Serve(ConnectionPtr connection) {
   beast::flat_buffer buffer;
   bool open = co_await ShakeHands(connection);
@@ -141,10 +148,7 @@ asio::awaitable<void> HttpServer::Impl::Serve(ConnectionPtr connection) {
     connection->record = RecordOf(parser.get());
     ++open_answers;
     if (code) {
-      co_await Send(connection,
-                    AnswerToUnreadable(code.message(), code == http::error::body_limit,
-                                       code == http::error::header_limit),
-                    false, 11);
+      co_await Send(connection, ToUnread(code), false, 11);
       open = false;
     } else {
       open = co_await Answer(connection, parser.get());

@@ -121,9 +121,13 @@ HttpAnswer AnswerOfCurrentException() {
   }
 }
 
-HttpAnswer AnswerToUnreadable(std::string_view why, bool body_too_long, bool header_too_long) {
-  if (body_too_long) return AnswerOf(ApiError(413, "the body is longer than the server takes"));
-  if (header_too_long) return AnswerOf(ApiError(431, "the header is longer than the server takes"));
+HttpAnswer AnswerToTooLong(int status, std::string_view part, std::int64_t most_bytes) {
+  return AnswerOf(ApiError(
+      status,
+      fmt::format("the {} is longer than the {} bytes that the server takes", part, most_bytes)));
+}
+
+HttpAnswer AnswerToUnreadable(std::string_view why) {
   return AnswerOf(ApiError(400, fmt::format("this is no HTTP request: {}", why)));
 }
 

@@ -27,7 +27,9 @@ HttpAnswer AnswerOf(const ApiError& error);
 // In a handler. What is no fault of the client's is logged, and not told.
 HttpAnswer AnswerOfCurrentException();
 // To bytes that are no request.
-HttpAnswer AnswerToUnreadable(std::string_view why, bool body_too_long, bool header_too_long);
+HttpAnswer AnswerToUnreadable(std::string_view why);
+// To a request that is longer than the server takes; `part` is its "body" or "header".
+HttpAnswer AnswerToTooLong(int status, std::string_view part, std::int64_t most_bytes);
 
 // What reads a request that takes time: for a text or a vector. Null for every other one.
 using SlowReader = ReadRequest (Service::*)(std::string_view body, const Asker& asker) const;

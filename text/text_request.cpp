@@ -99,8 +99,8 @@ void ValidateSamples(const TextRequest& request, std::string_view where) {
   const bool searches = request.beams.num_beams > 1;
   if (!searches && SamplesMade(request) > 1 && request.sampling.temperature == 0.0)
     throw BadInput(
-        "{}: {} samples at temperature 0 would all be the same; ask for one, or set a "
-        "temperature",
+        "{}: {} samples at temperature 0 would all be the same; ask for one, or give a "
+        "temperature above 0, such as 0.8",
         where, SamplesMade(request));
 }
 

@@ -84,7 +84,7 @@ Facts MemoryFacts() {
   Facts facts = {{"total_bytes",
                   static_cast<std::int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE)}};
   for (const MemoryPool& pool : MemoryPools())
-    facts["free"][pool.name] = static_cast<std::int64_t>(pool.free_bytes);
+    facts["free_bytes"][pool.name] = static_cast<std::int64_t>(pool.free_bytes);
   return facts;
 }
 
@@ -105,9 +105,9 @@ Facts LimitFacts() {
 
 Facts GroupFacts() {
   Facts facts = Facts::object();
-  for (const GroupLimit& limit : GroupCpuLimits()) facts["cores of " + limit.folder] = limit.amount;
+  for (const GroupLimit& limit : GroupCpuLimits()) facts["cores"][limit.folder] = limit.amount;
   for (const GroupLimit& limit : GroupMemoryLeft())
-    facts["free_bytes of " + limit.folder] = static_cast<std::int64_t>(limit.amount);
+    facts["free_bytes"][limit.folder] = static_cast<std::int64_t>(limit.amount);
   return facts;
 }
 

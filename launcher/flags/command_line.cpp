@@ -23,11 +23,17 @@
 namespace lockstep {
 namespace {
 
-// The configuration, then --set, then flags. A YAML given as --model is the configuration.
+// The configuration, then --set, then flags. A YAML given as --model is the configuration; where no
+// weights are needed the name of one that comes with the program is, too.
 void FillOptions(const Bindings& bound, Arguments& arguments) {
   const std::string model = bound.flags.Given("--model");
   arguments.config_file = bound.config;
-  if (NamesConfig(model)) {
+  const bool needs_no_weights = arguments.command == Command::kPlan ||
+                                arguments.command == Command::kBench ||
+                                arguments.command == Command::kBenchScaling;
+  const bool is_config =
+      NamesConfig(model) || (needs_no_weights && bound.config.empty() && NamesShippedConfig(model));
+  if (is_config) {
     if (!bound.config.empty())
       throw BadInput("--model {} and --config {} are two configurations; give one", model,
                      bound.config);
@@ -38,7 +44,7 @@ void FillOptions(const Bindings& bound, Arguments& arguments) {
   ApplySettings(options, bound.settings);
   const std::string configured = options.model.path;
   bound.flags.Apply(options);
-  if (NamesConfig(model)) {
+  if (is_config) {
     options.model.path = configured;
   } else if (!model.empty()) {
     arguments.model_source = ModelSource::kFlag;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/files/shipped_files.h"
 #include "launcher/flags/flags.h"
 #include "runtime/options/words/synonyms.h"
 
@@ -130,6 +131,14 @@ bool NamesConfig(const std::string& model) {
   std::error_code ignored;
   return (model.ends_with(".yaml") || model.ends_with(".yml")) &&
          !std::filesystem::is_directory(model, ignored);
+}
+
+bool NamesShippedConfig(const std::string& model) {
+  std::error_code ignored;
+  return !model.empty() && model.find('/') == model.npos &&
+         !std::filesystem::exists(model, ignored) &&
+         !FindShipped(std::filesystem::path("models") / model) &&
+         FindShipped(std::filesystem::path("configs") / (model + ".yaml"));
 }
 
 bool IsStandard(const std::string& path, std::string_view name, int descriptor) {

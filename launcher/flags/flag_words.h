@@ -30,6 +30,10 @@ std::optional<std::string> SoughtHelp(const CLI::App& app, std::span<const std::
 // A YAML file given as a model: it is the configuration.
 bool NamesConfig(const std::string& model);
 
+// Whether it is the name of a configuration that comes with the program, such as "pythia-12b", and
+// neither something here nor a demo model.
+bool NamesShippedConfig(const std::string& model);
+
 // Another name of a standard stream: renaming a file over /dev/stdout would take that away.
 bool IsStandard(const std::string& path, std::string_view name, int descriptor);
 

@@ -116,7 +116,7 @@ inline constexpr const char* kCompleteFooter = R"(Examples:
   lockstep complete --url http://127.0.0.1:8000
 
 Each line is continued by the model as it is, and streamed. /set temperature 0.8 sets a control of
-the next ones, /more goes on behind the last answer, /again makes another; /help shows all commands.
+the next ones, /more continues the last answer, /again makes another; /help shows all commands.
 Ctrl-C ends one answer, Ctrl-D the program. What is piped in is answered line by line.
 
 A model of its own is served by a `lockstep serve` that only this program knows.)";
@@ -125,10 +125,11 @@ inline constexpr const char* kTokenizeFooter = R"(Examples:
   echo '{"text": "Hello world"}' | lockstep tokenize ./pythia-70m
   echo '{"tokens": [12092, 1533]}' | lockstep tokenize ./pythia-70m --decode
 
-Reads JSON lines from standard input and answers each at once on standard output.)";
+Reads JSON lines and answers each; those of standard input at once. A line that cannot be used is
+answered by {"error": ...}, and the exit code is 2 in the end.)";
 
 inline constexpr const char* kPlanFooter = R"(Examples:
-  lockstep plan configs/pythia-12b.yaml --tp 8 --dtype bf16
+  lockstep plan pythia-12b --tp 8 --dtype bf16
   lockstep plan EleutherAI/pythia-1.4b --tp 3 --json
   lockstep plan configs/aphra-6b.yaml --machine h100 --dtype bf16 --batch 32
   lockstep plan configs/aphra-6b.yaml --machine avx512 \
@@ -154,8 +155,8 @@ Examples:
   lockstep bench batch ./gpt-j-6b --dtype bf16 --batch 1,8,32 --json
   lockstep bench comm --tp 2
 
-Where the checkpoint of a configuration is not on this machine, weights of its model.shape are made
-up: their values do not matter to the time.)";
+Where the checkpoint of a configuration is not on this machine, random weights of its model.shape
+are used: their values do not matter to the time.)";
 
 inline constexpr const char* kBenchScalingFooter = R"(Examples:
   lockstep bench scaling configs/pythia-160m.yaml --dtypes bf16,int8 \

@@ -45,6 +45,8 @@ std::string SupportedTypes() {
 const Architecture& FindArchitecture(std::string_view model_type, std::string_view where) {
   for (const Family family : kFamilies)
     if (Name(family) == model_type) return ArchitectureOf(family);
+  if (model_type.empty())
+    throw BadInput("{}: names no model_type; expected {}", where, SupportedTypes());
   throw BadInput("{}: model_type \"{}\" is not supported; expected {}", where, model_type,
                  SupportedTypes());
 }
@@ -65,6 +67,12 @@ ModelSpec ParseConfigJson(std::string_view text, std::string_view where) {
 ModelSpec LoadModelSpec(const std::filesystem::path& folder) {
   RefuseAdapterFolder(folder);
   const auto path = folder / "config.json";
+  std::error_code ignored;
+  if (std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found)
+    throw BadInput(
+        "{}: no such file: {} is no model's folder; give one with config.json, the weights and a "
+        "tokenizer",
+        path.string(), Quoted(folder.string()));
   return ParseConfigJson(ReadFile(path), path.string());
 }
 

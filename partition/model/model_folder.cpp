@@ -159,6 +159,10 @@ std::string ShippedAdvice(const std::string& repository) {
   return names.empty() ? "" : ", or take one that comes with lockstep: " + names;
 }
 
+bool IsShippedConfig(const std::string& name) {
+  return name.find('/') == name.npos && FindShipped(fs::path("configs") / (name + ".yaml"));
+}
+
 fs::path FindInCache(const HubName& name) {
   const fs::path cached = HubCache() / CacheFolderName(name.repository);
   if (!IsFolder(cached))
@@ -194,6 +198,12 @@ fs::path ResolveModel(std::string_view model) {
   // Such a name has no slash: below the folder, it is one of its entries.
   if (model == name->repository && model.find('/') == model.npos)
     if (const auto shipped = FindShipped(fs::path(kShippedModels) / model)) return *shipped;
+  if (model == name->repository && IsShippedConfig(name->repository) &&
+      !IsFolder(HubCache() / CacheFolderName(name->repository)))
+    throw BadInput(
+        "model {0}: no such folder; lockstep has a configuration of that name, which "
+        "names its checkpoint: give --config {1}",
+        Quoted(model), model);
   return FindInCache(*name);
 }
 

@@ -63,7 +63,7 @@ std::string GoalText(const std::string& model, const GoalSearch& search, const G
     const std::size_t shown = std::min(most, answer.layouts.size());
     text += Table(search, std::span(answer.layouts).first(shown));
     if (shown < answer.layouts.size())
-      text += fmt::format("and {} dearer and faster ones (--json has them)\n",
+      text += fmt::format("and {} that cost more and are faster (--json has them)\n",
                           answer.layouts.size() - shown);
     return text;
   }

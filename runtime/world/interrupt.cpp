@@ -42,7 +42,7 @@ void Announce() {
   if (g_finishes_steps) {
     add("; ");
     add(g_finishing.load());
-    add(" (a second time ends at once)");
+    add(" (a second signal ends at once)");
   }
   WriteLogInHandler({text.data(), size});
 }

@@ -11,7 +11,7 @@ void LogLost(Ticket ticket, const HeldRequest& held, LostTo next) {
     return LogWarning(
         "request {} may have ended the ranks, from which it had got no token: it is tried alone",
         ticket);
-  LogInfo("request {} is given to ranks again, and goes on behind {} tokens", ticket,
+  LogInfo("request {} is given to ranks again, and continues after {} tokens", ticket,
           held.reached_tokens());
 }
 

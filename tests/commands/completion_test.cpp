@@ -42,6 +42,15 @@ TEST(BashCompletion, OffersCommandsFlagsAndWords) {
   EXPECT_EQ(BashOffers("lockstep generate --tp \"\""), "\n") << "nobody can guess a number";
 }
 
+TEST(BashCompletion, OffersWhatComesWithTheProgramBeforeFiles) {
+  if (!IsInstalled("bash")) GTEST_SKIP() << "bash is not installed";
+  const char* models = "shakespeare-gptj\nshakespeare-neox\n";
+  EXPECT_EQ(BashOffers("lockstep generate --model \"\""), models);
+  EXPECT_EQ(BashOffers("lockstep generate shake"), models);
+  EXPECT_EQ(BashOffers("lockstep serve --config pythia-12"), "pythia-12b\n");
+  EXPECT_EQ(BashOffers("lockstep completion \"\""), "bash\nzsh\nfish\n");
+}
+
 TEST(BashCompletion, OffersFiles) {
   if (!IsInstalled("bash")) GTEST_SKIP() << "bash is not installed";
   const TemporaryFolder folder;

@@ -28,6 +28,11 @@ TEST(Env, PrintsTheSameAsJson) {
   const Json facts = ParseJson(run.output, "env --json");
   EXPECT_EQ(facts["lockstep"]["version"], "0.1.0");
   EXPECT_GT(facts["memory"]["total_bytes"].get<std::int64_t>(), 1 << 20);
+  ASSERT_FALSE(facts["memory"]["free_bytes"].empty());
+  for (const auto& [pool, bytes] : facts["memory"]["free_bytes"].items())
+    EXPECT_TRUE(bytes.is_number_integer()) << pool;
+  for (const auto& [name, folders] : facts["control_groups"].items())
+    EXPECT_TRUE(name == "cores" || name == "free_bytes") << name;
   EXPECT_GT(facts["processor"]["usable_cores"].get<int>(), 0);
   EXPECT_TRUE(facts["processor"]["instruction_set"].is_string());
   EXPECT_EQ(facts["mpi"]["library"].is_string(), LOCKSTEP_TEST_RANKS > 1);

@@ -49,6 +49,16 @@ std::int64_t SumOf(const Json& ranks, const char* field) {
   return sum;
 }
 
+TEST(PlanByName, IsOfAConfigurationThatComesWithTheProgram) {
+  const Outcome by_name = RunLockstep({"plan", "pythia-12b", "--tp", "4"});
+  EXPECT_EQ(by_name.exit_code, 0) << by_name.errors;
+  EXPECT_NE(by_name.output.find("11,846,072,320 parameters"), std::string::npos);
+  // Which a model that has to be read is not.
+  const Outcome read = RunLockstep({"generate", "pythia-12b", "--prompt", "A"});
+  EXPECT_EQ(read.exit_code, 2);
+  EXPECT_NE(read.errors.find("give --config pythia-12b"), std::string::npos) << read.errors;
+}
+
 class PlanOfConfig : public testing::TestWithParam<Model> {};
 
 TEST_P(PlanOfConfig, CountsExactlyAtEveryRankCount) {

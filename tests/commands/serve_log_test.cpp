@@ -83,7 +83,7 @@ TEST(ServeLog, InJsonIsAnObjectALineEvenWhereRanksDie) {
   }
   ASSERT_EQ(about.size(), 3u) << server.errors();
   EXPECT_EQ(about[0], "request accepted");
-  EXPECT_THAT(about[1], HasSubstr("is given to ranks again, and goes on behind"));
+  EXPECT_THAT(about[1], HasSubstr("is given to ranks again, and continues after"));
   EXPECT_EQ(about[2], "request ended");
 }
 

@@ -188,10 +188,10 @@ ChatRequest ParseChat(std::string_view body, const RequestRules& rules,
     const Json object = ReadRequestObject(body, rules);
     RefuseWhatIsMissing(object);
     if (!support.chat_template)
-      throw ApiError(400,
-                     fmt::format("{}; use /v1/completions, or start the server with a template of "
-                                 "your own (server.chat_template)",
-                                 support.why_not));
+      throw ApiError(
+          400, fmt::format("{}; use /v1/completions, or start the server with --chat-template "
+                           "FILE",
+                           support.why_not));
     ReadStream(object, request);
     const Chat chat = ReadChat(body, object, support.chat_template->takes_parts());
     const std::string prompt = support.chat_template->Render(chat);

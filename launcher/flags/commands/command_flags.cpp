@@ -55,7 +55,7 @@ void AddConfigFlags(CLI::App& command, Bindings& bound) {
 void AddRandomWeights(CLI::App& command, Bindings& bound) {
   command
       .add_flag("--random-weights", bound.random_weights,
-                "uses made-up weights of the model's shape: the checkpoint is not read")
+                "uses random weights of the model's shape: the checkpoint is not read")
       ->group(kModelGroup);
 }
 
@@ -294,6 +294,11 @@ void AddTokenize(CLI::App& app, AllBindings& all) {
                   {{"PATH,--tokenizer", "model.tokenizer", "PATH",
                     "a folder with a tokenizer, or a tokenizer.json", ""}});
   command.add_flag("--decode", bound.decode, "turns token ids into text")->group(kTextGroup);
+  AddValueFlag(command, kTextGroup,
+               {"--input", bound.input, "FILE", "reads JSON lines", "standard input"});
+  AddValueFlag(
+      command, kTextGroup,
+      {"--output", bound.output, "FILE", "where JSON lines are written to", "standard output"});
 }
 
 void AddPlan(CLI::App& app, AllBindings& all) {

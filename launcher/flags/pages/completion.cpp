@@ -1,21 +1,42 @@
 #include "launcher/flags/pages/completion.h"
 
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+
 #include "core/error.h"
+#include "core/files/shipped_files.h"
 #include "launcher/flags/help_texts.h"
 #include "runtime/options/option_table.h"
 #include "runtime/options/option_types.h"
 
 namespace lockstep {
+namespace {
+
+// The names of the configurations in a folder that comes with the program.
+std::vector<std::string> StemsOf(const char* folder) {
+  std::vector<std::string> names;
+  for (const std::filesystem::path file : ShippedNames(folder))
+    if (file.extension() == ".yaml") names.push_back(file.stem().string());
+  return names;
+}
+
+}  // namespace
 
 std::string CompletionScript(std::string_view shell, std::span<const CommandPage> pages) {
   if (shell == "bash") return BashCompletion(pages);
   if (shell == "zsh") return ZshCompletion(pages);
   if (shell == "fish") return FishCompletion(pages);
+  if (shell.empty()) throw BadInput("completion: no shell is named; expected bash, zsh or fish");
   throw BadInput("completion: the shell is {}; expected bash, zsh or fish", QuotedText(shell));
 }
 
 Completed CompletedValue(const FlagEntry& entry) {
   Completed completed{entry.choices(), entry.takes_path()};
+  if (entry.key == "model.path") completed.words = ShippedNames("models");
+  if (entry.name == "--config") completed.words = StemsOf("configs");
+  if (entry.name == "--machine")
+    std::ranges::copy(StemsOf("configs/machines"), std::back_inserter(completed.words));
   if (entry.value != kSettingValue) return completed;
   completed.continues = true;
   for (const OptionKey& key : OptionTable()) completed.words.push_back(key.path + "=");

@@ -18,6 +18,11 @@ _lockstep_paths() {
   compopt -o filenames 2>/dev/null
   mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 }
+# Words where some fit, else paths: both at once could not be told apart.
+_lockstep_either() {
+  _lockstep_words "$1"
+  [ "${#COMPREPLY[@]}" -gt 0 ] || _lockstep_paths
+}
 _lockstep() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   local command=${COMP_WORDS[1]}
@@ -44,14 +49,11 @@ std::string BashValue(const FlagEntry& entry) {
   const Completed completed = CompletedValue(entry);
   std::string action;
   if (completed.continues) action = "compopt -o nospace 2>/dev/null; ";
-  if (completed.is_path) action += "_lockstep_paths; ";
-  if (!completed.words.empty() && completed.is_path)
-    action += fmt::format(
-        "mapfile -t -O \"${{#COMPREPLY[@]}}\" COMPREPLY < <(compgen -W \"{}\" -- "
-        "\"$cur\"); ",
-        fmt::join(completed.words, " "));
-  else if (!completed.words.empty())
-    action += fmt::format("_lockstep_words \"{}\"; ", fmt::join(completed.words, " "));
+  const char* function = completed.is_path ? "_lockstep_either" : "_lockstep_words";
+  if (!completed.words.empty())
+    action += fmt::format("{} \"{}\"; ", function, fmt::join(completed.words, " "));
+  else if (completed.is_path)
+    action += "_lockstep_paths; ";
   return fmt::format("        {}) {}return ;;\n", fmt::join(SpellingsOf(entry), "|"), action);
 }
 
@@ -66,7 +68,8 @@ std::string BashCase(const CommandPage& page) {
   for (const CommandPage::Below& below : page.commands) words.push_back(below.name);
   for (const FlagGroup& group : page.groups)
     for (const FlagEntry& entry : group.entries)
-      if (entry.is_argument) std::ranges::copy(entry.choices(), std::back_inserter(words));
+      if (entry.is_argument || entry.may_lead)
+        std::ranges::copy(CompletedValue(entry).words, std::back_inserter(words));
   return text + fmt::format("      words=\"{}\" ;;\n", fmt::join(words, " "));
 }
 
@@ -86,8 +89,7 @@ std::string BashCompletion(std::span<const CommandPage> pages) {
   case $cur in
     -*) _lockstep_words "$flags" ;;
     *)
-      [ -z "$command" ] || _lockstep_paths
-      mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
+      if [ -z "$command" ]; then _lockstep_words "$words"; else _lockstep_either "$words"; fi ;;
   esac
 }
 complete -F _lockstep lockstep

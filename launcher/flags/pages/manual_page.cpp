@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/version.h"
@@ -87,16 +89,43 @@ std::string CommandsOf(const CommandPage& page) {
   return roff;
 }
 
-std::string NotesOf(const CommandPage& page) {
+std::string SectionOf(const char* heading, std::span<const Paragraph> paragraphs) {
   std::string roff;
-  for (const Paragraph& paragraph : ParagraphsOf(page.text)) {
+  for (const Paragraph& paragraph : paragraphs) {
     if (roff.empty())
-      roff = ".SH NOTES\n";
+      roff = fmt::format(".SH {}\n", heading);
     else if (!paragraph.is_verbatim)
       roff += ".PP\n";
     roff += paragraph.is_verbatim ? fmt::format(".PP\n.nf\n{}\n.fi\n", Roff(paragraph.text))
                                   : RoffLines(paragraph.text) + "\n";
   }
+  return roff;
+}
+
+// The footer of the help: what stands below "Examples:" has a section of its own.
+std::string FooterOf(const CommandPage& page) {
+  std::vector<Paragraph> notes, examples;
+  bool is_below_examples = false;
+  for (const Paragraph& paragraph : ParagraphsOf(page.text)) {
+    const bool is_heading = !paragraph.is_verbatim && paragraph.text == "Examples:";
+    is_below_examples = is_heading || (is_below_examples && paragraph.is_verbatim);
+    if (!is_heading) (is_below_examples ? examples : notes).push_back(paragraph);
+  }
+  return SectionOf("NOTES", notes) + SectionOf("EXAMPLES", examples);
+}
+
+std::string ExitStatus() {
+  constexpr std::pair<const char*, const char*> kCodes[] = {
+      {"0", "Success."},
+      {"1", "An internal error: a defect of Lockstep."},
+      {"2", "Bad input: flags, configuration, checkpoint, tokenizer, request, rank count."},
+      {"3", "Bad environment: files, memory, network, MPI."},
+      {"4", "A rank died, or did not answer before its deadline."},
+      {"5", "lockstep bench compare --fail-on-slower found something slower."},
+      {"130", "Interrupted."}};
+  std::string roff = ".SH EXIT STATUS\n";
+  for (const auto& [code, meaning] : kCodes)
+    roff += Tagged(fmt::format("\\fB{}\\fR", code), meaning);
   return roff;
 }
 
@@ -133,7 +162,7 @@ std::string RoffOf(std::span<const CommandPage> pages, const CommandPage& page) 
   roff += fmt::format(".SH DESCRIPTION\n{}\n", RoffLines(page.summary));
   roff += CommandsOf(page) + OptionsOf(page);
   if (page.name.empty()) roff += KeysOfConfiguration();
-  return roff + NotesOf(page) + SeeAlso(pages, page);
+  return roff + FooterOf(page) + ExitStatus() + SeeAlso(pages, page);
 }
 
 }  // namespace

@@ -148,8 +148,8 @@ TEST_F(ChatRequestTest, PassesOnWhatTheTemplateRaises) {
 TEST_F(ChatRequestTest, SaysWhatToDoWithoutATemplate) {
   support_ = {};
   EXPECT_EQ(RefusalOf(R"("n": 1)"),
-            "400: the model has no chat template; use /v1/completions, or start the server with a "
-            "template of your own (server.chat_template) ()");
+            "400: the model has no chat template; use /v1/completions, or start the server with "
+            "--chat-template FILE ()");
 }
 
 // --- The answer ---

@@ -147,8 +147,9 @@ TEST(Manual, HasAPageForEachCommand) {
     }
     const std::string page = TextFor(words);
     EXPECT_EQ(page, TextFor({"manual", name}));
-    for (const char* section : {".TH LOCKSTEP", ".SH NAME\n", ".SH SYNOPSIS\n", ".SH DESCRIPTION\n",
-                                ".SH OPTIONS\n", ".SH SEE ALSO\n", "\\fB\\-\\-help\\fR"})
+    for (const char* section :
+         {".TH LOCKSTEP", ".SH NAME\n", ".SH SYNOPSIS\n", ".SH DESCRIPTION\n", ".SH OPTIONS\n",
+          ".SH EXAMPLES\n", ".SH EXIT STATUS\n", ".SH SEE ALSO\n", "\\fB\\-\\-help\\fR"})
       EXPECT_THAT(page, HasSubstr(section)) << name;
   }
   EXPECT_EQ(MessageOf([] {
@@ -178,7 +179,7 @@ TEST(Completion, KnowsEveryFlagOfEveryCommand) {
             }),
             "completion: the shell is \"csh\"; expected bash, zsh or fish");
   EXPECT_EQ(MessageOf([] { TextFor({"completion"}); }),
-            "completion: the shell is \"\"; expected bash, zsh or fish");
+            "completion: no shell is named; expected bash, zsh or fish");
 }
 
 TEST(CompletedValue, HasWordsPathsOrKeys) {

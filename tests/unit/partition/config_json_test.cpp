@@ -221,7 +221,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "model_type \"llama\" is not supported; expected \"gptj\" (GPT-J), "
                 "\"gpt_neox\" (GPT-NeoX, Pythia) or \"gpt2\" (GPT-2)"},
         Refusal{"NoArchitecture", kPythia70m, R"({"model_type": null})",
-                "model_type \"\" is not supported"},
+                "names no model_type; expected \"gptj\" (GPT-J)"},
         Refusal{"MissingWidth", kPythia70m, R"({"hidden_size": null})",
                 "\"hidden_size\" is missing; expected an integer"},
         Refusal{"MissingHeads", kGptJ6b, R"({"n_head": null})", "\"n_head\" is missing"},
@@ -312,7 +312,9 @@ TEST(LoadModelSpec, NamesTheFileItReads) {
   const std::string file = folder / "config.json";
   EXPECT_THROW(
       try { LoadModelSpec(folder.path()); } catch (const Error& error) {
-        EXPECT_EQ(error.what(), file + ": no such file");
+        EXPECT_EQ(error.what(), file + ": no such file: \"" + folder.path().string() +
+                                    "\" is no model's folder; give one with config.json, the "
+                                    "weights and a tokenizer");
         throw;
       },
       Error);

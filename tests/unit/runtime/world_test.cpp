@@ -146,7 +146,7 @@ TEST(InterruptDeathTest, TakesSignalsThatComeTogetherForOneRequest) {
         std::exit(InterruptRequested() ? 7 : 1);
       },
       ::testing::ExitedWithCode(7),
-      "^lockstep: interrupted; answering \\(a second time ends at once\\)\n$");
+      "^lockstep: interrupted; answering \\(a second signal ends at once\\)\n$");
 }
 
 // A process of its own, started by this one, that shares the marks of a board's only rank.

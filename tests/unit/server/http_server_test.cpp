@@ -116,7 +116,9 @@ TEST_F(HttpServerTest, SaysThatABodyIsAwaitedUnlessItIsTooLong) {
   ASSERT_EQ(::write(connection, body.data(), body.size()), std::ssize(body));
   EXPECT_EQ(ReadReply(connection).status, 200);
   ::close(connection);
-  EXPECT_EQ(AskServer(http_.port(), begun + "99999999999\r\n\r\n").status, 413);
+  const HttpReply too_long = AskServer(http_.port(), begun + "99999999999\r\n\r\n");
+  EXPECT_EQ(too_long.status, 413);
+  EXPECT_THAT(too_long.body, testing::ContainsRegex("longer than the [0-9]+ bytes"));
 }
 
 TEST_F(HttpServerTest, AnswersChatsAndEmbeddingsAsCompletions) {

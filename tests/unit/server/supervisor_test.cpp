@@ -201,7 +201,7 @@ TEST_F(SupervisorTest, NamesInTheLogWhoMayHaveEndedTheRanksWhoIsRefusedAndWhoGoe
   EXPECT_THAT(log,
               HasSubstr("request 0 was refused: the ranks have ended each time that they began "
                         "with it request_id=the-poison\n"));
-  EXPECT_THAT(log, HasSubstr("request 1 is given to ranks again, and goes on behind 2 tokens "
+  EXPECT_THAT(log, HasSubstr("request 1 is given to ranks again, and continues after 2 tokens "
                              "request_id=the-victim\n"));
 }
 
