@@ -218,7 +218,7 @@ class Bench {
         round == 0 ? "warming up" : fmt::format("round {} of {}", round, arguments_.bench.rounds);
     std::string text = fmt::format("{}, case {} of {}: batch {}, prompt {}", phase, index + 1,
                                    cases_.size(), one.sequences, one.prompt_tokens);
-    if (one.new_tokens > 0) text += fmt::format(", {} new tokens", one.new_tokens);
+    if (one.new_tokens > 0) text += fmt::format(", {} new", one.new_tokens);
     return text;
   }
 

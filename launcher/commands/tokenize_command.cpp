@@ -134,7 +134,7 @@ int RunTokenize(const Arguments& arguments) {
     } catch (const Error& error) {
       if (error.code() != ExitCode::kBadInput) throw;
       code = error.code();
-      LogError("error: {}", error.what());
+      LogError("{}", error.what());
       answer = ErrorAnswer(*line, error.what());
     }
     output.Write(DumpJson(answer) + "\n");

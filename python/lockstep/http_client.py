@@ -66,7 +66,7 @@ class HttpClient:
         connection.auto_open = 0  # else a request would open again what close() has closed
         with self._lock:
             if self._closed.is_set():
-                raise ServerError("the model is closed, by close() or at the end of its `with` block; make another LLM")
+                raise ServerError("the request was broken off")
             try:
                 connection.connect()
             except OSError as error:

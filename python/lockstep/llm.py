@@ -16,6 +16,7 @@ from lockstep.vllm_words import refuse_llm
 Prompt = str | Sequence[int] | dict[str, Any]  # {"prompt": ...} and {"prompt_token_ids": ...} as vLLM has them
 
 _DTYPES = {"float32": "fp32", "float": "fp32", "bfloat16": "bf16", "float16": "fp16", "half": "fp16"}
+_CLOSED = "the model is closed, by close() or at the end of its `with` block; make another LLM"
 _PROMPTS_PER_REQUEST = 64
 _REQUESTS_AT_ONCE = 8
 _IDS = {"return_token_ids": True, "return_tokens_as_token_ids": True}
@@ -57,6 +58,7 @@ class LLM:
         for key, value in (settings or {}).items():
             words += ["--set", f"{key}={_setting(value)}"]
         self._numbers = itertools.count()
+        self._closed = False
         self._server = Server(program or find_program(), words, env)
         self._clients: "weakref.WeakSet[HttpClient]" = weakref.WeakSet()
         self._http = self._client()
@@ -70,6 +72,7 @@ class LLM:
 
     def close(self) -> None:
         """Ends the server and its ranks; what is under way in other threads ends with ServerError."""
+        self._closed = True
         for client in list(self._clients):
             client.close()
         self._server.stop()
@@ -173,6 +176,8 @@ class LLM:
 
     def _client(self) -> HttpClient:
         """One for each call that may be broken off."""
+        if self._closed:
+            raise ServerError(_CLOSED)
         client = HttpClient(self._server.url, self._server.key)
         self._clients.add(client)
         return client
@@ -184,6 +189,8 @@ class LLM:
         try:
             return (client or self._http).ask(path, body)
         except ServerError as error:
+            if self._closed:
+                raise ServerError(_CLOSED) from error
             if self._server.running():
                 raise
             raise ServerError(f"{error}; it said: {self._server.complaint()}") from error

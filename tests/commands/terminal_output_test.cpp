@@ -52,9 +52,9 @@ TEST_F(TerminalOutput, HasProgressBesideAFile) {
 TEST_F(TerminalOutput, NamesTheRoundAndTheCaseOfABenchmark) {
   const std::string screen = Screen({"bench", "batch", model_, "--batch", "1,2", "--prompt-tokens",
                                      "4", "--new-tokens", "2", "--rounds", "2", "--threads", "1"});
-  for (const char* phase : {"warming up, case 2 of 2: batch 2, prompt 4, 2 new tokens",
+  for (const char* phase : {"warming up, case 2 of 2: batch 2, prompt 4, 2 new",
                             "round 1 of 2: what the machine can do",
-                            "round 2 of 2, case 1 of 2: batch 1, prompt 4, 2 new tokens"})
+                            "round 2 of 2, case 1 of 2: batch 1, prompt 4, 2 new"})
     EXPECT_THAT(screen, HasSubstr(phase));
 }
 

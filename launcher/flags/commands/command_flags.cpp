@@ -97,14 +97,19 @@ void AddModelFlags(CLI::App& command, Bindings& bound) {
   AddRandomWeights(command, bound);
 }
 
-void AddRunFlags(CLI::App& command, Bindings& bound) {
-  AddModelFlags(command, bound);
-  AddPlaceFlags(command, bound);
-  AddValueFlag(command, kTextGroup,
-               {"--input", bound.input, "FILE", "reads JSON lines; - is standard input"});
+void AddLineFiles(CLI::App& command, Bindings& bound, const char* usual_input) {
+  AddValueFlag(
+      command, kTextGroup,
+      {"--input", bound.input, "FILE", "reads JSON lines; - is standard input", usual_input});
   AddValueFlag(
       command, kTextGroup,
       {"--output", bound.output, "FILE", "where JSON lines are written to", "standard output"});
+}
+
+void AddRunFlags(CLI::App& command, Bindings& bound) {
+  AddModelFlags(command, bound);
+  AddPlaceFlags(command, bound);
+  AddLineFiles(command, bound, "");
   AddTraceFlag(command, bound);
 }
 
@@ -294,11 +299,7 @@ void AddTokenize(CLI::App& app, AllBindings& all) {
                   {{"PATH,--tokenizer", "model.tokenizer", "PATH",
                     "a folder with a tokenizer, or a tokenizer.json", ""}});
   command.add_flag("--decode", bound.decode, "turns token ids into text")->group(kTextGroup);
-  AddValueFlag(command, kTextGroup,
-               {"--input", bound.input, "FILE", "reads JSON lines", "standard input"});
-  AddValueFlag(
-      command, kTextGroup,
-      {"--output", bound.output, "FILE", "where JSON lines are written to", "standard output"});
+  AddLineFiles(command, bound, "standard input");
 }
 
 void AddPlan(CLI::App& app, AllBindings& all) {
@@ -436,20 +437,10 @@ void AddTools(CLI::App& app, AllBindings& all) {
 }  // namespace
 
 void AddCommands(CLI::App& app, AllBindings& all) {
-  AddGenerate(app, all);
-  AddScore(app, all);
-  AddEmbed(app, all);
-  AddServe(app, all);
-  AddComplete(app, all);
-  AddTokenize(app, all);
-  AddPlan(app, all);
-  AddBench(app, all);
-  AddBenchScaling(app, all);
-  AddBenchServe(app, all);
-  AddBenchCompare(app, all);
-  AddEval(app, all);
-  AddTrace(app, all);
-  AddTools(app, all);
+  for (const auto add :
+       {AddGenerate, AddScore, AddEmbed, AddServe, AddComplete, AddTokenize, AddPlan, AddBench,
+        AddBenchScaling, AddBenchServe, AddBenchCompare, AddEval, AddTrace, AddTools})
+    add(app, all);
 }
 
 }  // namespace lockstep

@@ -107,7 +107,7 @@ std::string FooterOf(const CommandPage& page) {
   std::vector<Paragraph> notes, examples;
   bool is_below_examples = false;
   for (const Paragraph& paragraph : ParagraphsOf(page.text)) {
-    const bool is_heading = !paragraph.is_verbatim && paragraph.text == "Examples:";
+    const bool is_heading = !paragraph.is_verbatim && paragraph.text.starts_with("Example");
     is_below_examples = is_heading || (is_below_examples && paragraph.is_verbatim);
     if (!is_heading) (is_below_examples ? examples : notes).push_back(paragraph);
   }
