@@ -92,11 +92,8 @@ std::string CommandsOf(const CommandPage& page) {
 std::string SectionOf(const char* heading, std::span<const Paragraph> paragraphs) {
   std::string roff;
   for (const Paragraph& paragraph : paragraphs) {
-    if (roff.empty())
-      roff = fmt::format(".SH {}\n", heading);
-    else if (!paragraph.is_verbatim)
-      roff += ".PP\n";
-    roff += paragraph.is_verbatim ? fmt::format(".PP\n.nf\n{}\n.fi\n", Roff(paragraph.text))
+    roff += roff.empty() ? fmt::format(".SH {}\n", heading) : ".PP\n";
+    roff += paragraph.is_verbatim ? fmt::format(".nf\n{}\n.fi\n", Roff(paragraph.text))
                                   : RoffLines(paragraph.text) + "\n";
   }
   return roff;
