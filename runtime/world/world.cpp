@@ -123,11 +123,10 @@ enum class Turn { kSpeak, kStaySilent };
 // ours, which knows more, has more time to speak.
 Turn WaitForRootCause(int rank, const BoardEntry& entry, Failure::About about,
                       ControlPlane* comm = nullptr) {
-  // An mpirun that is not ours ends the others, too, when one has died, and names it much later. A
-  // second after it has told them it kills them: those are no news.
-  constexpr double kBeforeKilling = 0.7;
-  const bool is_news = about == Failure::About::kEndedPeer && !entry.spawned() &&
-                       SecondsOfTermination() < kBeforeKilling;
+  // Once a launcher that is not ours ends the world, those that it has ended are no news, and it
+  // names the first one itself.
+  const bool is_news =
+      about == Failure::About::kEndedPeer && !entry.spawned() && SecondsOfTermination() == 0;
   const int turn = std::min(rank, 8);
   for (int i = 0; i < (entry.spawned() ? 10 + 5 * turn : 5 + 3 * turn); ++i) {
     if (is_news && SecondsOfTermination() > 0 && i >= turn) break;
