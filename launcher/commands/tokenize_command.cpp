@@ -44,8 +44,8 @@ Json Decode(const Tokenizer& tokenizer, const LineFields& line) {
 }
 
 // A line's answer; its id, if it has one, comes back with it.
-Json Answer(const Tokenizer& tokenizer, TokenizeDirection direction,
-            const InputLines::Line& input) {
+Json AnswerTo(const Tokenizer& tokenizer, TokenizeDirection direction,
+              const InputLines::Line& input) {
   if (!input.fits()) throw BadInput("{}", TooLong(input));
   const bool encode = direction == TokenizeDirection::kEncode;
   const LineFields line(std::string_view(input.text), input.where,
@@ -130,7 +130,7 @@ int RunTokenize(const Arguments& arguments) {
   while (const auto line = next()) {
     Json answer;
     try {
-      answer = Answer(tokenizer, arguments.direction, *line);
+      answer = AnswerTo(tokenizer, arguments.direction, *line);
     } catch (const Error& error) {
       if (error.code() != ExitCode::kBadInput) throw;
       code = error.code();
