@@ -78,7 +78,7 @@ class Run {
   CaseSample Generate() {
     CaseSample sample;
     const auto start = Clock::now();
-    for (; sample.steps < run_.what.new_tokens; ++sample.steps) {
+    for (; sample.steps < run_.what.new_tokens * run_.stages; ++sample.steps) {
       std::vector<StepTokens>& work = sample.work.emplace_back();
       for (const TokenEvent& event : engine_.Step()) work.push_back(Count(event));
       sample.tokens += static_cast<std::int64_t>(work.size());

@@ -39,6 +39,7 @@ struct CaseRun {
   BenchCase what;
   std::int64_t vocab_rows = 0;
   std::int64_t max_step_tokens = 0;  // the engine's
+  std::int64_t stages = 1;           // of its pipeline: a text has a token every so many steps
   SamplingParams sampling = {};      // how tokens are chosen
   std::uint64_t seed = 0;            // of the prompts; no two runs share one, so no cache can help
 };

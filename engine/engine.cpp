@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -9,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/timing/phases.h"
+#include "engine/batch_use.h"
 #include "engine/check_request.h"
 #include "engine/live_request.h"
 #include "engine/sampling/token_choice.h"
@@ -16,23 +18,6 @@
 #include "engine/step_executor.h"
 
 namespace lockstep {
-namespace {
-
-// What a row of logits is for.
-struct RowUse {
-  std::int64_t request = 0;
-  std::int32_t following = -1;  // the token of the prompt that it says something of; -1: choose
-  std::optional<TokenChoice> choice = {};
-};
-
-// A step that has been launched, until it is collected.
-struct LaunchedStep {
-  StepMessage message;
-  std::vector<Chunk> chunks;
-  std::vector<RowUse> uses;
-};
-
-}  // namespace
 
 struct Engine::Impl {
   Decoder& decoder;
@@ -41,8 +26,10 @@ struct Engine::Impl {
   EngineOptions options;
   Scheduler scheduler;
   std::unordered_map<std::int64_t, LiveRequest> live;
-  std::vector<TokenEvent> ready;  // of requests that need no computing
-  std::optional<LaunchedStep> launched;
+  std::vector<TokenEvent> ready;        // of requests that need no computing
+  std::deque<BatchUse> batches;         // that have not been answered for
+  std::optional<StepMessage> launched;  // the step that has not been collected
+  std::int64_t step = 0;                // the last that was launched
   bool shut_down = false;
   bool is_together = false;  // the other ranks are in something else than a wait for steps
   std::function<void(std::int64_t)> on_begun;
@@ -56,6 +43,7 @@ struct Engine::Impl {
         scheduler({.max_sequences = options_in.max_sequences,
                    .max_step_tokens = options_in.max_step_tokens,
                    .mixed_step_tokens = options_in.mixed_step_tokens,
+                   .steps_under_way = decoder_in.stage_count(),
                    .page_count = decoder_in.cache().page_count(),
                    .page_tokens = KvCache::kPageTokens,
                    .prefix_cache = options_in.prefix_cache}) {
@@ -79,12 +67,16 @@ struct Engine::Impl {
   void Branch(std::int64_t request, std::span<const Branching> children);
   void Launch();
   std::vector<TokenEvent> Collect();
-  void AddRows(const Chunk& chunk, LaunchedStep& step) const;
+  BatchUse TakeBatch(PlannedStep planned, StepMessage& message);
+  void AddRows(const Chunk& chunk, StepMessage& message, BatchUse& batch) const;
+  std::vector<std::int64_t> NextStages(bool begins) const;
   void Send(const StepMessage& message);
-  void Choose(LaunchedStep& step, const std::vector<RowAnswer>& answers);
+  void Choose(BatchUse& batch, const std::vector<RowAnswer>& answers);
+  void Take(BatchUse batch, const std::vector<RowAnswer>& answers, std::vector<TokenEvent>& events);
   void CheckBetweenSteps() const;
+  void FinishBatches();
   void Together(std::string_view words, const std::function<void()>& work);
-  void TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEvent>& events);
+  void TakeHidden(std::span<const ChunkUse> chunks, std::vector<TokenEvent>& events);
   void TakeRow(const RowUse& use, const RowAnswer& row, std::vector<TokenEvent>& events);
   TokenEvent TakeToken(LiveRequest& one, const TokenChoice& choice);
   void End(std::int64_t id);
@@ -140,6 +132,13 @@ void Engine::Impl::Branch(std::int64_t parent, std::span<const Branching> childr
 void Engine::Impl::End(std::int64_t id) {
   std::erase_if(ready, [&](const TokenEvent& event) { return event.request == id; });
   scheduler.Remove(id);
+  for (BatchUse& batch :
+       batches) {  // what is on its way is nobody's, even if the number comes again
+    for (ChunkUse& chunk : batch.chunks)
+      if (chunk.request == id) chunk.request = kEndedRequest;
+    for (RowUse& use : batch.uses)
+      if (use.request == id) use.request = kEndedRequest;
+  }
   if (const auto found = live.find(id); found != live.end()) {
     NoteRequest(id, RequestMoment::kEnded, found->second.generated);
     live.erase(found);
@@ -153,12 +152,21 @@ void Engine::Impl::Send(const StepMessage& message) {
 }
 
 void Engine::Impl::CheckBetweenSteps() const {
-  LOCKSTEP_CHECK(!launched, "step {} has not been collected", launched->message.step);
+  LOCKSTEP_CHECK(!launched, "step {} has not been collected", step);
+}
+
+// What is left in a pipeline when nobody waits for it.
+void Engine::Impl::FinishBatches() {
+  while (live.empty() && !batches.empty()) {
+    Launch();
+    Collect();
+  }
 }
 
 // Where the work fails, the others have heard of it or there is nobody to go on with.
 void Engine::Impl::Together(std::string_view words, const std::function<void()>& work) {
   CheckBetweenSteps();
+  FinishBatches();
   LOCKSTEP_CHECK(!words.empty() && !is_together, "{} words within others", words.size());
   Send({.words = std::string(words)});
   struct Flag {
@@ -170,15 +178,15 @@ void Engine::Impl::Together(std::string_view words, const std::function<void()>&
 }
 
 // Goes on asking until every token is chosen. What has no numbers for logits is left alone.
-void Engine::Impl::Choose(LaunchedStep& step, const std::vector<RowAnswer>& answers) {
-  std::vector<RowUse>& uses = step.uses;
+void Engine::Impl::Choose(BatchUse& batch, const std::vector<RowAnswer>& answers) {
+  std::vector<RowUse>& uses = batch.uses;
   std::vector<TokenChoice*> open;
   for (std::size_t row = 0; row < uses.size(); ++row)
     if (uses[row].choice && std::isfinite(answers[row].log_sum_exp) &&
         !uses[row].choice->Take(answers[row]))
       open.push_back(&*uses[row].choice);
   while (!open.empty()) {
-    StepMessage message{.step = step.message.step, .vocab_limit = options.sampled_vocab};
+    StepMessage message{.step = step, .vocab_limit = options.sampled_vocab};
     for (const TokenChoice* choice : open) message.questions.push_back(choice->question());
     Send(message);
     const std::vector<RowAnswer> more = executor.Run(message);
@@ -190,10 +198,10 @@ void Engine::Impl::Choose(LaunchedStep& step, const std::vector<RowAnswer>& answ
 }
 
 // A sequence's part of the batch, and the rows of logits that it is computed for.
-void Engine::Impl::AddRows(const Chunk& chunk, LaunchedStep& step) const {
-  StepMessage& message = step.message;
-  std::vector<RowUse>& uses = step.uses;
+void Engine::Impl::AddRows(const Chunk& chunk, StepMessage& message, BatchUse& batch) const {
+  std::vector<RowUse>& uses = batch.uses;
   const LiveRequest& one = live.at(chunk.id);
+  batch.chunks.push_back({chunk.id, chunk.start, chunk.count, chunk.reaches_end()});
   const auto first_row = static_cast<std::int64_t>(message.batch.ids.size());
   const auto tokens = chunk.tokens.subspan(static_cast<std::size_t>(chunk.start),
                                            static_cast<std::size_t>(chunk.count));
@@ -216,7 +224,10 @@ void Engine::Impl::AddRows(const Chunk& chunk, LaunchedStep& step) const {
       add(position, QuestionForPrompt(one.request, following));
       uses.push_back({chunk.id, following});
     }
-  if (one.pooler) message.batch.hidden_layer = options.hidden_layer;
+  if (one.pooler) {
+    message.batch.hidden_layer = options.hidden_layer;
+    batch.has_hidden = true;
+  }
   if (!chunk.reaches_end() || !one.request.generates()) return;
   RowUse& use = uses.emplace_back(RowUse{.request = chunk.id});
   TokenChoice& choice = use.choice.emplace(one.request, *one.controls, chunk.start + chunk.count);
@@ -224,71 +235,92 @@ void Engine::Impl::AddRows(const Chunk& chunk, LaunchedStep& step) const {
   add(chunk.start + chunk.count - 1, choice.question());
 }
 
+// What every stage computes next: what the one before it has computed.
+std::vector<std::int64_t> Engine::Impl::NextStages(bool begins) const {
+  std::vector<std::int64_t> stages(static_cast<std::size_t>(decoder.stage_count()));
+  if (begins) stages.front() = step;
+  for (const BatchUse& batch : batches)
+    stages.at(static_cast<std::size_t>(step - batch.step)) = batch.step;
+  return stages;
+}
+
+BatchUse Engine::Impl::TakeBatch(PlannedStep planned, StepMessage& message) {
+  BatchUse batch{.step = step, .planned = planned.number};
+  message.batch.page_copies = std::move(planned.page_copies);
+  for (const Chunk& chunk : planned.chunks) {
+    AddRows(chunk, message, batch);
+    if (std::exchange(live.at(chunk.id).begun, true)) continue;
+    NoteRequest(chunk.id, RequestMoment::kBegun);
+    if (on_begun) on_begun(chunk.id);
+  }
+  return batch;
+}
+
 void Engine::Impl::Launch() {
   CheckBetweenSteps();
   clock.Begin(decoder);
   std::optional<ScopedPhase> plan(Phase::kPlan);
   PlannedStep planned = scheduler.Plan();
-  if (planned.chunks.empty()) return;
-  LaunchedStep step;
-  step.message.step = planned.number;
-  step.message.vocab_limit = options.sampled_vocab;
-  step.message.batch.page_copies = std::move(planned.page_copies);
-  for (const Chunk& chunk : planned.chunks) {
-    AddRows(chunk, step);
-    if (std::exchange(live.at(chunk.id).begun, true)) continue;
-    NoteRequest(chunk.id, RequestMoment::kBegun);
-    if (on_begun) on_begun(chunk.id);
-  }
-  step.chunks = std::move(planned.chunks);
+  const bool begins = !planned.chunks.empty();
+  if (!begins && batches.empty()) return;
+  StepMessage message{.step = ++step, .vocab_limit = options.sampled_vocab};
+  message.stages = NextStages(begins);
+  if (begins) batches.push_back(TakeBatch(std::move(planned), message));
   plan.reset();
-  Send(step.message);
-  executor.Launch(step.message);
-  launched = std::move(step);
+  Send(message);
+  executor.Launch(message);
+  launched = std::move(message);
 }
 
 std::vector<TokenEvent> Engine::Impl::Collect() {
   std::vector<TokenEvent> events = std::exchange(ready, {});
   if (!launched) return events;
-  LaunchedStep step = std::move(*launched);
-  launched.reset();
-  const std::vector<RowAnswer> answers = executor.Collect(step.message);
-  std::optional<ScopedPhase> sampling(Phase::kSampling);
-  scheduler.Complete(step.message.step);
-  Choose(step, answers);
-  if (step.message.batch.hidden_layer >= 0) TakeHidden(step.chunks, events);
-  for (std::size_t row = 0; row < answers.size(); ++row)
-    TakeRow(step.uses[row], answers[row], events);
-  sampling.reset();
-  clock.End(decoder, std::ssize(step.message.batch.ids));
+  const StepMessage message = *std::exchange(launched, std::nullopt);
+  const std::vector<RowAnswer> answers = executor.Collect(message);
+  if (message.stages.back() != 0) {
+    const ScopedPhase sampling(Phase::kSampling);
+    BatchUse batch = std::move(batches.front());
+    batches.pop_front();
+    LOCKSTEP_CHECK(batch.step == message.stages.back(), "the batch of step {} came, not of step {}",
+                   message.stages.back(), batch.step);
+    Take(std::move(batch), answers, events);
+  }
+  clock.End(decoder, std::ssize(message.batch.ids));
   return events;
 }
 
+void Engine::Impl::Take(BatchUse batch, const std::vector<RowAnswer>& answers,
+                        std::vector<TokenEvent>& events) {
+  scheduler.Complete(batch.planned);
+  Choose(batch, answers);
+  if (batch.has_hidden) TakeHidden(batch.chunks, events);
+  for (std::size_t row = 0; row < answers.size(); ++row)
+    TakeRow(batch.uses[row], answers[row], events);
+}
+
 // The rows of the batch stand in the order of the chunks.
-void Engine::Impl::TakeHidden(std::span<const Chunk> chunks, std::vector<TokenEvent>& events) {
-  const TensorView hidden = decoder.hidden();
-  const auto width = static_cast<std::size_t>(hidden.dim(1));
-  std::span<const float> states(hidden.data<float>(), static_cast<std::size_t>(hidden.elements()));
-  std::vector<std::int64_t> ended;
-  for (const Chunk& chunk : chunks) {
+void Engine::Impl::TakeHidden(std::span<const ChunkUse> chunks, std::vector<TokenEvent>& events) {
+  const auto width = static_cast<std::size_t>(decoder.spec().d_model);
+  std::span<const float> states = executor.hidden();
+  for (const ChunkUse& chunk : chunks) {
     const std::size_t size = static_cast<std::size_t>(chunk.count) * width;
-    LiveRequest& one = live.at(chunk.id);
-    if (one.pooler) {
-      one.pooler->Add(chunk.start, states.first(size), width);
-      if (chunk.reaches_end()) {
-        events.push_back(EmbeddingEvent(chunk.id, one.pooler->Vector()));
-        ended.push_back(chunk.id);
+    const auto found = live.find(chunk.request);
+    if (found != live.end() && found->second.pooler) {
+      HiddenStatePooler& pooler = *found->second.pooler;
+      pooler.Add(chunk.start, states.first(size), width);
+      if (chunk.reaches_end) {
+        events.push_back(EmbeddingEvent(chunk.request, pooler.Vector()));
+        End(chunk.request);
       }
     }
     states = states.subspan(size);
   }
-  for (const std::int64_t id : ended) End(id);  // afterwards: it takes away what chunks point to
 }
 
 void Engine::Impl::TakeRow(const RowUse& use, const RowAnswer& row,
                            std::vector<TokenEvent>& events) {
   const auto found = live.find(use.request);
-  if (found == live.end()) return;  // an earlier row of this step has ended it
+  if (found == live.end()) return;  // it has ended meanwhile, or by an earlier row of this step
   LiveRequest& one = found->second;
   if (!std::isfinite(row.log_sum_exp)) {
     events.push_back(NotNumbers(use.request, "logits"));

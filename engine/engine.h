@@ -101,6 +101,8 @@ class Engine {
   // computed, else afterwards. Collect() waits for it and gives its events: at most one new token
   // for each request. What the next step computes depends on them, so one step is under way at a
   // time. In between only Submit(), and nothing that takes long: the other ranks hear of nothing.
+  // In a pipeline each step begins a batch and takes those before it to the next stage: its events
+  // are those of the batch that has come to the end.
   void Launch();
   std::vector<TokenEvent> Collect();
   // Both.

@@ -36,7 +36,8 @@ void StepClock::Begin(const Decoder& decoder) {
 void StepClock::End(const Decoder& decoder, std::int64_t tokens) {
   const auto& bounds = StepCounts::kTokenBounds;
   const auto bound = std::ranges::lower_bound(bounds, tokens);
-  ++counts_.by_tokens[static_cast<std::size_t>(bound - bounds.begin())];
+  // Of a pipeline, a step may begin nothing.
+  if (tokens > 0) ++counts_.by_tokens[static_cast<std::size_t>(bound - bounds.begin())];
   counts_.tokens += tokens;
   counts_.nanoseconds +=
       std::chrono::duration_cast<nanoseconds>(steady_clock::now() - begun_).count();

@@ -1,9 +1,12 @@
 #include "engine/step_executor.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "core/activity.h"
 #include "core/error.h"
+#include "core/message_bytes.h"
 #include "core/timing/phases.h"
 
 namespace lockstep {
@@ -15,35 +18,104 @@ std::string Doing(const StepMessage& message) {
 }
 
 FirstQuestions IsFirst(const StepMessage& message) {
-  return message.batch.ids.empty() ? FirstQuestions::kNo : FirstQuestions::kYes;
+  return message.stages.empty() ? FirstQuestions::kNo : FirstQuestions::kYes;
 }
 
 }  // namespace
 
+StepExecutor::StepExecutor(Decoder& decoder, ControlPlane& control)
+    : decoder_(decoder), control_(control), traffic_(decoder, control) {
+  LOCKSTEP_CHECK(control.size() % decoder.stage_count() == 0, "{} ranks of {} stages",
+                 control.size(), decoder.stage_count());
+}
+
+// Those whose batches are in the pipeline, with this one's.
+void StepExecutor::KeepOnWay(const StepMessage& message) {
+  std::erase_if(on_way_, [&](const StepMessage& begun) {
+    return std::ranges::count(message.stages, begun.step) == 0;
+  });
+  if (!message.batch.ids.empty()) on_way_.push_back(message);
+}
+
+// The message with which a batch has come that is computed in this step; null for 0.
+const StepMessage* StepExecutor::Find(std::int64_t step, const StepMessage& message) const {
+  if (step == 0) return nullptr;
+  if (step == message.step) return &message;
+  const auto found = std::ranges::find(on_way_, step, &StepMessage::step);
+  LOCKSTEP_CHECK(found != on_way_.end(), "rank {} knows nothing of the batch of step {}",
+                 control_.rank(), step);
+  return &*found;
+}
+
 void StepExecutor::Launch(const StepMessage& message) {
-  const Activity doing(Doing(message));
   const bool goes_on = IsFirst(message) == FirstQuestions::kNo;
   const std::int64_t expected = goes_on ? step_ : step_ + 1;
   LOCKSTEP_CHECK(message.step == expected, "rank {} was sent step {}, and expected step {}",
                  control_.rank(), message.step, expected);
   if (goes_on) return;
+  LOCKSTEP_CHECK(std::ssize(message.stages) == decoder_.stage_count(),
+                 "a step of {} stages, not {}", message.stages.size(), decoder_.stage_count());
   step_ = message.step;
-  NameStep(step_, std::ssize(message.batch.ids));
-  decoder_.Forward(message.batch);
+  if (has_stages()) KeepOnWay(message);
+  const StepMessage* mine =
+      Find(message.stages[static_cast<std::size_t>(decoder_.stage())], message);
+  const std::int64_t tokens = mine != nullptr ? std::ssize(mine->batch.ids) : 0;
+  NameStep(step_, tokens);
+  traffic_.BeginStep();
+  if (mine != nullptr) {
+    const Activity doing(Doing(*mine));
+    decoder_.Forward(mine->batch, traffic_.Input(mine->step, tokens));
+  }
+  if (!has_stages()) return;
+  const Activity doing("passing activations from stage to stage");
+  traffic_.Exchange(message.stages, tokens);
 }
 
 std::vector<RowAnswer> StepExecutor::Collect(const StepMessage& message) {
-  const Activity doing(Doing(message));
   const FirstQuestions first = IsFirst(message);
-  const std::vector<std::vector<std::byte>> answers = Gather(AnswerHere(message, first));
+  const StepMessage* asked =
+      first == FirstQuestions::kYes ? Find(message.stages.back(), message) : &message;
+  if (asked == nullptr) return {};
+  const Activity doing(Doing(*asked));
+  const std::vector<std::vector<std::byte>> answers = Gather(AnswerHere(*asked, first));
   if (control_.rank() != 0) return {};
   const ScopedPhase sampling(Phase::kSampling);
-  return MergeAnswers(answers, message.questions, first);
+  return MergeAnswers(has_stages() ? TakeHidden(answers) : answers, asked->questions, first);
 }
 
+// It is the last stage that answers. The hidden states of the batch come with its first rank's.
 std::vector<std::byte> StepExecutor::AnswerHere(const StepMessage& message, FirstQuestions first) {
   const ScopedPhase sampling(Phase::kSampling);
-  return decoder_.Answer(message.questions, first, message.vocab_limit);
+  if (!decoder_.is_last_stage()) return {};
+  std::vector<std::byte> answer = decoder_.Answer(message.questions, first, message.vocab_limit);
+  if (!has_stages()) {
+    if (decoder_.has_hidden()) hidden_ = traffic_.Hidden(std::ssize(message.batch.ids));
+    return answer;
+  }
+  MessageWriter writer;
+  writer.PutList(answer);
+  const std::span<const float> hidden = first == FirstQuestions::kYes
+                                            ? traffic_.Hidden(std::ssize(message.batch.ids))
+                                            : std::span<const float>();
+  writer.PutList(std::vector<float>(hidden.begin(), hidden.end()));
+  return writer.Take();
+}
+
+// What the last stage's ranks have answered, without the hidden states.
+std::vector<std::vector<std::byte>> StepExecutor::TakeHidden(
+    std::span<const std::vector<std::byte>> answers) {
+  const std::size_t ranks = answers.size() / static_cast<std::size_t>(decoder_.stage_count());
+  std::vector<std::vector<std::byte>> of_stage;
+  for (const std::vector<std::byte>& bytes : answers.last(ranks)) {
+    MessageReader reader(bytes);
+    of_stage.push_back(reader.GetList<std::byte>());
+    std::vector<float> hidden = reader.GetList<float>();
+    reader.End();
+    if (of_stage.size() > 1) continue;
+    received_ = std::move(hidden);
+    hidden_ = received_;
+  }
+  return of_stage;
 }
 
 std::vector<std::vector<std::byte>> StepExecutor::Gather(std::span<const std::byte> mine) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "comm/control_plane.h"
+#include "engine/stage_traffic.h"
 #include "engine/step_message.h"
 #include "layers/decoder.h"
 
@@ -15,15 +16,19 @@ namespace lockstep {
 // messages. Not thread-safe: the thread that owns the decoder and the control plane.
 class StepExecutor {
  public:
-  // Both stay the caller's and outlive it.
-  StepExecutor(Decoder& decoder, ControlPlane& control) : decoder_(decoder), control_(control) {}
+  // Both stay the caller's and outlive it. The control plane is that of all stages of a pipeline:
+  // those of one stage follow each other, and it is the decoder that knows which one is this
+  // rank's.
+  StepExecutor(Decoder& decoder, ControlPlane& control);
 
-  // Starts the message's batch, if it has one; where the device lags behind, it is computed
-  // afterwards. Throws Error(kInternal) when it is not the step that follows on the last one.
+  // Starts what this rank's stage has to compute in the step, if anything; where the device lags
+  // behind, it is computed afterwards. In a pipeline, returns when the next stage has the result.
+  // Throws Error(kInternal) when it is not the step that follows on the last one.
   void Launch(const StepMessage& message);
 
-  // Waits for that batch, and answers the message's questions about its logits. Rank 0 gets the
-  // answers, the others an empty vector.
+  // Waits for the batch that the last stage computes in this step, and answers the questions about
+  // its logits; of a message that has only questions, those. Rank 0 gets the answers, the others an
+  // empty vector, and so does everybody where that stage computes nothing.
   std::vector<RowAnswer> Collect(const StepMessage& message);
 
   // Both.
@@ -32,13 +37,25 @@ class StepExecutor {
     return Collect(message);
   }
 
+  // What the batch that Collect() has just answered for was asked to keep (Batch::hidden_layer): on
+  // rank 0, [tokens, d_model], valid until the next step.
+  std::span<const float> hidden() const { return hidden_; }
+
  private:
+  bool has_stages() const { return decoder_.stage_count() > 1; }
+  void KeepOnWay(const StepMessage& message);
+  const StepMessage* Find(std::int64_t step, const StepMessage& message) const;
   std::vector<std::byte> AnswerHere(const StepMessage& message, FirstQuestions first);
+  std::vector<std::vector<std::byte>> TakeHidden(std::span<const std::vector<std::byte>> answers);
   std::vector<std::vector<std::byte>> Gather(std::span<const std::byte> mine);
 
   Decoder& decoder_;
   ControlPlane& control_;
-  std::int64_t step_ = 0;  // the last that was launched
+  StageTraffic traffic_;
+  std::int64_t step_ = 0;            // the last that was launched
+  std::vector<StepMessage> on_way_;  // of a pipeline: those whose batches are in it
+  std::vector<float> received_;      // hidden states, on rank 0 of a pipeline
+  std::span<const float> hidden_;
 };
 
 }  // namespace lockstep

@@ -71,6 +71,7 @@ std::vector<std::byte> Flatten(const StepMessage& message) {
   writer.Put(message.shutdown);
   writer.Put(message.vocab_limit);
   PutBatch(writer, message.batch);
+  writer.PutList(message.stages);
   writer.PutCount(message.questions.size());
   for (const RowQuestion& question : message.questions) PutQuestion(writer, question);
   writer.PutText(message.words);
@@ -84,6 +85,7 @@ StepMessage ParseStepMessage(std::span<const std::byte> bytes) {
   message.shutdown = reader.Get<bool>();
   message.vocab_limit = reader.Get<std::int64_t>();
   message.batch = GetBatch(reader);
+  message.stages = reader.GetList<std::int64_t>();
   message.questions.resize(reader.GetCount(sizeof(std::int64_t)));
   for (RowQuestion& question : message.questions) question = GetQuestion(reader);
   message.words = reader.GetText();

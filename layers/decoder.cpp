@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 namespace lockstep {
@@ -62,6 +63,8 @@ struct Decoder::Workspace {
 Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& backend,
                  Reducer& reducer, const DecoderOptions& options)
     : spec_(plan.spec()),
+      stage_(options.stage),
+      stage_count_(plan.stage_count()),
       cache_dtype_(options.cache_dtype),
       weights_(std::move(weights)),
       device_(*backend.device),
@@ -71,9 +74,10 @@ Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& bac
       rotary_(MakeRotaryTable(spec_, device_)),
       workspace_(
           std::make_unique<Workspace>(device_, weights_.layers.front().qkv->activation_dtype())) {
-  LOCKSTEP_CHECK(plan.rank_count() == reducer.size(), "plan of {} ranks in a world of {}",
-                 plan.rank_count(), reducer.size());
-  const RankSlices slices = plan.Slices(reducer.rank());
+  LOCKSTEP_CHECK(plan.tensor_ranks() == reducer.size(), "plan of {} ranks in a world of {}",
+                 plan.tensor_ranks(), reducer.size());
+  const RankSlices slices = plan.Slices(stage_ * plan.tensor_ranks() + reducer.rank());
+  blocks_ = slices.blocks;
   vocab_rows_ = slices.vocab_rows;
   position_rows_ = slices.position_rows;
   vocab_leaves_ = slices.vocab_leaves;
@@ -83,7 +87,7 @@ Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& bac
 }
 
 void Decoder::AllocateCache(std::int64_t pages) {
-  cache_ = KvCache({.layer_count = spec_.layer_count,
+  cache_ = KvCache({.layer_count = blocks_.size(),
                     .local_heads = local_heads_,
                     .d_head = spec_.d_head(),
                     .page_count = pages,
@@ -118,7 +122,7 @@ void Decoder::Reserve(const StepLimits& limits) {
   work.Activations(work.qkv, rows.tokens, 3 * width);
   work.Activations(work.attention, rows.tokens, width);
   work.Activations(work.ffn, rows.tokens, local_ffn_);
-  work.Floats(work.logits, rows.logits, vocab_rows_.size());
+  if (is_last_stage()) work.Floats(work.logits, rows.logits, vocab_rows_.size());
 }
 
 void Decoder::Connect() {
@@ -132,20 +136,33 @@ void Decoder::Connect() {
 
 Decoder::~Decoder() = default;
 
-TensorView Decoder::Forward(const Batch& batch) {
+TensorView Decoder::Forward(const Batch& batch, std::span<const std::byte> input) {
   Workspace& work = *workspace_;
+  hidden_rows_ = 0;
   cache_.Copy(batch.page_copies, device_);
   work.step = steps_.Begin(
       {.ids = batch.ids, .sequences = batch.sequences, .logit_rows = batch.logit_rows});
   work.Reserve(std::max(work.step.tokens, work.step.logits), spec_.d_model, reducer_);
+  if (!is_first_stage()) TakeInput(input, work);
   // States that are kept are waited for on the way.
   if (batch.hidden_layer >= 0)
     RunOnce(batch, work);
   else
     steps_.Run(this, [&] { RunOnce(batch, work); });
-  logits_ = work.logits.view().Rows(0, static_cast<std::int64_t>(batch.logit_rows.size()));
+  if (is_last_stage())
+    logits_ = work.logits.view().Rows(0, static_cast<std::int64_t>(batch.logit_rows.size()));
   return logits_;
 }
+
+// Stages are on the host (runtime/rank_device.h).
+void Decoder::TakeInput(std::span<const std::byte> input, Workspace& work) {
+  const TensorView x = work.x.view().Rows(0, work.step.tokens);
+  LOCKSTEP_CHECK(IsOnHost() && input.size() == x.bytes(), "stage {} was given {} bytes of {}",
+                 stage_, input.size(), x.bytes());
+  std::memcpy(x.raw(), input.data(), input.size());
+}
+
+TensorView Decoder::output() const { return workspace_->x.view().Rows(0, workspace_->step.tokens); }
 
 std::vector<std::byte> Decoder::Answer(std::span<const RowQuestion> questions, FirstQuestions first,
                                        std::int64_t vocab_limit) {
@@ -159,13 +176,15 @@ std::vector<std::byte> Decoder::Answer(std::span<const RowQuestion> questions, F
 }
 
 void Decoder::RunOnce(const Batch& batch, Workspace& work) {
-  EmbedTokens(batch, work);
+  if (is_first_stage()) EmbedTokens(batch, work);
+  BeginBlocks(work);
   const auto tokens = static_cast<std::int64_t>(batch.ids.size());
   for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
-    if (batch.hidden_layer == static_cast<std::int64_t>(layer))
+    if (batch.hidden_layer == blocks_.begin + static_cast<std::int64_t>(layer))
       KeepHidden(work.x.view().Rows(0, tokens));
     RunBlock(layer, batch, work);
   }
+  if (!is_last_stage()) return;
   if (batch.hidden_layer == spec_.layer_count) {
     const TensorView normed = work.normed.view().Rows(0, tokens);
     Normalize(weights_.final_norm, work.x.view().Rows(0, tokens), normed);
@@ -197,6 +216,11 @@ void Decoder::EmbedTokens(const Batch& batch, Workspace& work) {
               .positions = {weights_.positions.view(), position_rows_},
               .y = x});
   Reduce(x);
+}
+
+// The norms of the stage's first block, of what it begins with.
+void Decoder::BeginBlocks(Workspace& work) {
+  const TensorView x = work.Floats(work.x, work.step.tokens, spec_.d_model);
   ResidualArgs args{.x = x, .epsilon = spec_.norm_epsilon};
   SetBlockNorms(0, work, args);
   ops_.AddResidualNorm(args);
@@ -292,7 +316,8 @@ void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& wor
 
 float Decoder::ScoreFactor(std::size_t index) const {
   const double width = spec_.scores.by_width ? 1.0 : std::sqrt(static_cast<double>(spec_.d_head()));
-  const double layer = spec_.scores.by_layer ? static_cast<double>(index + 1) : 1.0;
+  const auto block = blocks_.begin + static_cast<std::int64_t>(index);
+  const double layer = spec_.scores.by_layer ? static_cast<double>(block + 1) : 1.0;
   return static_cast<float>(width / layer);
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "comm/reducer.h"
@@ -30,13 +31,15 @@ struct Batch {
 struct DecoderOptions {
   std::int64_t cache_pages = 0;  // 0: none until AllocateCache()
   DType cache_dtype = DType::kF32;
+  int stage = 0;  // of the plan's pipeline
 };
 
-// The model on one rank: embedding, blocks, final norm, this rank's slice of the LM head.
+// The model on one rank: embedding, blocks, final norm, this rank's slice of the LM head. Of a
+// pipeline one stage of it: the embedding is the first one's, the norm and the head the last one's.
 class Decoder {
  public:
   // The backend's parts and the reducer stay the caller's and outlive the decoder. `plan` and the
-  // reducer must agree on the number of ranks.
+  // reducer must agree on the number of ranks of a stage.
   Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& backend, Reducer& reducer,
           const DecoderOptions& options);
   ~Decoder();
@@ -45,12 +48,20 @@ class Decoder {
 
   const ModelSpec& spec() const { return spec_; }
   const KvCache& cache() const { return cache_; }
+  int stage() const { return stage_; }
+  int stage_count() const { return stage_count_; }
+  bool is_first_stage() const { return blocks_.begin == 0; }
+  bool is_last_stage() const { return blocks_.end == spec_.layer_count; }
 
-  // Runs the new tokens through the model and appends them to the cache. Every rank calls it
-  // with the same batch. Returns this rank's slice of the logits, [logit_rows, its rows of
-  // the vocabulary] fp32, in memory of the device, valid until the next call. Without an LM head
-  // none can be asked for.
-  TensorView Forward(const Batch& batch);
+  // Runs the new tokens through the stage and appends them to the cache. Every rank of the stage
+  // calls it with the same batch, and behind the first stage with the output of the stage before
+  // ([tokens, d_model] fp32, as bytes). Returns this rank's slice of the logits, [logit_rows, its
+  // rows of the vocabulary] fp32, in memory of the device, valid until the next call: of the last
+  // stage; of others none. Without an LM head none can be asked for.
+  TensorView Forward(const Batch& batch, std::span<const std::byte> input = {});
+  // What the last Forward() leaves for the next stage, the same on every rank of this one:
+  // [tokens, d_model] fp32 in memory of the device, valid until the next call.
+  TensorView output() const;
 
   // This rank's answer, for MergeAnswers(), to questions about the logits of the last Forward().
   // Ids from vocab_limit on are in no search. Waits for the device.
@@ -76,15 +87,18 @@ class Decoder {
   // In all-reduces so far, waiting for the peers included; 0 where a device makes them by itself.
   std::chrono::nanoseconds all_reduce_time() const { return all_reduce_time_; }
 
-  // What Forward() was asked to keep of its last batch, on rank 0: [tokens, d_model] fp32 in host
-  // memory, valid until the next call.
+  // What Forward() was asked to keep of its last batch, on rank 0 of the stage that has it:
+  // [tokens, d_model] fp32 in host memory, valid until the next call.
   TensorView hidden() const { return hidden_.view().Rows(0, hidden_rows_); }
+  bool has_hidden() const { return hidden_rows_ > 0; }
 
  private:
   struct Workspace;  // the activations of one step
 
   void RunOnce(const Batch& batch, Workspace& work);
   void EmbedTokens(const Batch& batch, Workspace& work);
+  void TakeInput(std::span<const std::byte> input, Workspace& work);
+  void BeginBlocks(Workspace& work);
   void RunBlock(std::size_t index, const Batch& batch, Workspace& work);
   void RunAttention(std::size_t index, const Batch& batch, Workspace& work);
   float ScoreFactor(std::size_t index) const;
@@ -102,6 +116,9 @@ class Decoder {
   void ComputeLogits(const Batch& batch, Workspace& work);
 
   ModelSpec spec_;
+  int stage_;
+  int stage_count_;
+  Range blocks_;  // of the stage; the cache and the weights have them from 0 on
   Range vocab_rows_;
   Range position_rows_;
   std::vector<Range> vocab_leaves_;

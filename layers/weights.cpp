@@ -135,14 +135,14 @@ ModelWeights LoadWeights(const ModelSpec& spec, const RankSlices& slices, Weight
   // is nothing beside it.
   if (!slices.head.weight.empty()) weights.head = loader.ByOutputs(slices.head);
   step();
-  weights.embedding = loader.Table(slices.embedding);
+  if (slices.embedding.elements() > 0) weights.embedding = loader.Table(slices.embedding);
   if (slices.positions) weights.positions = loader.Table(*slices.positions);
   step();
   for (const LayerSlices& layer : slices.layers) {
     weights.layers.push_back(LoadLayer(layer, loader));
     step();
   }
-  weights.final_norm = loader.Norm(slices.final_norm);
+  if (slices.final_norm.weight.elements() > 0) weights.final_norm = loader.Norm(slices.final_norm);
   return weights;
 }
 

@@ -33,7 +33,7 @@ struct LayerWeights {
   Tensor mlp_out_bias;
 };
 
-// One rank's weights, in the device's memory.
+// One rank's weights, in the device's memory: what its slices have, and nothing of other stages.
 struct ModelWeights {
   Tensor embedding;  // [local vocab rows, d_model] of TableDType()
   Tensor positions;  // [local position rows, d_model]; empty where the model has no such table

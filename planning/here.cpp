@@ -8,7 +8,8 @@
 namespace lockstep {
 
 FitHere FitsHere(const HereQuestion& question, const std::vector<MemoryPool>& pools) {
-  const ShardPlan plan(question.spec, static_cast<int>(question.layout.tp));
+  const ShardPlan plan(question.spec, static_cast<int>(question.layout.tp),
+                       static_cast<int>(question.layout.pp));
   const RankLoad load{.plan = plan,
                       .format = question.layout.format,
                       .cache_dtype = question.layout.cache_dtype,

@@ -18,6 +18,16 @@ void CheckWorkload(const PlanQuestion& question) {
       workload.prompt_tokens, workload.new_tokens, question.spec.context_tokens);
 }
 
+// Of the first rank of the stage that has most to hold.
+MemoryNeed LargestNeed(const RankLoad& load) {
+  MemoryNeed largest = NeedOf(load, 0);
+  for (int rank = 0; rank < load.plan.rank_count(); rank += load.plan.tensor_ranks()) {
+    const MemoryNeed need = NeedOf(load, rank);
+    if (need.total() > largest.total()) largest = need;
+  }
+  return largest;
+}
+
 MemoryForecast MemoryOf(const PlanQuestion& question, const StepModel& model,
                         const Prediction& prediction) {
   const bool gpu = question.machine.kind == MachineKind::kGpu;
@@ -35,7 +45,7 @@ MemoryForecast MemoryOf(const PlanQuestion& question, const StepModel& model,
                                       .context_tokens = question.spec.context_tokens})};
   const CachePlace place = gpu ? CachePlace::kDevice : CachePlace::kHost;
   MemoryForecast memory;
-  memory.need = NeedOf(load, 0);
+  memory.need = LargestNeed(load);
   if (gpu) memory.need.staging = 0.0;  // on the host
   memory.available = prediction.share.memory_bytes;
   const double page_bytes = memory.need.cache / static_cast<double>(load.cache_pages);

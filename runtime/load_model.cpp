@@ -37,8 +37,11 @@ struct LoadJob {
 
   const EngineLimits& limits() const { return arguments.options.engine; }
   DType kv_dtype() const { return arguments.options.model.kv_dtype(model.format); }
-  Communicator& comm() const { return grid.tensor(); }
-  ShardPlan Plan() const { return ShardPlan(model.spec, comm().size()); }
+  ShardPlan Plan() const {
+    return ShardPlan(model.spec, grid.shape().tensor, grid.shape().pipeline);
+  }
+  // In its copy, as the plan counts.
+  int rank() const { return grid.copy().rank(); }
 };
 
 std::int64_t LeastOfAll(ControlPlane& world, std::int64_t number) {
@@ -57,7 +60,7 @@ StepLimits LimitsOfSteps(const LoadJob& job) {
 }
 
 RankSlices SlicesOf(const LoadJob& job) {
-  RankSlices slices = job.Plan().Slices(job.comm().rank());
+  RankSlices slices = job.Plan().Slices(job.rank());
   // Vectors need no logits: models without an LM head have them too.
   if (job.arguments.command == Command::kEmbed) slices.head = {};
   return slices;
@@ -101,8 +104,9 @@ void LoadHere(const LoadJob& job, LoadedModel& rank) {
   rank.read_bytes = read.read_bytes;
   rank.weight_bytes = WeightBytesOf(job);
   rank.decoder = std::make_unique<Decoder>(
-      job.Plan(), std::move(read.weights), backend, rank.device.reducer(job.comm()),
-      DecoderOptions{.cache_pages = 0, .cache_dtype = job.kv_dtype()});
+      job.Plan(), std::move(read.weights), backend, rank.device.reducer(job.grid.tensor()),
+      DecoderOptions{
+          .cache_pages = 0, .cache_dtype = job.kv_dtype(), .stage = job.grid.place().pipeline});
 }
 
 // A device's memory is taken now. A host's is taken when it is used: steps are mostly small.
@@ -145,7 +149,7 @@ enum class Claimed { kAll, kWeights };  // what a rank will take: all that it ne
 // What this rank will take, of each pool.
 std::vector<MemoryClaim> ClaimsOf(const LoadJob& job, const RankDevice& device, Claimed claimed) {
   const ShardPlan plan = job.Plan();
-  const int rank = job.comm().rank();
+  const int rank = job.rank();
   const auto need_with = [&](WeightFormat format) {
     MemoryNeed need = NeedOf(LoadWith({job, plan, device}, format), rank);
     if (device.index >= 0) need.staging = 0.0;  // on the host
@@ -180,8 +184,9 @@ std::int64_t PagesOf(const LoadJob& job, const LoadedModel& rank) {
   if (job.cache_pages) return *job.cache_pages;
   const ModelSpec& spec = job.model.spec;
   const DType dtype = job.kv_dtype();
-  const std::int64_t heads = job.Plan().Slices(job.comm().rank()).local_heads();
-  const std::int64_t elements = 2 * spec.layer_count * heads * KvCache::kPageTokens *
+  const RankSlices slices = job.Plan().Slices(job.rank());
+  const std::int64_t elements = 2 * slices.blocks.size() * slices.local_heads() *
+                                KvCache::kPageTokens *
                                 rank.device.backend.ops->CacheWidth(spec.d_head(), dtype);
   const CachePlace place = rank.device.index < 0 ? CachePlace::kHost : CachePlace::kDevice;
   const std::int64_t least = LeastPages(job);
@@ -223,6 +228,19 @@ void WarnOfUnevenHosts(const Options& options, const ProcessGrid& grid) {
 
 }  // namespace
 
+ProcessGrid FormGrid(Communicator& world, const ParallelOptions& parallel) {
+  const auto stages = static_cast<int>(parallel.pp);
+  const auto copies = static_cast<int>(parallel.dp);
+  if (stages * copies == 1) return ProcessGrid(world);
+  std::optional<ProcessGrid> grid;
+  Agree(world, "forming groups", [&] {
+    grid.emplace(
+        world,
+        GridShape{.tensor = world.size() / (stages * copies), .pipeline = stages, .data = copies});
+  });
+  return *std::move(grid);
+}
+
 DeviceRequest DeviceRequestOf(const Options& options, std::optional<WeightFormat> format,
                               int threads) {
   return {.choice = options.parallel.device,
@@ -230,7 +248,8 @@ DeviceRequest DeviceRequestOf(const Options& options, std::optional<WeightFormat
           .threads = threads,
           .format = format,
           .cache_dtype = format ? options.model.kv_dtype(*format) : options.model.cache_dtype,
-          .graphs = options.parallel.cuda_graphs};
+          .graphs = options.parallel.cuda_graphs,
+          .stages = options.parallel.pp};
 }
 
 LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
@@ -242,6 +261,7 @@ LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
   // All groups share the cores, whichever they are in.
   const Placement placement =
       PlaceRank(grid.world(), {.threads = parallel.threads, .bind = parallel.bind});
+  grid.copy().set_waiting(placement.waiting);
   grid.tensor().set_waiting(placement.waiting);
   WarnOfUnevenHosts(arguments.options, grid);
   rank.threads = placement.threads;
@@ -289,13 +309,15 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
                const RankProgram& program) {
   const Options& options = arguments.options;
   const auto groups = static_cast<int>(options.parallel.dp);
-  const auto ranks = static_cast<int>(options.parallel.tp.value_or(InsideWorld() ? 0 : 1)) * groups;
+  const auto stages = static_cast<int>(options.parallel.pp);
+  const auto ranks =
+      static_cast<int>(options.parallel.tp.value_or(InsideWorld() ? 0 : 1)) * stages * groups;
   if (ranks > 1 && !InsideWorld()) {
     InstallInterruptHandlers();
     AnnounceInterrupts();
     CheckDevice(DeviceRequestOf(options, options.model.dtype.format, 1));
     if (!arguments.trace_file.empty()) CheckTraceFile(arguments.trace_file);
-    program.check(ranks / groups);
+    program.check(ranks / (stages * groups));
     if (const auto code = program.done()) {
       if (!arguments.trace_file.empty())
         LogWarning("{}: nothing was computed, so that there is no trace", arguments.trace_file);
@@ -307,6 +329,7 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
   WorldConfig config;
   config.expected_ranks = ranks;
   config.groups = groups;
+  config.stages = stages;
   if (options.stated.contains("parallel.tp")) config.asked_by = options.stated.at("parallel.tp");
   config.world.deadline_seconds = options.comm.deadline_seconds;
   config.world.init_deadline_seconds = options.comm.init_deadline_seconds;

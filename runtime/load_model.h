@@ -18,6 +18,9 @@ namespace lockstep {
 
 // What commands that run a model on several ranks have in common.
 
+// The world as --pp and --dp divide it, where the rest divides a stage (--tp). Collective.
+ProcessGrid FormGrid(Communicator& world, const ParallelOptions& parallel);
+
 // What a rank holds while it lives. Members are destroyed last first: the decoder's weights
 // before the device they live on.
 struct LoadedModel {
@@ -55,14 +58,14 @@ double PeakMemoryBytes();
 struct RankProgram {
   // Throws for everything that can be wrong with the input. Called in the process that starts the
   // ranks, so that bad input is one message, and keeps nothing: the ranks check for themselves.
-  std::function<void(int ranks)> check;             // of a group
+  std::function<void(int ranks)> check;             // of a stage of a group
   std::function<ExitCode(Communicator& comm)> run;  // on every rank
   // After check(): the exit code where nothing is to be done.
   std::function<std::optional<ExitCode>()> done = [] { return std::nullopt; };
 };
 
-// Runs the program on the ranks that --tp and --dp ask for or mpirun has started and returns the
-// process's exit code. arguments_given is the command line, for the ranks to repeat.
+// Runs the program on the ranks that --tp, --pp and --dp ask for or mpirun has started and returns
+// the process's exit code. arguments_given is the command line, for the ranks to repeat.
 int RunOnRanks(const Arguments& arguments, std::span<const std::string> arguments_given,
                const RankProgram& program);
 

@@ -19,8 +19,8 @@ double Bytes(DType dtype) { return static_cast<double>(SizeOf(dtype)); }
 
 double CacheBytes(const RankLoad& load, const RankSlices& slices) {
   const ModelSpec& spec = load.plan.spec();
-  return Product({2, spec.layer_count, slices.local_heads(), load.cache_pages, KvCache::kPageTokens,
-                  KvCache::BytesPerHead(spec.d_head(), load.cache_dtype)});
+  return Product({2, slices.blocks.size(), slices.local_heads(), load.cache_pages,
+                  KvCache::kPageTokens, KvCache::BytesPerHead(spec.d_head(), load.cache_dtype)});
 }
 
 // As Decoder keeps them.
@@ -28,7 +28,9 @@ double ActivationBytes(const RankLoad& load, const RankSlices& slices) {
   const ModelSpec& spec = load.plan.spec();
   // A text that does not fit into the cache is not computed at once either.
   const std::int64_t tokens = std::min(load.step.tokens, load.cache_pages * KvCache::kPageTokens);
-  const std::int64_t rows = std::min(load.step.logit_rows, tokens);
+  // Behind the last stage of a pipeline there are logits, elsewhere none.
+  const bool makes_logits = slices.blocks.end == spec.layer_count;
+  const std::int64_t rows = makes_logits ? std::min(load.step.logit_rows, tokens) : 0;
   const std::int64_t norms = spec.parallel_residual ? 2 : 1;
   const std::int64_t attention = 4 * slices.local_heads() * spec.d_head();
   const std::int64_t of_backend = norms * spec.d_model + attention + slices.ffn_columns.size();

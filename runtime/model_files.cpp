@@ -20,7 +20,8 @@ ModelSpec SpecOf(const std::filesystem::path& folder, const Options& options) {
 void ChooseFormat(const Options& options, ModelFiles& model) {
   if (options.model.dtype.is_auto() && !model.folder.empty())
     model.stored = StoredDType(model.folder);
-  const auto ranks = static_cast<int>(options.parallel.tp.value_or(1) * options.parallel.dp);
+  const ParallelOptions& parallel = options.parallel;
+  const auto ranks = static_cast<int>(parallel.tp.value_or(1) * parallel.pp * parallel.dp);
   model.format = FormatHere(options, model.stored, ranks).format;
 }
 

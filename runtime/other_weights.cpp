@@ -25,8 +25,8 @@ std::string WhyUnlike(const ModelSpec& other, const ModelSpec& running) {
   return other == running ? "" : "the model's shape is not that of the weights in use";
 }
 
-OtherWeights::OtherWeights(const Arguments& arguments, const ModelFiles& model, Communicator& group,
-                           LoadedModel& rank)
+OtherWeights::OtherWeights(const Arguments& arguments, const ModelFiles& model,
+                           const ProcessGrid& group, LoadedModel& rank)
     : arguments_(arguments), model_(model), grid_(group), rank_(rank) {}
 
 ModelFiles OtherWeights::Open(const Arguments& arguments, const Tokenizer* tokenizer) const {

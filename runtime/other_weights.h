@@ -20,8 +20,8 @@ std::string WhyUnlike(const ModelSpec& other, const ModelSpec& running);
 // Not thread-safe: for the thread that owns the decoder.
 class OtherWeights {
  public:
-  // All stay the caller's and outlive it. model: what `rank` has now.
-  OtherWeights(const Arguments& arguments, const ModelFiles& model, Communicator& group,
+  // All stay the caller's and outlive it. model: what `rank` has now. group: the ranks of a copy.
+  OtherWeights(const Arguments& arguments, const ModelFiles& model, const ProcessGrid& group,
                LoadedModel& rank);
 
   // Reads this rank's part of a checkpoint, a name or a folder as for --model. Throws AgreedError

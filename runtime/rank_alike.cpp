@@ -99,7 +99,7 @@ std::string FileFact(const std::filesystem::path& file) {
 // Those who need the files are the first ranks of groups; the others have no say ("").
 void AddTextFiles(const Options& options, const ModelFiles& model, const ProcessGrid& grid,
                   RankFacts& facts) {
-  const bool reads = grid.tensor().rank() == 0;
+  const bool reads = grid.copy().rank() == 0;
   const std::filesystem::path tokenizer = options.model.tokenizer;
   const bool one_file = IsRegularFile(tokenizer);
   const auto& folder = tokenizer.empty() ? model.folder : tokenizer;

@@ -22,6 +22,7 @@ struct DeviceRequest {
   std::optional<WeightFormat> format = WeightFormat::kF32;  // unset: still to be chosen
   std::optional<DType> cache_dtype = DType::kF32;           // the same
   StepGraphs graphs = StepGraphs::kAuto;
+  std::int64_t stages = 1;  // of a pipeline
 };
 
 // What a rank computes with. Destroyed last first.

@@ -83,10 +83,10 @@ int RunSupervised(const Arguments& arguments, std::span<const std::string> given
   if (!arguments.trace_file.empty()) CheckTraceFile(arguments.trace_file);
   const ModelFiles model = OpenModel(arguments);
   const auto ranks = static_cast<int>(options.parallel.tp.value_or(1));
-  const ShardPlan plan(model.spec, ranks);
+  const ShardPlan plan(model.spec, ranks, static_cast<int>(options.parallel.pp));
   const ServerInput input = ReadServerInput(arguments, model, ranks);
   if (options.model.dtype.is_auto()) {
-    const int all = ranks * static_cast<int>(options.parallel.dp);
+    const int all = ranks * static_cast<int>(options.parallel.pp * options.parallel.dp);
     WriteLog(LogLevel::kInfo, FormatText(FormatHere(options, model.stored, all)));
   }
   ::unsetenv(kApiKeyVariable);  // it is read, and no business of the ranks

@@ -35,7 +35,7 @@ class ModelJob {
  public:
   virtual ~ModelJob() = default;
 
-  // Before Prepare(): how many ranks share a model.
+  // Before Prepare(): how many ranks add up their parts of a sum (--tp).
   void set_group_size(int ranks) { group_size_ = ranks; }
 
   // Reads and checks everything that can be wrong with the input, so that it is said before any
@@ -73,8 +73,8 @@ class ModelJob {
   std::optional<FinishedJob> finished_;
 };
 
-// Brings the model up on the ranks that --tp and --dp ask for or mpirun has started, runs the job
-// and returns the process's exit code. arguments_given is the command line, for the ranks to
+// Brings the model up on the ranks that --tp, --pp and --dp ask for or mpirun has started, runs the
+// job and returns the process's exit code. arguments_given is the command line, for the ranks to
 // repeat.
 int RunModelJob(const Arguments& arguments, std::span<const std::string> arguments_given,
                 ModelJob& job);

@@ -35,29 +35,20 @@ std::int64_t MixedStepTokens(const EngineLimits& limits, const ModelJob& job,
   return limits.mixed_step_tokens.value_or(job.is_watched() && on_processors ? kOfProcessors : 0);
 }
 
-ProcessGrid FormGrid(Communicator& world, int copies) {
-  if (copies == 1) return ProcessGrid(world);
-  std::optional<ProcessGrid> grid;
-  Agree(world, "forming groups", [&] {
-    grid.emplace(world, GridShape{.tensor = world.size() / copies, .pipeline = 1, .data = copies});
-  });
-  return *std::move(grid);
-}
-
 // Rank 0 checks the job as well, the first ranks of other groups their part of it; the others only
 // need the model.
 ModelFiles Check(const Arguments& arguments, ModelJob& job, const ProcessGrid& grid) {
   ModelFiles model;
   Agree(grid.world(), "reading the model's configuration", [&] {
     model = OpenModel(arguments);
-    ShardPlan(model.spec, grid.shape().tensor);
+    ShardPlan(model.spec, grid.shape().tensor, grid.shape().pipeline);
   });
   AgreeOnFormat(arguments.options, model, grid.world());
   Agree(grid.world(), "reading the input", [&] {
     job.set_group_size(grid.shape().tensor);
     if (grid.world().rank() == 0)
       job.Prepare(model);
-    else if (grid.tensor().rank() == 0)
+    else if (grid.copy().rank() == 0)
       job.PrepareHelper(model);
   });
   CompareModels(arguments, model, grid);
@@ -121,7 +112,7 @@ ExitCode RankSeries::Run() {
 }
 
 ExitCode RankSeries::RunOne(const ModelRun& run) {
-  if (!grid_) grid_.emplace(FormGrid(world_, static_cast<int>(run.arguments->options.parallel.dp)));
+  if (!grid_) grid_.emplace(FormGrid(world_, run.arguments->options.parallel));
   const ModelFiles model = Check(*run.arguments, *run.job, *grid_);
   if (Share(world_, run.job->finished() ? 1 : 0) != 0)
     return run.job->finished() ? run.job->ReportFinished() : ExitCode::kOk;
@@ -166,14 +157,14 @@ ExitCode RankSeries::Work(const ModelRun& run, const ModelFiles& model) {
   const auto messenger = grid.shape().data > 1 ? OpenMessenger(world_) : nullptr;
   const Activity doing("generating");
   FinishStepsOnInterrupt();
-  OtherWeights others(arguments, model, grid.tensor(), rank);
-  if (grid.tensor().rank() != 0) {
-    RunWorker(*rank.decoder, grid.tensor(), [&](std::string_view words) { others.Obey(words); });
+  OtherWeights others(arguments, model, grid.OfCopy(), rank);
+  if (grid.copy().rank() != 0) {
+    RunWorker(*rank.decoder, grid.copy(), [&](std::string_view words) { others.Obey(words); });
     ReportMemory(rank);
     return ExitCode::kOk;
   }
   const EngineLimits& limits = arguments.options.engine;
-  Engine engine(*rank.decoder, grid.tensor(),
+  Engine engine(*rank.decoder, grid.copy(),
                 {.max_sequences = limits.max_sequences,
                  .max_step_tokens = limits.max_step_tokens,
                  .mixed_step_tokens = MixedStepTokens(limits, job, rank.device),
@@ -230,7 +221,8 @@ class SeriesBefore {
     run_ = series_.Begin(index);
     try {
       const ModelFiles model = OpenModel(*run_.arguments);
-      const ShardPlan plan(model.spec, ranks_);
+      const auto stages = static_cast<int>(run_.arguments->options.parallel.pp);
+      const ShardPlan plan(model.spec, ranks_, stages);
       run_.job->set_group_size(ranks_);
       run_.job->Prepare(model);
     } catch (const Error& error) {

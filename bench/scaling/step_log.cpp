@@ -43,7 +43,7 @@ RankSplit SplitOf(std::span<const StepTimes> steps, std::int64_t first, std::int
           .waiting = {Seconds(sums, Phase::kWaiting)},
           .other = {Seconds(sums, Phase::kOther) + Seconds(sums, Phase::kPlan) +
                     Seconds(sums, Phase::kBroadcast) + Seconds(sums, Phase::kGather) +
-                    Seconds(sums, Phase::kSampling)}};
+                    Seconds(sums, Phase::kTransfer) + Seconds(sums, Phase::kSampling)}};
 }
 
 }  // namespace lockstep

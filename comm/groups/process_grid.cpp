@@ -17,10 +17,7 @@ void CheckShape(const GridShape& shape, int ranks) {
   CheckAxis("tensor", shape.tensor);
   CheckAxis("pipeline", shape.pipeline);
   CheckAxis("data", shape.data);
-  if (shape.pipeline > 1)
-    throw BadInput("process grid: {} pipeline stages, but models are not cut into stages; use 1",
-                   shape.pipeline);
-  const std::int64_t wanted = std::int64_t{shape.tensor} * shape.data;
+  const std::int64_t wanted = std::int64_t{shape.tensor} * shape.pipeline * shape.data;
   if (wanted != ranks)
     throw BadInput(
         "process grid: {} tensor x {} pipeline x {} data are {} ranks, but this is a world of {}; "
@@ -34,9 +31,17 @@ ProcessGrid::ProcessGrid(Communicator& world)
 ProcessGrid::ProcessGrid(Communicator& world, const GridShape& shape)
     : world_(&world), shape_(shape) {
   CheckShape(shape, world.size());
-  if (shape.tensor == world.size()) return;
   const GridPlace mine = place();
-  part_ = world.Split(mine.data * shape.pipeline + mine.pipeline, mine.tensor);
+  const int in_copy = mine.pipeline * shape.tensor + mine.tensor;
+  if (shape.data > 1) copy_ = world.Split(mine.data, in_copy);
+  if (shape.pipeline > 1) stage_ = copy().Split(mine.pipeline, mine.tensor);
+}
+
+ProcessGrid ProcessGrid::OfCopy() const {
+  ProcessGrid grid(copy());
+  grid.shape_ = {.tensor = shape_.tensor, .pipeline = shape_.pipeline, .data = 1};
+  grid.stage_ = stage_;
+  return grid;
 }
 
 GridPlace ProcessGrid::PlaceOf(int world_rank) const {

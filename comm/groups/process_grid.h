@@ -9,7 +9,7 @@ namespace lockstep {
 // How many ranks there are along each axis.
 struct GridShape {
   int tensor = 1;    // hold one stage of a model together and add up their parts (--tp)
-  int pipeline = 1;  // stages of a model; 1 for now
+  int pipeline = 1;  // stages of a model, one behind the other (--pp)
   int data = 1;      // copies of the model that share the work (--dp)
 };
 
@@ -40,15 +40,21 @@ class ProcessGrid {
   // The world's number of a rank; {.data = 1} is the first of copy 1, which decides for it.
   int RankAt(const GridPlace& place) const;
 
-  // All ranks. What one stage sends to the next goes through it.
+  // All ranks.
   Communicator& world() const { return *world_; }
+  // The ranks of this one's copy, stage by stage. What one stage sends to the next goes through it.
+  Communicator& copy() const { return copy_ != nullptr ? *copy_ : *world_; }
   // The ranks of this one's copy and stage.
-  Communicator& tensor() const { return part_ != nullptr ? *part_ : *world_; }
+  Communicator& tensor() const { return stage_ != nullptr ? *stage_ : copy(); }
+
+  // This rank's copy as a world by itself, of the same groups of ranks.
+  ProcessGrid OfCopy() const;
 
  private:
   Communicator* world_;
   GridShape shape_;
-  std::unique_ptr<Communicator> part_;  // null: the world is one
+  std::shared_ptr<Communicator> copy_;   // null: the world is one
+  std::shared_ptr<Communicator> stage_;  // null: the copy is one
 };
 
 }  // namespace lockstep

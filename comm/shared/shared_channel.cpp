@@ -81,6 +81,8 @@ void SharedChannel::BeginMessage(const PeerCall& call, double deadline_seconds) 
 }
 
 void SharedChannel::AwaitMessage(const SharedCounter& counter) {
+  if (counter.value() >= call_.number) return;
+  const ScopedPhase waiting(Phase::kWaiting);
   AwaitCounter(counter, call_.number, call_.peer);
 }
 

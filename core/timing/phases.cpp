@@ -102,6 +102,7 @@ std::string_view Name(Phase phase) {
     case Phase::kAllReduce: return "all-reduce";
     case Phase::kWaiting: return "waiting";
     case Phase::kGather: return "gather";
+    case Phase::kTransfer: return "transfer";
     case Phase::kSampling: return "sampling";
   }
   return "?";

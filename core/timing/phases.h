@@ -26,9 +26,10 @@ enum class Phase : std::uint8_t {
   kAllReduce,  // the sum over the ranks, once all have come to it
   kWaiting,    // for a rank that has not come yet: to a sum, with the step's message, an answer
   kGather,     // the answers of the ranks
+  kTransfer,   // activations, to the next stage of a pipeline or from the one before
   kSampling,   // questions about logits, and the choice of tokens
 };
-inline constexpr std::size_t kPhaseCount = 9;
+inline constexpr std::size_t kPhaseCount = 10;
 
 // "products", "all-reduce", …
 std::string_view Name(Phase phase);

@@ -53,12 +53,14 @@ bool Scheduler::Remove(std::int64_t id) {
   pages_.Release(Find(id).pages);
   for (Queue* queue : {&running_, &waiting_, &held_}) queue->erase(found->second);
   queue_keys_.erase(found);
+  for (UnderWay& step : under_way_)
+    std::erase_if(step.tokens, [&](const auto& one) { return one.first == id; });
   return true;
 }
 
 void Scheduler::Append(std::int64_t id, std::span<const std::int32_t> tokens, TokenState state) {
   Sequence& sequence = Find(id);
-  LOCKSTEP_CHECK(sequence.planned == 0, "sequence {} is in a step", id);
+  LOCKSTEP_CHECK(!sequence.is_in_step(), "sequence {} is in a step", id);
   LOCKSTEP_CHECK(state == TokenState::kDraft || sequence.drafts == 0, "sequence {} has {} drafts",
                  id, sequence.drafts);
   sequence.tokens.insert(sequence.tokens.end(), tokens.begin(), tokens.end());
@@ -76,7 +78,7 @@ void Scheduler::Commit(std::int64_t id) {
 void Scheduler::Rollback(std::int64_t id, std::int64_t count) {
   Sequence& sequence = Find(id);
   const auto taken = static_cast<std::size_t>(count);
-  LOCKSTEP_CHECK(sequence.planned == 0 && count >= 0 && taken <= sequence.drafts,
+  LOCKSTEP_CHECK(!sequence.is_in_step() && count >= 0 && taken <= sequence.drafts,
                  "sequence {} has {} drafts, {} are taken back", id, sequence.drafts, count);
   sequence.drafts -= taken;
   sequence.tokens.resize(sequence.tokens.size() - taken);
@@ -90,7 +92,7 @@ void Scheduler::Rollback(std::int64_t id, std::int64_t count) {
 void Scheduler::Fork(std::int64_t id, std::int64_t child) {
   const QueueKey key{queue_keys_.at(id).first, arrivals_++};
   Sequence copy = Find(id);
-  LOCKSTEP_CHECK(copy.planned == 0, "sequence {} is in a step", id);
+  LOCKSTEP_CHECK(!copy.is_in_step(), "sequence {} is in a step", id);
   const bool is_new = queue_keys_.emplace(child, key).second;
   LOCKSTEP_CHECK(is_new, "there is a sequence {} already", child);
   copy.id = child;
@@ -113,10 +115,18 @@ bool Scheduler::SomebodyIsPending() const {
                                           [](const auto& one) { return one.second.pending() > 0; });
 }
 
+// Of a number that belongs to all steps under way together, this step's.
+std::int64_t Scheduler::ShareOf(std::int64_t count) const {
+  return (count + options_.steps_under_way - 1) / options_.steps_under_way;
+}
+
 PlannedStep Scheduler::Plan() {
-  LOCKSTEP_CHECK(!is_under_way_, "step {} has not been completed", step_);
-  budget_ = options_.max_step_tokens;
+  LOCKSTEP_CHECK(under_way_count() < options_.steps_under_way, "step {} has not been completed",
+                 step_);
+  const std::int64_t most = ShareOf(options_.max_step_tokens);
+  budget_ = most;
   logit_budget_ = options_.max_logit_tokens;
+  decode_budget_ = ShareOf(running_count());
   page_copies_.clear();
   PlanDecodes();
   LimitPromptsBesideDecodes();
@@ -125,20 +135,30 @@ PlannedStep Scheduler::Plan() {
     Admit();
     PlanLeftovers();
     // The slots and pages of those that are held may be what the others wait for.
-  } while (budget_ == options_.max_step_tokens && SomebodyIsPending() && PreemptHeld());
+  } while (budget_ == most && under_way_.empty() && SomebodyIsPending() && PreemptHeld());
   PlannedStep step{.number = 0, .chunks = Chunks(), .page_copies = page_copies_};
-  LOCKSTEP_CHECK(!step.chunks.empty() || !SomebodyIsPending(),
+  LOCKSTEP_CHECK(!step.chunks.empty() || !under_way_.empty() || !SomebodyIsPending(),
                  "{} sequences run, {} wait, and none can go on", running_.size(), waiting_.size());
-  if (step.chunks.empty()) return step;
-  is_under_way_ = true;
-  step.number = ++step_;
+  if (!step.chunks.empty()) Launch(step);
   return step;
+}
+
+void Scheduler::Launch(PlannedStep& step) {
+  step.number = ++step_;
+  UnderWay& launched = under_way_.emplace_back();
+  launched.step = step_;
+  for (auto& [key, one] : running_) {
+    if (one.planned == 0) continue;
+    launched.tokens.emplace_back(one.id, one.planned);
+    one.launched += std::exchange(one.planned, 0);
+  }
 }
 
 std::vector<Chunk> Scheduler::Chunks() const {
   std::vector<Chunk> chunks;
   for (const auto& [key, one] : running_)
-    if (one.planned > 0) chunks.push_back({one.id, one.cached, one.planned, one.tokens, one.pages});
+    if (one.planned > 0)
+      chunks.push_back({one.id, one.cached + one.launched, one.planned, one.tokens, one.pages});
   return chunks;
 }
 
@@ -146,24 +166,31 @@ std::vector<Chunk> Scheduler::Chunks() const {
 // one.
 void Scheduler::PlanDecodes() {
   for (auto& [key, one] : running_)
-    if (one.decodes()) GrantTokens(one, one.pending());
+    if (one.decodes() && !IsLeftToNextStep(one)) GrantTokens(one, one.pending());
+}
+
+// Of a pipeline, who decodes and is more than this step's share.
+bool Scheduler::IsLeftToNextStep(const Sequence& sequence) const {
+  return options_.steps_under_way > 1 && decode_budget_ <= 0 && sequence.planned == 0 &&
+         sequence.decodes();
 }
 
 void Scheduler::LimitPromptsBesideDecodes() {
   const std::int64_t limit = options_.mixed_step_tokens;
-  const std::int64_t decoding = options_.max_step_tokens - budget_;
+  const std::int64_t decoding = ShareOf(options_.max_step_tokens) - budget_;
   if (limit > 0 && decoding > 0)
     budget_ = std::min(budget_, std::max(limit - decoding, std::max<std::int64_t>(1, limit / 4)));
 }
 
 void Scheduler::PlanPrompts() {
   for (auto& [key, one] : running_)
-    if (one.planned == 0) GrantTokens(one, FairShare(one));
+    if (one.planned == 0 && !IsLeftToNextStep(one)) GrantTokens(one, FairShare(one));
 }
 
 // What those behind a long prompt have left of the step.
 void Scheduler::PlanLeftovers() {
-  for (auto& [key, one] : running_) GrantTokens(one, one.pending());
+  for (auto& [key, one] : running_)
+    if (!IsLeftToNextStep(one)) GrantTokens(one, one.pending());
 }
 
 // A prompt that takes several steps anyway leaves a quarter of each to those behind it: a short
@@ -251,9 +278,8 @@ bool Scheduler::IsBeingComputed(const Sequence& sequence, const PagePool::Prefix
 
 // Of its next `count` tokens, those whose logits are limited.
 std::int64_t Scheduler::LogitsWanted(const Sequence& sequence, std::int64_t count) const {
-  const std::int64_t next = sequence.cached + sequence.planned;
-  if (sequence.rows != LogitRows::kAll ||
-      sequence.cached >= static_cast<std::int64_t>(sequence.prompt_size))
+  const std::int64_t next = sequence.next();
+  if (sequence.rows != LogitRows::kAll || next >= static_cast<std::int64_t>(sequence.prompt_size))
     return 0;
   return std::max<std::int64_t>(0, next + count - std::max(next, sequence.context_tokens));
 }
@@ -267,10 +293,10 @@ void Scheduler::GrantTokens(Sequence& sequence, std::int64_t count) {
   if (count <= 0) return;
   if (WritesToSharedPage(sequence)) CopySharedPage(sequence);
   logit_budget_ -= LogitsWanted(sequence, count);
+  if (sequence.planned == 0 && sequence.decodes()) --decode_budget_;
   sequence.planned += count;
   budget_ -= count;
-  while (static_cast<std::int64_t>(sequence.pages.size()) <
-         PagesFor(sequence.cached + sequence.planned))
+  while (static_cast<std::int64_t>(sequence.pages.size()) < PagesFor(sequence.next()))
     sequence.pages.push_back(pages_.Take());
 }
 
@@ -281,19 +307,19 @@ std::int64_t Scheduler::Room(const Sequence& sequence) const {
     if (pages_.available() == 0) return 0;
     --pages;  // for the copy
   }
-  return pages * options_.page_tokens - sequence.cached - sequence.planned;
+  return pages * options_.page_tokens - sequence.next();
 }
 
 // Whether its next token goes to a page that others use or can find.
 bool Scheduler::WritesToSharedPage(const Sequence& sequence) const {
-  const std::int64_t next = sequence.cached + sequence.planned;
+  const std::int64_t next = sequence.next();
   if (next % options_.page_tokens == 0) return false;
   return !pages_.IsPrivate(sequence.pages[static_cast<std::size_t>(next / options_.page_tokens)]);
 }
 
 void Scheduler::CopySharedPage(Sequence& sequence) {
   std::int32_t& page =
-      sequence.pages[static_cast<std::size_t>(sequence.cached / options_.page_tokens)];
+      sequence.pages[static_cast<std::size_t>(sequence.next() / options_.page_tokens)];
   const std::int32_t copy = pages_.Take();
   page_copies_.push_back({page, copy});
   pages_.Release(std::span(&page, 1));
@@ -301,8 +327,20 @@ void Scheduler::CopySharedPage(Sequence& sequence) {
 }
 
 void Scheduler::MakeRoom(const Sequence& sequence, std::int64_t tokens) {
-  while (Room(sequence) < tokens && &std::prev(running_.end())->second != &sequence)
-    Preempt(std::prev(running_.end()));
+  while (Room(sequence) < tokens) {
+    const auto victim = LastToPreempt();
+    if (victim == running_.end() ||
+        !running_.key_comp()(queue_keys_.at(sequence.id), victim->first))
+      return;
+    Preempt(victim);
+  }
+}
+
+// What steps under way compute is waited for: it would have to be computed again.
+Scheduler::Queue::iterator Scheduler::LastToPreempt() {
+  for (auto one = running_.rbegin(); one != running_.rend(); ++one)
+    if (one->second.launched == 0) return std::prev(one.base());
+  return running_.end();
 }
 
 bool Scheduler::PreemptHeld() {
@@ -325,13 +363,16 @@ void Scheduler::Preempt(Queue::iterator victim) {
 }
 
 void Scheduler::Complete(std::int64_t step) {
-  LOCKSTEP_CHECK(is_under_way_ && step == step_, "step {} was completed, step {} was planned", step,
+  LOCKSTEP_CHECK(!under_way_.empty() && step == under_way_.front().step,
+                 "step {} was completed, {} are under way up to step {}", step, under_way_.size(),
                  step_);
-  is_under_way_ = false;
-  for (auto& [key, one] : running_) {
-    one.cached += std::exchange(one.planned, 0);
+  for (const auto& [id, count] : under_way_.front().tokens) {
+    Sequence& one = running_.at(queue_keys_.at(id));
+    one.launched -= count;
+    one.cached += count;
     Publish(one);
   }
+  under_way_.pop_front();
 }
 
 void Scheduler::Publish(Sequence& sequence) {

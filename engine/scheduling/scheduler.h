@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <span>
 #include <unordered_map>
@@ -22,6 +23,10 @@ struct SchedulerOptions {
   // Of these, tokens of sequences that want logits at each: a row of logits is as long as the
   // vocabulary, 128 rows of Pythia are 26 MB.
   std::int64_t max_logit_tokens = 128;
+  // That may be under way together, each with other tokens: those of a pipeline's stages. Of the
+  // sequences that decode a step takes its share, and a step's tokens are its share of
+  // max_step_tokens, so that the steps are alike.
+  std::int64_t steps_under_way = 1;
   std::int64_t page_count = 0;
   std::int64_t page_tokens = 16;
   PrefixCache prefix_cache = PrefixCache::kOn;
@@ -103,12 +108,16 @@ class Scheduler {
   // Finished or cancelled: forgets the sequence. False when there is none of this id.
   bool Remove(std::int64_t id);
 
-  // The next step; empty only when idle or when all are held. One step is under way at a time:
-  // Complete() must follow with its number, once it has been computed. Until then only Submit().
+  // The next step; empty only when idle, when all are held, or when all that could go on is in
+  // steps under way. Complete() must follow with its number, once it has been computed, and in
+  // their order; at most steps_under_way have not had theirs. Sequences of a step that is under way
+  // keep their pages, unless they are removed: what comes behind them in every stage may have
+  // these. Between Plan() and what is done with its step only Submit().
   PlannedStep Plan();
   void Complete(std::int64_t step);
+  std::int64_t under_way_count() const { return std::ssize(under_way_); }
 
-  // Between Complete() and Plan(), of any sequence that is not finished:
+  // Of any sequence that is not finished and in no step under way:
   // It goes on with these tokens. Committed ones may not follow on drafts.
   void Append(std::int64_t id, std::span<const std::int32_t> tokens,
               TokenState state = TokenState::kCommitted);
@@ -144,31 +153,39 @@ class Scheduler {
     LogitRows rows = LogitRows::kLast;
     std::int64_t context_tokens = 0;
     PagePool::BlockId root = PagePool::kBeginning;
-    std::size_t drafts = 0;    // tokens at the end
-    std::int64_t cached = 0;   // tokens whose keys and values are in the pages
-    std::int64_t planned = 0;  // tokens that this step adds
+    std::size_t drafts = 0;     // tokens at the end
+    std::int64_t cached = 0;    // tokens whose keys and values are in the pages
+    std::int64_t launched = 0;  // the next ones, which steps under way add
+    std::int64_t planned = 0;   // those behind them, which this step adds
     std::vector<std::int32_t> pages;
     std::int64_t published = 0;  // how many of the pages
     PagePool::BlockId last_block = PagePool::kBeginning;
 
-    std::int64_t pending() const {
-      return static_cast<std::int64_t>(tokens.size()) - cached - planned;
-    }
-    bool held() const { return planned == 0 && pending() == 0; }
+    std::int64_t next() const { return cached + launched + planned; }
+    std::int64_t pending() const { return static_cast<std::int64_t>(tokens.size()) - next(); }
+    bool is_in_step() const { return launched + planned > 0; }
+    bool held() const { return !is_in_step() && pending() == 0; }
     bool decodes() const {
       return pending() == 1 || cached >= static_cast<std::int64_t>(prompt_size);
     }
     void DropPages() {
       pages.clear();
-      cached = planned = published = 0;
+      cached = launched = planned = published = 0;
       last_block = root;
     }
   };
   using Queue = std::map<QueueKey, Sequence>;
 
+  struct UnderWay {
+    std::int64_t step = 0;
+    std::vector<std::pair<std::int64_t, std::int64_t>> tokens;  // of each sequence's id
+  };
+
   const Sequence& Find(std::int64_t id) const;
   Sequence& Find(std::int64_t id);
   std::vector<Chunk> Chunks() const;
+  void Launch(PlannedStep& step);
+  std::int64_t ShareOf(std::int64_t count) const;
   bool SomebodyIsPending() const;
   std::int64_t PagesFor(std::int64_t tokens) const;
   void PlanDecodes();
@@ -180,6 +197,7 @@ class Scheduler {
   std::int64_t PromisedPages() const;
   bool IsBeingComputed(const Sequence& sequence, const PagePool::Prefix& prefix) const;
   std::int64_t ReusableTokens(const Sequence& sequence) const;
+  bool IsLeftToNextStep(const Sequence& sequence) const;
   std::int64_t FairShare(const Sequence& sequence) const;
   std::int64_t LogitsWanted(const Sequence& sequence, std::int64_t count) const;
   void GrantTokens(Sequence& sequence, std::int64_t count);
@@ -188,6 +206,7 @@ class Scheduler {
   bool WritesToSharedPage(const Sequence& sequence) const;
   void CopySharedPage(Sequence& sequence);
   void Preempt(Queue::iterator victim);
+  Queue::iterator LastToPreempt();
   bool PreemptHeld();
   void Publish(Sequence& sequence);
 
@@ -200,9 +219,10 @@ class Scheduler {
   FairTurns turns_;
   std::int64_t arrivals_ = 0;
   std::int64_t step_ = 0;  // the last that was planned
-  bool is_under_way_ = false;
-  std::int64_t budget_ = 0;        // tokens that the step being planned can still take
-  std::int64_t logit_budget_ = 0;  // the same for those that want all their logits
+  std::deque<UnderWay> under_way_;
+  std::int64_t budget_ = 0;         // tokens that the step being planned can still take
+  std::int64_t logit_budget_ = 0;   // the same for those that want all their logits
+  std::int64_t decode_budget_ = 0;  // of a pipeline, sequences that decode which it can still take
   std::vector<PageCopy> page_copies_;
   SchedulerCounts counts_;
 };

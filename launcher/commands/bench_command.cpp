@@ -91,6 +91,7 @@ class Bench {
       : arguments_(arguments),
         given_(given),
         comm_(comm),
+        grid_(FormGrid(comm, arguments.options.parallel)),
         progress_(ProgressOfPhases(comm.rank(), arguments.verbosity)) {}
 
   ExitCode Run() {
@@ -114,12 +115,12 @@ class Bench {
   void Check() {
     Agree(comm_, "reading the model's configuration", [&] {
       model_ = OpenModel(arguments_);
-      plan_.emplace(model_.spec, comm_.size());
+      plan_.emplace(model_.spec, grid_.shape().tensor, grid_.shape().pipeline);
       cases_ = CasesOf(arguments_.bench, model_.spec.context_tokens);
       CheckCases(cases_, limits().max_step_tokens, model_.spec);
     });
     AgreeOnFormat(arguments_.options, model_, comm_);
-    CompareModels(arguments_, model_, ProcessGrid(comm_));
+    CompareModels(arguments_, model_, grid_);
   }
 
   void Load() {
@@ -129,7 +130,7 @@ class Bench {
     Arguments arguments = arguments_;
     for (const BenchCase& one : cases_)
       arguments.options.engine.max_sequences = std::max(limits().max_sequences, one.sequences);
-    rank_ = LoadModel(arguments, model_, pages, ProcessGrid(comm_));
+    rank_ = LoadModel(arguments, model_, pages, grid_);
   }
 
   void Prepare() {
@@ -206,6 +207,7 @@ class Bench {
     const CaseSample sample = RunCase(engine, {.what = one,
                                                .vocab_rows = model_.spec.vocab_rows,
                                                .max_step_tokens = limits().max_step_tokens,
+                                               .stages = grid_.shape().pipeline,
                                                .sampling = arguments_.options.sampling.params,
                                                .seed = seed});
     engine.Shutdown();
@@ -240,6 +242,7 @@ class Bench {
   const Arguments& arguments_;
   const std::span<const std::string> given_;
   Communicator& comm_;
+  const ProcessGrid grid_;
   ProgressLine progress_;
   std::vector<BenchCase> cases_;
   ModelFiles model_;
@@ -256,7 +259,7 @@ int RunBench(const Arguments& arguments, std::span<const std::string> arguments_
   RankProgram program;
   program.check = [&](int ranks) {
     const ModelFiles model = OpenModel(arguments);
-    const ShardPlan plan(model.spec, ranks);
+    const ShardPlan plan(model.spec, ranks, static_cast<int>(arguments.options.parallel.pp));
     CheckCases(CasesOf(arguments.bench, model.spec.context_tokens),
                arguments.options.engine.max_step_tokens, model.spec);
   };

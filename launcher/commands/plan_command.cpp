@@ -30,7 +30,8 @@ class Planner {
         options_(arguments.options),
         asked_(asked),
         spec_(ReadSpec(arguments)),
-        shards_(spec_, static_cast<int>(options_.parallel.tp.value_or(1))),
+        shards_(spec_, static_cast<int>(options_.parallel.tp.value_or(1)),
+                static_cast<int>(options_.parallel.pp)),
         format_(FormatAsked()) {}
 
   void Run() {
@@ -54,7 +55,8 @@ class Planner {
   // As the program would choose it on the machine that is asked about.
   WeightFormat FormatAsked() const {
     if (!options_.model.dtype.is_auto()) return *options_.model.dtype.format;
-    const auto ranks = static_cast<int>(options_.parallel.tp.value_or(1) * options_.parallel.dp);
+    const auto ranks = static_cast<int>(options_.parallel.tp.value_or(1) * options_.parallel.pp *
+                                        options_.parallel.dp);
     const auto stored = ReadStoredDType(arguments_);
     FormatDecision decision = FormatHere(options_, stored, ranks);
     if (!asked_.machine.empty() && asked_.machine != kThisHost) {
@@ -75,6 +77,7 @@ class Planner {
 
   Layout LayoutAsked() const {
     return {.tp = options_.parallel.tp.value_or(1),
+            .pp = options_.parallel.pp,
             .dp = options_.parallel.dp,
             .threads = options_.parallel.threads,
             .format = format_,
@@ -150,9 +153,11 @@ class Planner {
                       .limits = options_.engine,
                       .format = {},
                       .tp = {},
+                      .pp = {},
                       .threads = {}};
     if (IsOnCommandLine("model.dtype")) search.format = options_.model.dtype.format;
     if (IsOnCommandLine("parallel.tp")) search.tp = options_.parallel.tp;
+    if (IsOnCommandLine("parallel.pp")) search.pp = options_.parallel.pp;
     if (IsOnCommandLine("parallel.threads") && options_.parallel.threads > 0)
       search.threads = options_.parallel.threads;
     const GoalAnswer answer = Search(search);

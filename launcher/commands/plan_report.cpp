@@ -15,6 +15,7 @@ using OrderedJson = nlohmann::ordered_json;
 // One rank's line.
 struct RankLine {
   int rank = 0;
+  Range blocks;
   Range heads;
   Range ffn_columns;
   Range vocab_rows;
@@ -23,7 +24,9 @@ struct RankLine {
   std::int64_t weight_bytes = 0;
   std::int64_t cache_bytes_per_token = 0;
 
-  std::int64_t unique() const { return count.total() - (rank == 0 ? 0 : count.replicated); }
+  bool is_first_of_stage = false;
+
+  std::int64_t unique() const { return count.total() - (is_first_of_stage ? 0 : count.replicated); }
 };
 
 struct Totals {
@@ -37,14 +40,16 @@ std::vector<RankLine> RankLines(const PlanReport& report) {
   for (int rank = 0; rank < report.plan.rank_count(); ++rank) {
     const RankSlices slices = report.plan.Slices(rank);
     RankLine line{.rank = rank,
+                  .blocks = slices.blocks,
                   .heads = slices.heads,
                   .ffn_columns = slices.ffn_columns,
                   .vocab_rows = slices.vocab_rows,
                   .position_rows = slices.position_rows,
-                  .count = CountParameters(slices)};
+                  .count = CountParameters(slices),
+                  .is_first_of_stage = rank % report.plan.tensor_ranks() == 0};
     line.weight_bytes = WeightBytes(line.count, report.dtype);
-    // A key and a value of each local head, in each layer.
-    line.cache_bytes_per_token = 2 * spec.layer_count * slices.local_heads() *
+    // A key and a value of each local head, in each of its layers.
+    line.cache_bytes_per_token = 2 * slices.blocks.size() * slices.local_heads() *
                                  KvCache::BytesPerHead(spec.d_head(), report.cache_dtype);
     lines.push_back(line);
   }
@@ -66,7 +71,8 @@ std::int64_t ReducesPerBlock(const ModelSpec& spec) { return spec.parallel_resid
 OrderedJson Pair(Range range) { return {range.begin, range.end}; }
 
 OrderedJson ToJson(const RankLine& line) {
-  OrderedJson slices = {{"heads", Pair(line.heads)},
+  OrderedJson slices = {{"blocks", Pair(line.blocks)},
+                        {"heads", Pair(line.heads)},
                         {"ffn_columns", Pair(line.ffn_columns)},
                         {"vocab_rows", Pair(line.vocab_rows)}};
   if (line.position_rows.size() > 0) slices["positions"] = Pair(line.position_rows);
@@ -91,8 +97,9 @@ std::string Bytes(std::int64_t bytes) {
   return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
-// "0-3"; "3" where it is one.
+// "0-3"; "3" where it is one, "-" where there is none.
 std::string Slice(Range range) {
+  if (range.size() == 0) return "-";
   return range.size() == 1 ? fmt::format("{}", range.begin)
                            : fmt::format("{}-{}", range.begin, range.end - 1);
 }
@@ -111,6 +118,19 @@ std::string Heading(const PlanReport& report, const Totals& totals) {
       report.plan.all_reduces_per_pass(), ReducesPerBlock(spec), spec.layer_count);
 }
 
+// Of a pipeline.
+std::string StageTable(const std::vector<RankLine>& lines) {
+  constexpr const char* kRow = "{:>4}  {:>7}  {:>7}  {:>11}  {:>11}  {:>14}  {:>9}  {:>9}\n";
+  std::string text = fmt::format(fmt::runtime(kRow), "rank", "blocks", "heads", "ffn columns",
+                                 "vocab rows", "parameters", "weights", "KV/token");
+  for (const RankLine& line : lines)
+    text += fmt::format(fmt::runtime(kRow), line.rank, Slice(line.blocks), Slice(line.heads),
+                        Slice(line.ffn_columns), Slice(line.vocab_rows),
+                        GroupedText(line.count.total()), Bytes(line.weight_bytes),
+                        Bytes(line.cache_bytes_per_token));
+  return text;
+}
+
 }  // namespace
 
 OrderedJson PlanObject(const PlanReport& report) {
@@ -122,7 +142,8 @@ OrderedJson PlanObject(const PlanReport& report) {
   return {{"model", report.model},
           {"family", std::string(Name(spec.family))},
           {"dtype", std::string(Name(report.dtype))},
-          {"tp", report.plan.rank_count()},
+          {"tp", report.plan.tensor_ranks()},
+          {"pp", report.plan.stage_count()},
           {"parameters", {{"total", totals.parameters}, {"non_embedding", totals.non_embedding}}},
           {"all_reduces_per_token", report.plan.all_reduces_per_pass()},
           {"all_reduces",
@@ -137,6 +158,7 @@ std::string PlanJson(const OrderedJson& object) {
 std::string PlanTable(const PlanReport& report) {
   const std::vector<RankLine> lines = RankLines(report);
   std::string text = Heading(report, Sum(lines)) + "\n";
+  if (report.plan.stage_count() > 1) return text + StageTable(lines);
   constexpr const char* kRow = "{:>4}  {:>7}  {:>11}  {:>11}  {:>14}  {:>9}  {:>9}\n";
   text += fmt::format(fmt::runtime(kRow), "rank", "heads", "ffn columns", "vocab rows",
                       "parameters", "weights", "KV/token");

@@ -66,7 +66,15 @@ void CheckBenchServe(const Arguments& arguments) {
         "for an engine in this process");
 }
 
+// Where all ranks take part in each measurement.
+void CheckNoStages(const Arguments& arguments, const char* command) {
+  if (arguments.options.parallel.pp > 1)
+    throw BadInput("{}: --pp is {}; expected 1: it measures ranks that divide every block", command,
+                   arguments.options.parallel.pp);
+}
+
 void CheckBenchScaling(const Arguments& arguments) {
+  CheckNoStages(arguments, "bench scaling");
   if (arguments.options.model.path.empty() && arguments.config_file.empty())
     throw BadInput("bench scaling: no model; expected --model MODEL or --config FILE.yaml");
 }

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "partition/model/architecture.h"
+#include "partition/plan/stages.h"
 
 namespace lockstep {
 namespace {
@@ -103,14 +104,15 @@ std::int64_t LinearSlices::outputs() const {
 
 std::int64_t LinearSlices::inputs() const { return weight.front().columns.size(); }
 
-ShardPlan::ShardPlan(const ModelSpec& spec, int rank_count) : spec_(spec), rank_count_(rank_count) {
-  if (rank_count < 1)
-    throw BadInput("shard plan: {} ranks; expected 1 to {}, the number of heads", rank_count,
+ShardPlan::ShardPlan(const ModelSpec& spec, int tensor_ranks, int stages)
+    : spec_(spec), tensor_ranks_(tensor_ranks), stages_(CutIntoStages(spec, stages)) {
+  if (tensor_ranks < 1)
+    throw BadInput("shard plan: {} ranks; expected 1 to {}, the number of heads", tensor_ranks,
                    spec.head_count);
-  const std::int64_t empty = rank_count - spec.head_count;
+  const std::int64_t empty = tensor_ranks - spec.head_count;
   if (empty > 0)
     throw BadInput("shard plan: {} heads over {} ranks leaves {} {} empty; use at most {} ranks",
-                   spec.head_count, rank_count, empty, empty == 1 ? "rank" : "ranks",
+                   spec.head_count, tensor_ranks, empty, empty == 1 ? "rank" : "ranks",
                    spec.head_count);
 }
 
@@ -120,38 +122,51 @@ Range ShardPlan::Part(std::int64_t total, int parts, int index) {
 }
 
 std::vector<Range> ShardPlan::Leaves(std::int64_t total, int rank) const {
-  if (kLeaves % rank_count_ != 0) return {Part(total, rank_count_, rank)};
-  const int own = kLeaves / rank_count_;
+  if (kLeaves % tensor_ranks_ != 0) return {Part(total, tensor_ranks_, rank)};
+  const int own = kLeaves / tensor_ranks_;
   std::vector<Range> leaves;
   for (int leaf = 0; leaf < own; ++leaf) leaves.push_back(Part(total, kLeaves, rank * own + leaf));
   return leaves;
 }
 
 RankSlices ShardPlan::Slices(int rank) const {
-  LOCKSTEP_CHECK(rank >= 0 && rank < rank_count_, "rank {} of {}", rank, rank_count_);
-  const Architecture& names = ArchitectureOf(spec_.family);
+  LOCKSTEP_CHECK(rank >= 0 && rank < rank_count(), "rank {} of {}", rank, rank_count());
+  const int part = rank % tensor_ranks_;
   RankSlices slices;
-  slices.heads = Part(spec_.head_count, rank_count_, rank);
-  slices.ffn_columns = Part(spec_.d_ff, rank_count_, rank);
-  slices.vocab_rows = Part(spec_.vocab_rows, rank_count_, rank);
-  slices.head_leaves = Leaves(spec_.head_count, rank);
-  slices.ffn_leaves = Leaves(spec_.d_ff, rank);
-  slices.vocab_leaves = Leaves(spec_.vocab_rows, rank);
-
-  slices.embedding = Table(names.embedding, {spec_.vocab_rows, spec_.d_model}, slices.vocab_rows);
-  if (names.positions == PositionKind::kLearned) {
-    slices.position_rows = Part(spec_.context_tokens, rank_count_, rank);
-    slices.positions =
-        Table(names.position_table, {spec_.context_tokens, spec_.d_model}, slices.position_rows);
+  slices.blocks = stages_[static_cast<std::size_t>(StageOf(rank))];
+  slices.heads = Part(spec_.head_count, tensor_ranks_, part);
+  slices.ffn_columns = Part(spec_.d_ff, tensor_ranks_, part);
+  slices.head_leaves = Leaves(spec_.head_count, part);
+  slices.ffn_leaves = Leaves(spec_.d_ff, part);
+  const bool is_first = slices.blocks.begin == 0;
+  const bool is_last = slices.blocks.end == spec_.layer_count;
+  if (is_first || is_last) {
+    slices.vocab_rows = Part(spec_.vocab_rows, tensor_ranks_, part);
+    slices.vocab_leaves = Leaves(spec_.vocab_rows, part);
   }
-  for (std::int64_t layer = 0; layer < spec_.layer_count; ++layer)
+  if (is_first) AddTables(part, slices);
+  for (std::int64_t layer = slices.blocks.begin; layer < slices.blocks.end; ++layer)
     slices.layers.push_back(Layer(layer, slices));
+  if (is_last) AddHead(slices);
+  return slices;
+}
+
+void ShardPlan::AddTables(int part, RankSlices& slices) const {
+  const Architecture& names = ArchitectureOf(spec_.family);
+  slices.embedding = Table(names.embedding, {spec_.vocab_rows, spec_.d_model}, slices.vocab_rows);
+  if (names.positions != PositionKind::kLearned) return;
+  slices.position_rows = Part(spec_.context_tokens, tensor_ranks_, part);
+  slices.positions =
+      Table(names.position_table, {spec_.context_tokens, spec_.d_model}, slices.position_rows);
+}
+
+void ShardPlan::AddHead(RankSlices& slices) const {
+  const Architecture& names = ArchitectureOf(spec_.family);
   slices.final_norm = Norm(std::string(names.final_norm), spec_.d_model);
   AppendLinear(slices.head, std::string(names.head),
                {spec_.vocab_rows, spec_.d_model, names.head_bias}, Divide::kOutputs,
                slices.vocab_rows);
   slices.tied_head = spec_.tied_embeddings;
-  return slices;
 }
 
 LayerSlices ShardPlan::Layer(std::int64_t layer, const RankSlices& rank) const {
@@ -180,6 +195,11 @@ LayerSlices ShardPlan::Layer(std::int64_t layer, const RankSlices& rank) const {
 
 std::int64_t ShardPlan::all_reduces_per_pass() const {
   return 1 + spec_.layer_count * (spec_.parallel_residual ? 1 : 2);
+}
+
+std::int64_t ShardPlan::all_reduces_of_stage(int stage) const {
+  const std::int64_t blocks = stages_[static_cast<std::size_t>(stage)].size();
+  return (stage == 0 ? 1 : 0) + blocks * (spec_.parallel_residual ? 1 : 2);
 }
 
 ParameterCount CountParameters(const RankSlices& slices) {

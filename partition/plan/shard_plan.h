@@ -35,6 +35,7 @@ struct LayerSlices {
 
 // Everything one rank reads from the checkpoint.
 struct RankSlices {
+  Range blocks;  // of its stage
   Range heads;
   Range ffn_columns;
   Range vocab_rows;
@@ -43,35 +44,44 @@ struct RankSlices {
   std::vector<Range> head_leaves;
   std::vector<Range> ffn_leaves;
   std::vector<Range> vocab_leaves;
-  TensorSlice embedding;
+  TensorSlice embedding;                 // of the first stage; empty in others
   std::optional<TensorSlice> positions;  // added to the embedding, by positions
-  std::vector<LayerSlices> layers;
-  NormSlices final_norm;
-  LinearSlices head;       // by vocabulary rows; empty where nobody asks for logits
+  std::vector<LayerSlices> layers;       // of its blocks
+  NormSlices final_norm;                 // of the last stage; empty in others
+  // Of the last stage, by vocabulary rows; empty in others, and where nobody asks for logits.
+  LinearSlices head;
   bool tied_head = false;  // its weight is the embedding's, unless the checkpoint holds both
 
   std::int64_t local_heads() const { return heads.size(); }
 };
 
-// Which rank holds what: a pure function of the model's shape and the rank count, and the only
-// place in the project that divides by the rank count.
+// Which rank holds what: a pure function of the model's shape and the rank counts, and the only
+// place in the project that divides by the rank count. Stages hold whole blocks (plan/stages.h);
+// within a stage, every matrix is divided over its ranks.
 //
 // Part i of n of a range of `total` is [ceil(i total / n), ceil((i + 1) total / n)). The parts
 // differ by one at most, rank 0 has the largest, and plans nest: a part of n ranks is exactly
 // the union of its two halves at 2n ranks, which the fixed summation order relies on.
 class ShardPlan {
  public:
-  // Throws BadInput when rank_count is not between 1 and the number of heads.
-  ShardPlan(const ModelSpec& spec, int rank_count);
+  // So many ranks for each stage of a pipeline (--tp, --pp). Throws BadInput when there are more
+  // ranks than heads, more stages than blocks, or none.
+  ShardPlan(const ModelSpec& spec, int tensor_ranks, int stages = 1);
 
-  int rank_count() const { return rank_count_; }
+  int tensor_ranks() const { return tensor_ranks_; }
+  int stage_count() const { return static_cast<int>(stages_.size()); }
+  // Of all stages. Those of the first one come first, then those of the second.
+  int rank_count() const { return tensor_ranks_ * stage_count(); }
+  int StageOf(int rank) const { return rank / tensor_ranks_; }
   const ModelSpec& spec() const { return spec_; }
 
   RankSlices Slices(int rank) const;
 
-  // All-reduces of one forward pass: one for the embedding, then one per block with the parallel
-  // residual and two without.
+  // All-reduces of one forward pass through all stages: one for the embedding, then one per block
+  // with the parallel residual and two without.
   std::int64_t all_reduces_per_pass() const;
+  // Of these, one stage's.
+  std::int64_t all_reduces_of_stage(int stage) const;
 
   static Range Part(std::int64_t total, int parts, int index);
 
@@ -80,14 +90,18 @@ class ShardPlan {
   // the all-reduce is the top of that tree: so the bits are the same on all of them. On any other
   // number of ranks a rank's range is one leaf.
   static constexpr int kLeaves = 8;
-  // Of one rank, in order; together they are its part of [0, total). Some may be empty.
+  // Of one rank of a stage, in order; together they are its part of [0, total). Some may be empty.
   std::vector<Range> Leaves(std::int64_t total, int rank) const;
 
  private:
+  // part: the rank's number in its stage.
+  void AddTables(int part, RankSlices& slices) const;
+  void AddHead(RankSlices& slices) const;
   LayerSlices Layer(std::int64_t layer, const RankSlices& rank) const;
 
   ModelSpec spec_;
-  int rank_count_;
+  int tensor_ranks_;
+  std::vector<Range> stages_;  // their blocks
 };
 
 // What a rank or a whole model holds.

@@ -43,8 +43,9 @@ StepCost CostOfStep(const ModelSpec& spec, const RankSlices& slices, const Eleme
   const double own_head = head - static_cast<double>(count.tied_head);
   const double blocks = static_cast<double>(count.matrices - count.table) - own_head;
   const double read_head = totals.logit_rows > 0.0 ? head : 0.0;
-  // Elements of keys, or of values, at one position in all layers.
-  const auto width = static_cast<double>(spec.layer_count * slices.local_heads() * spec.d_head());
+  // Elements of keys, or of values, at one position in all its layers.
+  const auto width =
+      static_cast<double>(slices.blocks.size() * slices.local_heads() * spec.d_head());
   const double attention = 2.0 * width * totals.scores;
   return {.weight_bytes =
               bytes.matrices * (blocks + read_head) + 4.0 * static_cast<double>(count.vectors),

@@ -35,6 +35,7 @@ struct GoalSearch {
   // What the user has chosen; unset: all are tried.
   std::optional<WeightFormat> format;
   std::optional<std::int64_t> tp;
+  std::optional<std::int64_t> pp;
   std::optional<std::int64_t> threads;
 };
 
@@ -48,8 +49,9 @@ struct GoalAnswer {
   std::int64_t tried = 0;
 };
 
-// Tries formats x ranks x cores of a rank x copies: powers of two of ranks and cores, and every
-// number of copies that changes how many texts each has, up to what the machine has.
+// Tries formats x stages x ranks x cores of a rank x copies: powers of two of ranks and cores, of
+// stages where a machine has several nodes, up to as many of them, and every number of copies that
+// changes how many texts each has, up to what the machine has.
 GoalAnswer Search(const GoalSearch& search);
 
 }  // namespace lockstep

@@ -59,8 +59,9 @@ class Searcher {
   GoalAnswer Run() {
     for (const WeightFormat format : FormatsOf(search_))
       for (const std::int64_t tp : CountsUpTo(search_.spec.head_count, search_.tp))
-        for (const std::int64_t threads : ThreadCounts())
-          TryCopies({.tp = tp, .threads = threads, .format = format});
+        for (const std::int64_t pp : StageCounts())
+          for (const std::int64_t threads : ThreadCounts())
+            TryCopies({.tp = tp, .pp = pp, .threads = threads, .format = format});
     std::ranges::stable_sort(answer_.layouts, Earlier);
     KeepUnbeaten();
     if (!answer_.layouts.empty()) answer_.nearest.reset();
@@ -68,6 +69,12 @@ class Searcher {
   }
 
  private:
+  // What stages are for: a network between them.
+  std::vector<std::int64_t> StageCounts() const {
+    if (search_.machine.kind == MachineKind::kGpu && !search_.pp) return {1};
+    return CountsUpTo(std::min(search_.machine.nodes, search_.spec.layer_count), search_.pp);
+  }
+
   std::vector<std::int64_t> ThreadCounts() const {
     if (search_.machine.kind == MachineKind::kGpu) return {1};
     return CountsUpTo(search_.machine.units_per_node(), search_.threads);
@@ -78,7 +85,7 @@ class Searcher {
     const std::int64_t units = search_.machine.units_per_node();
     if (layout.threads > units) return;
     const std::int64_t room = units / layout.threads * search_.machine.nodes;
-    for (const std::int64_t copies : CopiesFor(search_.goal.users, room / layout.tp)) {
+    for (const std::int64_t copies : CopiesFor(search_.goal.users, room / layout.ranks_of_copy())) {
       layout.dp = copies;
       Prediction one = Predict({.spec = search_.spec,
                                 .machine = search_.machine,

@@ -108,10 +108,11 @@ std::string ForecastText(const ForecastReport& report) {
   const Layout& layout = one.layout;
   std::string text =
       fmt::format("{} in {}, on {}\n", report.model, Name(layout.format), report.machine.title);
-  text += fmt::format("{} cop{} of {} rank{} of {}, {} node{}; {} text{} of {} + {} tokens\n\n",
-                      layout.dp, layout.dp == 1 ? "y" : "ies", layout.tp, layout.tp == 1 ? "" : "s",
-                      UnitsOf(report.machine, one.share.units), one.share.nodes,
-                      one.share.nodes == 1 ? "" : "s", one.workload.texts,
+  const std::string stages = layout.pp == 1 ? "" : fmt::format("{} stages of ", layout.pp);
+  text += fmt::format("{} cop{} of {}{} rank{} of {}, {} node{}; {} text{} of {} + {} tokens\n\n",
+                      layout.dp, layout.dp == 1 ? "y" : "ies", stages, layout.tp,
+                      layout.tp == 1 ? "" : "s", UnitsOf(report.machine, one.share.units),
+                      one.share.nodes, one.share.nodes == 1 ? "" : "s", one.workload.texts,
                       one.workload.texts == 1 ? "" : "s", one.workload.prompt_tokens,
                       one.workload.new_tokens);
   text += MemoryText(report) + "\n" + TimesText(one) + SplitText(one);
@@ -128,6 +129,7 @@ nlohmann::ordered_json ForecastJson(const ForecastReport& report) {
            {{"dtype", Name(one.layout.format)},
             {"cache_dtype", Name(one.layout.cache_dtype)},
             {"tp", one.layout.tp},
+            {"pp", one.layout.pp},
             {"dp", one.layout.dp},
             {"units_per_rank", one.share.units},
             {"nodes", one.share.nodes}}},

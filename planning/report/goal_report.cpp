@@ -22,12 +22,12 @@ std::string Heading(const std::string& model, const GoalSearch& search, std::int
   return text + fmt::format("\n{} layouts tried\n\n", GroupedText(tried));
 }
 
-constexpr const char* kRow = "{:>5}  {:<5} {:>3} {:>4} {:>8}  {:>9}  {:>8}  {:>9}  {}\n";
+constexpr const char* kRow = "{:>5}  {:<5} {:>3} {:>3} {:>4} {:>8} {:>9} {:>8} {:>8}  {}\n";
 
 std::string Row(const Prediction& one) {
   return fmt::format(fmt::runtime(kRow), one.share.units_in_use(one.layout),
-                     Name(one.layout.format), one.layout.tp, one.layout.dp, one.share.units,
-                     RateText(one.tokens_per_second_of_text()),
+                     Name(one.layout.format), one.layout.tp, one.layout.pp, one.layout.dp,
+                     one.share.units, RateText(one.tokens_per_second_of_text()),
                      SecondsText(one.time.prompt.total()), GibText(one.memory.need.total()),
                      Name(LimitOf(one.time.step())));
 }
@@ -35,7 +35,7 @@ std::string Row(const Prediction& one) {
 std::string Table(const GoalSearch& search, std::span<const Prediction> layouts) {
   const bool gpu = search.machine.kind == MachineKind::kGpu;
   const char* unit = gpu ? "GPUs" : "cores";
-  std::string text = fmt::format(fmt::runtime(kRow), unit, "dtype", "tp", "dp", "per rank",
+  std::string text = fmt::format(fmt::runtime(kRow), unit, "dtype", "tp", "pp", "dp", "per rank",
                                  "tokens/s", "first", "GiB/rank", "limit");
   for (const Prediction& one : layouts) text += Row(one);
   return text;
@@ -45,6 +45,7 @@ OrderedJson LayoutJson(const Prediction& one) {
   return {{"units", one.share.units_in_use(one.layout)},
           {"dtype", Name(one.layout.format)},
           {"tp", one.layout.tp},
+          {"pp", one.layout.pp},
           {"dp", one.layout.dp},
           {"units_per_rank", one.share.units},
           {"tokens_per_second_of_text", one.tokens_per_second_of_text()},

@@ -54,10 +54,11 @@ std::string SimulationText(const SimulationReport& report) {
   const Simulation& simulation = report.simulation;
   std::string text = fmt::format("{} in {}, on {}\n", report.model, Name(layout.format),
                                  report.question.machine.title);
-  text += fmt::format("{} ranks: {} cop{} of {}; {} requests, {} a second, of {} + {} tokens\n\n",
-                      layout.ranks(), layout.dp, layout.dp == 1 ? "y" : "ies", layout.tp,
-                      GroupedText(report.arrivals.requests), RateText(report.arrivals.per_second),
-                      report.question.workload.prompt_tokens, report.question.workload.new_tokens);
+  text +=
+      fmt::format("{} ranks: {} cop{} of {}; {} requests, {} a second, of {} + {} tokens\n\n",
+                  layout.ranks(), layout.dp, layout.dp == 1 ? "y" : "ies", layout.ranks_of_copy(),
+                  GroupedText(report.arrivals.requests), RateText(report.arrivals.per_second),
+                  report.question.workload.prompt_tokens, report.question.workload.new_tokens);
   text += fmt::format("{:<26}{:>11}{:>11}{:>11}\n", "time", "median", "90 %", "99 %");
   for (const Figure& figure : kFigures) {
     const std::vector<float> values = ValuesOf(simulation, figure);
@@ -79,6 +80,7 @@ nlohmann::ordered_json SimulationJson(const SimulationReport& report) {
   OrderedJson json{{"machine", report.question.machine.title},
                    {"dtype", Name(report.layout.format)},
                    {"tp", report.layout.tp},
+                   {"pp", report.layout.pp},
                    {"dp", report.layout.dp},
                    {"requests", report.arrivals.requests},
                    {"requests_per_second", report.arrivals.per_second},

@@ -1,6 +1,9 @@
 #include "planning/simulation/copy_simulation.h"
 
 #include <algorithm>
+#include <deque>
+#include <optional>
+#include <utility>
 
 #include "engine/scheduling/scheduler.h"
 #include "layers/kv_cache.h"
@@ -16,6 +19,7 @@ class CopySimulation {
         progress_(arrivals.size()),
         scheduler_({.max_sequences = shape.max_sequences,
                     .max_step_tokens = shape.max_step_tokens,
+                    .steps_under_way = shape.model.stage_count(),
                     .page_count = shape.cache_pages,
                     .page_tokens = KvCache::kPageTokens,
                     .prefix_cache = PrefixCache::kOff}) {}
@@ -49,22 +53,48 @@ class CopySimulation {
     }
   }
 
+  // What a step begins, on its way through the stages.
+  struct Batch {
+    std::int64_t number = 0;  // 0: nothing
+    std::vector<StepTokens> parts = {};
+    std::vector<std::int64_t> reached = {};  // whose next token it chooses
+  };
+
   void Step() {
-    const PlannedStep step = scheduler_.Plan();
-    parts_.clear();
-    reached_.clear();
-    for (const Chunk& chunk : step.chunks) {
-      const bool ends = chunk.reaches_end();
-      parts_.push_back({chunk.count, chunk.start, ends ? 1 : 0});
-      if (ends) reached_.push_back(chunk.id);
-    }
-    const double seconds = TimeOf(shape_.model.WorkOf(parts_), shape_.rates).total();
+    stages_.push_front(Begin());
+    const double seconds = Seconds();
     now_ += seconds;
     result_.busy_seconds += seconds;
     ++result_.steps;
-    result_.sequences_in_steps += static_cast<std::int64_t>(parts_.size());
-    scheduler_.Complete(step.number);
-    for (const std::int64_t id : reached_) AddToken(id);
+    if (std::ssize(stages_) < shape_.model.stage_count()) return;
+    const Batch last = std::move(stages_.back());
+    stages_.pop_back();
+    if (last.number == 0) return;
+    scheduler_.Complete(last.number);
+    for (const std::int64_t id : last.reached) AddToken(id);
+  }
+
+  Batch Begin() {
+    const PlannedStep step = scheduler_.Plan();
+    Batch batch{.number = step.number};
+    for (const Chunk& chunk : step.chunks) {
+      const bool ends = chunk.reaches_end();
+      batch.parts.push_back({chunk.count, chunk.start, ends ? 1 : 0});
+      if (ends) batch.reached.push_back(chunk.id);
+    }
+    result_.sequences_in_steps += std::ssize(batch.parts);
+    return batch;
+  }
+
+  double Seconds() const {
+    const StepModel& model = shape_.model;
+    if (model.stage_count() == 1)
+      return TimeOf(model.WorkOf(stages_.front().parts), shape_.rates).total();
+    std::vector<std::optional<StepWork>> works(static_cast<std::size_t>(model.stage_count()));
+    for (std::size_t stage = 0; stage < stages_.size(); ++stage)
+      if (stages_[stage].number != 0)
+        works[stage] = model.WorkOf(stages_[stage].parts, static_cast<int>(stage));
+    return TimeOf(works, shape_.rates).total();
   }
 
   void AddToken(std::int64_t id) {
@@ -85,8 +115,7 @@ class CopySimulation {
   Scheduler scheduler_;
   std::size_t submitted_ = 0;
   double now_ = 0.0;
-  std::vector<StepTokens> parts_;      // of the step, kept for their memory
-  std::vector<std::int64_t> reached_;  // whose next token the step chooses
+  std::deque<Batch> stages_;  // what each has
   Simulation result_;
 };
 

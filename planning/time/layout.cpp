@@ -18,23 +18,86 @@ void CheckFormat(const Machine& machine, WeightFormat format) {
                      : "only GPUs compute in fp16; use --dtype bf16");
 }
 
-void AddHop(RankShare& share, const Machine& machine, LinkLevel level, std::int64_t participants) {
-  if (participants <= 1) return;
-  const std::optional<Link>& link = machine.link(level);
-  LOCKSTEP_CHECK(link.has_value(), "{} has no link {}", machine.title, static_cast<int>(level));
-  share.hops.push_back({level, *link, participants});
+void CheckStages(const Machine& machine, const Layout& layout) {
+  if (layout.pp > 1 && machine.kind == MachineKind::kGpu)
+    throw BadInput(
+        "plan: --pp {} on {}: the stages of a pipeline compute on processors only; use --tp alone",
+        layout.pp, machine.title);
 }
 
-// On how many places, of so many ranks each, the copy is that is on most of them.
-std::int64_t MostPlaces(const Layout& layout, std::int64_t ranks_of_place) {
+const Link& LinkOf(const Machine& machine, LinkLevel level) {
+  const std::optional<Link>& link = machine.link(level);
+  LOCKSTEP_CHECK(link.has_value(), "{} has no link {}", machine.title, static_cast<int>(level));
+  return *link;
+}
+
+void AddHop(std::vector<Hop>& hops, const Machine& machine, LinkLevel level,
+            std::int64_t participants) {
+  if (participants > 1) hops.push_back({level, LinkOf(machine, level), participants});
+}
+
+// Ranks that follow each other in the world, and how many such groups there are.
+struct RankGroups {
+  std::int64_t ranks = 1;
+  std::int64_t count = 1;
+};
+
+// On how many places, of so many ranks each, the group is that is on most of them.
+std::int64_t MostPlaces(const RankGroups& groups, std::int64_t ranks_of_place) {
   std::int64_t most = 1;
   // After so many the places repeat.
-  const std::int64_t copies = std::min(layout.dp, ranks_of_place);
-  for (std::int64_t first = 0; first < copies * layout.tp; first += layout.tp) {
-    const std::int64_t last = first + layout.tp - 1;
+  const std::int64_t count = std::min(groups.count, ranks_of_place);
+  for (std::int64_t first = 0; first < count * groups.ranks; first += groups.ranks) {
+    const std::int64_t last = first + groups.ranks - 1;
     most = std::max(most, last / ranks_of_place - first / ranks_of_place + 1);
   }
   return most;
+}
+
+// How many ranks are on a socket, and have room on a node.
+struct Room {
+  std::int64_t of_socket = 1;
+  std::int64_t of_node = 1;
+};
+
+Room RoomOf(const Machine& machine, const RankShare& share, std::int64_t of_node) {
+  const std::int64_t sockets = std::min(machine.sockets, share.ranks_per_node);
+  return {.of_socket = CeilDivide(share.ranks_per_node, sockets), .of_node = of_node};
+}
+
+std::vector<Hop> HopsOf(const Machine& machine, const RankShare& share, const RankGroups& groups,
+                        const Room& room) {
+  const std::int64_t within = std::min(groups.ranks, share.ranks_per_node);
+  std::vector<Hop> hops;
+  if (machine.kind == MachineKind::kGpu) {
+    AddHop(hops, machine, LinkLevel::kNvlink, within);
+  } else {
+    AddHop(hops, machine, LinkLevel::kCores, std::min(within, room.of_socket));
+    AddHop(hops, machine, LinkLevel::kSockets,
+           std::min(std::min(machine.sockets, share.ranks_per_node),
+                    MostPlaces(groups, room.of_socket)));
+  }
+  AddHop(hops, machine, LinkLevel::kNetwork, MostPlaces(groups, room.of_node));
+  return hops;
+}
+
+// The slowest link from a rank to that of the same number in the next stage. What all ranks of a
+// stage send over a network goes through one card.
+Link NextStageLink(const Machine& machine, const Layout& layout, const Room& room) {
+  const auto leaves = [&](std::int64_t ranks_of_place) {
+    for (std::int64_t rank = 0; rank < layout.ranks(); ++rank) {
+      const bool is_last_stage = rank % layout.ranks_of_copy() / layout.tp == layout.pp - 1;
+      if (!is_last_stage && rank / ranks_of_place != (rank + layout.tp) / ranks_of_place)
+        return true;
+    }
+    return false;
+  };
+  if (leaves(room.of_node)) {
+    Link network = LinkOf(machine, LinkLevel::kNetwork);
+    network.bandwidth /= static_cast<double>(std::min(layout.tp, room.of_node));
+    return network;
+  }
+  return LinkOf(machine, leaves(room.of_socket) ? LinkLevel::kSockets : LinkLevel::kCores);
 }
 
 // The cores' aggregate is divided evenly: all ranks read at the same time.
@@ -47,10 +110,22 @@ double HostBandwidth(const Machine& machine, const RankShare& share) {
   return std::min(of_cores, static_cast<double>(sockets) * machine.bandwidth / ranks);
 }
 
+double SecondsOver(const std::vector<Hop>& hops, double bytes) {
+  double seconds = 0.0;
+  for (const Hop& hop : hops) {
+    const auto n = static_cast<double>(hop.participants);
+    const auto rounds =
+        static_cast<double>(std::bit_width(static_cast<std::uint64_t>(hop.participants - 1)));
+    seconds += rounds * hop.link.latency + 2.0 * (n - 1.0) / n * bytes / hop.link.bandwidth;
+  }
+  return seconds;
+}
+
 }  // namespace
 
 RankShare ShareOf(const Machine& machine, const Layout& layout) {
   CheckFormat(machine, layout.format);
+  CheckStages(machine, layout);
   const std::int64_t ranks = layout.ranks();
   const std::int64_t per_node = machine.units_per_node();
   RankShare share;
@@ -72,28 +147,22 @@ RankShare ShareOf(const Machine& machine, const Layout& layout) {
   share.memory_bytes = gpu ? machine.memory_bytes
                            : static_cast<double>(machine.sockets) * machine.memory_bytes / on_node;
 
-  const std::int64_t within = std::min(layout.tp, share.ranks_per_node);
-  if (gpu) {
-    AddHop(share, machine, LinkLevel::kNvlink, within);
-  } else {
-    const std::int64_t sockets = std::min(machine.sockets, share.ranks_per_node);
-    const std::int64_t of_socket = CeilDivide(share.ranks_per_node, sockets);
-    AddHop(share, machine, LinkLevel::kCores, std::min(within, of_socket));
-    AddHop(share, machine, LinkLevel::kSockets, std::min(sockets, MostPlaces(layout, of_socket)));
-  }
-  AddHop(share, machine, LinkLevel::kNetwork, MostPlaces(layout, room));
+  const Room places = RoomOf(machine, share, room);
+  share.hops = HopsOf(machine, share, {layout.tp, layout.pp * layout.dp}, places);
+  share.messages = HopsOf(machine, share, {layout.ranks_of_copy(), layout.dp}, places);
+  if (layout.pp > 1) share.next_stage = NextStageLink(machine, layout, places);
   return share;
 }
 
 double ReduceSeconds(const RankShare& share, double bytes) {
-  double seconds = 0.0;
-  for (const Hop& hop : share.hops) {
-    const auto n = static_cast<double>(hop.participants);
-    const auto rounds =
-        static_cast<double>(std::bit_width(static_cast<std::uint64_t>(hop.participants - 1)));
-    seconds += rounds * hop.link.latency + 2.0 * (n - 1.0) / n * bytes / hop.link.bandwidth;
-  }
-  return seconds;
+  return SecondsOver(share.hops, bytes);
+}
+
+double MessageSeconds(const RankShare& share) { return SecondsOver(share.messages, 0.0); }
+
+double TransferSeconds(const RankShare& share, double bytes) {
+  if (!share.next_stage) return 0.0;
+  return share.next_stage->latency + bytes / share.next_stage->bandwidth;
 }
 
 }  // namespace lockstep

@@ -15,25 +15,28 @@ WeightFormat AttentionFormat(DType cache_dtype, MachineKind kind) {
   return WeightFormat::kBF16;
 }
 
+// Of a token, in all blocks of a stage.
 double ActivationBytes(const ModelSpec& spec, const RankSlices& slices) {
   constexpr double kWrittenAndRead = 2.0 * sizeof(float);
   const std::int64_t norms = spec.parallel_residual ? 2 : 1;
   const std::int64_t elements = (2 + norms) * spec.d_model +
                                 4 * slices.local_heads() * spec.d_head() +
                                 slices.ffn_columns.size();
-  return kWrittenAndRead * static_cast<double>(spec.layer_count * elements);
+  return kWrittenAndRead * static_cast<double>(slices.blocks.size() * elements);
 }
 
 }  // namespace
 
 StepModel::StepModel(const ModelSpec& spec, const Layout& layout)
-    : plan_(spec, static_cast<int>(layout.tp)),
-      slices_(plan_.Slices(0)),
-      bytes_(ElementBytesOf(layout.format, layout.cache_dtype, spec.d_head())),
-      activation_bytes_(ActivationBytes(spec, slices_)) {}
+    : plan_(spec, static_cast<int>(layout.tp), static_cast<int>(layout.pp)),
+      bytes_(ElementBytesOf(layout.format, layout.cache_dtype, spec.d_head())) {
+  for (int stage = 0; stage < plan_.stage_count(); ++stage)
+    stages_.push_back(plan_.Slices(stage * plan_.tensor_ranks()));
+}
 
-StepWork StepModel::WorkOf(std::span<const StepTokens> sequences) const {
-  const StepCost cost = CostOfStep(plan_.spec(), slices_, bytes_, sequences);
+StepWork StepModel::WorkOf(std::span<const StepTokens> sequences, int stage) const {
+  const RankSlices& slices = stages_.at(static_cast<std::size_t>(stage));
+  const StepCost cost = CostOfStep(plan_.spec(), slices, bytes_, sequences);
   double tokens = 0.0;
   for (const StepTokens& sequence : sequences) tokens += static_cast<double>(sequence.new_tokens);
   StepWork work;
@@ -41,10 +44,12 @@ StepWork StepModel::WorkOf(std::span<const StepTokens> sequences) const {
   work.cache_bytes = cost.cache_bytes;
   work.product_operations = 2.0 * (cost.multiply_adds - cost.attention_multiply_adds);
   work.attention_operations = 2.0 * cost.attention_multiply_adds;
-  work.activation_bytes = tokens * activation_bytes_;
-  work.blocks = static_cast<double>(plan_.spec().layer_count);
-  work.reduces = plan_.rank_count() > 1 ? static_cast<double>(plan_.all_reduces_per_pass()) : 0.0;
+  work.activation_bytes = tokens * ActivationBytes(plan_.spec(), slices);
+  work.blocks = static_cast<double>(slices.blocks.size());
+  if (plan_.tensor_ranks() > 1)
+    work.reduces = static_cast<double>(plan_.all_reduces_of_stage(stage));
   work.reduce_bytes = sizeof(float) * tokens * static_cast<double>(plan_.spec().d_model);
+  if (stage + 1 < stage_count()) work.given_bytes = work.reduce_bytes;
   return work;
 }
 
@@ -102,9 +107,23 @@ StepTime TimeOf(const StepWork& work, const RankRates& rates) {
   time.attention = work.attention_operations / rates.attention;
   time.activations = work.activation_bytes / rates.activations;
   time.sums = work.reduces * ReduceSeconds(rates.share, work.reduce_bytes) +
-              2.0 * ReduceSeconds(rates.share, 0.0);
+              2.0 * MessageSeconds(rates.share);
   time.overhead = work.blocks * rates.overhead.block + rates.overhead.step;
   return time;
+}
+
+StepTime TimeOf(std::span<const std::optional<StepWork>> stages, const RankRates& rates) {
+  StepTime slowest;
+  double given = 0.0;
+  for (const std::optional<StepWork>& work : stages) {
+    if (!work) continue;
+    const StepTime time = TimeOf(*work, rates);
+    if (time.total() > slowest.total()) slowest = time;
+    if (work->given_bytes > 0.0)
+      given = std::max(given, TransferSeconds(rates.share, work->given_bytes));
+  }
+  slowest.sums += (stages.size() > 2 ? 2.0 : 1.0) * given;
+  return slowest;
 }
 
 Limit LimitOf(const StepTime& time) {

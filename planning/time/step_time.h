@@ -1,15 +1,18 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "partition/plan/step_cost.h"
 #include "planning/time/layout.h"
 
 namespace lockstep {
 
-// What a step asks of the rank that has most to do (rank 0: its parts are the largest).
+// What a step asks of the rank of a stage that has most to do (its first: its parts are the
+// largest).
 struct StepWork {
   double weight_bytes = 0.0;
   double cache_bytes = 0.0;
@@ -19,24 +22,24 @@ struct StepWork {
   double blocks = 0.0;
   double reduces = 0.0;
   double reduce_bytes = 0.0;  // of each
+  double given_bytes = 0.0;   // to the next stage of a pipeline
 };
 
 // The work of steps of a model on so many ranks. The costs are those of partition/plan/step_cost.h.
 class StepModel {
  public:
-  // Throws BadInput where the model has too few heads for these ranks.
+  // Throws BadInput where the model has too few heads for these ranks, or blocks for these stages.
   StepModel(const ModelSpec& spec, const Layout& layout);
 
-  StepWork WorkOf(std::span<const StepTokens> sequences) const;
+  StepWork WorkOf(std::span<const StepTokens> sequences, int stage = 0) const;
 
   const ShardPlan& plan() const { return plan_; }
-  const RankSlices& slices() const { return slices_; }
+  int stage_count() const { return plan_.stage_count(); }
 
  private:
   ShardPlan plan_;
-  RankSlices slices_;  // of rank 0
+  std::vector<RankSlices> stages_;  // of the first rank of each
   ElementBytes bytes_;
-  double activation_bytes_ = 0.0;  // of a token, in all blocks
 };
 
 // Bytes per element of the weights and of keys and values.
@@ -50,7 +53,8 @@ struct StepTime {
   double products = 0.0;
   double attention = 0.0;
   double activations = 0.0;
-  double sums = 0.0;  // all-reduces, the step's message and the gathering of its results
+  // All-reduces, the step's message and the gathering of its results, and what stages give on.
+  double sums = 0.0;
   double overhead = 0.0;
 
   double total() const {
@@ -74,10 +78,15 @@ struct RankRates {
 RankRates RatesOf(const Machine& machine, const Layout& layout);
 
 //   t = max(w, p) + (1 - overlap) min(w, p) + cache + attention + activations
-//       + blocks x block + step + reduces x ReduceSeconds(bytes) + 2 ReduceSeconds(0)
+//       + blocks x block + step + reduces x ReduceSeconds(bytes) + 2 MessageSeconds()
 // with w = weight bytes / weights and p = operations / products, in seconds. This is the roofline
 // model (Williams, Waterman, Patterson 2009) with a term for each other thing that takes time.
 StepTime TimeOf(const StepWork& work, const RankRates& rates);
+
+// A step of a pipeline, in which each stage has other work, or none: as long as the slowest of
+// them, and then they give on what they have made. Between more than two stages that takes two
+// turns.
+StepTime TimeOf(std::span<const std::optional<StepWork>> stages, const RankRates& rates);
 
 // What most of the time goes into.
 enum class Limit : std::uint8_t { kMemory, kArithmetic, kSums, kOverhead };

@@ -28,7 +28,8 @@ class LLM:
 
     model     a folder, a name org/name[@revision] of the local Hugging Face cache, or a demo model's name
     tensor_parallel_size, tp
-              ranks to divide the model over; data_parallel_size, dp: so many groups of them
+              ranks to divide the model over; pipeline_parallel_size, pp: so many stages of them;
+              data_parallel_size, dp: so many groups of these
     dtype     "fp32", "bf16", "int8", "int4" (torch's names do, too); "auto": by the checkpoint and the processor
     tokenizer, device, threads
               as the flags of `lockstep serve`
@@ -42,6 +43,7 @@ class LLM:
     """
 
     def __init__(self, model: str | None = None, *, tensor_parallel_size: int | None = None, tp: int | None = None,
+                 pipeline_parallel_size: int | None = None, pp: int | None = None,
                  data_parallel_size: int | None = None, dp: int | None = None, dtype: str = "auto",
                  tokenizer: str | None = None, device: str | None = None, threads: int | None = None,
                  settings: dict[str, Any] | None = None, config: str | None = None, program: str | None = None,
@@ -51,6 +53,7 @@ class LLM:
             raise TypeError("LLM: there is neither a model nor a config; give one of them")
         words = []
         for flag, value in (("--model", model), ("--config", config), ("--tp", _one("tp", tensor_parallel_size, tp)),
+                            ("--pp", _one("pp", pipeline_parallel_size, pp)),
                             ("--dp", _one("dp", data_parallel_size, dp)), ("--tokenizer", tokenizer),
                             ("--device", device), ("--threads", threads),
                             ("--dtype", None if dtype == "auto" else _DTYPES.get(dtype, dtype))):

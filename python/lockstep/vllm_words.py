@@ -9,7 +9,6 @@ _OF_LLM = {
     "kv_cache_dtype": 'give settings={"model.cache_dtype": "bf16"}',
     "enable_prefix_caching": 'it is on; settings={"engine.prefix_cache": False} turns it off',
     "enforce_eager": 'settings={"parallel.cuda_graphs": "off"} calls each operation of a GPU by itself',
-    "pipeline_parallel_size": "a model is divided by tensor_parallel_size alone",
     "revision": 'name it with the model: "org/name@revision"',
     "download_dir": 'nothing is downloaded; env={"HF_HUB_CACHE": ...} names the cache',
     "trust_remote_code": "no code of a checkpoint is run; leave it out",

@@ -124,6 +124,9 @@ void AddRunKeys(std::vector<OptionKey>& table) {
       "parallel.tp", {"ranks to divide the model over", "one, or those of mpirun"},
       IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.tp; }));
   table.push_back(Key(
+      "parallel.pp", "stages of a pipeline that the blocks are cut into, of --tp ranks each",
+      IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.pp; }));
+  table.push_back(Key(
       "parallel.dp", "groups of --tp ranks, each with the whole model, that share the work",
       IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.dp; }));
   const ChoiceType<DeviceChoice> devices{

@@ -59,7 +59,8 @@ struct ModelOptions {
 
 struct ParallelOptions {
   std::optional<std::int64_t> tp;  // ranks; unset: those of the world it is in, else one
-  std::int64_t dp = 1;             // groups of so many ranks that share the work
+  std::int64_t pp = 1;             // stages of a pipeline, of so many ranks each
+  std::int64_t dp = 1;             // groups of so many ranks and stages that share the work
   DeviceChoice device = DeviceChoice::kCpu;
   StepGraphs cuda_graphs = StepGraphs::kAuto;
   std::int64_t threads = 0;       // per rank; 0: the machine's cores divided by its ranks

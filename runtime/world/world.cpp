@@ -79,19 +79,34 @@ std::string WithoutSize(const WorldConfig& config) {
   return config.asked_by == "--tp" ? "leave --tp out" : "set it to null";
 }
 
-// The same for --dp.
-void CheckGroups(int size, const WorldConfig& config) {
+// "--dp 2 --pp 3": what divides the ranks.
+std::string Divisions(const WorldConfig& config) {
+  std::string text = config.groups > 1 ? fmt::format("--dp {}", config.groups) : "";
+  if (config.stages == 1) return text;
+  return fmt::format("{}{}--pp {}", text, text.empty() ? "" : " ", config.stages);
+}
+
+// "2 groups", "3 stages", "2 groups of 3 stages".
+std::string Parts(const WorldConfig& config) {
+  if (config.stages == 1) return fmt::format("{} groups", config.groups);
+  if (config.groups == 1) return fmt::format("{} stages", config.stages);
+  return fmt::format("{} groups of {} stages", config.groups, config.stages);
+}
+
+// The same for --dp and --pp.
+void CheckDivisions(int size, const WorldConfig& config) {
+  const int parts = config.groups * config.stages;
   if (config.expected_ranks != 0 && config.expected_ranks != size)
     throw BadInput(
-        "--dp {0} {4} {1} ask for {2} ranks, but this is a world of {3}; start it with mpirun -n "
+        "{0} {4} {1} ask for {2} ranks, but this is a world of {3}; start it with mpirun -n "
         "{2}, or {5} to use all ranks",
-        config.groups, config.expected_ranks / config.groups, config.expected_ranks, size,
+        Divisions(config), config.expected_ranks / parts, config.expected_ranks, size,
         config.asked_by, WithoutSize(config));
-  if (size % config.groups != 0)
+  if (size % parts != 0)
     throw BadInput(
-        "--dp {0} was asked for, but a world of {1} cannot be divided into {0} groups of as many "
-        "ranks; start it with mpirun -n {2}",
-        config.groups, size, (size / config.groups + 1) * config.groups);
+        "{0} was asked for, but a world of {1} cannot be divided into {2} of as many ranks; start "
+        "it with mpirun -n {3}",
+        Divisions(config), size, Parts(config), (size / parts + 1) * parts);
 }
 
 void CheckSize(const ControlPlane& comm, const WorldConfig& config) {
@@ -102,7 +117,7 @@ void CheckSize(const ControlPlane& comm, const WorldConfig& config) {
         "to different MPI installations; start it with Open MPI's mpirun or srun --mpi=pmix",
         announced, comm.size());
   }
-  if (config.groups > 1) return CheckGroups(comm.size(), config);
+  if (config.groups * config.stages > 1) return CheckDivisions(comm.size(), config);
   if (config.expected_ranks == 0 || config.expected_ranks == comm.size()) return;
   throw BadInput(
       "{2} {0} was asked for, but this is a world of {1}; start it with mpirun -n {0}, or {3} to "

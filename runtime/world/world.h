@@ -15,8 +15,9 @@ namespace lockstep {
 //   return RunWorld({.expected_ranks = tp}, [&](Communicator& comm) { ...; return 0; });
 
 struct WorldConfig {
-  int expected_ranks = 0;         // what --tp (times --dp) says; 0: any
+  int expected_ranks = 0;         // what --tp (times --pp and --dp) says; 0: any
   int groups = 1;                 // what --dp says: must divide the ranks
+  int stages = 1;                 // what --pp says: must divide those of a group
   std::string asked_by = "--tp";  // who says it: "run.yaml:3:7: parallel.tp"
   WorldOptions world = {};        // what comm.* says
   RankFacts facts = {};           // settings: where the ranks' differ they end with kBadInput

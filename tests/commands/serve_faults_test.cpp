@@ -118,6 +118,22 @@ TEST_P(Faults, ThatKillAProcessOfTheRanksAreNotSeen) {
   }
 }
 
+// Rank 0 has the first stage, rank 1 the second.
+TEST(FaultsOfAPipeline, ThatKillOrStopAStageAreNotSeen) {
+  if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
+  const auto expected = TextsWithoutFaults(RunningServer(OnRanks(1)));
+  const RunningServer server(OnRanks(1, {"--pp", "2", "--set", "comm.deadline_seconds=2"}));
+  EXPECT_EQ(TextsWithoutFaults(server), expected);
+  int restarts = 0;
+  for (const int signal_number : {SIGKILL, SIGSTOP})
+    for (const std::size_t stage : {0u, 1u}) {
+      const LongStream stream(server);
+      ::kill(ProcessesOf(server, 2).at(2 + stage), signal_number);
+      EXPECT_EQ(stream.Read(), expected) << "stage " << stage << ", signal " << signal_number;
+      WaitUntilReady(server, ++restarts);
+    }
+}
+
 TEST_P(Faults, ThatStopARankAreNotSeen) {
   const RunningServer server(OnRanks(GetParam(), {"--set", "comm.deadline_seconds=2"}));
   const auto expected = TextsWithoutFaults(server);

@@ -53,7 +53,7 @@ class OtherWeightsTest : public MultiRank {
     const ProcessGrid grid(comm());
     const ModelFiles model = OpenModel(arguments);
     LoadedModel loaded = LoadModel(arguments, model, KvCache::PagesFor(4 * kRoom.context), grid);
-    OtherWeights others(arguments, model, comm(), loaded);
+    OtherWeights others(arguments, model, ProcessGrid(comm()), loaded);
     if (rank() != 0)
       return RunWorker(*loaded.decoder, comm(),
                        [&](std::string_view words) { others.Obey(words); });

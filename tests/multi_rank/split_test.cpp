@@ -175,6 +175,24 @@ TEST_F(SplitTest, KnowsWhereTheRanksOfAGridAre) {
   ExpectWorks(comm(), Ranks(0, size()), 1);
 }
 
+TEST_F(SplitTest, GivesStagesAPartOfTheirOwnAndCopiesOne) {
+  for (const int pipeline : {1, 2})
+    for (const int data : {1, 2}) {
+      if (size() % (pipeline * data) != 0) continue;
+      const int tensor = size() / (pipeline * data);
+      const ProcessGrid grid(comm(), {.tensor = tensor, .pipeline = pipeline, .data = data});
+      const int copy = rank() / (tensor * pipeline) * tensor * pipeline;
+      EXPECT_EQ(grid.place(),
+                (GridPlace{rank() % tensor, (rank() - copy) / tensor, copy / (tensor * pipeline)}));
+      ExpectWorks(grid.copy(), Ranks(copy, tensor * pipeline), 3);
+      ExpectWorks(grid.tensor(), Ranks(rank() / tensor * tensor, tensor), 3);
+      const ProcessGrid own = grid.OfCopy();
+      EXPECT_EQ(&own.world(), &grid.copy());
+      EXPECT_EQ(&own.tensor(), &grid.tensor());
+      EXPECT_EQ(own.place(), (GridPlace{grid.place().tensor, grid.place().pipeline, 0}));
+    }
+}
+
 TEST_F(SplitTest, RefusesGridsThatTheWorldDoesNotHave) {
   EXPECT_EQ(MessageOf([&] { ProcessGrid(comm(), {.tensor = size(), .pipeline = 1, .data = 2}); },
                       ExitCode::kBadInput),

@@ -224,6 +224,7 @@ class Life(unittest.TestCase):
     def test_a_start_that_fails_says_why(self):
         for arguments, code, words in (({"model": "nowhere"}, 2, "neither a folder"),
                                        ({"model": served.demo_model(), "tp": 99}, 2, "at most 6"),
+                                       ({"model": served.demo_model(), "pp": 5}, 2, "at most --pp 4"),
                                        ({"model": served.demo_model(), "settings": {"engine.sequences": 3}}, 2,
                                         "unknown key \"engine.sequences\"")):
             with self.assertRaisesRegex(lockstep.StartError, words) as caught:

@@ -62,6 +62,7 @@ void AddRandomWeights(CLI::App& command, Bindings& bound) {
 void AddPlaceFlags(CLI::App& command, Bindings& bound) {
   bound.flags.Add(command, kRunGroup,
                   {{"--tp", "parallel.tp", "N"},
+                   {"--pp", "parallel.pp", "P"},
                    {"--device", "parallel.device", nullptr},
                    {"--threads", "parallel.threads", "N"},
                    {"--backend", "engine.backend", nullptr}});
@@ -310,8 +311,8 @@ void AddPlan(CLI::App& app, AllBindings& all) {
   bound.flags.Add(command, kModelGroup, {kModelFlag});
   AddRevision(command, bound);
   bound.flags.Add(command, kModelGroup, {{"--dtype", "model.dtype", nullptr}});
-  bound.flags.Add(command, kRunGroup,
-                  {{"--tp", "parallel.tp", "N"}, {"--threads", "parallel.threads", "N"}});
+  bound.flags.Add(command, kRunGroup, {{"--tp", "parallel.tp", "N"}, {"--pp", "parallel.pp", "P"}});
+  bound.flags.Add(command, kRunGroup, {{"--threads", "parallel.threads", "N"}});
   AddGroups(command, bound, "copies of the model, of --tp ranks each");
   bound.plan.Add(command, kPlanGroup);
   command.add_flag("--json", bound.json, kJsonHelp)->group(kTextGroup);
@@ -395,8 +396,7 @@ void AddEval(CLI::App& app, AllBindings& all) {
       {{"--tokenizer", "model.tokenizer", "PATH"}, {"--dtype", "model.dtype", nullptr}});
   AddRandomWeights(command, bound);
   AddPlaceFlags(command, bound);
-  AddGroups(command, bound,
-            "groups of --tp ranks, each with the whole model, that share the questions");
+  AddGroups(command, bound, "groups of ranks, each with the whole model, that share the questions");
   AddValueFlag(command, kTextGroup, {"--output", bound.output, "FILE", "results, as JSON"});
   AddRestart(command, bound);
   AddTraceFlag(command, bound);

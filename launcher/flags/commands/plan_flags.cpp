@@ -47,7 +47,6 @@ void PlanFlags::Add(CLI::App& command, std::string_view heading) {
                   fmt::format("{}", PlanOptions::kUsualTexts)},
         ValueFlag{"--prompt-tokens", prompt_tokens_, "N", "tokens of each prompt", tokens},
         ValueFlag{"--new-tokens", new_tokens_, "N", "tokens generated for each text", tokens},
-        ValueFlag{"--pp", pp_, "N", "pipeline stages of a copy; only 1 is supported", "1"},
         ValueFlag{"--goal", goal_, "TEXT",
                   "finds the cheapest layouts that reach it: \"50 tokens/s for 64 users\""},
         ValueFlag{"--simulate", simulate_, "N",
@@ -77,9 +76,6 @@ PlanOptions PlanFlags::Read() const {
   plan.results = results_;
   plan.calibrated = calibrated_;
   plan.html_file = html_;
-  if (const auto stages = CountOf(pp_, "--pp"); stages.value_or(1) != 1)
-    throw BadInput("plan: --pp is {}; expected 1: a copy of a model has one stage for now",
-                   *stages);
   plan.simulate = CountOf(simulate_, "--simulate", 100'000'000);
   if (!rate_.empty()) {
     if (!plan.simulate) throw BadInput("plan: --rate goes with --simulate N");

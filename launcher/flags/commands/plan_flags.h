@@ -26,7 +26,6 @@ class PlanFlags {
   std::string batch_;
   std::string prompt_tokens_;
   std::string new_tokens_;
-  std::string pp_;
   std::string goal_;
   std::string simulate_;
   std::string rate_;

@@ -38,6 +38,8 @@ constexpr Words kSame[] = {
     // Where it runs.
     {"tensor_parallel_size", "tp"},
     {"tp_size", "tp"},
+    {"pipeline_parallel_size", "pp"},
+    {"pp_size", "pp"},
     {"data_parallel_size", "dp"},
     {"dp_size", "dp"},
     {"n_threads", "threads"},
@@ -76,8 +78,6 @@ constexpr Words kAdvice[] = {
     {"quantization", "--dtype int8 or int4 quantises the weights while they are loaded"},
     {"kv_cache_dtype", "--set model.cache_dtype=bf16, int8 or fp8"},
     {"cache_type_k", "--set model.cache_dtype=bf16, int8 or fp8"},
-    {"pipeline_parallel_size", "layers are not divided over ranks; --tp divides each of them"},
-    {"pp_size", "layers are not divided over ranks; --tp divides each of them"},
     {"batch_size", "--set engine.max_sequences=N, or engine.max_step_tokens"},
     {"b", "--set engine.max_sequences=N, or engine.max_step_tokens"},
     {"trust_remote_code", "no code of a model is ever run"},

@@ -124,14 +124,16 @@ GoldenCase LoadGoldenCase(const std::filesystem::path& folder) {
 GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator& communicator,
                          const GoldenSetup& setup)
     : communicator_(communicator),
-      plan_(LoadModelSpec(case_folder), communicator.size()),
+      grid_(communicator,
+            {.tensor = communicator.size() / setup.stages, .pipeline = setup.stages, .data = 1}),
+      plan_(LoadModelSpec(case_folder), grid_.shape().tensor, setup.stages),
       backend_(setup.module != nullptr
                    ? setup.module->MakeBackend(communicator.rank() % setup.module->DeviceCount(),
                                                setup.graphs)
                    : MakeBackend(setup.backend, setup.threads)),
       device_sums_(setup.module != nullptr ? setup.module->MakeReducer(communicator, backend_)
                                            : nullptr),
-      sums_(device_sums_ != nullptr ? *device_sums_ : static_cast<Reducer&>(communicator)) {
+      sums_(device_sums_ != nullptr ? *device_sums_ : static_cast<Reducer&>(grid_.tensor())) {
   const Checkpoint checkpoint =
       Checkpoint::Open(GoldenCheckpoint(case_folder, scratch_ / "checkpoint"));
   ModelWeights weights = LoadWeights(plan_.spec(), plan_.Slices(communicator.rank()), setup.dtype,
@@ -142,7 +144,8 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
   decoder_ = std::make_unique<Decoder>(
       plan_, std::move(weights), backend_, sums_,
       DecoderOptions{.cache_pages = pages,
-                     .cache_dtype = setup.cache.value_or(TableDType(setup.dtype))});
+                     .cache_dtype = setup.cache.value_or(TableDType(setup.dtype)),
+                     .stage = grid_.place().pipeline});
 }
 
 std::vector<float> GoldenModel::Logits(const std::vector<std::int32_t>& tokens,

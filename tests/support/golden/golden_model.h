@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "comm/groups/process_grid.h"
 #include "layers/decoder.h"
 #include "layers/kernels/device_module.h"
 #include "partition/checkpoint/checkpoint.h"
@@ -44,6 +45,7 @@ struct GoldenSetup {
   int threads = 1;
   std::int64_t chunk = 1 << 20;  // tokens of a prompt that are fed at once
   std::int64_t cache_pages = 0;  // 0: room for three whole contexts
+  int stages = 1;                // of a pipeline that the communicator's ranks are cut into
 };
 
 // A golden case's model on this rank of a world.
@@ -59,7 +61,8 @@ class GoldenModel {
   // Of the sums over the ranks.
   std::int64_t all_reduce_count() const { return sums_.all_reduce_count(); }
 
-  // The logits [rows, vocab rows] of these positions of a text, on rank 0 (empty elsewhere).
+  // The logits [rows, vocab rows] of these positions of a text, on rank 0 (empty elsewhere), where
+  // there is one stage.
   // The text is fed in chunks of `chunk` tokens. Collective.
   std::vector<float> Logits(const std::vector<std::int32_t>& tokens,
                             const std::vector<std::int64_t>& rows, std::int64_t chunk);
@@ -69,6 +72,7 @@ class GoldenModel {
 
   TemporaryFolder scratch_;
   Communicator& communicator_;
+  const ProcessGrid grid_;
   ShardPlan plan_;
   Backend backend_;
   std::unique_ptr<Reducer> device_sums_;  // of a module

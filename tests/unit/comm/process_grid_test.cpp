@@ -20,6 +20,7 @@ TEST(ProcessGrid, HasTheShapesThatItsWorldHas) {
   CheckShape({.tensor = 2}, 2);
   CheckShape({.data = 3}, 3);
   CheckShape({.tensor = 2, .data = 2}, 4);
+  CheckShape({.tensor = 2, .pipeline = 3, .data = 2}, 12);
 }
 
 TEST(ProcessGrid, SaysHowManyRanksAShapeTakes) {
@@ -45,9 +46,10 @@ TEST(ProcessGrid, RefusesAxesWithoutRanks) {
             "process grid: the pipeline axis has 0 ranks; every axis has at least 1");
 }
 
-TEST(ProcessGrid, RefusesStagesUntilModelsHaveThem) {
-  EXPECT_EQ(WhyNot({.pipeline = 2}, 2),
-            "process grid: 2 pipeline stages, but models are not cut into stages; use 1");
+TEST(ProcessGrid, CountsTheRanksOfAllStages) {
+  EXPECT_EQ(WhyNot({.tensor = 2, .pipeline = 3, .data = 2}, 6),
+            "process grid: 2 tensor x 3 pipeline x 2 data are 12 ranks, but this is a world of 6; "
+            "start it with mpirun -n 12");
 }
 
 TEST(ProcessGrid, OfOneRankIsItsWorld) {

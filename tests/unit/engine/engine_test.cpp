@@ -210,9 +210,11 @@ TEST_F(EngineTest, RefusesAStepThatDoesNotFollowOnTheLast) {
   message.batch = {.ids = {5},
                    .sequences = {{.token_count = 1, .start = 0, .page_table = {0}}},
                    .logit_rows = {0}};
+  message.stages = {1};
   message.questions = {{.row = 0}};
   const auto refusal = [&](std::int64_t step) -> std::string {
     message.step = step;
+    if (!message.stages.empty()) message.stages = {step};
     try {
       executor.Run(message);
     } catch (const Error& error) {
@@ -225,6 +227,7 @@ TEST_F(EngineTest, RefusesAStepThatDoesNotFollowOnTheLast) {
   EXPECT_EQ(refusal(1), "accepted");
   EXPECT_THAT(refusal(1), testing::HasSubstr("rank 0 was sent step 1, and expected step 2"));
   message.batch = {};  // more questions about the same step
+  message.stages.clear();
   EXPECT_EQ(refusal(1), "accepted");
   EXPECT_THAT(refusal(2), testing::HasSubstr("rank 0 was sent step 2, and expected step 1"));
 }

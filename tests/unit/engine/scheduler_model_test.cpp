@@ -1,6 +1,7 @@
 // The scheduler against a model of the device: a million random steps.
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 #include <random>
 #include <set>
@@ -21,12 +22,38 @@ std::uint64_t Mix(std::uint64_t before, std::int32_t token) {
   return value ^ (value >> 29);
 }
 
+// A chunk that is computed when the scheduler has gone on.
+struct KeptChunk {
+  std::int64_t id = 0;
+  std::int64_t start = 0;
+  std::int64_t count = 0;
+  bool reaches_end = false;
+  std::vector<std::int32_t> tokens;
+  std::vector<std::int32_t> pages;
+};
+
+KeptChunk Keep(const Chunk& chunk) {
+  return {.id = chunk.id,
+          .start = chunk.start,
+          .count = chunk.count,
+          .reaches_end = chunk.reaches_end(),
+          .tokens = {chunk.tokens.begin(), chunk.tokens.end()},
+          .pages = {chunk.pages.begin(), chunk.pages.end()}};
+}
+
+// A step on its way through the stages.
+struct KeptStep {
+  std::int64_t number = 0;
+  std::vector<PageCopy> copies;
+  std::vector<KeptChunk> chunks;
+};
+
 class Device {
  public:
   explicit Device(std::int64_t pages) : slots_(static_cast<std::size_t>(pages * kPageTokens)) {}
 
   // Whether the chunk finds behind it what it has to.
-  bool Holds(const Chunk& chunk) const {
+  bool Holds(const KeptChunk& chunk) const {
     std::uint64_t value = 0;
     for (std::int64_t i = 0; i < chunk.start; ++i) {
       value = Mix(value, chunk.tokens[static_cast<std::size_t>(i)]);
@@ -41,7 +68,7 @@ class Device {
           slots_[static_cast<std::size_t>(copy.from * kPageTokens + i)];
   }
 
-  void Run(const Chunk& chunk) {
+  void Run(const KeptChunk& chunk) {
     std::uint64_t value = 0;
     for (std::int64_t i = 0; i < chunk.start + chunk.count; ++i) {
       value = Mix(value, chunk.tokens[static_cast<std::size_t>(i)]);
@@ -50,7 +77,7 @@ class Device {
   }
 
  private:
-  static std::size_t Slot(const Chunk& chunk, std::int64_t position) {
+  static std::size_t Slot(const KeptChunk& chunk, std::int64_t position) {
     const std::int32_t page = chunk.pages[static_cast<std::size_t>(position / kPageTokens)];
     return static_cast<std::size_t>(page * kPageTokens + position % kPageTokens);
   }
@@ -59,17 +86,22 @@ class Device {
 };
 
 // Random sequences through one scheduler, every step checked. Now and then one forks, is held for
-// a while, or guesses tokens ahead.
+// a while, or guesses tokens ahead. Of a pipeline, the first stage computes a step when it is
+// planned, the last one when it is completed.
 class RandomRun {
  public:
   RandomRun(const SchedulerOptions& options, unsigned seed)
-      : options_(options), scheduler_(options), device_(options.page_count), random_(seed) {}
+      : options_(options),
+        scheduler_(options),
+        first_(options.page_count),
+        last_(options.page_count),
+        random_(seed) {}
 
   void Steps(std::int64_t count) {
     for (std::int64_t step = 0; step < count && !testing::Test::HasFatalFailure(); ++step) {
       if (live_.size() < 24 && Below(3) == 0) Submit();
       if (!live_.empty() && Below(40) == 0) Forget(Any());
-      if (!live_.empty() && live_.size() < 24 && Below(8) == 0) Fork(Any());
+      if (!live_.empty() && live_.size() < 24 && Below(8) == 0) ForkWhatRests(Any());
       if (!live_.empty() && Below(2) == 0) GoOn(Any());
       Step();
       if (step % 256 == 0) scheduler_.blocks().CheckConsistency();
@@ -104,6 +136,7 @@ class RandomRun {
     bool forked = false;         // so it has its parent's place, and came later
     bool held = false;
     std::int64_t drafts = 0;
+    std::int64_t steps = 0;  // under way, that it is in
   };
 
   std::int64_t Below(std::int64_t limit) {
@@ -130,13 +163,14 @@ class RandomRun {
     }
     const std::int64_t most = options_.page_count * kPageTokens;
     const auto longest = static_cast<std::size_t>(std::min(size + 1 + Below(16), most));
-    const std::int64_t turn = added.id + added.priority * Scheduler::kTurnsPerPriority;
+    const std::int64_t turn = arrivals_++ + added.priority * Scheduler::kTurnsPerPriority;
     live_[added.id] = {
         .longest = longest, .turn = {turn, added.id}, .priority = added.priority, .since = step_};
     scheduler_.Submit(std::move(added));
   }
 
-  void Fork(std::int64_t id) {
+  void ForkWhatRests(std::int64_t id) {
+    if (live_.at(id).steps > 0) return;
     const std::int64_t child = next_id_++;
     scheduler_.Fork(id, child);
     live_[child] = live_.at(id);
@@ -180,23 +214,50 @@ class RandomRun {
   void Step() {
     ++step_;
     const PlannedStep planned = scheduler_.Plan();
-    const std::vector<Chunk>& chunks = planned.chunks;
     const bool none =
         std::all_of(live_.begin(), live_.end(), [](const auto& one) { return one.second.held; });
-    ASSERT_EQ(chunks.empty(), none);
-    CheckPlan(chunks);
-    for (const PageCopy& copy : planned.page_copies) device_.Copy(copy);
-    copies_ += static_cast<std::int64_t>(planned.page_copies.size());
-    for (const Chunk& chunk : chunks) ASSERT_TRUE(device_.Holds(chunk)) << "sequence " << chunk.id;
-    for (const Chunk& chunk : chunks) device_.Run(chunk);
+    if (kept_.empty()) {
+      ASSERT_EQ(planned.chunks.empty(), none);
+    }
+    CheckPlan(planned.chunks);
+    if (planned.number > 0) Begin(planned);
+    const bool full = std::ssize(kept_) == options_.steps_under_way;
+    if (full || (planned.number == 0 && !kept_.empty())) Complete();
+  }
+
+  void Begin(const PlannedStep& planned) {
+    KeptStep& step = kept_.emplace_back();
+    step = {.number = planned.number, .copies = planned.page_copies, .chunks = {}};
+    for (const Chunk& chunk : planned.chunks) {
+      step.chunks.push_back(Keep(chunk));
+      ++live_.at(chunk.id).steps;
+    }
+    copies_ += std::ssize(step.copies);
+    Compute(step, first_);
+  }
+
+  static void Compute(const KeptStep& step, Device& stage) {
+    for (const PageCopy& copy : step.copies) stage.Copy(copy);
+    for (const KeptChunk& chunk : step.chunks)
+      ASSERT_TRUE(stage.Holds(chunk)) << "sequence " << chunk.id;
+    for (const KeptChunk& chunk : step.chunks) stage.Run(chunk);
+  }
+
+  void Complete() {
+    const KeptStep step = std::move(kept_.front());
+    kept_.pop_front();
+    Compute(step, last_);
     std::vector<std::int64_t> ended;
-    for (const Chunk& chunk : chunks) {
-      Live& live = live_.at(chunk.id);
+    for (const KeptChunk& chunk : step.chunks) {
+      const auto found = live_.find(chunk.id);
+      if (found == live_.end()) continue;  // forgotten meanwhile
+      Live& live = found->second;
+      --live.steps;
       longest_wait_ = std::max(longest_wait_, step_ - live.since);
       live.since = step_;
-      if (chunk.reaches_end()) ended.push_back(chunk.id);
+      if (chunk.reaches_end) ended.push_back(chunk.id);
     }
-    if (planned.number > 0) scheduler_.Complete(planned.number);
+    scheduler_.Complete(step.number);
     for (const std::int64_t id : ended) {
       Live& live = live_.at(id);
       if (live.drafts > 0 || Below(6) == 0)
@@ -214,7 +275,8 @@ class RandomRun {
                 static_cast<std::int64_t>(chunk.pages.size()));
       tokens += chunk.count;
     }
-    ASSERT_LE(tokens, options_.max_step_tokens);
+    const std::int64_t steps = options_.steps_under_way;
+    ASSERT_LE(tokens, (options_.max_step_tokens + steps - 1) / steps);
     ASSERT_LE(scheduler_.running_count(), options_.max_sequences);
     // Who starts now has an earlier turn than everybody who has not started yet.
     std::pair<std::int64_t, std::int64_t> latest{-1'000'000'000, 0};
@@ -233,16 +295,20 @@ class RandomRun {
 
   SchedulerOptions options_;
   Scheduler scheduler_;
-  Device device_;
+  Device first_;
+  Device last_;
+  std::deque<KeptStep> kept_;
   std::minstd_rand random_;
   std::map<std::int64_t, Live> live_;
   std::int64_t next_id_ = 0;
+  std::int64_t arrivals_ = 0;  // forks have the turns of their parents
   std::int64_t step_ = 0;
   std::int64_t longest_wait_ = 0;
   std::int64_t copies_ = 0;
 };
 
-TEST(SchedulerModel, AMillionRandomStepsLoseNoPageMixNoTextsAndStarveNobody) {
+// Many runs with these steps under way, each with other options.
+void RunRandomly(std::int64_t steps_under_way) {
   SchedulerCounts all;
   std::int64_t copies = 0;
   for (unsigned seed = 0; seed < 20; ++seed) {
@@ -250,6 +316,7 @@ TEST(SchedulerModel, AMillionRandomStepsLoseNoPageMixNoTextsAndStarveNobody) {
                              .max_step_tokens = 1 + 5 * (seed % 4),
                              .mixed_step_tokens = seed % 3,
                              .max_logit_tokens = 1 + seed % 6,
+                             .steps_under_way = steps_under_way,
                              .page_count = 12 + seed % 3,
                              .page_tokens = kPageTokens};
     if (seed % 5 == 4) options.prefix_cache = PrefixCache::kOff;
@@ -257,15 +324,24 @@ TEST(SchedulerModel, AMillionRandomStepsLoseNoPageMixNoTextsAndStarveNobody) {
     RandomRun run(options, seed);
     run.Steps(50'000);
     run.Drain();
-    if (HasFatalFailure()) return;
+    if (testing::Test::HasFatalFailure()) return;
     EXPECT_LT(run.longest_wait(), 20'000);
     copies += run.copies();
     all.preemptions += run.counts().preemptions;
     all.prefix_hits += run.counts().prefix_hits;
   }
-  EXPECT_GT(copies, 500) << "or no fork wrote to a shared page";
+  EXPECT_GT(copies, 500 / steps_under_way) << "or no fork wrote to a shared page";
   EXPECT_GT(all.preemptions, 1'000) << "or the pages were not scarce";
   EXPECT_GT(all.prefix_hits, 100'000) << "or nothing was shared";
+}
+
+TEST(SchedulerModel, AMillionRandomStepsLoseNoPageMixNoTextsAndStarveNobody) { RunRandomly(1); }
+
+TEST(SchedulerModel, NorDoTheyInAPipeline) {
+  for (const std::int64_t steps : {2, 3}) {
+    SCOPED_TRACE(steps);
+    RunRandomly(steps);
+  }
 }
 
 }  // namespace

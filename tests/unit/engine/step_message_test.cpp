@@ -12,6 +12,7 @@ StepMessage Example() {
   message.step = 77;
   message.vocab_limit = 50277;
   message.words = "read a/b@c";
+  message.stages = {77, 76, 0};
   message.batch.ids = {5, 6, 7};
   message.batch.sequences = {{.first_row = 0, .token_count = 2, .start = 14, .page_table = {3, 9}},
                              {.first_row = 2, .token_count = 1, .start = 0, .page_table = {1}}};
@@ -34,6 +35,7 @@ TEST(StepMessage, SurvivesTheWay) {
   EXPECT_FALSE(back.shutdown);
   EXPECT_EQ(back.vocab_limit, 50277);
   EXPECT_EQ(back.words, "read a/b@c");
+  EXPECT_EQ(back.stages, (std::vector<std::int64_t>{77, 76, 0}));
   EXPECT_EQ(back.batch.ids, (std::vector<std::int32_t>{5, 6, 7}));
   ASSERT_EQ(back.batch.sequences.size(), 2u);
   EXPECT_EQ(back.batch.sequences[0].start, 14);
@@ -44,6 +46,9 @@ TEST(StepMessage, SurvivesTheWay) {
   EXPECT_EQ(back.questions, Example().questions);
   EXPECT_FALSE(back.is_empty());
   EXPECT_TRUE(ParseStepMessage(Flatten(StepMessage{})).is_empty());
+  StepMessage begins_nothing;
+  begins_nothing.stages = {0, 76};
+  EXPECT_FALSE(begins_nothing.is_empty());
 }
 
 TEST(StepMessage, RefusesEveryTruncationAndEveryAddition) {

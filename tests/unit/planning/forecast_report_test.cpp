@@ -78,6 +78,7 @@ TEST(GoalText, FitsEightyColumns) {
                             .limits = {},
                             .format = {},
                             .tp = {},
+                            .pp = {},
                             .threads = {}};
     const GoalAnswer answer = Search(search);
     ASSERT_FALSE(answer.layouts.empty()) << name;

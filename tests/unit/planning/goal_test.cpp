@@ -36,6 +36,7 @@ GoalSearch SearchOf(const ModelSpec& spec, const Machine& machine, const Goal& g
           .limits = {},
           .format = {},
           .tp = {},
+          .pp = {},
           .threads = {}};
 }
 

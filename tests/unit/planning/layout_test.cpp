@@ -77,6 +77,36 @@ TEST(ShareOf, CountsTheCopyThatIsOnTwoNodesOrSockets) {
                                                   std::pair(LinkLevel::kNetwork, 2)));
 }
 
+// Sums stay in a stage; what all of a copy are told goes as far as the copy does.
+TEST(ShareOf, KeepsTheSumsOfStagesOnTheirNodes) {
+  const RankShare share = ShareOf(RoundHost(), {.tp = 8, .pp = 2, .threads = 1});
+  EXPECT_THAT(HopsOf(share), testing::ElementsAre(std::pair(LinkLevel::kCores, 4),
+                                                  std::pair(LinkLevel::kSockets, 2)));
+  ASSERT_EQ(share.messages.size(), 3u);
+  EXPECT_EQ(share.messages.back().level, LinkLevel::kNetwork);
+  EXPECT_DOUBLE_EQ(MessageSeconds(share), 2e-6 + 2e-6 + 10e-6);
+  // All eight ranks of a stage send at the same time.
+  const Link network = *RoundHost().link(LinkLevel::kNetwork);
+  EXPECT_DOUBLE_EQ(TransferSeconds(share, 1e6), network.latency + 8e6 / network.bandwidth);
+  EXPECT_EQ(TransferSeconds(ShareOf(RoundHost(), {.tp = 2}), 1e6), 0.0);
+}
+
+TEST(ShareOf, KnowsTheSlowestLinkBetweenStages) {
+  const auto next = [](const Layout& layout) { return *ShareOf(RoundHost(), layout).next_stage; };
+  const auto link = [](LinkLevel level) { return *RoundHost().link(level); };
+  EXPECT_EQ(next({.tp = 1, .pp = 2, .dp = 4, .threads = 1}), link(LinkLevel::kCores));
+  EXPECT_EQ(next({.tp = 1, .pp = 8, .threads = 1}), link(LinkLevel::kSockets));
+  EXPECT_EQ(next({.tp = 1, .pp = 2, .threads = 8}), link(LinkLevel::kNetwork));
+  EXPECT_EQ(next({.tp = 1, .pp = 3, .dp = 3, .threads = 1}), link(LinkLevel::kNetwork))
+      << "of the third copy";
+}
+
+TEST(ShareOf, RefusesStagesOfGpus) {
+  EXPECT_EQ(MessageOf([] { ShareOf(RoundGpus(), {.tp = 2, .pp = 2}); }),
+            "plan: --pp 2 on round GPUs: the stages of a pipeline compute on processors only; use "
+            "--tp alone");
+}
+
 TEST(ShareOf, RefusesWhatIsTooLarge) {
   EXPECT_EQ(MessageOf([] { ShareOf(RoundHost(), {.tp = 17, .threads = 1}); }),
             "plan: 17 ranks of 1 core on round host: there is room for 16; lower --tp, --dp or "

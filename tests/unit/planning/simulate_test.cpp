@@ -41,6 +41,34 @@ TEST(Simulate, GivesALoneRequestThePredictedTime) {
   EXPECT_NEAR(simulation.busy_seconds, 20 * predicted.time.seconds(), 1e-3);
 }
 
+TEST(Simulate, GivesALoneRequestThePredictedTimeInAPipelineToo) {
+  Case one;
+  one.machine = RoundHost();
+  one.layout = {.pp = 2, .threads = 1};
+  const Simulation simulation = one.Run({.requests = 20, .per_second = 0.001});
+  const Prediction predicted = Predict(one.question(), one.layout);
+  for (const SimulatedLatency& latency : simulation.latencies) {
+    EXPECT_NEAR(latency.first_token, predicted.time.prompt.total(), 1e-3 * latency.first_token);
+    EXPECT_NEAR(latency.whole, predicted.time.seconds(), 1e-3 * latency.whole);
+  }
+}
+
+TEST(Simulate, FillsThePipelineWhereThereAreTexts) {
+  Case stages;
+  stages.machine = RoundHost();
+  stages.layout = {.pp = 2, .threads = 1};
+  stages.limits.max_sequences = 16;
+  const Simulation simulation = stages.Run({.requests = 400, .per_second = 1e6});
+  EXPECT_EQ(simulation.latencies.size(), 400u);
+  TextLoad batch = stages.workload;
+  batch.texts = 16;
+  const Prediction predicted = Predict(
+      {.spec = stages.spec, .machine = stages.machine, .workload = batch, .limits = stages.limits},
+      stages.layout);
+  const double speed = 400.0 * 32 / simulation.seconds;
+  EXPECT_NEAR(speed, predicted.tokens_per_second(), 0.2 * speed);
+}
+
 TEST(Simulate, AnswersEveryRequestAndRepeatsItself) {
   Case many;
   many.layout.dp = 3;

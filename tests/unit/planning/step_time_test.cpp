@@ -36,6 +36,28 @@ TEST(StepModel, DividesTheWorkAndAddsSums) {
   EXPECT_DOUBLE_EQ(four.reduce_bytes, 4.0 * 4096);
 }
 
+TEST(StepModel, CutsTheWorkIntoStages) {
+  const StepWork whole = StepModel(GptJ6B(), {.tp = 2}).WorkOf(kOneToken);
+  const StepModel model(GptJ6B(), {.tp = 2, .pp = 3});
+  StepWork sum;
+  for (int stage = 0; stage < 3; ++stage) {
+    const StepWork one = model.WorkOf(kOneToken, stage);
+    sum.weight_bytes += one.weight_bytes;
+    sum.cache_bytes += one.cache_bytes;
+    sum.product_operations += one.product_operations;
+    sum.activation_bytes += one.activation_bytes;
+    sum.blocks += one.blocks;
+    sum.reduces += one.reduces;
+    EXPECT_DOUBLE_EQ(one.given_bytes, stage == 2 ? 0.0 : 4.0 * 4096);
+  }
+  EXPECT_DOUBLE_EQ(sum.weight_bytes, whole.weight_bytes);
+  EXPECT_DOUBLE_EQ(sum.cache_bytes, whole.cache_bytes);
+  EXPECT_DOUBLE_EQ(sum.product_operations, whole.product_operations);
+  EXPECT_DOUBLE_EQ(sum.activation_bytes, whole.activation_bytes);
+  EXPECT_DOUBLE_EQ(sum.blocks, whole.blocks);
+  EXPECT_DOUBLE_EQ(sum.reduces, whole.reduces);
+}
+
 RankRates PlainRates() {
   RankRates rates;
   rates.weights = rates.cache = rates.activations = 1e9;
@@ -72,6 +94,36 @@ TEST(TimeOf, AddsEverythingElse) {
   // Two ranks on two sockets, and two small messages beside the sums.
   EXPECT_DOUBLE_EQ(time.sums, 11 * (2e-6 + 5e6 / 5e9) + 2 * 2e-6);
   EXPECT_DOUBLE_EQ(time.total(), 6.015 + time.sums);
+}
+
+// A stage of so many seconds.
+StepWork Reading(double seconds) { return {.weight_bytes = seconds * 1e9, .given_bytes = 1e6}; }
+
+TEST(TimeOf, OfStagesIsThatOfTheSlowest) {
+  RankRates rates = PlainRates();
+  rates.share.next_stage = Link{.latency = 0.25, .bandwidth = 4e6};
+  const auto seconds = [&](std::vector<std::optional<StepWork>> stages) {
+    return TimeOf(stages, rates).total();
+  };
+  EXPECT_DOUBLE_EQ(seconds({Reading(3), Reading(2)}), 3.5);
+  EXPECT_DOUBLE_EQ(seconds({std::nullopt, Reading(2)}), 2.5);
+  EXPECT_DOUBLE_EQ(seconds({Reading(1), std::nullopt, Reading(2)}), 3.0) << "in two turns";
+}
+
+TEST(TimeOf, OfAPipelineCountsItsFillingAndItsRounds) {
+  const RankRates rates = PlainRates();
+  RepeatedWork one{.work = Reading(1), .steps = 5, .later = {Reading(2), Reading(4)}};
+  // 1, 2, then the third stage is the slowest, 3 full steps and 2 until the last has left it.
+  EXPECT_DOUBLE_EQ(TimeOf({one}, rates).total(), 1 + 2 + 5 * 4);
+  one.steps = 1;
+  EXPECT_DOUBLE_EQ(TimeOf({one}, rates).total(), 1 + 2 + 4) << "one batch alone";
+  one.going_round = 1;
+  one.steps = 10;
+  EXPECT_DOUBLE_EQ(TimeOf({one}, rates).total(), 10 * (1 + 2 + 4));
+  one.going_round = 2;
+  EXPECT_DOUBLE_EQ(TimeOf({one}, rates).total(), 10 * (4 + 2 + 4));
+  one.going_round = 3;
+  EXPECT_DOUBLE_EQ(TimeOf({one}, rates).total(), 10 * (4 + 4 + 4));
 }
 
 TEST(LimitOf, NamesWhatTakesMost) {

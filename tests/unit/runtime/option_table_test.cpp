@@ -181,8 +181,8 @@ TEST(ApplySetting, RefusesWhatIsNoSetting) {
             "\"parallel.tp\"");
   EXPECT_EQ(SettingError("parallel=2"),
             "--set parallel=2: \"parallel\" is a section; name one of its keys: parallel.tp, "
-            "parallel.dp, parallel.device, parallel.cuda_graphs, parallel.threads, "
-            "parallel.bind");
+            "parallel.pp, parallel.dp, parallel.device, parallel.cuda_graphs, "
+            "parallel.threads, parallel.bind");
   EXPECT_THAT(SettingError("=2"), HasSubstr("unknown key \"\""));
 }
 

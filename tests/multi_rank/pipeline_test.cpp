@@ -1,0 +1,153 @@
+// Requests of every kind through the stages of a pipeline, on every layout of this world, against
+// their solo runs on one rank: the same bits, whatever the format.
+#include "comm/self_communicator.h"
+#include "tests/multi_rank/multi_rank.h"
+#include "tests/support/golden/golden_model.h"
+#include "tests/support/golden/varied_requests.h"
+
+namespace lockstep::testing {
+namespace {
+
+constexpr std::int64_t kPipelineRequests = 40;
+constexpr RequestRoom kPipelineRoom{.context = 64, .vocab = 90};
+
+struct PipelineModel {
+  const char* name;  // of a golden case
+  WeightFormat format;
+  std::int64_t layers;
+};
+
+void PrintTo(const PipelineModel& model, std::ostream* out) {
+  *out << model.name << " in " << Name(model.format);
+}
+
+class PipelineTest : public MultiRank, public ::testing::WithParamInterface<PipelineModel> {
+ protected:
+  void SetUp() override {
+    if (StageCounts().empty()) GTEST_SKIP() << "no layout of these ranks has the bits of one rank";
+  }
+
+  std::filesystem::path folder() const {
+    return SourceFolder() / "tests/golden/cases" / GetParam().name;
+  }
+
+  GoldenSetup SetupOf(int stages) const {
+    return {.dtype = GetParam().format,
+            .cache_pages = 2 * KvCache::PagesFor(kPipelineRoom.context) + 1,
+            .stages = stages};
+  }
+
+  Reports Alone(std::int64_t hidden_layer) const {
+    SelfCommunicator self;
+    GoldenModel model(folder(), self, {.dtype = GetParam().format});
+    return RunAlone(model.decoder(), self,
+                    {.count = kPipelineRequests, .ending = 3, .hidden_layer = hidden_layer},
+                    kPipelineRoom);
+  }
+
+  Reports Together(GoldenModel& model, const EngineOptions& options, SchedulerCounts& counts) {
+    if (rank() != 0) {
+      RunWorker(model.decoder(), comm());
+      return {};
+    }
+    Engine engine(model.decoder(), comm(), options);
+    const Reports reports = RunTogether(engine, kPipelineRequests, kPipelineRoom);
+    counts.preemptions += engine.status().counts.preemptions;
+    counts.prefix_hits += engine.status().counts.prefix_hits;
+    engine.Shutdown();
+    return reports;
+  }
+
+  // The embedding's output, that of the first block, and of all: each stage has one of them.
+  std::vector<std::int64_t> HiddenLayers() const {
+    if (GetParam().format != WeightFormat::kF32) return {GetParam().layers};
+    return {0, 1, GetParam().layers};
+  }
+
+  // Stages that this world can be cut into, of ranks whose sums have the bits of one.
+  std::vector<int> StageCounts() const {
+    std::vector<int> counts;
+    for (int stages = 1; stages <= size() && stages <= GetParam().layers; ++stages)
+      if (size() % stages == 0 && 8 % (size() / stages) == 0) counts.push_back(stages);
+    return counts;
+  }
+};
+
+TEST_P(PipelineTest, HasTheBitsOfEachRequestAlone) {
+  SchedulerCounts counts;
+  for (const std::int64_t hidden_layer : HiddenLayers()) {
+    const Reports alone = rank() == 0 ? Alone(hidden_layer) : Reports{};
+    for (const int stages : StageCounts()) {
+      GoldenModel model(folder(), comm(), SetupOf(stages));
+      for (const std::int64_t step_tokens : {14, 512}) {
+        const Reports together = Together(model,
+                                          {.max_sequences = 6,
+                                           .max_step_tokens = step_tokens,
+                                           .end_tokens = {3},
+                                           .hidden_layer = hidden_layer},
+                                          counts);
+        if (rank() == 0) {
+          EXPECT_EQ(together.size(), alone.size());
+        }
+        for (const auto& [id, report] : together)
+          EXPECT_EQ(report, alone.at(id)) << "request " << id << ", " << step_tokens << " tokens, "
+                                          << stages << " stages, hidden layer " << hidden_layer;
+      }
+    }
+  }
+  if (rank() != 0) return;
+  EXPECT_GT(counts.preemptions, 0) << "or the pages were not scarce";
+  EXPECT_GT(counts.prefix_hits, 0) << "or nothing was shared";
+}
+
+// Work that is taken back while it is in the pipeline, under numbers that come again.
+TEST_P(PipelineTest, ForgetsWhatWasCancelledOnItsWay) {
+  for (const int stages : StageCounts()) {
+    GoldenModel model(folder(), comm(), SetupOf(stages));
+    if (rank() != 0) {
+      RunWorker(model.decoder(), comm());
+      continue;
+    }
+    Engine engine(model.decoder(), comm(), {.max_sequences = 6, .max_step_tokens = 14});
+    const auto tokens_of = [&](const Request& request) {
+      std::vector<std::int32_t> tokens;
+      engine.Submit(request);
+      while (!engine.idle())
+        for (const TokenEvent& event : engine.Step()) tokens.push_back(event.token);
+      return tokens;
+    };
+    Request request{.id = 7, .prompt = {5, 9, 11, 20, 33, 41, 2, 8, 17, 60}};
+    request.sampling.max_new_tokens = 12;
+    const std::vector<std::int32_t> expected = tokens_of(request);
+    EXPECT_EQ(expected.size(), 12u);
+    for (int steps = 1; steps <= 5; ++steps) {
+      Request other = request;
+      other.prompt = {44, 45, 46};
+      engine.Submit(other);
+      for (int step = 0; step < steps; ++step) engine.Step();
+      engine.Cancel(other.id);
+      EXPECT_EQ(tokens_of(request), expected) << "cancelled after " << steps << " steps";
+    }
+    engine.Shutdown();
+  }
+}
+
+std::vector<PipelineModel> PipelineModels() {
+  std::vector<PipelineModel> models;
+  for (const WeightFormat format :
+       {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4})
+    models.push_back({"gptj_16_heads", format, 3});
+  models.push_back({"neox_12_heads_pythia_config", WeightFormat::kF32, 2});
+  models.push_back({"neox_sequential_exact_gelu", WeightFormat::kF32, 2});
+  models.push_back({"gpt2_scores_by_layer", WeightFormat::kF32, 3});
+  return models;
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranks, PipelineTest, ::testing::ValuesIn(PipelineModels()),
+                         [](const auto& one) {
+                           return std::string(one.param.name) + "_" +
+                                  std::string(Name(one.param.format));
+                         });
+
+}  // namespace
+}  // namespace lockstep::testing
