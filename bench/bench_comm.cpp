@@ -17,9 +17,8 @@
 namespace lockstep {
 namespace {
 
-// What all series of all sizes may take together, however slow the links are.
+// What all sizes may take together, however slow the links are and however many ranks share a core.
 constexpr double kMostSeconds = 40.0;
-constexpr std::int64_t kSeries = 3;  // of each size and round: ours, MPI's, and ours in a step
 
 // What a rank reads of its weights between two sums: more than the caches keep.
 constexpr std::size_t kWeightsBetween = std::size_t{8} << 20;
@@ -30,20 +29,41 @@ std::int64_t RepeatsOf(std::int64_t bytes) {
   return std::clamp<std::int64_t>((std::int64_t{32} << 20) / bytes, 4, 200);
 }
 
-// The same, and no more than fit into the time; as rank 0 finds it, since all have to do as many.
-std::int64_t AgreedRepeats(Communicator& comm, const TensorView& values, std::int64_t series) {
-  comm.AllReduceSum(values, Stream{});  // brings the ranks together
-  const std::int64_t start = SteadyNanoseconds();
-  comm.AllReduceSum(values, Stream{});
-  const double seconds = std::max(1e-9 * static_cast<double>(SteadyNanoseconds() - start), 1e-9);
-  const double fitting = kMostSeconds / static_cast<double>(series) / seconds;
-  const auto wanted = static_cast<double>(RepeatsOf(static_cast<std::int64_t>(values.bytes())));
-  MessageWriter writer;
-  writer.Put(static_cast<std::int64_t>(std::clamp(fitting, 1.0, wanted)));
-  ControlPlane::Bytes message = writer.Take();
-  comm.Broadcast(message);
-  return MessageReader(message).Get<std::int64_t>();
-}
+// How often a size is added in the next round: as often as fits into the time that is left for it,
+// to go by the round before. As rank 0 finds it, since all have to do as much.
+class Pace {
+ public:
+  Pace(std::int64_t bytes, std::int64_t rounds, double seconds)
+      : wanted_(RepeatsOf(bytes)), rounds_left_(rounds), end_(Now() + seconds) {}
+
+  std::int64_t NextRepeats(Communicator& comm) {
+    const double now = Now();
+    std::int64_t repeats = kFirst;
+    if (last_repeats_ > 0) {
+      const double one = std::max((now - last_begin_) / static_cast<double>(last_repeats_), 1e-9);
+      const double fitting =
+          (end_ - now) / static_cast<double>(std::max<std::int64_t>(rounds_left_, 1)) / one;
+      repeats = static_cast<std::int64_t>(std::clamp(fitting, 1.0, static_cast<double>(wanted_)));
+      --rounds_left_;
+    }
+    MessageWriter writer;
+    writer.Put(repeats);
+    ControlPlane::Bytes message = writer.Take();
+    comm.Broadcast(message);
+    last_begin_ = Now();
+    return last_repeats_ = MessageReader(message).Get<std::int64_t>();
+  }
+
+ private:
+  static constexpr std::int64_t kFirst = 2;
+  static double Now() { return 1e-9 * static_cast<double>(SteadyNanoseconds()); }
+
+  std::int64_t wanted_;
+  std::int64_t rounds_left_;
+  double end_;
+  double last_begin_ = 0;
+  std::int64_t last_repeats_ = 0;
+};
 
 double MicrosecondsOf(Communicator& comm, std::int64_t repeats, const TensorView& values) {
   comm.AllReduceSum(values, Stream{});  // brings the ranks together, and their data into the caches
@@ -93,13 +113,14 @@ void MeasureCase(Communicator& comm, std::int64_t rounds, std::int64_t sizes,
   // Zeros, so that the sums of sums stay what they are.
   std::fill_n(ours.view().data<float>(), count, 0.0f);
   std::vector<float> weights(kWeightsBetween / sizeof(float));
-  const std::int64_t repeats = AgreedRepeats(comm, ours.view(), sizes * (rounds + 1) * kSeries);
+  Pace pace(one.bytes, rounds, kMostSeconds / static_cast<double>(sizes));
   for (std::int64_t round = 0; round <= rounds; ++round) {
     progress.Show([&] {
       return fmt::format("{}: messages of {} bytes",
                          round == 0 ? "warming up" : fmt::format("round {} of {}", round, rounds),
                          one.bytes);
     });
+    const std::int64_t repeats = pace.NextRepeats(comm);
     const double our_us = MicrosecondsOf(comm, repeats, ours.view());
     const double mpi_us =
         1e6 * TimeMpiAllReduce(comm, static_cast<std::size_t>(count), static_cast<int>(repeats));

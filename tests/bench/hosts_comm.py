@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""`lockstep bench comm` over hosts of this machine (tests/hosts), whose switch delays their links.
+
+    hosts_comm.py [--delays 0.05,0.5,5] [--layouts 1x4,2x2,4x1] [--rounds N]
+
+Prints a table of MPI's time over ours: layouts are hosts x ranks of each, delays the milliseconds of a round
+trip between two hosts. Needs root.
+"""
+import argparse
+import json
+import pathlib
+import sys
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "hosts"), str(TESTS / "clients")]
+import hosts  # noqa: E402
+import served  # noqa: E402
+
+SIZES = "4096,8192,65536,262144,1048576"
+
+
+def measured(world: hosts.Hosts, layout: str, rounds: int) -> list[dict]:
+    count, ranks = layout.split("x")
+    places = ",".join(f"{name}:{ranks}" for name in world.names[:int(count)])
+    # Ranks share cores here, which MPI has to be told.
+    command = world.mpirun(places, served.program(), "bench", "comm", "--bytes", SIZES, "--rounds", str(rounds), "--json")
+    done = world.run("node1", *command, environment={"OMPI_MCA_mpi_yield_when_idle": "1"}, timeout=180)
+    if done.returncode != 0:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout)["cases"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--delays", default="0.05,0.5,5")
+    parser.add_argument("--layouts", default="1x4,2x2,4x1")
+    parser.add_argument("--rounds", type=int, default=5)
+    wanted = parser.parse_args()
+    if why := hosts.obstacle("mpirun"):
+        sys.exit(why)
+    sizes = [f"{int(size) // 1024} KiB" for size in SIZES.split(",")]
+    print(f"| layout | round trip | {' | '.join(sizes)} |\n|---|---|{'---|' * len(sizes)}", flush=True)
+    with hosts.Hosts(4) as world:
+        for layout in wanted.layouts.split(","):
+            for delay in wanted.delays.split(",") if not layout.startswith("1x") else ["-"]:
+                for name in world.names if delay != "-" else []:
+                    world.link(name).set(delay_ms=float(delay) / 4)  # of each link and direction
+                cells = []
+                for one in measured(world, layout, wanted.rounds):
+                    ratio, ours = one["mpi_over_lockstep"], one["lockstep_us"]["median"]
+                    cells.append(f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f}), {ours:.0f} us")
+                print(f"| {layout} | {delay} ms | {' | '.join(cells)} |".replace("| - ms", "| |"), flush=True)
+
+
+if __name__ == "__main__":
+    main()
