@@ -9,6 +9,7 @@
 #include "core/logging/structured_log.h"
 #include "launcher/commands/commands.h"
 #include "launcher/flags/command_line.h"
+#include "runtime/spawn/elastic_world.h"
 #include "runtime/spawn/spawn.h"
 #include "runtime/standard_streams.h"
 #include "runtime/tracing/trace_summary.h"
@@ -68,12 +69,21 @@ CommandLine ParseTogether(const std::vector<std::string>& given) {
   }
 }
 
+// What --elastic has made of the ranks that the command line asks for.
+void Take(const ElasticStart& start, Arguments& arguments) {
+  arguments.options.parallel.tp = start.layout.tensor;
+  arguments.options.parallel.dp = start.layout.copies;
+  // What an earlier world has done is not thrown away.
+  if (start.earlier_worlds > 0) arguments.restart = Restart::kGoOn;
+}
+
 int Run(const std::vector<std::string>& given) {
-  const CommandLine line = ParseTogether(given);
+  CommandLine line = ParseTogether(given);
   if (!line.run) {
     WriteStandardOutput(line.text);
     return 0;
   }
+  if (const auto start = ElasticStart::OfThisWorld()) Take(*start, *line.run);
   SetLog(line.run->verbosity);
   if (line.run->command == Command::kServe) SetLogFormat(line.run->options.server.log_format);
   return Dispatch(line, given);

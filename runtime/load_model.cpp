@@ -20,6 +20,7 @@
 #include "runtime/progress/load_progress.h"
 #include "runtime/progress/terminal.h"
 #include "runtime/rank_alike.h"
+#include "runtime/spawn/elastic_world.h"
 #include "runtime/spawn/spawn.h"
 #include "runtime/tracing/traced_run.h"
 #include "runtime/weight_source.h"
@@ -305,6 +306,21 @@ double PeakMemoryBytes() {
   return 1024.0 * static_cast<double>(usage.ru_maxrss);
 }
 
+namespace {
+
+// Whether there is anything for --elastic to do.
+void CheckElasticity(const Arguments& arguments, int ranks) {
+  if (arguments.lost_ranks != LostRanks::kStartAgain || ElasticStart::OfThisWorld()) return;
+  if (InsideWorld())
+    throw BadInput(
+        "--elastic: these ranks were started by mpirun or srun, which ends with them; leave that "
+        "out "
+        "and let --tp and --dp start them");
+  if (ranks <= 1) throw BadInput("--elastic: there is one rank only; expected --tp N or --dp D");
+}
+
+}  // namespace
+
 int RunOnRanks(const Arguments& arguments, std::span<const std::string> arguments_given,
                const RankProgram& program) {
   const Options& options = arguments.options;
@@ -324,8 +340,13 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
       return static_cast<int>(*code);
     }
     TellRanksOfTerminal();
-    return SpawnWorld({ranks, options.comm.init_deadline_seconds}, arguments_given);
+    const SpawnOptions spawned{ranks, options.comm.init_deadline_seconds};
+    if (arguments.lost_ranks == LostRanks::kStartAgain)
+      return SpawnElasticWorld(spawned, {.tensor = ranks / groups, .copies = groups},
+                               arguments_given);
+    return SpawnWorld(spawned, arguments_given);
   }
+  CheckElasticity(arguments, ranks);
   WorldConfig config;
   config.expected_ranks = ranks;
   config.groups = groups;

@@ -5,6 +5,16 @@
 namespace lockstep {
 namespace {
 
+// Only what stands in files can go on where it was.
+void CheckElastic(const Arguments& arguments, std::string_view name, const std::string& output,
+                  bool has_input_file) {
+  if (arguments.lost_ranks != LostRanks::kStartAgain) return;
+  if (output.empty() || output == "-" || !has_input_file)
+    throw BadInput(
+        "{}: --elastic goes with files as {}--output: nothing else can go on where it was", name,
+        name == "eval" ? "" : "--input and ");
+}
+
 void CheckTexts(const Arguments& arguments, const std::string& output_given) {
   const bool generate = arguments.command == Command::kGenerate;
   const std::string_view name = generate                               ? "generate"
@@ -28,6 +38,7 @@ void CheckTexts(const Arguments& arguments, const std::string& output_given) {
   if (arguments.restart == Restart::kFromTheBeginning && (prompt || output_given.empty()))
     throw BadInput(
         "{}: --restart goes with --input and --output: nothing else can be left unfinished", name);
+  CheckElastic(arguments, name, output_given, !prompt && arguments.input != "-");
   if (arguments.options.parallel.dp > 1 && prompt)
     throw BadInput("{}: --dp is {}; expected 1: groups share the lines of --input only", name,
                    arguments.options.parallel.dp);
@@ -44,6 +55,7 @@ void CheckEval(const Arguments& arguments, const std::string& output_given) {
     throw BadInput("eval: no model; expected --model MODEL, or model.path in a configuration");
   if (arguments.restart == Restart::kFromTheBeginning && output_given.empty())
     throw BadInput("eval: --restart goes with --output: nothing else can be left unfinished");
+  CheckElastic(arguments, "eval", output_given, true);
 }
 
 void CheckServe(const Arguments& arguments) {

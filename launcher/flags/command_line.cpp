@@ -103,6 +103,7 @@ CommandLine Resolve(const std::string& name, const Bindings& bound) {
     throw BadInput("{}: --quiet and --verbose are both given; expected one of them", name);
   if (bound.quiet) arguments.verbosity = Verbosity::kQuiet;
   if (bound.restart) arguments.restart = Restart::kFromTheBeginning;
+  if (bound.elastic) arguments.lost_ranks = LostRanks::kStartAgain;
   if (bound.verbose) arguments.verbosity = Verbosity::kVerbose;
   if (bound.decode) arguments.direction = TokenizeDirection::kDecode;
   if (bound.json) arguments.report_format = ReportFormat::kJson;

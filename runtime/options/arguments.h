@@ -34,6 +34,8 @@ enum class PromptEscapes { kAsWritten, kProcessed };
 enum class TokenizeDirection { kEncode, kDecode };
 // Whether a batch job takes up what an earlier run of it has left.
 enum class Restart { kGoOn, kFromTheBeginning };
+// What becomes of a batch job whose ranks do not live to its end.
+enum class LostRanks { kEnd, kStartAgain };
 enum class ModelSource { kConfig, kFlag };  // who named options.model.path
 enum class WeightChoice { kCheckpoint, kRandom, kRandomIfMissing };
 
@@ -59,6 +61,7 @@ struct Arguments {
   std::string output = "-";            // a file, or "-" for standard output
   std::string trace_file;              // of --trace, to be written; trace: to be read; empty: none
   Restart restart = Restart::kGoOn;    // generate --input, score, embed, eval
+  LostRanks lost_ranks = LostRanks::kEnd;  // the same
   TokenizeDirection direction = TokenizeDirection::kEncode;
   ReportFormat report_format = ReportFormat::kTable;  // plan, bench, env, trace
   WeightChoice weights = WeightChoice::kCheckpoint;

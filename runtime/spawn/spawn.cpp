@@ -176,8 +176,9 @@ std::vector<std::string> MpirunCommand(const MpirunCall& call,
       "-x",
       RankBoard::kVariable,
   };
-  if (std::getenv(kGroupVariable) != nullptr)  // mpirun complains of one that is not there
-    command.insert(command.end(), {"-x", kGroupVariable});
+  for (const char* variable : {kGroupVariable, kLayoutVariable})
+    if (std::getenv(variable) != nullptr)  // mpirun complains of one that is not there
+      command.insert(command.end(), {"-x", variable});
   command.push_back(call.binary);
   for (std::size_t i = 1; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];

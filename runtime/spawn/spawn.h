@@ -44,6 +44,8 @@ std::vector<std::string> RankArguments(int argc, const char* const* argv);
 // The environment variable that a server sets for a group of ranks (server/groups/group_place.h).
 // It reaches all of them.
 inline constexpr const char* kGroupVariable = "LOCKSTEP_GROUP";
+// That of --elastic (runtime/spawn/elastic_world.h), likewise.
+inline constexpr const char* kLayoutVariable = "LOCKSTEP_LAYOUT";
 
 // The parts of SpawnWorld() that tests look at.
 struct MpirunCall {

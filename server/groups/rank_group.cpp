@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/log.h"
+#include "runtime/spawn/elastic_world.h"
 #include "runtime/spawn/spawn.h"
 #include "server/groups/group_place.h"
 
@@ -24,7 +25,7 @@ constexpr milliseconds kStoppedLook{400};
 // A start may take so many times what the slowest one took, and always so long.
 constexpr int kSlowStart = 10;
 constexpr seconds kLeastStartTime{60};
-// After so many starts that failed, in a row, one rank fewer is tried.
+// After so many starts that failed, in a row, fewer ranks are tried.
 constexpr int kFailedStarts = 3;
 
 double Seconds(RankGroup::Clock::duration time) {
@@ -214,7 +215,8 @@ void RankGroup::PlanRestart(std::string cause) {
   if (!came_up_ && ++failed_starts_ >= kFailedStarts && plan_.ranks > plan_.least_ranks) {
     failed_starts_ = 0;
     backoff_.Reset();
-    --plan_.ranks;
+    const auto smaller = NextSmaller({.tensor = plan_.ranks});
+    plan_.ranks = std::max(smaller->tensor, plan_.least_ranks);
     LogWarning("{} do not start; {} of them are tried from now on (server.min_ranks is {})",
                plan_.name, plan_.ranks, plan_.least_ranks);
   }

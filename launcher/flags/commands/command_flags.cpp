@@ -126,6 +126,10 @@ void AddRestart(CLI::App& command, Bindings& bound) {
       .add_flag("--restart", bound.restart,
                 "starts over, whatever an earlier run has left or finished")
       ->group(kTextGroup);
+  command
+      .add_flag("--elastic", bound.elastic,
+                "when a rank dies, starts the ranks again, and fewer where that fails, too")
+      ->group(kRunGroup);
 }
 
 // How a token is chosen.

@@ -38,6 +38,7 @@ struct Bindings {
   bool quiet = false;
   bool verbose = false;
   bool restart = false;
+  bool elastic = false;
   bool decode = false;
   bool json = false;
   bool random_weights = false;

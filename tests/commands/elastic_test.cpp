@@ -1,0 +1,96 @@
+// `--elastic`: a batch job goes on with new ranks, and with fewer, when some have died.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <signal.h>
+
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "batch_fixture.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+class ElasticJob : public BatchTest {
+ protected:
+  void SetUp() override {
+    if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
+  }
+
+  // The process of rank 1 of this test's job, in the world that has this layout.
+  std::optional<pid_t> RankOne(const std::string& layout) const {
+    for (const pid_t process : Descendants(::getpid())) {
+      const std::string folder = "/proc/" + std::to_string(process);
+      std::string environment;
+      try {
+        environment = ReadFile(folder + "/environ");
+      } catch (const std::exception&) {  // it has just ended
+        continue;
+      }
+      const auto has = [&](const std::string& word) {
+        return environment.find(word + std::string(1, '\0')) != environment.npos;
+      };
+      if (has("LOCKSTEP_LAYOUT=" + layout) && has("OMPI_COMM_WORLD_RANK=1")) return process;
+    }
+    return std::nullopt;
+  }
+
+  // Kills rank 1 as soon as it is there and has had a moment to begin.
+  void Kill(const std::string& layout) const {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    auto process = RankOne(layout);
+    for (; !process && std::chrono::steady_clock::now() < end; process = RankOne(layout))
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ASSERT_TRUE(process) << layout;
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    ::kill(*process, SIGKILL);
+  }
+};
+
+TEST_F(ElasticJob, GoesOnWithNewRanksAndThenWithFewer) {
+  WriteInput(300);
+  const std::string expected = Uninterrupted();
+  std::vector<std::string> command = Command({"--tp", "4", "--elastic"});
+  std::erase(command, "--quiet");
+  Outcome run;
+  std::thread job([&] { run = RunLockstep(command); });
+  Kill("4 1 1 0");
+  Kill("4 1 1 1");
+  job.join();
+  EXPECT_EQ(run.exit_code, 2) << run.errors;  // some lines are bad
+  EXPECT_THAT(run.errors, HasSubstr("--elastic: starting again with 4 ranks"));
+  EXPECT_THAT(run.errors, HasSubstr("--elastic: starting again with 2 ranks"));
+  EXPECT_EQ(ReadFile(Path("out.jsonl")), expected);
+}
+
+TEST_F(ElasticJob, LeavesOutACopyFirst) {
+  WriteInput(300);
+  const std::string expected = Uninterrupted();
+  std::vector<std::string> command = Command({"--dp", "2", "--elastic", "--restart"});
+  std::erase(command, "--quiet");
+  Outcome run;
+  std::thread job([&] { run = RunLockstep(command); });
+  Kill("1 1 2 0");
+  Kill("1 1 2 1");
+  job.join();
+  EXPECT_EQ(run.exit_code, 2) << run.errors;
+  EXPECT_THAT(run.errors, HasSubstr("--elastic: starting again with 1 rank\n"));
+  EXPECT_EQ(ReadFile(Path("out.jsonl")), expected);
+}
+
+TEST_F(ElasticJob, IsRefusedWhereNothingCouldGoOn) {
+  WriteInput(3);
+  EXPECT_THAT(RunLockstep({"generate", "--model", "x", "--prompt", "a", "--elastic"}).errors,
+              HasSubstr("generate: --elastic goes with files as --input and --output"));
+  EXPECT_THAT(RunLockstep(Command({"--elastic"})).errors,
+              HasSubstr("--elastic: there is one rank only; expected --tp N or --dp D"));
+  EXPECT_THAT(RunUnderMpirun(2, Command({"--elastic"})).errors,
+              HasSubstr("leave that out and let --tp and --dp start them"));
+}
+
+}  // namespace
+}  // namespace lockstep
