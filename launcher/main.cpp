@@ -72,6 +72,7 @@ CommandLine ParseTogether(const std::vector<std::string>& given) {
 // What --elastic has made of the ranks that the command line asks for.
 void Take(const ElasticStart& start, Arguments& arguments) {
   arguments.options.parallel.tp = start.layout.tensor;
+  arguments.options.parallel.pp = start.layout.pipeline;
   arguments.options.parallel.dp = start.layout.copies;
   // What an earlier world has done is not thrown away.
   if (start.earlier_worlds > 0) arguments.restart = Restart::kGoOn;

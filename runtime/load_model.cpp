@@ -316,7 +316,8 @@ void CheckElasticity(const Arguments& arguments, int ranks) {
         "--elastic: these ranks were started by mpirun or srun, which ends with them; leave that "
         "out "
         "and let --tp and --dp start them");
-  if (ranks <= 1) throw BadInput("--elastic: there is one rank only; expected --tp N or --dp D");
+  if (ranks <= 1)
+    throw BadInput("--elastic: there is one rank only; expected --tp N, --pp P or --dp D");
 }
 
 }  // namespace
@@ -324,16 +325,18 @@ void CheckElasticity(const Arguments& arguments, int ranks) {
 int RunOnRanks(const Arguments& arguments, std::span<const std::string> arguments_given,
                const RankProgram& program) {
   const Options& options = arguments.options;
-  const auto groups = static_cast<int>(options.parallel.dp);
-  const auto stages = static_cast<int>(options.parallel.pp);
-  const auto ranks =
-      static_cast<int>(options.parallel.tp.value_or(InsideWorld() ? 0 : 1)) * stages * groups;
+  // Without --tp a world that somebody else has started is taken as it is: 0.
+  const WorldLayout layout{
+      .tensor = static_cast<int>(options.parallel.tp.value_or(InsideWorld() ? 0 : 1)),
+      .pipeline = static_cast<int>(options.parallel.pp),
+      .copies = static_cast<int>(options.parallel.dp)};
+  const int ranks = layout.ranks();
   if (ranks > 1 && !InsideWorld()) {
     InstallInterruptHandlers();
     AnnounceInterrupts();
     CheckDevice(DeviceRequestOf(options, options.model.dtype.format, 1));
     if (!arguments.trace_file.empty()) CheckTraceFile(arguments.trace_file);
-    program.check(ranks / (stages * groups));
+    program.check(layout.tensor);
     if (const auto code = program.done()) {
       if (!arguments.trace_file.empty())
         LogWarning("{}: nothing was computed, so that there is no trace", arguments.trace_file);
@@ -342,15 +345,14 @@ int RunOnRanks(const Arguments& arguments, std::span<const std::string> argument
     TellRanksOfTerminal();
     const SpawnOptions spawned{ranks, options.comm.init_deadline_seconds};
     if (arguments.lost_ranks == LostRanks::kStartAgain)
-      return SpawnElasticWorld(spawned, {.tensor = ranks / groups, .copies = groups},
-                               arguments_given);
+      return SpawnElasticWorld(spawned, layout, arguments_given);
     return SpawnWorld(spawned, arguments_given);
   }
   CheckElasticity(arguments, ranks);
   WorldConfig config;
   config.expected_ranks = ranks;
-  config.groups = groups;
-  config.stages = stages;
+  config.groups = layout.copies;
+  config.stages = layout.pipeline;
   if (options.stated.contains("parallel.tp")) config.asked_by = options.stated.at("parallel.tp");
   config.world.deadline_seconds = options.comm.deadline_seconds;
   config.world.init_deadline_seconds = options.comm.init_deadline_seconds;

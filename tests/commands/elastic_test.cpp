@@ -87,7 +87,7 @@ TEST_F(ElasticJob, IsRefusedWhereNothingCouldGoOn) {
   EXPECT_THAT(RunLockstep({"generate", "--model", "x", "--prompt", "a", "--elastic"}).errors,
               HasSubstr("generate: --elastic goes with files as --input and --output"));
   EXPECT_THAT(RunLockstep(Command({"--elastic"})).errors,
-              HasSubstr("--elastic: there is one rank only; expected --tp N or --dp D"));
+              HasSubstr("--elastic: there is one rank only; expected --tp N, --pp P or --dp D"));
   EXPECT_THAT(RunUnderMpirun(2, Command({"--elastic"})).errors,
               HasSubstr("leave that out and let --tp and --dp start them"));
 }
