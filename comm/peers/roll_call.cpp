@@ -81,6 +81,18 @@ std::vector<PeerAnswer> AnswersOfGroup(const PeerProbe& probe, const LateCall& l
   return answers;
 }
 
+// Ranks of the group that wait in another one: where nobody is silent, that leads back to this rank.
+std::vector<std::string> InOtherGroups(const PeerProbe& probe, const LateCall& late,
+                                       const PeerProbe::Findings& findings) {
+  std::vector<std::string> names;
+  for (const int rank : late.ranks) {
+    const auto found = findings.answers.find(rank);
+    if (found != findings.answers.end() && found->second.group != late.wait.group)
+      names.push_back(probe.Name(rank));
+  }
+  return names;
+}
+
 }  // namespace
 
 void FailAtDeadline(const PeerProbe& probe, const LateCall& late) {
@@ -89,6 +101,7 @@ void FailAtDeadline(const PeerProbe& probe, const LateCall& late) {
   std::vector<std::string> blamed;
   for (const int rank : findings.silent) blamed.push_back(probe.Name(rank));
   if (blamed.empty()) blamed = LatePeers(late.wait.call, late.self, answers);
+  if (blamed.empty()) blamed = InOtherGroups(probe, late, findings);
   if (!blamed.empty()) {
     throw CollectiveError(ExitCode::kRankFailure,
                           fmt::format("{}: {} did not arrive within {:g} s{}", late.what,

@@ -22,7 +22,7 @@ class LoopLoaderTest : public testing::Test {
     arguments_.options.parallel.threads = 1;
     model_ = OpenModel(arguments_.options);
     rank_ = LoadModel(arguments_, model_, 4, ProcessGrid(self_));
-    others_.emplace(arguments_, model_, self_, rank_);
+    others_.emplace(arguments_, model_, ProcessGrid(self_), rank_);
     engine_.emplace(*rank_.decoder, self_, EngineOptions{});
     weights_.emplace(*engine_, *others_, nullptr);
     loop_.emplace(*engine_, nullptr);
