@@ -93,9 +93,9 @@ class Readme(unittest.TestCase):
 
     def test_says_what_works(self):
         readme = (served.SOURCE / "README.md").read_text()
-        block = re.search(r"\n\*\*Serve\*\*.*?```sh\n(.*?)```", readme, re.S).group(1)
-        start, ask_it = block.splitlines()
-        words = start.split()
+        block = re.search(r"\n\*\*Serve\*\*.*?```console\n\$ (.*?)\n\$ (.*?)\n```", readme, re.S)
+        start, ask_it = block.groups()
+        words = start.removesuffix(" &").split()
         self.assertEqual(words[:2], ["lockstep", "serve"])
         with served.Server(*words[2:], folder=served.SOURCE) as shown:
             command = ask_it.replace("http://127.0.0.1:8000", shown.url)

@@ -98,6 +98,7 @@ TEST_F(CudaLogits, LikeliestTokensAreThoseOfWholeRows) {
   for (const std::int64_t count : {3, 40, 500, 1030, 5000}) {
     StepMessage message;
     message.step = 1;
+    message.stages = {1};
     message.vocab_limit = golden.vocab_used;
     message.batch = {.ids = {tokens.begin(), tokens.begin() + 8},
                      .sequences = {{.token_count = 8, .start = 0, .page_table = {0}}},
@@ -105,6 +106,7 @@ TEST_F(CudaLogits, LikeliestTokensAreThoseOfWholeRows) {
     message.questions = {{.row = 0, .likeliest = count}, {.row = 1, .likeliest = 2}};
     StepMessage whole = message;
     whole.step = 2;
+    whole.stages = {2};
     for (RowQuestion& question : whole.questions) {
       question.likeliest = 0;
       for (std::int32_t token = 0; token < golden.vocab_used; ++token)
