@@ -81,7 +81,8 @@ std::vector<PeerAnswer> AnswersOfGroup(const PeerProbe& probe, const LateCall& l
   return answers;
 }
 
-// Ranks of the group that wait in another one: where nobody is silent, that leads back to this rank.
+// Ranks of the group that wait in another one: where nobody is silent, that leads back to this
+// rank.
 std::vector<std::string> InOtherGroups(const PeerProbe& probe, const LateCall& late,
                                        const PeerProbe::Findings& findings) {
   std::vector<std::string> names;
