@@ -313,9 +313,9 @@ void CheckElasticity(const Arguments& arguments, int ranks) {
   if (arguments.lost_ranks != LostRanks::kStartAgain || ElasticStart::OfThisWorld()) return;
   if (InsideWorld())
     throw BadInput(
-        "--elastic: these ranks were started by mpirun or srun, which ends with them; leave that "
-        "out "
-        "and let --tp and --dp start them");
+        "--elastic: these ranks were started by mpirun or srun, which ends with them; start "
+        "lockstep without "
+        "it, with --tp, --pp or --dp");
   if (ranks <= 1)
     throw BadInput("--elastic: there is one rank only; expected --tp N, --pp P or --dp D");
 }

@@ -121,7 +121,8 @@ bool IsMedianAgain(std::string name, const Figures& figures) {
 
 // Throws BadInput for JSON that no bench has written.
 void CheckIsResult(const Json& result, const std::string& file) {
-  if (!result.is_object() || !result.contains("benchmark"))
+  // Those of decode, prefill, batch and comm name it in each case.
+  if (!result.is_object() || (!result.contains("benchmark") && !result.contains("cases")))
     throw BadInput(
         "bench compare: {} is no result of lockstep bench; expected a file of its --json", file);
 }

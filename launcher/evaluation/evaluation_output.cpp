@@ -95,7 +95,7 @@ void EvaluationOutput::RefuseToLoseResults() const {
   for (const CheckpointName& name : CheckpointsOf(arguments_.evaluation)) {
     for (const std::string& task : arguments_.evaluation.tasks)
       planned.insert(TaskOfModel(task, name));
-    planned.insert(TaskOfModel("perplexity", name));
+    if (!arguments_.evaluation.perplexity.empty()) planned.insert(TaskOfModel("perplexity", name));
   }
   const Json before = Json::parse(ReadFile(file), nullptr, /*allow_exceptions=*/false);
   for (const std::string& there : ContentsOf(before, file))

@@ -10,9 +10,8 @@ void CheckElastic(const Arguments& arguments, std::string_view name, const std::
                   bool has_input_file) {
   if (arguments.lost_ranks != LostRanks::kStartAgain) return;
   if (output.empty() || output == "-" || !has_input_file)
-    throw BadInput(
-        "{}: --elastic goes with files as {}--output: nothing else can go on where it was", name,
-        name == "eval" ? "" : "--input and ");
+    throw BadInput("{}: --elastic needs files for {}--output: only they can be resumed", name,
+                   name == "eval" ? "" : "--input and ");
 }
 
 void CheckTexts(const Arguments& arguments, const std::string& output_given) {

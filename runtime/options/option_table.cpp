@@ -127,7 +127,7 @@ void AddRunKeys(std::vector<OptionKey>& table) {
       "parallel.pp", "stages of a pipeline that the blocks are cut into, of --tp ranks each",
       IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.pp; }));
   table.push_back(Key(
-      "parallel.dp", "groups of --tp ranks, each with the whole model, that share the work",
+      "parallel.dp", "groups of ranks (--tp times --pp), each a whole model, that share the work",
       IntegerType{1, 1 << 16}, [](auto& o) -> auto& { return o.parallel.dp; }));
   const ChoiceType<DeviceChoice> devices{
       {{"cpu", DeviceChoice::kCpu}, {"cuda", DeviceChoice::kCuda}, {"auto", DeviceChoice::kAuto}}};

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <sstream>
 
@@ -15,6 +17,13 @@ namespace {
 // A world that has lived so long has done something: the next end is another matter.
 constexpr std::chrono::seconds kSettled{60};
 constexpr int kLivesOfALayout = 2;
+
+// Whether half as many ranks add up in the same order (docs/dev/numerics.md). A job does not go on
+// with other sums.
+bool HasCommonSums(int ranks) {
+  constexpr std::array kCounts{1, 2, 4, 8};
+  return std::ranges::find(kCounts, ranks) != kCounts.end();
+}
 
 std::string ToText(const ElasticStart& start) {
   const WorldLayout& layout = start.layout;
@@ -52,8 +61,10 @@ bool ElasticPlan::StartsAgain(int exit_code, std::chrono::duration<double> lived
   if (short_lives_ < kLivesOfALayout) return true;
   short_lives_ = 0;
   const std::optional<WorldLayout> smaller = NextSmaller(layout_);
-  if (smaller) layout_ = *smaller;
-  return smaller.has_value();
+  if (!smaller || (smaller->tensor != layout_.tensor && !HasCommonSums(layout_.tensor)))
+    return false;
+  layout_ = *smaller;
+  return true;
 }
 
 int SpawnElasticWorld(SpawnOptions options, const WorldLayout& layout,

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <chrono>
 #include <regex>
 #include <thread>
@@ -125,8 +127,14 @@ TEST_F(ABenchOfAServer, LooksForARate) {
     EXPECT_EQ(run.exit_code, 0) << run.errors;
     return ParseJson(run.output, "bench");
   };
-  const Json json = search("e2el:600s");
-  EXPECT_FALSE(json["search"]["max_request_rate"].is_null());
+  const Json found = search("e2el:600s")["search"];
+  ASSERT_FALSE(found["trials"].empty());
+  // A slow machine has all requests in flight together from the first trial on, which tells
+  // nothing.
+  const bool is_met = std::ranges::any_of(
+      found["trials"], [](const Json& trial) { return trial["result"] == "met"; });
+  EXPECT_EQ(found["max_request_rate"].is_number(), is_met) << found;
+  EXPECT_TRUE(found["least_rate_that_missed"].is_null());
   const Json none = search("e2el:0");
   EXPECT_TRUE(none["search"]["max_request_rate"].is_null());
   EXPECT_TRUE(none["search"]["trials"].empty());

@@ -52,7 +52,7 @@ class ElasticJob : public BatchTest {
 };
 
 TEST_F(ElasticJob, GoesOnWithNewRanksAndThenWithFewer) {
-  WriteInput(300);
+  WriteInput(2000);  // more than a world gets done before it is killed
   const std::string expected = Uninterrupted();
   std::vector<std::string> command = Command({"--tp", "4", "--elastic"});
   std::erase(command, "--quiet");
@@ -68,7 +68,7 @@ TEST_F(ElasticJob, GoesOnWithNewRanksAndThenWithFewer) {
 }
 
 TEST_F(ElasticJob, LeavesOutACopyFirst) {
-  WriteInput(300);
+  WriteInput(2000);  // more than a world gets done before it is killed
   const std::string expected = Uninterrupted();
   std::vector<std::string> command = Command({"--dp", "2", "--elastic", "--restart"});
   std::erase(command, "--quiet");
@@ -85,11 +85,11 @@ TEST_F(ElasticJob, LeavesOutACopyFirst) {
 TEST_F(ElasticJob, IsRefusedWhereNothingCouldGoOn) {
   WriteInput(3);
   EXPECT_THAT(RunLockstep({"generate", "--model", "x", "--prompt", "a", "--elastic"}).errors,
-              HasSubstr("generate: --elastic goes with files as --input and --output"));
+              HasSubstr("generate: --elastic needs files for --input and --output"));
   EXPECT_THAT(RunLockstep(Command({"--elastic"})).errors,
               HasSubstr("--elastic: there is one rank only; expected --tp N, --pp P or --dp D"));
   EXPECT_THAT(RunUnderMpirun(2, Command({"--elastic"})).errors,
-              HasSubstr("leave that out and let --tp and --dp start them"));
+              HasSubstr("start lockstep without it, with --tp, --pp or --dp"));
 }
 
 }  // namespace

@@ -202,7 +202,7 @@ class Trial:
             self.group.add(victim)
 
     def slow_down(self) -> None:
-        """That host reads a copy of the model from its own disk, at a tenth of the speed it needs."""
+        """That host reads a copy of the model from its own disk, so slowly that it takes two deadlines."""
         model, copy = self.folder / "model", self.folder / "slow"
         shutil.copytree(model, copy)
         for file in copy.iterdir():

@@ -262,12 +262,12 @@ def ip_in(process: int, *words: str) -> None:
     subprocess.run(["nsenter", "-t", str(process), "--net", "ip", *words], check=True)
 
 
-def until(found, what: str, seconds: float = 60):
-    """What `found` gives, as soon as it is something."""
+def until(found, what, seconds: float = 60, pause: float = 0.02):
+    """What `found` gives, as soon as it is something. what: the words of the error, or what gives them."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         result = found()
         if result:
             return result
-        time.sleep(0.02)
-    raise TimeoutError(what)
+        time.sleep(pause)
+    raise TimeoutError(what() if callable(what) else what)

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 
 import hosts as hosts_module
 import served
@@ -56,15 +55,8 @@ PartitionName=high Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10 PreemptMo
 """
 
 
-def until(found, what: str, seconds: float = 90):
-    """What `found` gives, as soon as it is something."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        result = found()
-        if result:
-            return result
-        time.sleep(0.1)
-    raise TimeoutError(what)
+def until(found, what, seconds: float = 90):
+    return hosts_module.until(found, what, seconds, pause=0.1)  # each look is a call of Slurm's
 
 
 def system_program(name: str) -> str:

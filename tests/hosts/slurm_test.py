@@ -64,7 +64,7 @@ class Jobs(unittest.TestCase):
         def are_there():
             journal = [*self.folder.glob(file + "*")]
             return any(one.read_bytes().count(b"\n") >= count for one in journal)
-        slurm.until(are_there, f"{file} has no {count} lines:\n{self.log(job)}", 120)
+        slurm.until(are_there, lambda: f"{file} has no {count} lines:\n{self.log(job)}", 120)
 
     def test_run_on_one_node_and_on_two(self):
         text = lines(20)
@@ -145,7 +145,7 @@ class Jobs(unittest.TestCase):
             if self.cluster.state(job) in slurm.ENDED:
                 raise RuntimeError(f"the job has ended:\n{self.log(job)}")
             return re.search(r"ready: http://[^:]+:(\d+)", self.log(job))
-        port = slurm.until(ready, f"the job is not ready:\n{self.log(job)}", 120).group(1)
+        port = slurm.until(ready, lambda: f"the job is not ready:\n{self.log(job)}", 120).group(1)
         first = re.search(r"job \d+: 4 ranks on .*; http://(node\d)", self.log(job)).group(1)
         asked = {"prompt": "ROMEO:", "max_tokens": 12, "temperature": 0}
         said = self.hosts.run(first, sys.executable, "-c", POST, f"http://127.0.0.1:{port}/v1/completions",

@@ -317,7 +317,7 @@ void AddPlan(CLI::App& app, AllBindings& all) {
   bound.flags.Add(command, kModelGroup, {{"--dtype", "model.dtype", nullptr}});
   bound.flags.Add(command, kRunGroup, {{"--tp", "parallel.tp", "N"}, {"--pp", "parallel.pp", "P"}});
   bound.flags.Add(command, kRunGroup, {{"--threads", "parallel.threads", "N"}});
-  AddGroups(command, bound, "copies of the model, of --tp ranks each");
+  AddGroups(command, bound, "copies of the model, of --tp times --pp ranks each");
   bound.plan.Add(command, kPlanGroup);
   command.add_flag("--json", bound.json, kJsonHelp)->group(kTextGroup);
   AddConfigFlags(command, bound);

@@ -51,6 +51,15 @@ TEST(ElasticPlan, KeepsALayoutThatLivesLong) {
   EXPECT_EQ(plan.layout().tensor, 2);
 }
 
+TEST(ElasticPlan, DoesNotHalveWhatThenAddsUpInAnotherOrder) {
+  ElasticPlan plan({.tensor = 6, .copies = 2});
+  EXPECT_TRUE(plan.StartsAgain(kLost, seconds(5)));
+  EXPECT_TRUE(plan.StartsAgain(kLost, seconds(5)));
+  EXPECT_EQ(plan.layout(), (WorldLayout{.tensor = 6}));
+  EXPECT_TRUE(plan.StartsAgain(kLost, seconds(5)));
+  EXPECT_FALSE(plan.StartsAgain(kLost, seconds(5)));
+}
+
 TEST(ElasticPlan, LeavesOtherEndsAlone) {
   for (const int code : {0, 1, 2, 3, 130})
     EXPECT_FALSE(ElasticPlan({.tensor = 4}).StartsAgain(code, seconds(1))) << code;
