@@ -132,8 +132,8 @@ void Engine::Impl::Branch(std::int64_t parent, std::span<const Branching> childr
 void Engine::Impl::End(std::int64_t id) {
   std::erase_if(ready, [&](const TokenEvent& event) { return event.request == id; });
   scheduler.Remove(id);
-  for (BatchUse& batch :
-       batches) {  // what is on its way is nobody's, even if the number comes again
+  // What is on its way is nobody's, even if the number comes again.
+  for (BatchUse& batch : batches) {
     for (ChunkUse& chunk : batch.chunks)
       if (chunk.request == id) chunk.request = kEndedRequest;
     for (RowUse& use : batch.uses)

@@ -111,7 +111,7 @@ std::vector<std::vector<std::byte>> StepExecutor::TakeHidden(
     of_stage.push_back(reader.GetList<std::byte>());
     std::vector<float> hidden = reader.GetList<float>();
     reader.End();
-    if (of_stage.size() > 1) continue;
+    if (of_stage.size() > 1 || hidden.empty()) continue;  // further questions bring none
     received_ = std::move(hidden);
     hidden_ = received_;
   }

@@ -74,6 +74,12 @@ void LifeLines::ConnectHosts(ControlPlane& world) {
   }
   // Nobody is to be taken for gone that has not been asked to come.
   world.Barrier();
+  // A rank that has tried another address meanwhile has closed this connection, and has not ended.
+  std::erase_if(lines_, [](const Line& line) {
+    if (line.is_process || !IsClosed(line.descriptor)) return false;
+    ::close(line.descriptor);
+    return true;
+  });
 }
 
 std::optional<int> LifeLines::Gone() {

@@ -21,7 +21,8 @@ class LineListener {
 
   // What the others need to find it; says that there is none where the port cannot be had.
   std::vector<std::byte> Open();
-  // The ranks' connections, as they come; the caller closes them.
+  // Pairs of a rank and its connection, as they come, for two seconds at most; the caller closes
+  // them.
   std::vector<std::pair<int, int>> Accept(const std::vector<int>& ranks);
 
  private:

@@ -23,13 +23,11 @@ std::string WhyMemoryIsNotShared(const HostMap& hosts) {
   if (is_even)
     return fmt::format(
         "sums go through MPI: the ranks are not numbered host by host; where they are, those of a "
-        "host "
-        "share memory ({})",
+        "host share memory ({})",
         remedy);
   return fmt::format(
-      "sums go through MPI: the hosts have {} of the ranks; where all have as many, a power of "
-      "two, those "
-      "of a host share memory ({})",
+      "sums go through MPI: the hosts have {} of the ranks; where all have as many, "
+      "a power of two, those of a host share memory ({})",
       fmt::join(counts, " and "), remedy);
 }
 

@@ -24,7 +24,8 @@ bool HasEndedWithin(int process, int milliseconds) {
 // In a child of a program with threads: calls of the kernel alone.
 [[noreturn]] void SeeToTheEndOf(pid_t launcher, int process, int patience_milliseconds) {
   ::setsid();  // mpirun ends the groups of its ranks
-  ::signal(SIGTERM, SIG_IGN);
+  for (const int meant_for_ranks : {SIGTERM, SIGINT, SIGHUP, SIGUSR1})
+    ::signal(meant_for_ranks, SIG_IGN);
   // What the rank had open others wait to see closed.
   ::dup2(process, 0);
   ::syscall(SYS_close_range, 1, ~0U, 0);
