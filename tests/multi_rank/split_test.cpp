@@ -150,8 +150,9 @@ TEST_F(SplitTest, NamesAbsentRanksAsTheWorldDoes) {
     const std::string error = MessageOf([&] { part->Barrier(); }, ExitCode::kRankFailure);
     EXPECT_THAT(error, HasSubstr("barrier of 0 bytes"));
     EXPECT_THAT(error, HasSubstr("rank " + std::to_string(size() - 1) + " on "));
-    if (is_first)
+    if (is_first) {
       EXPECT_THAT(error, HasSubstr("did not arrive within 1.5 s (rank " + std::to_string(rank())));
+    }
   }
   ExpectWorks(comm(), Ranks(0, size()), 3);
 }
