@@ -104,7 +104,7 @@ class Jobs(unittest.TestCase):
         self.assertIn("cuda device 1", self.log(job))
 
     def test_that_are_told_to_stop_go_back_into_the_queue(self):
-        text = lines(200, tokens=40)
+        text = lines(600, tokens=40)
         (self.folder / "in.jsonl").write_text(text)
         job = self.submit("--input", "in.jsonl", "--output", "out.jsonl", options=("--nodes=2",))
         self.until_lines("out.jsonl", 20, job)
@@ -127,7 +127,7 @@ class Jobs(unittest.TestCase):
         self.assertEqual((self.folder / "out.jsonl").read_text(), self.expected(text))
 
     def test_that_lose_a_rank_go_on_with_new_ones(self):
-        text = lines(200, tokens=40)
+        text = lines(600, tokens=40)
         (self.folder / "in.jsonl").write_text(text)
         job = self.submit("--input", "in.jsonl", "--output", "out.jsonl", options=("--nodes=2",))
         self.until_lines("out.jsonl", 20, job)
