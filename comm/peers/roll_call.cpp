@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <set>
 
 #include "comm/control_plane.h"
 
@@ -81,15 +82,23 @@ std::vector<PeerAnswer> AnswersOfGroup(const PeerProbe& probe, const LateCall& l
   return answers;
 }
 
-// Ranks of the group that wait in another one: where nobody is silent, that leads back to this
-// rank.
+// The ends of the ways from this rank's wait within its group: ranks that wait in another one.
+// Where nobody is silent, what they wait for leads back to this rank.
 std::vector<std::string> InOtherGroups(const PeerProbe& probe, const LateCall& late,
                                        const PeerProbe::Findings& findings) {
   std::vector<std::string> names;
-  for (const int rank : late.ranks) {
+  std::set<int> seen;
+  std::vector<int> next = late.wait.awaited;
+  while (!next.empty()) {
+    const int rank = next.back();
+    next.pop_back();
     const auto found = findings.answers.find(rank);
-    if (found != findings.answers.end() && found->second.group != late.wait.group)
+    if (!seen.insert(rank).second || found == findings.answers.end()) continue;
+    const PeerWait& theirs = found->second;
+    if (theirs.group != late.wait.group)
       names.push_back(probe.Name(rank));
+    else
+      next.insert(next.end(), theirs.awaited.begin(), theirs.awaited.end());
   }
   return names;
 }
