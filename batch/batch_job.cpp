@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/heartbeat.h"
 #include "core/log.h"
-#include "runtime/cache_size.h"
+#include "runtime/memory/cache_size.h"
 #include "runtime/progress/terminal.h"
 #include "runtime/standard_streams.h"
 

@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "layers/kv_cache.h"
-#include "runtime/memory_need.h"
+#include "runtime/memory/memory_need.h"
 
 namespace lockstep {
 

@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "layers/kv_cache.h"
-#include "runtime/cache_size.h"
+#include "runtime/memory/cache_size.h"
 
 namespace lockstep {
 namespace {

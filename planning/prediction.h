@@ -4,7 +4,7 @@
 #include <string>
 
 #include "planning/time/phases.h"
-#include "runtime/memory_need.h"
+#include "runtime/memory/memory_need.h"
 #include "runtime/options/options.h"
 
 namespace lockstep {

@@ -11,7 +11,7 @@
 #include "core/log.h"
 #include "partition/checkpoint/checkpoint.h"
 #include "runtime/load_model.h"
-#include "runtime/memory_need.h"
+#include "runtime/memory/memory_need.h"
 #include "runtime/rank_device.h"
 
 namespace lockstep {

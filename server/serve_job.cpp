@@ -1,7 +1,7 @@
 #include "server/serve_job.h"
 
 #include "core/log.h"
-#include "runtime/cache_size.h"
+#include "runtime/memory/cache_size.h"
 #include "server/weights/loop_loader.h"
 
 namespace lockstep {

@@ -1,7 +1,7 @@
 #include "server/groups/ranks/group_job.h"
 
 #include "core/heartbeat.h"
-#include "runtime/cache_size.h"
+#include "runtime/memory/cache_size.h"
 #include "server/groups/ranks/server_link.h"
 
 namespace lockstep {

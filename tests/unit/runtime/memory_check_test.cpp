@@ -1,4 +1,4 @@
-#include "runtime/memory_check.h"
+#include "runtime/memory/memory_check.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "runtime/memory_need.h"
+#include "runtime/memory/memory_need.h"
 
 #include <gtest/gtest.h>
 

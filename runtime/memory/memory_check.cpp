@@ -1,4 +1,4 @@
-#include "runtime/memory_check.h"
+#include "runtime/memory/memory_check.h"
 
 #include <algorithm>
 #include <limits>

@@ -6,7 +6,7 @@
 
 #include "comm/control_plane.h"
 #include "core/memory_pools.h"
-#include "runtime/memory_need.h"
+#include "runtime/memory/memory_need.h"
 
 namespace lockstep {
 

@@ -1,4 +1,4 @@
-#include "runtime/cache_size.h"
+#include "runtime/memory/cache_size.h"
 
 #include <algorithm>
 #include <limits>
