@@ -69,14 +69,27 @@ class Fixture(unittest.TestCase):
 
 
 class World(unittest.TestCase):
+    def says_the_same(self, world: hosts.Hosts, places: str, *more: str, warning: str = "") -> None:
+        """The text of one rank on this machine, and nothing else but the warning."""
+        with self.subTest(places, more=more):
+            result = world.run("node1", *world.mpirun(places, served.program(), *COMMAND, *more))
+            self.assertEqual((result.returncode, result.stdout), (0, served.run(*COMMAND)), result.stderr)
+            self.assertRegex(result.stderr, f"^{warning}$")
+
     def test_says_the_same_on_any_hosts(self):
-        expected = served.run(*COMMAND)
         with hosts.Hosts(4) as four:
-            for places in ("node1:1,node2:1", "node1:2,node2:2", "node1:3,node2:1",
-                           "node1:1,node2:1,node3:1,node4:1"):
-                with self.subTest(places):
-                    result = four.run("node1", *four.mpirun(places, served.program(), *COMMAND))
-                    self.assertEqual((result.returncode, result.stderr, result.stdout), (0, "", expected))
+            for places in ("node1:1,node2:1", "node1:2,node2:2", "node1:1,node2:1,node3:1,node4:1"):
+                self.says_the_same(four, places)
+            self.says_the_same(four, "node1:3,node2:1", warning="lockstep.rank 0.: warning: sums go through MPI: "
+                               "the hosts have 3 and 1 of the ranks; .*\n")
+
+    def test_says_the_same_in_stages_over_slow_links(self):
+        with hosts.Hosts(3) as three:
+            for name in three.names:
+                three.link(name).set(delay_ms=2)
+            for places, stages in (("node1:1,node2:1", "2"), ("node1:2,node2:2", "2"),
+                                   ("node1:1,node2:1,node3:1", "3")):
+                self.says_the_same(three, places, "--pp", stages)
 
 
 if __name__ == "__main__":
