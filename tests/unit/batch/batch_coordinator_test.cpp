@@ -40,6 +40,18 @@ class BatchCoordinatorTest : public testing::Test {
     return {.index = index, .record = fmt::format("{}\n", index), .error = "", .tokens = 1};
   }
 
+  // The error that ends it where of the two other groups the second alone is heard of.
+  std::string MessageWithoutGroup1(BatchCoordinator& coordinator) {
+    return MessageOf(
+        [&] {
+          for (;;) {
+            messenger_.arriving.push_back({4, Pack(WorkerReport{})});
+            coordinator.Take();
+          }
+        },
+        ExitCode::kRankFailure);
+  }
+
   TemporaryFolder folder_;
   RankAlike world_{0, std::vector<std::string>(6, "node")};
   FakeMessenger messenger_;
@@ -141,14 +153,7 @@ TEST_F(BatchCoordinatorTest, EndsWhenAGroupIsInterrupted) {
 TEST_F(BatchCoordinatorTest, NamesAGroupThatIsNotHeardOf) {
   BatchCoordinator coordinator = Open(6, 2);
   world_.set_deadline_seconds(0.05);
-  const std::string message = MessageOf(
-      [&] {
-        for (;;) {
-          messenger_.arriving.push_back({4, Pack(WorkerReport{})});  // of the other one
-          coordinator.Take();
-        }
-      },
-      ExitCode::kRankFailure);
+  const std::string message = MessageWithoutGroup1(coordinator);
   EXPECT_THAT(
       message,
       HasSubstr("nothing has been heard of group 1 for 0.05 s; its first rank is rank 2 on node"));
@@ -158,14 +163,7 @@ TEST_F(BatchCoordinatorTest, NamesForWhomASilentGroupWaits) {
   BatchCoordinator coordinator = Open(6, 2);
   world_.set_deadline_seconds(0.05);
   messenger_.held_up_by = {3, 5};
-  const std::string message = MessageOf(
-      [&] {
-        for (;;) {
-          messenger_.arriving.push_back({4, Pack(WorkerReport{})});  // of the other one
-          coordinator.Take();
-        }
-      },
-      ExitCode::kRankFailure);
+  const std::string message = MessageWithoutGroup1(coordinator);
   EXPECT_THAT(message, HasSubstr("its first rank is rank 2 on node"));
   EXPECT_THAT(message, HasSubstr(", which waits for rank 3 on node"));
   EXPECT_THAT(message, HasSubstr(" and rank 5 on node"));

@@ -27,6 +27,16 @@ struct Case {
   Simulation Run(const Arrivals& arrivals) const { return Simulate(question(), layout, arrivals); }
 };
 
+// Tokens per second where all sequences decode together, 16 of them.
+double SpeedOfFullBatches(const Case& one) {
+  TextLoad batch = one.workload;
+  batch.texts = 16;
+  return Predict(
+             {.spec = one.spec, .machine = one.machine, .workload = batch, .limits = one.limits},
+             one.layout)
+      .tokens_per_second();
+}
+
 TEST(Simulate, GivesALoneRequestThePredictedTime) {
   const Case one;
   const Simulation simulation = one.Run({.requests = 20, .per_second = 0.001});
@@ -60,13 +70,8 @@ TEST(Simulate, FillsThePipelineWhereThereAreTexts) {
   stages.limits.max_sequences = 16;
   const Simulation simulation = stages.Run({.requests = 400, .per_second = 1e6});
   EXPECT_EQ(simulation.latencies.size(), 400u);
-  TextLoad batch = stages.workload;
-  batch.texts = 16;
-  const Prediction predicted = Predict(
-      {.spec = stages.spec, .machine = stages.machine, .workload = batch, .limits = stages.limits},
-      stages.layout);
   const double speed = 400.0 * 32 / simulation.seconds;
-  EXPECT_NEAR(speed, predicted.tokens_per_second(), 0.2 * speed);
+  EXPECT_NEAR(speed, SpeedOfFullBatches(stages), 0.2 * speed);
 }
 
 TEST(Simulate, AnswersEveryRequestAndRepeatsItself) {
@@ -88,13 +93,8 @@ TEST(Simulate, SaturatesAtTheThroughputOfFullBatches) {
   full.limits.max_sequences = 16;
   const Simulation simulation = full.Run({.requests = 400, .per_second = 1e6});
   EXPECT_NEAR(simulation.busy_seconds, simulation.seconds, 1e-9);
-  TextLoad batch = full.workload;
-  batch.texts = 16;
-  const Prediction predicted = Predict(
-      {.spec = full.spec, .machine = full.machine, .workload = batch, .limits = full.limits},
-      full.layout);
   const double speed = 400.0 * 32 / simulation.seconds;
-  EXPECT_NEAR(speed, predicted.tokens_per_second(), 0.15 * speed);
+  EXPECT_NEAR(speed, SpeedOfFullBatches(full), 0.15 * speed);
   EXPECT_GT(simulation.latencies.back().first_token, simulation.latencies.front().first_token);
 }
 
