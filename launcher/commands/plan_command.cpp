@@ -52,23 +52,25 @@ class Planner {
     return options_.model.path.empty() ? arguments_.config_file : options_.model.path;
   }
 
+  FormatDecision DecideFor(std::optional<DType> stored, int ranks) const {
+    if (asked_.machine.empty() || asked_.machine == kThisHost)
+      return FormatHere(options_, stored, ranks);
+    const Machine machine = FindMachine(asked_.machine);
+    const PerFormat& rates = machine.arithmetic;
+    return DecideFormat({.stored = stored,
+                         .on_gpus = machine.kind == MachineKind::kGpu,
+                         .multiplies_bf16 = rates[WeightFormat::kBF16] > rates[WeightFormat::kF32],
+                         .cache_dtype = options_.model.cache_dtype,
+                         .ranks = ranks});
+  }
+
   // As the program would choose it on the machine that is asked about.
   WeightFormat FormatAsked() const {
     if (!options_.model.dtype.is_auto()) return *options_.model.dtype.format;
     const auto ranks = static_cast<int>(options_.parallel.tp.value_or(1) * options_.parallel.pp *
                                         options_.parallel.dp);
     const auto stored = ReadStoredDType(arguments_);
-    FormatDecision decision = FormatHere(options_, stored, ranks);
-    if (!asked_.machine.empty() && asked_.machine != kThisHost) {
-      const Machine machine = FindMachine(asked_.machine);
-      const PerFormat& rates = machine.arithmetic;
-      decision =
-          DecideFormat({.stored = stored,
-                        .on_gpus = machine.kind == MachineKind::kGpu,
-                        .multiplies_bf16 = rates[WeightFormat::kBF16] > rates[WeightFormat::kF32],
-                        .cache_dtype = options_.model.cache_dtype,
-                        .ranks = ranks});
-    }
+    const FormatDecision decision = DecideFor(stored, ranks);
     // Elsewhere every format is looked at, or that of a result.
     if (asked_.goal.empty() && asked_.results.empty())
       WriteLog(LogLevel::kInfo, FormatText(decision));
