@@ -35,16 +35,9 @@ class Messenger {
   virtual std::vector<int> WhoHoldsUp(int rank) = 0;
 };
 
-// ", which waits for rank 3 on node2" after a rank's name; "" where it waits for nobody.
-inline std::string WhichWaitsFor(Messenger& messenger, const ControlPlane& world, int rank) {
-  std::string text;
-  for (const int one : messenger.WhoHoldsUp(rank)) {
-    if (one == rank) continue;
-    text += fmt::format("{} rank {} on {}", text.empty() ? ", which waits for" : " and", one,
-                        world.host(one));
-  }
-  return text;
-}
+// ", which waits for rank 3 on node2" after a rank's name; "" where it waits for nobody. Waits for
+// a second at most, as WhoHoldsUp() does.
+std::string WhichWaitsFor(Messenger& messenger, const ControlPlane& world, int rank);
 
 // Collective over the world, which the messenger is not to outlive. Whoever has sent messages waits
 // until empty() before it leaves the world.

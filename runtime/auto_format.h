@@ -36,7 +36,8 @@ std::optional<DType> StoredDType(const std::filesystem::path& folder);
 std::optional<DType> ConfiguredDType(const std::filesystem::path& folder);
 
 // The format of a model with these weights as far as this process sees it: the one that is stated,
-// or the one that auto comes to for so many ranks on this host.
+// or the one that auto comes to for so many ranks on this host. May open the CUDA module, to look
+// for GPUs.
 FormatDecision FormatHere(const Options& options, std::optional<DType> stored, int ranks);
 
 // "dtype: bf16 (checkpoint is fp16; this processor multiplies bf16)"

@@ -33,7 +33,8 @@ class LineListener {
 // Another rank's end: its connection, which the caller closes; -1 when rank 0 is not reached.
 int ConnectLine(const std::vector<std::byte>& contact, int rank);
 
-// Whether the other process has closed it, or the kernel has for it.
+// Whether the other process has closed it, or the kernel has for it. Reads a byte, so it is for
+// lines over which nothing is said.
 bool IsClosed(int connection);
 
 }  // namespace lockstep

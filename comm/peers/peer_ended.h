@@ -4,7 +4,8 @@
 
 namespace lockstep {
 
-// A call that waits for a rank which has ended.
+// A call that waits for a rank which has ended. Apart from other errors because it is news even
+// while the launcher already ends the world.
 class PeerEndedError : public CollectiveError {
  public:
   using CollectiveError::CollectiveError;

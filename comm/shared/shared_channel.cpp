@@ -5,7 +5,6 @@
 
 #include <utility>
 
-#include "comm/peers/peer_ended.h"
 #include "comm/peers/roll_call.h"
 #include "core/activity.h"
 #include "core/timing/phases.h"
