@@ -1,9 +1,12 @@
 #include "partition/plan/shard_plan.h"
 
+#include <fmt/format.h>
+
 #include <array>
 
 #include "core/error.h"
 #include "partition/model/architecture.h"
+#include "partition/plan/parts.h"
 #include "partition/plan/stages.h"
 
 namespace lockstep {
@@ -106,14 +109,12 @@ std::int64_t LinearSlices::inputs() const { return weight.front().columns.size()
 
 ShardPlan::ShardPlan(const ModelSpec& spec, int tensor_ranks, int stages)
     : spec_(spec), tensor_ranks_(tensor_ranks), stages_(CutIntoStages(spec, stages)) {
-  if (tensor_ranks < 1)
-    throw BadInput("shard plan: {} ranks; expected 1 to {}, the number of heads", tensor_ranks,
-                   spec.head_count);
-  const std::int64_t empty = tensor_ranks - spec.head_count;
-  if (empty > 0)
-    throw BadInput("shard plan: {} heads over {} ranks leaves {} {} empty; use at most {} ranks",
-                   spec.head_count, tensor_ranks, empty, empty == 1 ? "rank" : "ranks",
-                   spec.head_count);
+  CheckParts({.what = "shard plan",
+              .whole = spec.head_count,
+              .whole_name = "heads",
+              .parts = tensor_ranks,
+              .part_name = "rank",
+              .remedy = fmt::format("{} ranks", spec.head_count)});
 }
 
 Range ShardPlan::Part(std::int64_t total, int parts, int index) {

@@ -1,8 +1,10 @@
 #include "partition/plan/stages.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
-#include "core/error.h"
+#include "partition/plan/parts.h"
 
 namespace lockstep {
 namespace {
@@ -31,14 +33,12 @@ std::int64_t BlocksOfLast(const ModelSpec& spec, std::int64_t stages) {
 }  // namespace
 
 std::vector<Range> CutIntoStages(const ModelSpec& spec, int stages) {
-  if (stages < 1)
-    throw BadInput("pipeline: {} stages; expected 1 to {}, the number of blocks", stages,
-                   spec.layer_count);
-  const std::int64_t empty = stages - spec.layer_count;
-  if (empty > 0)
-    throw BadInput("pipeline: {} blocks over {} stages leaves {} {} empty; use at most --pp {}",
-                   spec.layer_count, stages, empty, empty == 1 ? "stage" : "stages",
-                   spec.layer_count);
+  CheckParts({.what = "pipeline",
+              .whole = spec.layer_count,
+              .whole_name = "blocks",
+              .parts = stages,
+              .part_name = "stage",
+              .remedy = fmt::format("--pp {}", spec.layer_count)});
   if (stages == 1) return {{0, spec.layer_count}};
   const std::int64_t last = BlocksOfLast(spec, stages);
   const std::int64_t others = spec.layer_count - last;
