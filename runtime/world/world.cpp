@@ -224,6 +224,9 @@ int RunWorld(const WorldConfig& config, const RankBody& body) {
   const int rank = AnnouncedRank();
   const BoardEntry entry(InsideWorld() ? rank : -1);
   if (!entry.spawned() && rank == 0) AnnounceInterrupts();
+  // MPI writes to the connections of ranks that have died. That is an error of its call, and would
+  // else be the end of one that lives, which others then take for the first to die.
+  if (InsideWorld()) ::signal(SIGPIPE, SIG_IGN);
   // Whatever ends mpirun ends its ranks, even stopped ones.
   if (entry.spawned()) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   SetLogRank(rank, AnnouncedSize().value_or(1));

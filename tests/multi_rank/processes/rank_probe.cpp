@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -115,7 +116,17 @@ void LoadBadly(Communicator& comm, const Order& order) {
   });
 }
 
+// As MPI does where the rank at the other end has just died.
+void WriteToNobody() {
+  int ends[2];
+  if (::pipe(ends) != 0) throw EnvironmentError("pipe: {}", ::strerror(errno));
+  ::close(ends[0]);
+  if (::write(ends[1], "", 1) != -1) throw BadInput("somebody reads");
+  ::close(ends[1]);
+}
+
 int Obey(Communicator& comm, const Order& order) {
+  if (order.mode == "broken-pipe" && comm.rank() == order.rank) WriteToNobody();
   if (order.mode.starts_with("agree")) LoadBadly(comm, order);
   if (order.mode == "code") return order.rank;
   if (order.mode == "echo") {
@@ -128,7 +139,7 @@ int Obey(Communicator& comm, const Order& order) {
     }
     return 0;
   }
-  if (order.mode == "sum") {
+  if (order.mode == "sum" || order.mode == "broken-pipe") {
     Sum(comm, 100);
     if (comm.rank() == 0) std::cout << "sum over " << comm.size() << " ranks" << std::endl;
     return 0;

@@ -158,6 +158,14 @@ TEST(SpawnedWorld, UsesTheWorldItIsIn) {
   EXPECT_EQ(result.output, "sum over 3 ranks\n");
 }
 
+TEST(SpawnedWorld, OutlivesAWriteToARankThatHasDied) {
+  for (const char* rank : {"0", "1"}) {
+    const auto result = Probe({"2", "broken-pipe", rank});
+    EXPECT_EQ(result.exit_code, 0) << result.errors;
+    EXPECT_EQ(result.output, "sum over 2 ranks\n");
+  }
+}
+
 TEST(SpawnedWorld, AsksForMpirunWhereItIsMissing) {
   const auto result =
       ChildProcess(ChildProcess::Options{{RANK_PROBE, "2", "sum"}, "", {{"PATH", "/nowhere"}}})
