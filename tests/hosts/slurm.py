@@ -66,7 +66,7 @@ def system_program(name: str) -> str:
 class Cluster:
     def __init__(self, hosts: hosts_module.Hosts):
         self.hosts = hosts
-        self.folder = hosts.folder / "slurm"
+        self.folder, self.daemons = hosts.folder / "slurm", []
 
     def environment(self, name: str) -> dict[str, str]:
         return {"SLURM_CONF": str(self.folder / name / "slurm.conf"), "LOCKSTEP": served.program()}
@@ -105,11 +105,12 @@ class Cluster:
 
     def start(self, host: str, program: str, *words: str) -> None:
         with open(self.folder / f"{program}.{host}.out", "w") as output:
-            self.hosts.start(host, system_program(program), *words, environment=self.environment(host),
-                             stdout=output, stderr=output)
+            self.daemons.append(self.hosts.start(host, system_program(program), *words, stdout=output, stderr=output,
+                                                 environment=self.environment(host)))
 
     def __exit__(self, *_) -> None:
-        """The daemons end with their hosts."""
+        for daemon in reversed(self.daemons):
+            self.hosts.end(daemon)
 
     def run(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess:
         return self.hosts.run("node1", *words, environment=self.environment("node1"), cwd=self.hosts.folder,
