@@ -1,5 +1,7 @@
 #include "launcher/flags/command_checks.h"
 
+#include <fmt/format.h>
+
 #include "core/error.h"
 
 namespace lockstep {
@@ -100,11 +102,6 @@ void CheckTrace(const Arguments& arguments) {
   if (arguments.command == Command::kBenchServe && !arguments.url.empty())
     throw BadInput("bench serve: --trace {} with --url: a trace is of ranks; give it to the server",
                    file);
-  if (arguments.command == Command::kBench && arguments.bench.kind == BenchKind::kComm)
-    throw BadInput(
-        "bench comm: --trace {}: there are no steps to trace; expected decode, prefill "
-        "or batch",
-        file);
 }
 
 void CheckComplete(const Arguments& arguments) {
@@ -138,12 +135,14 @@ void CheckCommand(const Arguments& arguments, const std::string& output_given) {
     case Command::kTrace: return;
     case Command::kBenchScaling: return CheckBenchScaling(arguments);
     case Command::kBench:
-      if (arguments.bench.kind == BenchKind::kComm) return;
+      if (arguments.bench.kind == BenchKind::kComm) return CheckNoStages(arguments, "bench comm");
       [[fallthrough]];
     case Command::kPlan:
       if (arguments.options.model.path.empty() && arguments.config_file.empty())
         throw BadInput("{}: no model; expected --model MODEL or --config FILE.yaml",
-                       arguments.command == Command::kPlan ? "plan" : "bench");
+                       arguments.command == Command::kPlan
+                           ? "plan"
+                           : fmt::format("bench {}", Name(arguments.bench.kind)));
   }
 }
 

@@ -46,9 +46,10 @@ std::string Joined(const std::vector<std::string>& names) {
 }
 
 // Flags stand behind the command.
-[[noreturn]] void RefuseEarlyFlag(const std::string& name) {
-  throw BadInput("flag {} stands before the command; write lockstep COMMAND {} ...",
-                 QuotedText(name), name);
+[[noreturn]] void RefuseEarlyFlag(const CLI::App& app, const std::string& name) {
+  const std::string group = app.get_parent() == nullptr ? "" : FullName(app) + " ";
+  throw BadInput("flag {} stands before the command; write lockstep {}COMMAND {} ...",
+                 QuotedText(name), group, name);
 }
 
 bool AnyCommandHas(const CLI::App& app, const std::string& name) {
@@ -59,9 +60,7 @@ bool AnyCommandHas(const CLI::App& app, const std::string& name) {
 
 [[noreturn]] void RefuseFlag(const CLI::App& app, const std::string& argument) {
   const std::string name = argument.substr(0, argument.find('='));
-  // "bench" does things itself, and has commands below it.
-  const bool has_command = app.get_parent() == nullptr || !app.get_subcommands().empty();
-  if (has_command && AnyCommandHas(app, name)) RefuseEarlyFlag(name);
+  if (AnyCommandHas(app, name)) RefuseEarlyFlag(app, name);
   const std::string place = app.get_name() == "lockstep" ? "" : " of " + FullName(app);
   std::string nearest = CloseName(name, FlagNames(app));
   if (!nearest.empty()) nearest = "the nearest known one is " + nearest;
@@ -93,16 +92,13 @@ void RefuseSecondModel(const CLI::App& command, const std::string& word) {
           FullName(command));
 }
 
-// What is given to "bench" and belongs to "serve" behind it, or contradicts that.
-void RefuseBefore(const CLI::App& command, const std::string& below) {
-  for (const CLI::Option* option : command.get_options()) {
-    if (option->count() == 0) continue;
-    if (option->get_positional())
-      throw BadInput("{}: {} and {} are two things to do; give one", command.get_name(),
-                     option->results()[0], below);
-    throw BadInput("{} {}: {} stands before {}; write it behind", command.get_name(), below,
-                   option->get_name(), below);
-  }
+[[noreturn]] void RefuseCommand(const CLI::App& app, const std::string& word) {
+  const bool is_program = app.get_parent() == nullptr;
+  const std::vector<std::string> commands = CommandNames(app);
+  std::string nearest = is_program ? NearestCommand(word, commands) : CloseName(word, commands);
+  if (!nearest.empty()) nearest = fmt::format("the nearest is {}, ", nearest);
+  throw BadInput("unknown command {}{}; {}all are {}", QuotedText(word),
+                 is_program ? "" : " of " + FullName(app), nearest, Joined(commands));
 }
 
 }  // namespace
@@ -198,30 +194,26 @@ void RefuseLeftovers(const CLI::App& app) {
   if (!leftovers.empty()) {
     const std::string& first = leftovers.front();
     if (first.starts_with("-") && first.size() > 1) RefuseFlag(app, first);
-    const std::vector<std::string> commands = CommandNames(app);
+    if (!CommandNames(app).empty()) RefuseCommand(app, first);
     RefuseSecondModel(app, first);
-    if (app.get_parent() != nullptr)
-      throw BadInput("{} does not belong to any flag of {}; see lockstep {} --help",
-                     QuotedText(first), FullName(app), FullName(app));
-    std::string nearest = NearestCommand(first, commands);
-    if (!nearest.empty()) nearest = fmt::format("the nearest is {}, ", nearest);
-    throw BadInput("unknown command {}; {}all are {}", QuotedText(first), nearest,
-                   Joined(commands));
+    throw BadInput("{} does not belong to any flag of {}; see lockstep {} --help",
+                   QuotedText(first), FullName(app), FullName(app));
   }
   for (const CLI::App* command : app.get_subcommands()) RefuseLeftovers(*command);
 }
 
 const CLI::App& GivenCommand(const CLI::App& app) {
   const auto commands = app.get_subcommands();
-  if (commands.empty())
-    throw BadInput("no command; expected {}; see lockstep --help", Joined(CommandNames(app)));
+  if (commands.empty()) {
+    const std::string group = app.get_parent() == nullptr ? "" : FullName(app) + " ";
+    throw BadInput("{}no command; expected {}; see lockstep {}--help",
+                   group.empty() ? "" : FullName(app) + ": ", Joined(CommandNames(app)), group);
+  }
   if (commands.size() > 1)
     throw BadInput("{} and {} are two commands; give one", commands[0]->get_name(),
                    commands[1]->get_name());
   const CLI::App& command = *commands[0];
-  if (command.get_subcommands().empty()) return command;
-  RefuseBefore(command, command.get_subcommands()[0]->get_name());
-  return GivenCommand(command);
+  return CommandNames(command).empty() ? command : GivenCommand(command);
 }
 
 }  // namespace lockstep

@@ -142,21 +142,45 @@ inline constexpr const char* kPlanFooter = R"(Examples:
 Reads config.json, or the model.shape of a configuration, and no weights. With --machine or another
 flag of "What to predict" it also predicts memory and times: see docs/guide/planning.md.)";
 
-inline constexpr const char* kBenchFooter = R"(KIND is what to measure:
-  decode   one sequence, token by token
-  prefill  prompts
-  batch    several sequences, token by token
-  comm     all-reduces between the ranks
-
-Each of its commands has a --help of its own.
-
-Examples:
+inline constexpr const char* kBenchFooter = R"(Examples:
   lockstep bench decode configs/pythia-1.4b.yaml --dtype bf16 --tp 2 --threads 1
-  lockstep bench batch ./gpt-j-6b --dtype bf16 --batch 1,8,32 --json
-  lockstep bench comm --tp 2
+  lockstep bench serve --url http://127.0.0.1:8000 --concurrency 8
+  lockstep bench --help=rounds)";
+
+inline constexpr const char* kBenchDecodeFooter = R"(Examples:
+  lockstep bench decode configs/pythia-1.4b.yaml --dtype bf16 --tp 2 --threads 1
+  lockstep bench decode ./gpt-j-6b --prompt-tokens 16,1024 --json
+
+Each figure stands beside what the memory of the machine allows, which is measured in the same run.
 
 Where the checkpoint of a configuration is not on this machine, random weights of its model.shape
 are used: their values do not matter to the time.)";
+
+inline constexpr const char* kBenchPrefillFooter = R"(Examples:
+  lockstep bench prefill configs/pythia-1.4b.yaml --prompt-tokens 128,512,2000
+  lockstep bench prefill ./gpt-j-6b --dtype int8 --tp 2
+
+Each figure stands beside what the arithmetic of the machine allows, which is measured in the same
+run.
+
+Where the checkpoint of a configuration is not on this machine, random weights of its model.shape
+are used: their values do not matter to the time.)";
+
+inline constexpr const char* kBenchBatchFooter = R"(Examples:
+  lockstep bench batch ./gpt-j-6b --dtype bf16 --batch 1,8,32 --json
+  lockstep bench batch configs/pythia-410m.yaml --tp 2 --prompt-tokens 128
+
+Each figure stands beside what the machine allows, which is measured in the same run.
+
+Where the checkpoint of a configuration is not on this machine, random weights of its model.shape
+are used: their values do not matter to the time.)";
+
+inline constexpr const char* kBenchCommFooter = R"(Examples:
+  lockstep bench comm --tp 2
+  mpirun -n 8 --hostfile hosts lockstep bench comm --bytes 8192,65536
+
+Needs two or more ranks, and no model. Each all-reduce stands beside MPI's, and beside the same one in the
+step of a model, with the products between them.)";
 
 inline constexpr const char* kBenchScalingFooter = R"(Examples:
   lockstep bench scaling configs/pythia-160m.yaml --dtypes bf16,int8 \

@@ -150,16 +150,19 @@ TEST_F(ABench, UsesTheCheckpointWhereThereIsOne) {
 TEST_F(ABench, RefusesWhatItCannotMeasure) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> refused{
       {{"--model", config_},
-       "bench: nothing to measure; expected decode, prefill, batch, comm, scaling, serve or "
-       "compare"},
-      {{"prefil", "--model", config_}, "the nearest is prefill"},
-      {{"decode"}, "bench: no model"},
+       "flag \"--model\" stands before the command; write lockstep bench COMMAND --model ..."},
+      {{}, "bench: no command; expected decode, prefill, batch, comm, scaling, serve, compare"},
+      {{"prefil", "--model", config_},
+       "unknown command \"prefil\" of bench; the nearest is prefill"},
+      {{"decode"}, "bench decode: no model"},
       {{"decode", "--model", config_, "--batch", "1,x"}, "--batch is \"x\"; expected an integer"},
       {{"decode", "--model", config_, "--batch", "1,"}, "--batch is \"\"; expected an integer"},
       {{"decode", "--model", config_, "--rounds", "0"}, "--rounds is \"0\"; expected an integer"},
-      {{"prefill", "--model", config_, "--new-tokens", "3"}, "--new-tokens is given"},
-      {{"decode", "--model", config_, "--bytes", "4096"}, "--bytes is given"},
-      {{"comm", "--tp", "2", "--batch", "2"}, "--batch is given"},
+      {{"prefill", "--model", config_, "--new-tokens", "3"},
+       "unknown flag \"--new-tokens\" of bench prefill"},
+      {{"decode", "--model", config_, "--bytes", "4096"},
+       "unknown flag \"--bytes\" of bench decode"},
+      {{"comm", "--tp", "2", "--batch", "2"}, "unknown flag \"--batch\" of bench comm"},
       {{"comm"}, "needs two or more ranks, found 1"},
       {{"decode", "--model", config_, "--new-tokens", "60"}, "past the model's context of 64"},
       {{"decode", "--model", folder_.path()}, "config.json"}};

@@ -123,6 +123,8 @@ std::vector<std::string> WithFixedDtype(std::vector<std::string> arguments) {
     return std::ranges::find(names, word) != std::end(names);
   };
   if (arguments.empty() || !is_one_of(arguments[0], kFixed)) return arguments;
+  const bool is_bench = arguments[0] == "bench";
+  if (is_bench && (arguments.size() == 1 || arguments[1].starts_with('-'))) return arguments;
   if (arguments.size() > 1 && is_one_of(arguments[1], kOther)) return arguments;
   for (const std::string& word : arguments)
     if (word.find("dtype") != word.npos || word.ends_with(".yaml") || word == "--config" ||

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "runtime/options/commands/bench_options.h"
@@ -10,18 +11,26 @@ class App;
 
 namespace lockstep {
 
-// What the command line of bench says beside the configuration's options.
+// One of the benchmarks that measure ranks: `bench decode`, `bench prefill`, ...
+struct BenchCommand {
+  BenchKind kind;
+  const char* summary;
+  const char* footer;
+};
+
+std::span<const BenchCommand> BenchCommands();
+
+// What the command line of one of them says beside the configuration's options.
 class BenchFlags {
  public:
-  // Adds `bench KIND` and its flags, under a heading of its help.
-  void Add(CLI::App& command, std::string_view heading);
+  // Adds the flags that this kind has, under a heading of its help.
+  void Add(CLI::App& command, std::string_view heading, BenchKind kind);
 
-  // Throws BadInput for a kind that is missing or unknown, with the nearest, and for values out
-  // of range.
+  // Throws BadInput for values out of range.
   BenchOptions Read() const;
 
  private:
-  std::string kind_;
+  BenchKind kind_ = BenchKind::kDecode;
   std::string batch_;
   std::string prompt_tokens_;
   std::string new_tokens_;

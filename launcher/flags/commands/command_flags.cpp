@@ -336,14 +336,21 @@ void AddMeasuredModel(CLI::App& command, Bindings& bound) {
 }
 
 void AddBench(CLI::App& app, AllBindings& all) {
-  Bindings& bound =
-      AddCommand(app, all, "bench",
-                 {"Measures speed, and compares it with what the machine can do.", kBenchFooter});
-  CLI::App& command = *app.get_subcommand("bench");
-  bound.bench.Add(command, kBenchGroup);
-  AddMeasuredModel(command, bound);
-  command.add_flag("--json", bound.json, kJsonHelp)->group(kTextGroup);
-  AddConfigFlags(command, bound);
+  AddCommand(app, all, "bench",
+             {"Measures speed, and compares it with what the machine can do.", kBenchFooter});
+  CLI::App& bench = *app.get_subcommand("bench");
+  for (const BenchCommand& one : BenchCommands()) {
+    const std::string name(Name(one.kind));
+    Bindings& bound = AddCommand(bench, all, name, {one.summary, one.footer});
+    CLI::App& command = *bench.get_subcommand(name);
+    bound.bench.Add(command, kBenchGroup, one.kind);
+    if (one.kind == BenchKind::kComm)
+      AddPlaceFlags(command, bound);
+    else
+      AddMeasuredModel(command, bound);
+    command.add_flag("--json", bound.json, kJsonHelp)->group(kTextGroup);
+    AddConfigFlags(command, bound);
+  }
 }
 
 void AddBenchScaling(CLI::App& app, AllBindings& all) {

@@ -75,7 +75,7 @@ std::string CommandPage::usage() const {
   for (const FlagGroup& group : groups)
     for (const FlagEntry& entry : group.entries)
       if (entry.may_lead && !entry.is_argument) line += " [" + entry.value + "]";
-  return line + (name.empty() ? " COMMAND [FLAGS]" : " [FLAGS]");
+  return line + (commands.empty() ? " [FLAGS]" : " COMMAND [FLAGS]");
 }
 
 CommandPage PageOf(const CLI::App& command, const OptionFlags* flags) {

@@ -56,21 +56,11 @@ std::string ZshCase(const CommandPage& page) {
   std::string words;
   for (const CommandPage::Below& below : page.commands)
     words += fmt::format(" {}\\:\"{}\"", below.name, ZshText(below.summary));
-  bool has_argument = false;
+  if (!words.empty()) text += fmt::format(" \\\n        ':command:(({}))'", words);
   for (const FlagGroup& group : page.groups)
     for (const FlagEntry& entry : group.entries)
-      if (entry.is_argument || entry.may_lead) {
-        // Of "bench" the first argument may be a command below it as well.
-        if (entry.is_argument && !words.empty() && !has_argument) {
-          for (const std::string& choice : entry.choices())
-            words += fmt::format(" {}\\:{}", choice, entry.name);
-          text += fmt::format(" \\\n        ':{}:(({}))'", entry.name, words);
-        } else {
-          text += fmt::format(" \\\n        '{}'", ZshValue(entry));
-        }
-        has_argument = true;
-      }
-  if (!has_argument && !words.empty()) text += fmt::format(" \\\n        ':command:(({}))'", words);
+      if (entry.is_argument || entry.may_lead)
+        text += fmt::format(" \\\n        '{}'", ZshValue(entry));
   return text + " ;;\n";
 }
 

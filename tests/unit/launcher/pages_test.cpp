@@ -56,7 +56,7 @@ std::string Flowing(const std::string& help) {
 
 TEST(Help, FitsIn80ColumnsForEveryCommand) {
   const std::vector<Words> commands = Commands();
-  EXPECT_EQ(commands.size(), 17u);
+  EXPECT_EQ(commands.size(), 21u);
   for (const Words& command : commands) {
     SCOPED_TRACE(testing::PrintToString(command));
     ExpectNarrow(HelpOn(command));
@@ -74,7 +74,9 @@ TEST(Help, HasUsageGroupsAndExamples) {
     EXPECT_THAT(help, Not(HasSubstr("\n\n\n")));
   }
   EXPECT_THAT(HelpOn({}), HasSubstr("\nTools:\n  env "));
-  EXPECT_THAT(HelpOn({"bench"}), HasSubstr("Usage: lockstep bench KIND [MODEL] [FLAGS]\n"));
+  EXPECT_THAT(HelpOn({"bench"}), HasSubstr("Usage: lockstep bench COMMAND [FLAGS]\n"));
+  EXPECT_THAT(HelpOn({"bench", "batch"}),
+              HasSubstr("Usage: lockstep bench batch [MODEL] [FLAGS]\n"));
   EXPECT_THAT(HelpOn({"generate"}), HasSubstr("\n  -m, --model MODEL "));
 }
 
@@ -88,14 +90,25 @@ TEST(Help, HasTheDefaultsOfTheCode) {
       "--temperature T randomness: 0 takes the most likely token always, 1 samples as "
       "the model predicts [default: the model's, or 1]");
   has({"serve"}, "[default: 127.0.0.1]");
-  has({"bench"}, "1 samples as the model predicts [default: 0]");
+  has({"bench", "decode"}, "1 samples as the model predicts [default: 0]");
   has({"bench", "serve"}, "the model predicts [default: 0; of a server, its own]");
   has({"bench", "serve"},
       fmt::format("how many requests are sent [default: {}]", LoadOptions::kUsualRequests));
-  has({"bench"},
-      fmt::format("to warm up [default: {}; comm {}]", DefaultBench(BenchKind::kDecode).rounds,
-                  DefaultBench(BenchKind::kComm).rounds));
-  has({"bench"}, "[default: 1; batch 1,8,32]");
+  for (const BenchKind kind : {BenchKind::kDecode, BenchKind::kComm})
+    has({"bench", std::string(Name(kind))},
+        fmt::format("to warm up [default: {}]", DefaultBench(kind).rounds));
+  has({"bench", "decode"}, "a case for each number [default: 1]");
+  has({"bench", "batch"}, "a case for each number [default: 1,8,32]");
+}
+
+TEST(Help, HasOnlyTheFlagsOfEachBenchmark) {
+  for (const auto& [kind, flag] : {std::pair{"prefill", "--new-tokens"},
+                                   {"decode", "--bytes"},
+                                   {"comm", "--batch"},
+                                   {"comm", "--temperature"},
+                                   {"comm", "--model"},
+                                   {"comm", "--trace"}})
+    EXPECT_THAT(HelpOn({"bench", kind}), Not(HasSubstr(flag))) << kind;
 }
 
 TEST(Help, SaysOfEachCommandWhatItsFlagsDoThere) {

@@ -125,9 +125,17 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{{"generate", "--model", "m", "--prompt", "x", "--stop", ""},
                 "--stop holds an empty text; expected a text or a list of texts, none empty"},
         Refused{{"trace"}, "trace: no file; expected one that --trace has written"},
-        Refused{{"bench", "comm", "--trace", "t.json"},
-                "bench comm: --trace t.json: there are no steps to trace; expected decode, prefill "
-                "or batch"},
+        Refused{{"bench"},
+                "bench: no command; expected decode, prefill, batch, comm, scaling, serve, "
+                "compare; see lockstep bench --help"},
+        Refused{{"bench", "decod", "m"},
+                "unknown command \"decod\" of bench; the nearest is decode, all are decode, "
+                "prefill, batch, comm, scaling, serve, compare"},
+        Refused{{"bench", "--batch", "8", "decode", "m"},
+                "flag \"--batch\" stands before the command; write lockstep bench COMMAND "
+                "--batch ..."},
+        Refused{{"bench", "comm", "--tp", "2", "--pp", "2"},
+                "bench comm: --pp is 2; expected 1: it measures ranks that divide every block"},
         Refused{{"bench", "serve", "--url", "http://h:1", "--rate", "1", "--trace", "t.json"},
                 "bench serve: --trace t.json with --url: a trace is of ranks; give it to the "
                 "server"},
