@@ -16,6 +16,12 @@ constexpr double kPull = 0.05 * 0.05;
 
 constexpr double kLeastEfficiency = 0.005, kMostEfficiency = 2.0;
 
+// What a point counts: half where its rounds are 10 % apart.
+double WeightOf(const SpeedPoint& point) {
+  const double spread = point.spread / 0.10;
+  return 1.0 / (1.0 + spread * spread);
+}
+
 // A number of a machine's description that measurements can tell.
 struct Parameter {
   std::string name;
@@ -99,7 +105,7 @@ class PatternSearch {
     for (const WorkedPoint& one : points_) {
       if (&one == skip) continue;
       const double off = std::log(PredictedSpeed(one, machine) / one.point->tokens_per_second);
-      cost += off * off;
+      cost += WeightOf(*one.point) * off * off;
     }
     Machine here = machine, there = anchor_;
     for (const Parameter& one : parameters_) {
@@ -191,17 +197,24 @@ void MoveOthers(const std::vector<Parameter>& parameters, const Machine& start, 
 
 }  // namespace
 
-double Calibration::worst_fitted() const {
+double Calibration::worst_fitted(Points which) const {
   double worst = 0.0;
-  for (const FittedPoint& one : points) worst = std::max(worst, std::abs(one.off()));
+  for (const FittedPoint& one : points)
+    if (which == Points::kAll || one.point.is_steady())
+      worst = std::max(worst, std::abs(one.off()));
   return worst;
 }
 
-double Calibration::worst_unseen() const {
+double Calibration::worst_unseen(Points which) const {
   double worst = 0.0;
   for (const FittedPoint& one : points)
-    worst = std::max(worst, std::abs(one.unseen_off().value_or(0.0)));
+    if (which == Points::kAll || one.point.is_steady())
+      worst = std::max(worst, std::abs(one.unseen_off().value_or(0.0)));
   return worst;
+}
+
+bool Calibration::all_steady() const {
+  return std::ranges::all_of(points, [](const FittedPoint& one) { return one.point.is_steady(); });
 }
 
 Calibration Calibrate(const ModelSpec& spec, const Machine& start,

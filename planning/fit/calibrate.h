@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,14 +38,18 @@ struct Calibration {
   std::vector<std::string> left_out;  // points that this machine cannot have had, and why
   std::vector<FittedParameter> parameters;
 
-  // The largest off() and unseen_off() in size; 0 where there is none.
-  double worst_fitted() const;
-  double worst_unseen() const;
+  // The largest off() and unseen_off() in size of all points, or of the steady ones; 0 where there
+  // is none.
+  enum class Points : std::uint8_t { kAll, kSteady };
+  double worst_fitted(Points which = Points::kAll) const;
+  double worst_unseen(Points which = Points::kAll) const;
+  bool all_steady() const;
 };
 
 // Fits a machine to what was measured with a model: least squares of the logarithms of predicted
 // over measured times, with a light pull towards the description that it begins with, so that what
-// the measurements do not tell stays as it was. Links come from measured all-reduces. A pure
+// the measurements do not tell stays as it was. A point counts the less the further its rounds are
+// apart. Links come from measured all-reduces. A pure
 // function, and the same result in every run. Throws BadInput where no point is left.
 Calibration Calibrate(const ModelSpec& spec, const Machine& start,
                       const Measurements& measurements);

@@ -41,6 +41,16 @@ double Median(const Json& object, const char* key, std::string_view where) {
   return median;
 }
 
+// How far the rounds are apart; 0 where the result does not say.
+double SpreadOf(const Json& figure, double median, std::string_view where) {
+  const double least = FindNumber(figure, "min", where).value_or(median);
+  const double most = FindNumber(figure, "max", where).value_or(median);
+  if (least > median || most < median)
+    throw BadInput("{}: the median {} is not between min {} and max {}", where, median, least,
+                   most);
+  return (most - least) / median;
+}
+
 WeightFormat FormatOf(const Json& result, std::string_view where) {
   const std::string name = Needed(FindString(result, "dtype", where), "dtype", where);
   for (const WeightFormat format : kWeightFormats)
@@ -68,6 +78,7 @@ void AddSpeed(const std::string& kind, const Json& one, const Json& speed, std::
   point.load.prompt_tokens = NeededCount(one, "prompt_tokens", where);
   point.load.new_tokens = point.of_prompts ? 0 : NeededCount(one, "new_tokens", where);
   point.tokens_per_second = Median(speed, "tokens_per_second", where);
+  point.spread = SpreadOf(speed["tokens_per_second"], point.tokens_per_second, where);
   point.name = fmt::format("{} {}, {} x {}, {} x ({}, {})", kind, Name(point.layout.format),
                            point.layout.tp, point.layout.threads, point.load.texts,
                            point.load.prompt_tokens, point.load.new_tokens);

@@ -15,8 +15,12 @@ struct SpeedPoint {
   std::string name;  // "decode bf16, 2 x 1, 1 x (16, 32)"
   bool of_prompts = false;
   Layout layout;
-  GroupLoad load;  // new_tokens: those that were timed, none of prompts
-  double tokens_per_second = 0.0;
+  GroupLoad load;                  // new_tokens: those that were timed, none of prompts
+  double tokens_per_second = 0.0;  // the median of the rounds
+  double spread = 0.0;             // of the rounds: largest less smallest, by the median
+
+  // Whether the rounds agree so far that a prediction can be held against them.
+  bool is_steady() const { return spread <= 0.15; }
 
   double tokens() const {
     return static_cast<double>(load.texts * (of_prompts ? load.prompt_tokens : load.new_tokens));

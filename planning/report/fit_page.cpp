@@ -51,14 +51,15 @@ std::string Plot(const Calibration& calibration, bool unseen, const char* title)
 }
 
 ReportTable TableOf(const Calibration& calibration) {
-  ReportTable table{.caption = "Tokens per second: ranks x threads, texts x (prompt, new tokens)",
-                    .columns = {"point", "measured", "predicted", "off", "unseen", "off unseen"},
-                    .rows = {}};
+  ReportTable table{
+      .caption = "Tokens per second: ranks x threads, texts x (prompt, new tokens)",
+      .columns = {"point", "measured", "spread", "predicted", "off", "unseen", "off unseen"},
+      .rows = {}};
   for (const FittedPoint& one : calibration.points) {
     const auto unseen_off = one.unseen_off();
     table.rows.push_back({one.point.name, RateText(one.point.tokens_per_second),
-                          RateText(one.fitted), OffText(one.off()),
-                          one.unseen ? RateText(*one.unseen) : "",
+                          fmt::format("{:.0f} %", 100.0 * one.point.spread), RateText(one.fitted),
+                          OffText(one.off()), one.unseen ? RateText(*one.unseen) : "",
                           unseen_off ? OffText(*unseen_off) : ""});
   }
   return table;

@@ -9,20 +9,29 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
+// "8.1 %; of each point by the others alone: 9.4 %"
+std::string WorstText(const Calibration& calibration, Calibration::Points which) {
+  std::string text = fmt::format("{:.1f} %", 100.0 * calibration.worst_fitted(which));
+  if (calibration.points.size() > 2)
+    text += fmt::format("; of each point by the others alone: {:.1f} %",
+                        100.0 * calibration.worst_unseen(which));
+  return text;
+}
+
 std::string PointsText(const Calibration& calibration) {
-  constexpr const char* kRow = "{:<38} {:>9} {:>9} {:>8} {:>8}\n";
+  constexpr const char* kRow = "{:<38} {:>9}{:1} {:>9} {:>8} {:>8}\n";
   std::string text = fmt::format(fmt::runtime(kRow), "ranks x threads, texts x (in, new)",
-                                 "measured", "predicted", "off", "unseen");
+                                 "measured", "", "predicted", "off", "unseen");
   for (const FittedPoint& one : calibration.points) {
     const auto unseen = one.unseen_off();
     text += fmt::format(fmt::runtime(kRow), one.point.name, RateText(one.point.tokens_per_second),
-                        RateText(one.fitted), OffText(one.off()), unseen ? OffText(*unseen) : "");
+                        one.point.is_steady() ? "" : "*", RateText(one.fitted), OffText(one.off()),
+                        unseen ? OffText(*unseen) : "");
   }
-  text += fmt::format("largest: {:.1f} %", 100.0 * calibration.worst_fitted());
-  if (calibration.points.size() > 2)
-    text += fmt::format("; of each point by the others alone: {:.1f} %",
-                        100.0 * calibration.worst_unseen());
-  return text + "\n";
+  text += fmt::format("largest: {}\n", WorstText(calibration, Calibration::Points::kAll));
+  if (calibration.all_steady()) return text;
+  text += fmt::format("without *: {}\n", WorstText(calibration, Calibration::Points::kSteady));
+  return text + "* its rounds are more than 15 % apart: it counts less\n";
 }
 
 }  // namespace
@@ -44,7 +53,8 @@ nlohmann::ordered_json FitJson(const Machine& start, const Calibration& calibrat
   for (const FittedPoint& one : calibration.points) {
     OrderedJson point{{"point", one.point.name},
                       {"measured", one.point.tokens_per_second},
-                      {"predicted", one.fitted}};
+                      {"predicted", one.fitted},
+                      {"spread", one.point.spread}};
     if (one.unseen) point["predicted_unseen"] = *one.unseen;
     points.push_back(std::move(point));
   }
@@ -57,6 +67,8 @@ nlohmann::ordered_json FitJson(const Machine& start, const Calibration& calibrat
           {"left_out", calibration.left_out},
           {"worst_fitted", calibration.worst_fitted()},
           {"worst_unseen", calibration.worst_unseen()},
+          {"worst_steady_fitted", calibration.worst_fitted(Calibration::Points::kSteady)},
+          {"worst_steady_unseen", calibration.worst_unseen(Calibration::Points::kSteady)},
           {"parameters", std::move(parameters)}};
 }
 

@@ -88,6 +88,28 @@ TEST(Calibrate, PredictsPointsThatItHasNotSeenDespiteNoise) {
   EXPECT_LT(calibration.worst_unseen(), 0.15);
 }
 
+// What was disturbed while it was measured, as its rounds show, does not move the rest.
+TEST(Calibrate, FollowsPointsWhoseRoundsAgree) {
+  Machine truth = FindMachine("avx512");
+  truth.efficiency = LossyHost().efficiency;
+  Measurements disturbed = SweepOn(truth);
+  for (const std::size_t one : {0u, 5u, 9u, 16u, 22u}) {
+    disturbed.speeds[one].tokens_per_second *= 0.6;
+    disturbed.speeds[one].spread = 0.5;
+  }
+  using Points = Calibration::Points;
+  const Calibration calibration = Calibrate(Pythia1B4(), FindMachine("avx512"), disturbed);
+  EXPECT_FALSE(calibration.all_steady());
+  EXPECT_GT(calibration.worst_fitted(), 0.4);
+  EXPECT_LT(calibration.worst_fitted(Points::kSteady), 0.05);
+  EXPECT_LT(calibration.worst_unseen(Points::kSteady), 0.10);
+  const std::string text = FitText("m", FindMachine("avx512"), calibration);
+  ExpectNarrow(text);
+  EXPECT_THAT(text, HasSubstr("* its rounds are more than 15 % apart"));
+  for (SpeedPoint& point : disturbed.speeds) point.spread = 0.0;
+  EXPECT_GT(Calibrate(Pythia1B4(), FindMachine("avx512"), disturbed).worst_fitted(), 0.05);
+}
+
 TEST(Calibrate, LeavesAloneWhatNothingTells) {
   const Machine start = FindMachine("avx512");
   Measurements one;
