@@ -2,11 +2,13 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <string_view>
+#include <tuple>
 
 #include "core/error.h"
 
@@ -43,16 +45,18 @@ std::vector<int> HostMap::Neighbours(int rank) const {
 }
 
 std::vector<HostPlace> HostMap::Places() const {
-  std::vector<HostPlace> places;
+  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, HostPlace> found;
+  std::vector<HostPlace*> of_ranks;
   for (int rank = 0; rank < size(); ++rank) {
-    HostPlace place{rank, 0};
-    for (const int peer : Neighbours(rank)) {
-      if (At(peer).processes != At(rank).processes) continue;
-      place.first_rank = std::min(place.first_rank, peer);
-      ++place.ranks;
-    }
-    places.push_back(place);
+    const RankHost& host = At(rank);
+    HostPlace& place =
+        found.try_emplace({host.name, host.machine, host.processes}, HostPlace{rank, 0})
+            .first->second;
+    ++place.ranks;
+    of_ranks.push_back(&place);
   }
+  std::vector<HostPlace> places;
+  for (const HostPlace* place : of_ranks) places.push_back(*place);
   return places;
 }
 

@@ -19,6 +19,9 @@ constexpr std::size_t kWholeBytes = 16 * 1024;
 constexpr std::size_t kPacketBytes = 4096;
 constexpr std::size_t kInlineBytes = kPacketBytes - sizeof(std::uint64_t);
 
+// Up to so many ranks send the answers of a step to rank 0 themselves.
+constexpr int kMostDirect = 16;
+
 ControlPlane::Bytes MakePacket(std::span<const std::byte> message) {
   const auto length = static_cast<std::uint64_t>(message.size());
   const std::size_t inlined = std::min(message.size(), kInlineBytes);
@@ -52,6 +55,7 @@ void Add(std::span<float> x, std::span<const float> other) {
 MpiCommunicator::MpiCommunicator(Parts parts)
     : Communicator(std::move(parts.deadline)),
       channel_(std::move(parts.ranks), parts.max_message_bytes, std::move(parts.probe)),
+      tree_(PlaceInTree(rank(), size())),
       max_message_bytes_(parts.max_message_bytes),
       shared_memory_(parts.shared_memory) {}
 
@@ -175,17 +179,19 @@ void MpiCommunicator::SumHalves(std::span<float> x, int index, int ranks) {
 
 std::vector<ControlPlane::Bytes> MpiCommunicator::Gather(std::span<const std::byte> mine) {
   Begin(Collective::kGather, mine.size());
-  auto all = GatherToFirst(mine);
+  std::vector<Bytes> all;
+  if (size() <= kMostDirect)
+    all = GatherDirectly(mine);
+  else if (const Bytes bundle = GatherInTree(mine); rank() == 0)
+    all = OpenBundle(bundle);
   Finish();
   return all;
 }
 
-std::vector<ControlPlane::Bytes> MpiCommunicator::GatherToFirst(std::span<const std::byte> mine) {
+// One way through the network for each answer of a step.
+std::vector<ControlPlane::Bytes> MpiCommunicator::GatherDirectly(std::span<const std::byte> mine) {
   if (rank() != 0) {
-    const Bytes packet = MakePacket(mine);
-    channel_.PostSend(0, packet);
-    if (mine.size() > kInlineBytes) channel_.PostSend(0, Rest(mine));
-    channel_.Wait();
+    SendMessage(0, mine);
     return {};
   }
   const auto ranks = static_cast<std::size_t>(size());
@@ -205,27 +211,24 @@ std::vector<ControlPlane::Bytes> MpiCommunicator::GatherToFirst(std::span<const 
   return all;
 }
 
+// The bundle of the ranks below this one, and its own message.
+ControlPlane::Bytes MpiCommunicator::GatherInTree(std::span<const std::byte> mine) {
+  Bytes bundle = BeginBundle(mine);
+  Bytes theirs;
+  for (const int child : tree_.children) {
+    ReceiveMessage(child, theirs);
+    bundle.insert(bundle.end(), theirs.begin(), theirs.end());
+  }
+  if (tree_.parent >= 0) SendMessage(tree_.parent, bundle);
+  return bundle;
+}
+
 std::vector<ControlPlane::Bytes> MpiCommunicator::AllGather(std::span<const std::byte> mine) {
   Begin(Collective::kAllGather, mine.size());
-  std::vector<Bytes> all = GatherToFirst(mine);
-  all.resize(static_cast<std::size_t>(size()));
-  Bytes lengths(all.size() * sizeof(std::uint64_t));
-  Bytes joined;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const auto length = static_cast<std::uint64_t>(all[i].size());
-    std::memcpy(lengths.data() + i * sizeof(length), &length, sizeof(length));
-    joined.insert(joined.end(), all[i].begin(), all[i].end());
-  }
-  lengths.insert(lengths.end(), joined.begin(), joined.end());
-  BroadcastFromFirst(lengths);
-  std::size_t at = all.size() * sizeof(std::uint64_t);
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    std::uint64_t length = 0;
-    std::memcpy(&length, lengths.data() + i * sizeof(length), sizeof(length));
-    const auto begin = lengths.begin() + static_cast<std::ptrdiff_t>(at);
-    all[i].assign(begin, begin + static_cast<std::ptrdiff_t>(length));
-    at += length;
-  }
+  Bytes bundle = GatherInTree(mine);
+  BroadcastFromFirst(bundle);
+  std::vector<Bytes> all = OpenBundle(bundle);
+  LOCKSTEP_CHECK(std::ssize(all) == size(), "{} messages of {} ranks", all.size(), size());
   Finish();
   return all;
 }
@@ -236,18 +239,21 @@ void MpiCommunicator::Broadcast(Bytes& message) {
   Finish();
 }
 
-// A binomial tree: every rank hears it from the rank without its lowest bit.
+// Those that have most to pass on hear it first.
 void MpiCommunicator::BroadcastFromFirst(Bytes& message) {
-  const int lowest_bit = rank() & -rank();
-  if (rank() != 0) ReceiveMessage(rank() - lowest_bit, message);
+  if (tree_.parent >= 0) ReceiveMessage(tree_.parent, message);
   const Bytes packet = MakePacket(message);
-  const auto farthest = static_cast<int>(std::bit_floor(static_cast<unsigned>(size())));
-  for (int distance = farthest; distance >= 1; distance /= 2) {
-    const bool mine = rank() == 0 || distance < lowest_bit;
-    if (!mine || rank() + distance >= size()) continue;
-    channel_.PostSend(rank() + distance, packet);
-    if (message.size() > kInlineBytes) channel_.PostSend(rank() + distance, Rest(message));
+  for (auto child = tree_.children.rbegin(); child != tree_.children.rend(); ++child) {
+    channel_.PostSend(*child, packet);
+    if (message.size() > kInlineBytes) channel_.PostSend(*child, Rest(message));
   }
+  channel_.Wait();
+}
+
+void MpiCommunicator::SendMessage(int to, std::span<const std::byte> message) {
+  const Bytes packet = MakePacket(message);
+  channel_.PostSend(to, packet);
+  if (message.size() > kInlineBytes) channel_.PostSend(to, Rest(message));
   channel_.Wait();
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "comm/groups/gather_tree.h"
 #include "comm/mpi/mpi_channel.h"
 #include "comm/world.h"
 
@@ -72,11 +73,14 @@ class MpiCommunicator final : public Communicator {
   void Exchange(int peer, std::span<const float> out, std::span<float> in);
   void ReceiveAndAdd(int peer, std::span<float> x);
 
-  std::vector<Bytes> GatherToFirst(std::span<const std::byte> mine);
+  std::vector<Bytes> GatherDirectly(std::span<const std::byte> mine);
+  Bytes GatherInTree(std::span<const std::byte> mine);
   void BroadcastFromFirst(Bytes& message);
+  void SendMessage(int to, std::span<const std::byte> message);
   void ReceiveMessage(int from, Bytes& message);
 
   MpiChannel channel_;
+  TreePlace tree_;
   std::size_t max_message_bytes_;
   SharedMemory shared_memory_;
   std::unique_ptr<LaneClaim> lane_;  // of a part of the world

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -21,7 +22,9 @@
 #include "core/log.h"
 #include "runtime/spawn/spawn.h"
 #include "runtime/world/interrupt.h"
+#include "runtime/world/rank_facts.h"
 #include "runtime/world/world.h"
+#include "tests/multi_rank/processes/stalling_mpi.h"
 
 namespace lockstep {
 namespace {
@@ -125,7 +128,25 @@ void WriteToNobody() {
   ::close(ends[1]);
 }
 
+// Of the rank that has most, until the ranks have found each other and agreed on a few things.
+void SayMessages(Communicator& comm) {
+  CompareFacts(comm, {{"the model", "a small one"}}, "");
+  Agree(comm, "loading weights", [] {});
+  const int mine = testing::MessagesOfThisRank();
+  int most = 0;
+  for (const auto& bytes : comm.AllGather(std::as_bytes(std::span(&mine, 1)))) {
+    int theirs = 0;
+    std::memcpy(&theirs, bytes.data(), sizeof(theirs));
+    most = std::max(most, theirs);
+  }
+  if (comm.rank() == 0) std::cout << "messages " << most << std::endl;
+}
+
 int Obey(Communicator& comm, const Order& order) {
+  if (order.mode == "messages") {
+    SayMessages(comm);
+    return 0;
+  }
   if (order.mode == "broken-pipe" && comm.rank() == order.rank) WriteToNobody();
   if (order.mode.starts_with("agree")) LoadBadly(comm, order);
   if (order.mode == "code") return order.rank;

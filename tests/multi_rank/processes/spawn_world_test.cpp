@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "comm/mpi/mpi_probe.h"
@@ -200,6 +201,24 @@ TEST(SpawnedWorld, SaysSoWhenMpiDoesNotKnowWhatSrunOffers) {
   const auto second = rank("1");
   EXPECT_EQ(second.exit_code, 3);
   EXPECT_EQ(second.errors, "");
+}
+
+// Of the rank that has most of them.
+int MessagesToStart(int world) {
+  const auto result = Probe({std::to_string(world), "mpi-messages"});
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  constexpr std::string_view kWord = "messages ";
+  EXPECT_THAT(result.output, StartsWith(std::string(kWord)));
+  if (!result.output.starts_with(kWord)) return 0;
+  return std::stoi(result.output.substr(kWord.size()));
+}
+
+TEST(SpawnedWorlds, StartByAsManyMessagesMoreWithEachDoubling) {
+  const int four = MessagesToStart(4);
+  const int eight = MessagesToStart(8);
+  const int sixteen = MessagesToStart(16);
+  EXPECT_GT(four, 0);
+  EXPECT_EQ(sixteen - eight, eight - four) << four << ", " << eight << ", " << sixteen;
 }
 
 }  // namespace

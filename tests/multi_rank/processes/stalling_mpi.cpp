@@ -1,5 +1,8 @@
 // Calls of MPI that one rank never gets into, as if it had been stopped right there:
 // PROBE_STALL=MPI_Isend PROBE_STALL_RANK=1. The program's own definitions go before the library's.
+// They also count messages.
+#include "tests/multi_rank/processes/stalling_mpi.h"
+
 #include <mpi.h>
 #include <unistd.h>
 
@@ -7,6 +10,8 @@
 #include <string_view>
 
 namespace {
+
+int g_messages = 0;
 
 void StallIn(std::string_view call) {
   const char* stalled = std::getenv("PROBE_STALL");
@@ -18,6 +23,12 @@ void StallIn(std::string_view call) {
 
 }  // namespace
 
+namespace lockstep::testing {
+
+int MessagesOfThisRank() { return g_messages; }
+
+}  // namespace lockstep::testing
+
 extern "C" {
 
 int MPI_Init_thread(int* argc, char*** argv, int required, int* provided) {
@@ -28,12 +39,14 @@ int MPI_Init_thread(int* argc, char*** argv, int required, int* provided) {
 int MPI_Isend(const void* data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm,
               MPI_Request* request) {
   StallIn("MPI_Isend");
+  ++g_messages;
   return PMPI_Isend(data, count, type, to, tag, comm, request);
 }
 
 int MPI_Irecv(void* data, int count, MPI_Datatype type, int from, int tag, MPI_Comm comm,
               MPI_Request* request) {
   StallIn("MPI_Irecv");
+  ++g_messages;
   return PMPI_Irecv(data, count, type, from, tag, comm, request);
 }
 
