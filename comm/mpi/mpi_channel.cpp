@@ -123,6 +123,7 @@ void MpiChannel::Wait() {
       if (patience_.waited_seconds() > PeerProbe::kAnswerAfterSeconds) LookAround();
     }
   } catch (...) {
+    probe_->GiveUp(CurrentWait());
     CancelReceives();
     throw;
   }

@@ -55,21 +55,6 @@ bool AwaitEvent(int socket, short event, int milliseconds) {
   return ::poll(&polled, 1, milliseconds) == 1;
 }
 
-std::vector<std::uint32_t> OwnAddresses() {
-  std::vector<std::uint32_t> addresses;
-  ifaddrs* all = nullptr;
-  if (::getifaddrs(&all) != 0) return addresses;
-  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
-    const bool is_up = (one->ifa_flags & IFF_UP) != 0 && (one->ifa_flags & IFF_LOOPBACK) == 0;
-    if (!is_up || one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET) continue;
-    sockaddr_in address{};
-    std::memcpy(&address, one->ifa_addr, sizeof(address));
-    if (addresses.size() < kMostAddresses) addresses.push_back(address.sin_addr.s_addr);
-  }
-  ::freeifaddrs(all);
-  return addresses;
-}
-
 // A connection to that address that has been answered; -1 when it is not rank 0's.
 int ConnectTo(std::uint32_t address, const LineContact& contact, const LineHello& hello) {
   const int connection = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -101,6 +86,21 @@ int RankOf(int connection, const std::uint64_t (&secret)[2], int milliseconds) {
 }
 
 }  // namespace
+
+std::vector<std::uint32_t> OwnAddresses() {
+  std::vector<std::uint32_t> addresses;
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return addresses;
+  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+    const bool is_up = (one->ifa_flags & IFF_UP) != 0 && (one->ifa_flags & IFF_LOOPBACK) == 0;
+    if (!is_up || one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET) continue;
+    sockaddr_in address{};
+    std::memcpy(&address, one->ifa_addr, sizeof(address));
+    if (addresses.size() < kMostAddresses) addresses.push_back(address.sin_addr.s_addr);
+  }
+  ::freeifaddrs(all);
+  return addresses;
+}
 
 LineListener::~LineListener() {
   if (listener_ >= 0) ::close(listener_);

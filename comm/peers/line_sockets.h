@@ -33,6 +33,9 @@ class LineListener {
 // Another rank's end: its connection, which the caller closes; -1 when rank 0 is not reached.
 int ConnectLine(const std::vector<std::byte>& contact, int rank);
 
+// This host's addresses, as the network has them, that others may reach it by; a few at most.
+std::vector<std::uint32_t> OwnAddresses();
+
 // Whether the other process has closed it, or the kernel has for it. Reads a byte, so it is for
 // lines over which nothing is said.
 bool IsClosed(int connection);

@@ -72,6 +72,8 @@ class PeerProbe {
   void Answer(const Mine& mine);
   // The same for a rank that has given up a wait and is about to end.
   void Answer();
+  // That wait. One that has asked until its deadline has told it already.
+  void GiveUp(PeerWait wait) { last_ = std::move(wait); }
   // Answers, and asks whoever this rank waits for, then those that they wait for, and so on. Call
   // it often, from AskAfter() on.
   void Ask(const Mine& mine);
@@ -90,7 +92,7 @@ class PeerProbe {
   std::unique_ptr<ProbeLink> link_;
   std::unique_ptr<LifeLines> life_lines_;
   HostMap hosts_;
-  PeerWait last_;               // what this rank has waited in
+  PeerWait last_;               // what this rank has asked about, or given up
   std::uint64_t question_ = 0;  // answers to earlier ones are of no use
   std::set<int> asked_;
   std::map<int, PeerWait> answers_;

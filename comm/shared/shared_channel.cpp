@@ -164,6 +164,7 @@ void SharedChannel::AwaitLong(const SharedCounter& counter, std::uint64_t value,
     const auto gone = GoneRank(peer);
     // It may have done its part and left since.
     if (!gone || counter.value() >= value) continue;
+    probe_->GiveUp(CurrentWait(peer));
     throw CollectiveError(ExitCode::kRankFailure,
                           fmt::format("{}: {} has ended{}", What(), probe_->Name(*gone), Doing()));
   }
@@ -195,6 +196,7 @@ void SharedChannel::LookAround(int awaited) {
 }
 
 void SharedChannel::FailWithout(int awaited) const {
+  probe_->GiveUp(CurrentWait(awaited));
   FailAtDeadline(*probe_, {.wait = CurrentWait(awaited),
                            .ranks = ranks_.numbers,
                            .self = rank(),

@@ -98,6 +98,17 @@ TEST_F(PeerProbes, AnswerAfterTheyHaveGivenUp) {
   EXPECT_THAT(At(0).Find(wait).silent, ElementsAre(3));
 }
 
+// Ranks that notice the end of another one have asked nobody, or about a wait long ago.
+TEST_F(PeerProbes, AnswerWithTheWaitThatTheyHaveGivenUp) {
+  AskAll({{1, Waits(kNetwork, {2}, 5)}});
+  At(1).GiveUp(Waits(kNetwork, {3}));
+  const PeerWait wait = Waits(kMemory, {1});
+  At(0).Ask([&] { return wait; });
+  At(1).Answer();
+  At(0).Ask([&] { return wait; });
+  EXPECT_THAT(At(0).Find(wait).silent, ElementsAre(3));
+}
+
 TEST_F(PeerProbes, TakeNoAnswerToAnEarlierQuestion) {
   const PeerWait before = Waits(kNetwork, {1}, 7);
   At(0).Ask([&] { return before; });
