@@ -356,6 +356,7 @@ void Scheduler::Preempt(Queue::iterator victim) {
   Sequence& sequence = victim->second;
   const bool held = sequence.held();
   budget_ += sequence.planned;
+  if (sequence.planned > 0 && sequence.decodes()) ++decode_budget_;
   pages_.Release(sequence.pages);
   sequence.DropPages();
   (held ? held_ : waiting_).insert(running_.extract(victim));

@@ -100,6 +100,40 @@ TEST_P(PipelineTest, HasTheBitsOfEachRequestAlone) {
   EXPECT_GT(counts.prefix_hits, 0) << "or nothing was shared";
 }
 
+// A draw that has further questions, in one batch with a text whose hidden states are asked for.
+TEST_P(PipelineTest, KeepsHiddenStatesWhileADrawAsksOn) {
+  Request embedded{.id = 0, .prompt = {5, 9, 11, 20, 33, 41}};
+  embedded.embedding = Pooling::kMean;
+  Request drawn{.id = 1, .prompt = {8, 17, 60}};
+  drawn.sampling.max_new_tokens = 4;
+  drawn.sampling.temperature = 5;
+  drawn.sampling.top_p = 0.97F;
+  const auto reports_of = [&](Decoder& decoder, ControlPlane& control) {
+    Engine engine(decoder, control, {.hidden_layer = GetParam().layers});
+    engine.Submit(embedded);
+    engine.Submit(drawn);
+    Reports reports;
+    while (!engine.idle())
+      for (const TokenEvent& event : engine.Step()) Report(event, reports[event.request]);
+    engine.Shutdown();
+    return reports;
+  };
+  Reports expected;
+  if (rank() == 0) {
+    SelfCommunicator self;
+    GoldenModel model(folder(), self, {.dtype = GetParam().format});
+    expected = reports_of(model.decoder(), self);
+  }
+  for (const int stages : StageCounts()) {
+    GoldenModel model(folder(), comm(), SetupOf(stages));
+    if (rank() != 0) {
+      RunWorker(model.decoder(), comm());
+      continue;
+    }
+    EXPECT_EQ(reports_of(model.decoder(), comm()), expected) << stages << " stages";
+  }
+}
+
 // Work that is taken back while it is in the pipeline, under numbers that come again.
 TEST_P(PipelineTest, ForgetsWhatWasCancelledOnItsWay) {
   for (const int stages : StageCounts()) {
