@@ -11,6 +11,8 @@
 #include "runtime/memory/cache_size.h"
 #include "runtime/progress/terminal.h"
 #include "runtime/standard_streams.h"
+#include "runtime/world/launch_environment.h"
+#include "runtime/world/world.h"
 
 namespace lockstep {
 namespace {
@@ -45,6 +47,12 @@ std::int64_t BatchJob::sampled_vocab() const {
   return task() == Task::kGenerate ? tokenizer_->vocab_size() : spec_.vocab_rows;
 }
 
+// What `--dtype auto` comes to depends on all hosts, of which the process that starts the ranks
+// sees its own.
+bool BatchJob::KnowsFormat() const {
+  return !options_.model.dtype.is_auto() || InsideWorld() || !MayUseOtherHosts();
+}
+
 bool BatchJob::KeepsJournal() const { return IsAtomicTarget(arguments_.output); }
 
 void BatchJob::Prepare(const ModelFiles& model) {
@@ -58,7 +66,7 @@ void BatchJob::Prepare(const ModelFiles& model) {
   CheckLines();
   if (!KeepsJournal()) return CheckWritable(arguments_.output);
   identity_ = IdentityOf({arguments_.command, options_, input_, model, group_size()});
-  if (arguments_.restart == Restart::kGoOn) return LookForEarlierRuns();
+  if (arguments_.restart == Restart::kGoOn && KnowsFormat()) return LookForEarlierRuns();
   CheckWritable(arguments_.output);  // beginning again is left to the one that works
 }
 

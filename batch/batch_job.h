@@ -43,6 +43,7 @@ class BatchJob : public ModelJob {
  private:
   // Whether the output is a file, so that the job can go on later.
   bool KeepsJournal() const;
+  bool KnowsFormat() const;
   Task task() const;
   void OpenTokenizerIfAny(const ModelFiles& model);
   // Where a line without an answer ends the whole job, that is said before anything is computed.

@@ -96,8 +96,10 @@ class Link:
 
 
 class Hosts:
-    def __init__(self, count: int, shm: str = "1g"):
+    def __init__(self, count: int, shm: str = "1g", variables: dict[str, dict[str, str]] = {}):
+        """variables: of the environment of single hosts, by their names."""
         self.names = [f"node{number}" for number in range(1, count + 1)]
+        self.variables = variables
         self.mark, self.shm = uuid.uuid4().hex, shm
         self.first = {}  # each host's first process, as this machine numbers it
         self.keepers, self.switch = {}, None
@@ -139,7 +141,7 @@ class Hosts:
     def environment(self, name: str) -> dict[str, str]:
         inherited = {key: value for key, value in os.environ.items()
                      if not key.startswith(("OMPI_", "PMIX_", "SLURM", "LOCKSTEP_RANK"))}
-        return inherited | {MARK: self.mark, "TMPDIR": str(self.own_folder(name)),
+        return inherited | self.variables.get(name, {}) | {MARK: self.mark, "TMPDIR": str(self.own_folder(name)),
                             "LOCKSTEP_HOSTS_NAMES": str(self.folder / "names"),
                             "LOCKSTEP_HOSTS_SHM": self.shm,
                             "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
@@ -240,6 +242,20 @@ def name_of(process: int) -> str:
         return pathlib.Path(f"/proc/{process}/comm").read_text().strip()
     except OSError:
         return ""
+
+
+def forget(folder: pathlib.Path) -> None:
+    """Whoever reads its files next reads them from the disk."""
+    for file in folder.iterdir():
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def bytes_read(process: int) -> int:
+    """From disks, until now."""
+    words = pathlib.Path(f"/proc/{process}/io").read_text().split()
+    return int(words[words.index("read_bytes:") + 1])
 
 
 def is_shell(process: int) -> bool:
