@@ -100,8 +100,10 @@ ProgressOutput ProgressOfLoading(const LoadJob& job) {
 void LoadHere(const LoadJob& job, LoadedModel& rank) {
   const Backend& backend = rank.device.backend;
   LoadingLine report(ProgressOfLoading(job), AllWeightBytes(job));
-  WeightsBeside read = ReadHere(
-      job, backend, [&report](std::int64_t done, std::int64_t all) { report.Note(done, all); });
+  WeightsBeside read = ReadHere(job, backend, [&report](std::int64_t done, std::int64_t all) {
+    report.Note(done, all);
+    Heartbeat();  // random weights take long, too
+  });
   rank.read_bytes = read.read_bytes;
   rank.weight_bytes = WeightBytesOf(job);
   rank.decoder = std::make_unique<Decoder>(

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/files/file.h"
 #include "core/hash.h"
+#include "core/heartbeat.h"
 #include "partition/checkpoint/checkpoint_index.h"
 #include "partition/checkpoint/formats/safetensors.h"
 #include "partition/checkpoint/formats/torch_bin.h"
@@ -222,6 +223,7 @@ std::vector<TensorSample> Checkpoint::Samples() const {
   });
   std::vector<TensorSample> samples;
   each_piece([&](const Entry& entry, std::span<const std::byte> piece) {
+    Heartbeat();
     if (samples.empty() || samples.back().info.name != entry.info->name)
       samples.push_back({*entry.info, 0});
     samples.back().hash = HashBytes(piece, samples.back().hash);

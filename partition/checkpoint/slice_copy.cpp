@@ -5,6 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "core/heartbeat.h"
+
 namespace lockstep {
 namespace {
 
@@ -42,6 +44,7 @@ class RectangleCopy {
       if (i + 1 < tiles.size()) Prefetch(tiles[i + 1]);
       Copy(tiles[i]);
       Release(tiles[i]);
+      Heartbeat();  // a disk may be slow
     }
     matrix_.file->CheckIntact();
   }
