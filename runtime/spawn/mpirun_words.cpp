@@ -19,11 +19,19 @@ bool IsFrame(std::string_view line) {
   return MayBeFrame(line) && std::ranges::count(line, '-') >= static_cast<int>(kFrameLength);
 }
 
+// "[warn] Epoll MOD(1) on fd 21 failed. …: Bad file descriptor": libevent's, in mpirun, about
+// connections of ranks that end.
+bool IsOfEventLoop(std::string_view line) {
+  constexpr std::string_view kLevels[] = {"[warn] ", "[err] ", "[msg] ", "[debug] "};
+  return std::ranges::any_of(kLevels, [&](std::string_view one) { return line.starts_with(one); });
+}
+
 // Remarks of mpirun's about its explanations, about signals and about itself.
 bool IsRemark(std::string_view line) {
   constexpr std::string_view kMarks[] = {"sent help message", "help_aggregate", "FORCE-TERMINATE",
                                          "ERROR_LOG",         "PMIX ERROR",     "PRTE ERROR"};
   if (line.starts_with("mpirun") || line.starts_with("prterun")) return true;
+  if (IsOfEventLoop(line)) return true;
   return line.starts_with("[") && std::ranges::any_of(kMarks, [&](std::string_view mark) {
            return line.find(mark) != line.npos;
          });
