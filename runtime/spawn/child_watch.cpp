@@ -81,6 +81,7 @@ ChildEnd ChildWatch::Run(const Child& child) {
   errors_ = child.errors;
   output_ = std::make_unique<OutputRelay>(child.output, child.target);
   board_ = &child.board;
+  inbox_ = child.inbox;
   start_deadline_ = child.start_deadline_seconds;
   last_look_ = std::chrono::steady_clock::now();
   ::fcntl(errors_, F_SETFL, O_NONBLOCK);
@@ -100,15 +101,19 @@ ChildEnd ChildWatch::Run(const Child& child) {
 // Waits for one event and handles it; false when mpirun has ended and its output is written.
 bool ChildWatch::Step() {
   if (ended_ && output_->done() && errors_ < 0) return false;
-  pollfd sources[3] = {{signals_, POLLIN, 0}, output_->Awaited(), {errors_, POLLIN, 0}};
+  pollfd sources[4] = {{signals_, POLLIN, 0},
+                       output_->Awaited(),
+                       {errors_, POLLIN, 0},
+                       {inbox_ != nullptr ? inbox_->descriptor() : -1, POLLIN, 0}};
   // Once mpirun has ended its pipes hold all there will ever be, even if some stray process
   // keeps them open: no waiting then.
   const bool drain = ended_ && !output_->waits_for_reader();
   const int patience = started_ ? kEndLookMilliseconds : kStartLookMilliseconds;
-  const int ready = ::poll(sources, 3, drain ? 0 : ended_ ? -1 : patience);
+  const int ready = ::poll(sources, 4, drain ? 0 : ended_ ? -1 : patience);
   if (ready < 0 && errno != EINTR) throw EnvironmentError("poll: {}", ::strerror(errno));
   if (ready > 0 && sources[0].revents != 0) TakeSignals();
   if (ready > 0 && sources[2].revents != 0) TakeErrors();
+  if (ready > 0 && sources[3].revents != 0) inbox_->Receive(*board_);
   if (ready > 0 && sources[1].revents != 0 && !output_->Move()) Stop();
   if (ready == 0 && drain) {
     output_->CloseSource();

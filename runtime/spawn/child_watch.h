@@ -10,6 +10,7 @@
 
 #include "runtime/spawn/mpirun_words.h"
 #include "runtime/spawn/output_relay.h"
+#include "runtime/world/last_words.h"
 #include "runtime/world/rank_board.h"
 
 namespace lockstep {
@@ -53,6 +54,7 @@ class ChildWatch {
     // How long mpirun may take until the first rank has started. Infinity where ranks may start
     // out of sight, on other hosts.
     double start_deadline_seconds;
+    LastWordsInbox* inbox;  // of those ranks; null where there are none
   };
   ChildEnd Run(const Child& child);
 
@@ -79,6 +81,7 @@ class ChildWatch {
   std::unique_ptr<OutputRelay> output_;
   MpirunWords words_;
   const RankBoard* board_ = nullptr;
+  LastWordsInbox* inbox_ = nullptr;
   int interrupts_ = 0;
   bool stopping_ = false;
   bool ended_ = false;

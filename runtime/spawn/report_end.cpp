@@ -58,7 +58,9 @@ int ReportDeadRank(const ChildEnd& end, const RankBoard& board, int code) {
   const std::vector<int> dead = DeadRanks(end, board);
   for (const int rank : dead) {
     const RankSlot& slot = board.slot(rank);
-    if (slot.state == RankState::kAbsent)  // on a host that does not see the board
+    // On a host that does not see the board it may have left no word.
+    const bool is_silent = slot.state == RankState::kAbsent && slot.host[0] == '\0';
+    if (is_silent)
       LogError("rank {} on {} {}{}", rank, end.ended_host, how, hint);
     else
       LogError("rank {} on {} {} while {}{}", rank, slot.host, how, slot.activity, hint);

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "comm/world.h"
@@ -19,6 +20,7 @@
 #include "core/files/own_program.h"
 #include "core/log.h"
 #include "runtime/spawn/child_watch.h"
+#include "runtime/world/last_words.h"
 #include "runtime/world/launch_environment.h"
 #include "runtime/world/rank_board.h"
 #include "runtime/world/world.h"
@@ -147,6 +149,9 @@ int SpawnWorld(const SpawnOptions& options, std::span<const std::string> argumen
   }
   const std::string binary = OwnProgram();
   const auto board = RankBoard::Create(ranks);
+  std::optional<LastWordsInbox> inbox;
+  if (MayUseOtherHosts()) inbox.emplace();
+  if (inbox && !inbox->address().empty()) ::setenv(kLastWordsVariable, inbox->address().c_str(), 1);
   ChildWatch watch;
   const Pipe output = MakePipe();
   const Pipe errors = MakePipe();
@@ -155,8 +160,8 @@ int SpawnWorld(const SpawnOptions& options, std::span<const std::string> argumen
                    output.write_end, errors.write_end, 0, watch.signals_before()});
   const double start_deadline =
       MayUseOtherHosts() ? std::numeric_limits<double>::infinity() : options.init_deadline_seconds;
-  const ChildEnd end =
-      watch.Run({mpirun, output.read_end, errors.read_end, options.output, *board, start_deadline});
+  const ChildEnd end = watch.Run({mpirun, output.read_end, errors.read_end, options.output, *board,
+                                  start_deadline, inbox ? &*inbox : nullptr});
   return ReportEnd(end, *board);
 }
 
@@ -176,7 +181,7 @@ std::vector<std::string> MpirunCommand(const MpirunCall& call,
       "-x",
       RankBoard::kVariable,
   };
-  for (const char* variable : {kGroupVariable, kLayoutVariable})
+  for (const char* variable : {kGroupVariable, kLayoutVariable, kLastWordsVariable})
     if (std::getenv(variable) != nullptr)  // mpirun complains of one that is not there
       command.insert(command.end(), {"-x", variable});
   command.push_back(call.binary);

@@ -16,11 +16,18 @@
 namespace lockstep {
 namespace {
 
-RankSlot* g_slot = nullptr;  // the observer of activities is a plain function
+// The observer of activities is a plain function.
+RankSlot* g_slot = nullptr;
+LastWords* g_last_words = nullptr;
 
 }  // namespace
 
 BoardEntry::BoardEntry(int rank) : board_(RankBoard::OpenFromEnvironment()) {
+  if (board_ == nullptr && rank >= 0) {
+    last_words_ = std::make_unique<LastWords>(rank);
+    g_last_words = last_words_.get();
+    ObserveActivity([](std::string_view what) { g_last_words->SetActivity(what); });
+  }
   if (board_ == nullptr || rank < 0 || rank >= board_->ranks()) return;
   g_slot = &board_->slot(rank);
   WriteField(g_slot->host, HostName());
@@ -36,6 +43,7 @@ BoardEntry::~BoardEntry() {
   ObserveActivity(nullptr);
   ShareInterrupts({});
   g_slot = nullptr;
+  g_last_words = nullptr;
 }
 
 bool BoardEntry::spawned() const { return g_slot != nullptr; }
@@ -59,12 +67,14 @@ std::string BoardEntry::Absent() const {
 }
 
 void BoardEntry::SetReported(int code) const {
+  if (last_words_ != nullptr) last_words_->Withhold();
   if (g_slot == nullptr) return;
   g_slot->exit_code = code;
   g_slot->state = RankState::kReported;
 }
 
 int BoardEntry::Leave(int code) const {
+  if (last_words_ != nullptr) last_words_->Withhold();
   if (g_slot == nullptr) return code;
   g_slot->exit_code = code;
   g_slot->state = RankState::kDone;

@@ -3,11 +3,13 @@
 #include <memory>
 #include <string>
 
+#include "runtime/world/last_words.h"
 #include "runtime/world/rank_board.h"
 
 namespace lockstep {
 
-// A rank's own slot of the board as long as it lives; nothing where there is no board.
+// A rank's own slot of the board as long as it lives. Where it sees none, what it does is kept for
+// its last words, if anybody wants them.
 class BoardEntry {
  public:
   // rank < 0: this process is none. Ends the process where the ranks have been asked to stop
@@ -30,6 +32,7 @@ class BoardEntry {
 
  private:
   std::unique_ptr<RankBoard> board_;
+  std::unique_ptr<LastWords> last_words_;
 };
 
 }  // namespace lockstep

@@ -24,7 +24,7 @@ LAYOUTS = {"2x1": "node1:1,node2:1", "2x2": "node1:2,node2:2", "3+1": "node1:3,n
            "4x1": "node1:1,node2:1,node3:1,node4:1"}
 FAULTS = ("killed", "stopped", "link cut", "host gone", "out of memory", "slow disk")
 LAUNCHERS = ("mpirun", "lockstep", "srun")
-PROGRAMS = ("mpirun", "orted", "srun", "lockstep")
+PROGRAMS = ("mpirun", "orted", "srun", "lockstep", "lockstep-words")
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 GOING_SECONDS = 60  # for a world to start and to be in the middle of its work
 END_SECONDS = 90    # after which a world that has not ended is taken for one that hangs
@@ -94,6 +94,11 @@ class Cgroup:
 
     def add(self, process: int) -> None:
         (self.folder / "cgroup.procs").write_text(str(process))
+
+
+def remains(fixture: hosts.Hosts) -> list[int]:
+    """What is there of a world: its processes, and shells that mpirun has reached other hosts by."""
+    return [one for one in fixture.processes() if hosts.name_of(one) in PROGRAMS or hosts.is_shell(one)]
 
 
 def obstacle(fault: str, launcher: str) -> str | None:
@@ -205,10 +210,7 @@ class Trial:
         """That host reads a copy of the model from its own disk, so slowly that it takes two deadlines."""
         model, copy = self.folder / "model", self.folder / "slow"
         shutil.copytree(model, copy)
-        for file in copy.iterdir():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
-                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        hosts.forget(copy)
         self.hosts.run(self.last_host, "mount", "--bind", str(copy), str(model))
         self.group = Cgroup("io").__enter__()
         device = os.stat(copy).st_dev
@@ -231,8 +233,7 @@ class Trial:
             self.outcome.left = [hosts.name_of(one) for one in self.remains()]
 
     def remains(self) -> list[int]:
-        """What is there of the world: its processes, and shells that mpirun has reached other hosts by."""
-        return [one for one in self.hosts.processes() if hosts.name_of(one) in PROGRAMS or hosts.is_shell(one)]
+        return remains(self.hosts)
 
     def sweep(self, process: subprocess.Popen) -> None:
         for one in self.remains():

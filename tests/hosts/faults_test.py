@@ -30,6 +30,8 @@ class Faults(unittest.TestCase):
             return
         unreachable = fault in ("link cut", "host gone")
         self.assertIn(one.named, range(last + 1 - sizes[-1], last + 1) if unreachable else (last,), one.said)
+        if launcher == "lockstep" and fault == "killed":
+            self.assertRegex(one.said, rf"rank {last} on node\d was killed by signal 9 \(Killed\) while \w+")
         is_killed = fault in ("killed", "out of memory")
         # Launchers of others end as what they have had to kill, or as what they have seen first.
         codes = (RANK_FAILURE,) if launcher == "lockstep" else (RANK_FAILURE, KILLED)
