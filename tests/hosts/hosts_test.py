@@ -1,6 +1,7 @@
 """Hosts of this machine (hosts.py), and that a world over several is the one that it is on one."""
 import os
 import pathlib
+import shutil
 import sys
 import time
 import unittest
@@ -82,6 +83,45 @@ class World(unittest.TestCase):
                 self.says_the_same(four, places)
             self.says_the_same(four, "node1:3,node2:1", warning="lockstep.rank 0.: warning: sums go through MPI: "
                                "the hosts have 3 and 1 of the ranks; .*\n")
+
+    def test_finds_what_hosts_with_other_processors_have_finished(self):
+        """`--dtype auto` is for all hosts what the slowest can: the host that starts them may be a faster one."""
+        with hosts.Hosts(2, variables={"node2": {"LOCKSTEP_ISA": "portable"}}) as two:
+            (two.folder / "hostfile").write_text("node1 slots=1\nnode2 slots=1\n")
+            (two.folder / "in.jsonl").write_text('{"prompt": "ROMEO:", "max_new_tokens": 3}\n')
+            words = (served.program(), "generate", "--model", served.demo_model(), "--tp", "2", "--threads", "1",
+                     "--input", str(two.folder / "in.jsonl"), "--output", str(two.folder / "out.jsonl"))
+            places = {"OMPI_MCA_orte_default_hostfile": str(two.folder / "hostfile")}
+            first = two.run("node1", *words, environment=places)
+            self.assertEqual(first.returncode, 0, first.stderr)
+            again = two.run("node1", *words, environment=places)
+            self.assertEqual(again.returncode, 0, again.stderr)
+            self.assertIn("complete, nothing to do", again.stderr)
+
+    def test_reads_a_checkpoint_once_on_each_host(self):
+        """Ranks of a host read disjoint parts of it, and what they share comes from the host's memory."""
+        with hosts.Hosts(2) as two:
+            model = two.folder / "model"
+            model.mkdir()
+            for name in two.names:  # this machine has one page cache, so each host has a copy of its own
+                copy = two.folder / f"model-{name}"
+                shutil.copytree(served.demo_model(), copy)
+                hosts.forget(copy)
+                two.run(name, "mount", "--bind", str(copy), str(model))
+            (two.folder / "in.jsonl").write_text('{"prompt": "a", "max_new_tokens": 40}\n' * 20_000)
+            words = two.mpirun("node1:2,node2:2", served.program(), "generate", "--model", str(model), "--threads", "1",
+                               "--input", str(two.folder / "in.jsonl"), "--output", str(two.folder / "out.jsonl"))
+            with two.start("node1", *words) as process:
+                hosts.until(lambda: process.poll() is not None or [*two.folder.glob("out.jsonl.partial")]
+                            and (two.folder / "out.jsonl.partial").stat().st_size > 0, "no line is done")
+                read = [hosts.bytes_read(two.rank(rank)) for rank in range(4)]
+                two.end(process)
+            if sum(read) == 0:
+                self.skipTest("this file system does not say what is read of it")
+            size = (model.parent / "model-node1/model.safetensors").stat().st_size
+            for of_host in (read[:2], read[2:]):
+                self.assertLess(sum(of_host), 1.2 * size, read)
+                self.assertGreater(sum(of_host), 0.3 * size, "or it came from memory")
 
     def test_says_the_same_in_stages_over_slow_links(self):
         with hosts.Hosts(3) as three:
