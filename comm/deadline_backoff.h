@@ -8,7 +8,8 @@
 namespace lockstep {
 
 // How a rank waits for its peers: it spins while an answer is likely to be on its way, then
-// leaves the processor to others, then sleeps; and how long it has waited.
+// sleeps; and how long it has waited. Where nothing can wake it, it first leaves the processor to
+// others for a while, unless another program takes it: that keeps it for a whole time slice.
 // Not thread-safe: the thread that waits.
 class DeadlineBackoff {
  public:
@@ -21,12 +22,17 @@ class DeadlineBackoff {
   // A new wait of the same collective: spins again, the deadline goes on.
   void Restart() {
     since_restart_ = 0;
+    yields_ = true;
     last_ = Now();
   }
 
+  // How long it spins after a Restart(), where there are cores enough.
+  void set_spin_seconds(double seconds) { spin_ = seconds; }
+
   // Waits a little. Call between polls.
   void Pause() {
-    Pause([] {
+    Pause([this] {
+      if (yields_ && since_restart_ < kYieldSeconds) return Yield();
       const timespec nap{0, kNapNanoseconds};
       ::nanosleep(&nap, nullptr);
     });
@@ -41,21 +47,19 @@ class DeadlineBackoff {
     last_ = now;
     waited_ += step;
     since_restart_ += step;
-    if (since_restart_ < spin_) return;
-    if (since_restart_ < kYieldSeconds) {
-      ::sched_yield();
-      return;
-    }
-    sleep();
+    if (since_restart_ >= spin_) sleep();
   }
 
   double waited_seconds() const { return waited_; }
+  double since_restart_seconds() const { return since_restart_; }
   double deadline_seconds() const { return deadline_; }
   bool expired() const { return waited_ >= deadline_; }
 
  private:
   static constexpr double kSpinSeconds = 100e-6;
   static constexpr double kYieldSeconds = 5e-3;
+  // As long as a peer on the same core may need to get there. Another program takes more.
+  static constexpr double kLongYieldSeconds = 1e-3;
   static constexpr double kLongestStep = 0.5;
   static constexpr long kNapNanoseconds = 50'000;
 
@@ -65,11 +69,17 @@ class DeadlineBackoff {
     return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
   }
 
+  void Yield() {
+    ::sched_yield();
+    yields_ = Now() - last_ < kLongYieldSeconds;
+  }
+
   double deadline_ = 0;
   double spin_ = 0;
   double last_ = Now();
   double waited_ = 0;
   double since_restart_ = 0;
+  bool yields_ = true;
 };
 
 }  // namespace lockstep

@@ -13,13 +13,8 @@ namespace lockstep {
 namespace {
 
 constexpr int kFirstPolls = 200;  // without looking at the clock
-void Relax() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
+// Nanoseconds for which polling is worth a core: a rank that computes comes within it.
+constexpr std::int64_t kChannelSpin = 1'000'000;
 
 DeadlineBackoff::Cores CoresFor(int ranks) {
   cpu_set_t mine;
@@ -41,6 +36,7 @@ SharedChannel::SharedChannel(std::shared_ptr<SharedSegment> segment, SharedRanks
       presence_(*segment_, ranks_.rank),
       probe_(std::move(probe)),
       cores_(CoresFor(size_)),
+      spin_(kChannelSpin),
       posted_(static_cast<std::size_t>(size_)),
       mapped_(static_cast<std::size_t>(size_)) {
   LOCKSTEP_CHECK(ranks_.hosts.size() == size_, "{} hosts of {} ranks", ranks_.hosts.size(), size_);
@@ -144,7 +140,7 @@ void SharedChannel::AwaitCounter(const SharedCounter& counter, std::uint64_t val
   const int polls = cores_ == DeadlineBackoff::Cores::kEnough ? kFirstPolls : 1;
   for (int i = 0; i < polls; ++i) {
     if (counter.value() >= value) return;
-    Relax();
+    RelaxCore();
   }
   AwaitLong(counter, value, peer);
 }
@@ -155,6 +151,8 @@ void SharedChannel::AwaitLong(const SharedCounter& counter, std::uint64_t value,
     look_again_seconds_ = PeerProbe::kGoneAfterSeconds;
   }
   patience_.Restart();
+  const bool spins = cores_ == DeadlineBackoff::Cores::kEnough;
+  patience_.set_spin_seconds(spins ? static_cast<double>(spin_.nanoseconds()) * 1e-9 : 0);
   for (std::uint64_t seen = counter.value(); seen < value; seen = counter.value()) {
     if (patience_.expired()) FailWithout(peer);
     patience_.Pause([&] { counter.SleepWhile(seen); });
@@ -168,6 +166,7 @@ void SharedChannel::AwaitLong(const SharedCounter& counter, std::uint64_t value,
     throw CollectiveError(ExitCode::kRankFailure,
                           fmt::format("{}: {} has ended{}", What(), probe_->Name(*gone), Doing()));
   }
+  spin_.Learn(static_cast<std::int64_t>(patience_.since_restart_seconds() * 1e9));
 }
 
 // In the world. Not only the awaited rank: it may itself be waiting for one that is gone.

@@ -13,6 +13,7 @@
 #include "comm/deadline_backoff.h"
 #include "comm/peers/peer_probe.h"
 #include "comm/shared/shared_segment.h"
+#include "core/threads/spin_budget.h"
 
 namespace lockstep {
 
@@ -97,6 +98,7 @@ class SharedChannel {
   SharedSegment::Presence presence_;
   std::shared_ptr<PeerProbe> probe_;
   DeadlineBackoff::Cores cores_;
+  SpinBudget spin_;  // used where there are cores enough
 
   PeerCall call_;
   Collective previous_ = Collective::kBarrier;  // and this one: the last two collectives

@@ -2,33 +2,31 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bit>
-#include <climits>
+#include <chrono>
 
 #include "core/error.h"
+#include "core/threads/futex.h"
 
 namespace lockstep {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x6c6f636b2d73686d;  // "lock-shm"
-constexpr long kNapNanoseconds = 50'000'000;
+constexpr std::chrono::milliseconds kCounterNap(50);
 
 static_assert(std::endian::native == std::endian::little, "a futex is the low half of a counter");
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "no locks between processes");
 
 // The word the kernel compares: the low half, whose changes are all it needs to see.
-std::uint32_t* FutexWord(const std::atomic<std::uint64_t>& value) {
-  return reinterpret_cast<std::uint32_t*>(const_cast<std::atomic<std::uint64_t>*>(&value));
+const std::uint32_t* FutexWord(const std::atomic<std::uint64_t>& value) {
+  return reinterpret_cast<const std::uint32_t*>(&value);
 }
 
 struct flock LockOf(int rank) {
@@ -64,15 +62,14 @@ void SharedCounter::Raise(std::uint64_t value) {
   // Both in one total order with the sleeper's two steps: one of us sees the other.
   value_.store(value, std::memory_order_seq_cst);
   if (sleepers_.load(std::memory_order_seq_cst) == 0) return;
-  ::syscall(SYS_futex, FutexWord(value_), FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+  FutexWakeAll(FutexWord(value_), FutexScope::kShared);
 }
 
 void SharedCounter::SleepWhile(std::uint64_t seen) const {
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   if (value_.load(std::memory_order_seq_cst) == seen) {
-    const timespec nap{0, kNapNanoseconds};
-    ::syscall(SYS_futex, FutexWord(value_), FUTEX_WAIT, static_cast<std::uint32_t>(seen), &nap,
-              nullptr, 0);
+    FutexSleep(FutexWord(value_), static_cast<std::uint32_t>(seen), FutexScope::kShared,
+               kCounterNap);
   }
   sleepers_.fetch_sub(1, std::memory_order_seq_cst);
 }

@@ -47,6 +47,8 @@ def output_of(command, cores):
 
 
 class Lockstep:
+    ceiling = False
+
     def __init__(self, program, config, dtype, cores, ranks):
         self.name = f"Lockstep {dtype}, {ranks}x{len(cores) // ranks}"
         self.ours, self.bits = True, dtype
@@ -74,8 +76,8 @@ class Lockstep:
 class Server:
     """A program that loads a model once and answers cases, stopped while others have their turn."""
 
-    def __init__(self, name, bits, command, setup, cores):
-        self.name, self.ours, self.bits = name, False, bits
+    def __init__(self, name, bits, command, setup, cores, ceiling=False):
+        self.name, self.ours, self.bits, self.ceiling = name, False, bits, ceiling
         self.process = subprocess.Popen(
             [str(word) for word in command],
             env=environment(cores),
@@ -83,12 +85,13 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # with processes of its own, perhaps
         )
         self.version = self._ask(setup)["ready"]
         self._signal(signal.SIGSTOP)
 
     def _signal(self, number):
-        self.process.send_signal(number)
+        os.killpg(self.process.pid, number)
 
     def _ask(self, question):
         self.process.stdin.write(json.dumps(question) + "\n")
@@ -132,9 +135,39 @@ def ctranslate2_server(python, shape, dtype, cores, folder):
     return Server(name, bits, [python, HERE / "serve_ctranslate2.py"], setup, cores)
 
 
+def onednn_server(python, shape, dtype, cores):
+    setup = {"shape": dataclasses.asdict(shape), "dtype": dtype, "threads": len(cores)}
+    command = [python, HERE / "serve_onednn.py"]
+    return Server(f"oneDNN's products {dtype}", dtype, command, setup, cores, ceiling=True)
+
+
+def openvino_servers(python, shape, dtype, cores, folder):
+    """Both pipelines; with quantised weights also the hint by which activations are quantised."""
+    model = make_openvino(python, shape, dtype, folder)
+    hints = ("bf16",) if dtype == "bf16" else ("bf16", "f32")
+    for pipeline in ("paged", "stateful"):
+        for hint in hints:
+            setup = {"folder": str(model), "threads": len(cores), "rows": shape.vocab_rows}
+            setup |= {"pipeline": pipeline, "hint": hint}
+            name = f"OpenVINO {dtype}, {pipeline}" + (f", {hint}" if len(hints) > 1 else "")
+            yield Server(name, dtype, [python, HERE / "serve_openvino.py"], setup, cores)
+
+
+def vllm_servers(python, shape, dtype, cores, folder):
+    """One process, and one for each core."""
+    for workers in sorted({1, len(cores)}):
+        setup = {"shape": dataclasses.asdict(shape), "cores": cores, "workers": workers}
+        setup |= {"folder": str(folder / f"vllm-{dtype}"), "quantised": dtype == "int8"}
+        name = {"bf16": "vLLM bf16", "int8": "vLLM W8A8"}[dtype] + (
+            f", {workers} processes" if workers > 1 else ""
+        )
+        yield Server(name, dtype, [python, HERE / "serve_vllm.py"], setup, cores)
+
+
 class LlamaBench:
     """llama-bench of llama.cpp or ik_llama.cpp; for batches the llama-batched-bench beside it."""
 
+    ceiling = False
     BITS = {"bf16": "bf16", "q8_0": "int8", "q4_0": "int4"}
 
     def __init__(self, name, program, model, dtype, cores, extra=()):
@@ -169,14 +202,23 @@ class LlamaBench:
         pass
 
 
-def make_gguf(python, shape, dtype, folder):
-    """The model for LlamaBench, made once."""
-    model = folder / f"{dtype}.gguf"
+def make_once(python, script, shape, dtype, folder, name):
+    """What a script makes of {"shape", "dtype"}, unless it is there already."""
+    model = folder / name
     if not model.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        setup = folder / f"{dtype}.json"
+        setup = folder / f"{name}.json"
         setup.write_text(json.dumps({"shape": dataclasses.asdict(shape), "dtype": dtype}))
-        partial = folder / f"{dtype}.partial"
-        subprocess.run([python, HERE / "make_gguf.py", setup, partial], check=True)
+        partial = folder / f"{name}.partial"
+        subprocess.run([python, HERE / script, setup, partial], check=True)
         partial.rename(model)
     return model
+
+
+def make_gguf(python, shape, dtype, folder):
+    """The model for LlamaBench."""
+    return make_once(python, "make_gguf.py", shape, dtype, folder, f"{dtype}.gguf")
+
+
+def make_openvino(python, shape, dtype, folder):
+    return make_once(python, "make_openvino.py", shape, dtype, folder, f"openvino-{dtype}")

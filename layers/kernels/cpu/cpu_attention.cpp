@@ -13,6 +13,8 @@ namespace {
 // Positions of one step of the online softmax, counted from position 0 of the sequence: a row's
 // steps do not depend on the rows beside it.
 constexpr std::int64_t kStepTokens = 128;
+// Heads of a run that a thread takes at once.
+constexpr std::int64_t kPieceTasks = 16;
 
 // Neighbouring new tokens of one sequence.
 struct Run {
@@ -264,11 +266,11 @@ void RunAttention(const AttentionArgs& args, const Kernels& kernels, ThreadPool&
   const AttentionRun attention(args, kernels);
   const std::int64_t heads = args.cache.local_heads;
   const auto each = [&](const std::vector<Run>& runs, const auto& work) {
-    pool.ParallelFor(static_cast<std::int64_t>(runs.size()) * heads,
-                     [&](std::int64_t begin, std::int64_t end) {
-                       for (std::int64_t task = begin; task < end; ++task)
-                         work(runs[static_cast<std::size_t>(task / heads)], task % heads);
-                     });
+    pool.ParallelForPieces(static_cast<std::int64_t>(runs.size()) * heads, kPieceTasks,
+                           [&](std::int64_t begin, std::int64_t end) {
+                             for (std::int64_t task = begin; task < end; ++task)
+                               work(runs[static_cast<std::size_t>(task / heads)], task % heads);
+                           });
   };
   // Every key must be in the cache before the first query of the batch reads it.
   each(Cut(args.sequences, args.cache.page_tokens, args.cache.page_tokens),

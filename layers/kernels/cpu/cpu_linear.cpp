@@ -48,7 +48,7 @@ void CpuLinear::Run(const LinearArgs& args, const Kernels& kernels, ThreadPool& 
       "x_second {}", args.x_second.shape().ToString());
   if (tokens == 0) return;
   rows.Pack({args.x, args.x_second}, weight_.layout(), kernels, pool);
-  pool.ParallelFor(weight_.panels(), [&](std::int64_t begin, std::int64_t end) {
+  pool.ParallelForPieces(weight_.panels(), kGroupPanels, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t panel = begin; panel < end; panel += kGroupPanels)
       RunGroup(args, kernels, rows, {panel, std::min(end, panel + kGroupPanels)});
   });

@@ -94,20 +94,21 @@ class CpuOps final : public HostOps {
                                         std::span<const Range> ranges) override {
     const auto count = static_cast<std::int64_t>(ranges.size());
     std::vector<RowStatistics> all(static_cast<std::size_t>(logits.dim(0) * count));
-    pool_.ParallelFor(logits.dim(0) * count, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const Range range = ranges[static_cast<std::size_t>(i % count)];
-        const float* x = logits.data<float>() + i / count * logits.dim(1);
-        const ColumnStatistics found = kernels_.statistics(x + range.begin, range.size());
-        const std::int64_t target = targets[static_cast<std::size_t>(i / count)];
-        const bool here = target >= range.begin && target < range.end;
-        all[static_cast<std::size_t>(i)] = {
-            .max = found.max,
-            .argmax = static_cast<std::int32_t>(range.begin + found.argmax),
-            .target = here ? x[target] : 0.0f,
-            .sum_exp = found.sum_exp};
-      }
-    });
+    pool_.ParallelForPieces(
+        logits.dim(0) * count, kBlockRows, [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t i = begin; i < end; ++i) {
+            const Range range = ranges[static_cast<std::size_t>(i % count)];
+            const float* x = logits.data<float>() + i / count * logits.dim(1);
+            const ColumnStatistics found = kernels_.statistics(x + range.begin, range.size());
+            const std::int64_t target = targets[static_cast<std::size_t>(i / count)];
+            const bool here = target >= range.begin && target < range.end;
+            all[static_cast<std::size_t>(i)] = {
+                .max = found.max,
+                .argmax = static_cast<std::int32_t>(range.begin + found.argmax),
+                .target = here ? x[target] : 0.0f,
+                .sum_exp = found.sum_exp};
+          }
+        });
     return all;
   }
 
@@ -154,7 +155,7 @@ class CpuOps final : public HostOps {
       for (std::int64_t row = begin; row < end; ++row) work(row);
     };
     if (x.elements() < kParallelElements) return run(0, x.dim(0));
-    pool_.ParallelFor(x.dim(0), run);
+    pool_.ParallelForPieces(x.dim(0), kBlockRows, run);
   }
 
   const Kernels& kernels_;

@@ -75,7 +75,7 @@ std::vector<RaceLeaders> InPieces(
     const std::function<RaceLeaders(std::int64_t row, Range columns)>& search) {
   const std::int64_t pieces = rows >= 4 * pool.size() ? 1 : pool.size();
   std::vector<RaceLeaders> found(static_cast<std::size_t>(rows * pieces), RaceLeaders(0));
-  pool.ParallelFor(rows * pieces, [&](std::int64_t begin, std::int64_t end) {
+  pool.ParallelForPieces(rows * pieces, kBlockRows, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t piece = i % pieces;
       found[static_cast<std::size_t>(i)] =
@@ -133,12 +133,13 @@ std::vector<std::vector<double>> SumMasses(const RowSearch& search,
                                            ThreadPool& pool) {
   const auto count = std::ssize(ranges);
   std::vector<std::vector<double>> answers(questions.size() * ranges.size());
-  pool.ParallelFor(std::ssize(answers), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
-      SumMasses(search, questions[static_cast<std::size_t>(i / count)],
-                ranges[static_cast<std::size_t>(i % count)], kernels,
-                answers[static_cast<std::size_t>(i)]);
-  });
+  pool.ParallelForPieces(std::ssize(answers), kBlockRows,
+                         [&](std::int64_t begin, std::int64_t end) {
+                           for (std::int64_t i = begin; i < end; ++i)
+                             SumMasses(search, questions[static_cast<std::size_t>(i / count)],
+                                       ranges[static_cast<std::size_t>(i % count)], kernels,
+                                       answers[static_cast<std::size_t>(i)]);
+                         });
   return answers;
 }
 

@@ -21,15 +21,16 @@ void PackedRows::Pack(const std::array<TensorView, 2>& x, const InnerLayout& lay
     scales_.resize(scales);
     sums_.resize(scales);
   }
-  pool.ParallelFor(blocks_ * block_rows_, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      if (row < tokens_) {
-        PackRowOf(x, layout, kernels, row);
-      } else {
-        ClearRow(row, layout);
-      }
-    }
-  });
+  pool.ParallelForPieces(blocks_ * block_rows_, kBlockRows,
+                         [&](std::int64_t begin, std::int64_t end) {
+                           for (std::int64_t row = begin; row < end; ++row) {
+                             if (row < tokens_) {
+                               PackRowOf(x, layout, kernels, row);
+                             } else {
+                               ClearRow(row, layout);
+                             }
+                           }
+                         });
 }
 
 void PackedRows::PackRowOf(const std::array<TensorView, 2>& x, const InnerLayout& layout,

@@ -1,0 +1,148 @@
+"""vLLM's CPU backend with made-up weights of a shape; the same lines as serve_torch.py.
+
+The first line is {"shape", "folder", "cores", "quantised", "workers"}: workers processes, each with its
+share of the cores; quantised: 8-bit weights of channels by 8-bit activations of tokens (W8A8).
+"""
+
+import json
+import os
+import pathlib
+import random
+import sys
+import time
+
+# The engine prints on standard output: keep that for the answers.
+ANSWERS = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+RANDOM = random.Random(0)
+
+W8A8 = {
+    "quant_method": "compressed-tensors",
+    "format": "int-quantized",
+    "ignore": ["lm_head", "embed_out"],
+    "config_groups": {
+        "group_0": {
+            "targets": ["Linear"],
+            "weights": {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel"},
+            "input_activations": {
+                "num_bits": 8,
+                "type": "int",
+                "symmetric": True,
+                "strategy": "token",
+                "dynamic": True,
+            },
+        }
+    },
+}
+
+
+def write_config(setup):
+    """A folder with the config.json of the shape: all that load_format dummy reads."""
+    import transformers
+
+    shape = setup["shape"]
+    if shape["family"] == "gptj":
+        config = transformers.GPTJConfig(
+            vocab_size=shape["vocab_rows"],
+            n_positions=shape["context"],
+            n_embd=shape["d_model"],
+            n_layer=shape["layers"],
+            n_head=shape["heads"],
+            n_inner=shape["d_ff"],
+            rotary_dim=shape["rotary_dims"],
+            tie_word_embeddings=False,
+        )
+        config.architectures = ["GPTJForCausalLM"]
+    else:
+        config = transformers.GPTNeoXConfig(
+            vocab_size=shape["vocab_rows"],
+            max_position_embeddings=shape["context"],
+            hidden_size=shape["d_model"],
+            num_hidden_layers=shape["layers"],
+            num_attention_heads=shape["heads"],
+            intermediate_size=shape["d_ff"],
+            rotary_pct=shape["rotary_dims"] * shape["heads"] / shape["d_model"],
+            use_parallel_residual=shape["parallel_residual"],
+            tie_word_embeddings=False,
+        )
+        config.architectures = ["GPTNeoXForCausalLM"]
+    if setup["quantised"]:
+        config.quantization_config = W8A8
+    folder = pathlib.Path(setup["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
+    config.save_pretrained(folder)
+
+
+def set_environment(setup):
+    """What vLLM reads when it is imported."""
+    cores, workers = setup["cores"], setup["workers"]
+    share = len(cores) // workers
+    shares = [cores[worker * share : (worker + 1) * share] for worker in range(workers)]
+    os.environ |= {
+        "VLLM_CPU_OMP_THREADS_BIND": "|".join(",".join(map(str, one)) for one in shares),
+        "VLLM_CPU_KVCACHE_SPACE": "2",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "HF_HUB_OFFLINE": "1",
+    }
+
+
+def make_engine(setup):
+    from vllm import LLM
+
+    return LLM(
+        model=setup["folder"],
+        load_format="dummy",
+        dtype="bfloat16",
+        skip_tokenizer_init=True,
+        tensor_parallel_size=setup["workers"],
+        max_model_len=min(2048, setup["shape"]["context"]),
+        max_num_seqs=64,
+        max_num_batched_tokens=2048,
+        enforce_eager=True,
+        enable_prefix_caching=False,
+    )
+
+
+def generate(engine, case, new_tokens, rows):
+    from vllm import SamplingParams
+
+    prompts = [
+        {"prompt_token_ids": [RANDOM.randrange(3, rows) for _ in range(case["prompt_tokens"])]}
+        for _ in range(case["sequences"])
+    ]
+    params = SamplingParams(
+        temperature=0,
+        max_tokens=new_tokens,
+        min_tokens=new_tokens,
+        ignore_eos=True,
+        detokenize=False,
+    )
+    start = time.perf_counter()
+    engine.generate(prompts, params, use_tqdm=False)
+    return time.perf_counter() - start
+
+
+def measure(engine, case, rows):
+    first = generate(engine, case, 1, rows)
+    if case["new_tokens"] == 0:
+        return {"tokens": case["sequences"] * case["prompt_tokens"], "seconds": first}
+    # There is no timing inside a call: the prompt's share is another call's.
+    both = generate(engine, case, case["new_tokens"] + 1, rows)
+    return {"tokens": case["sequences"] * case["new_tokens"], "seconds": both - first}
+
+
+def main():
+    setup = json.loads(sys.stdin.readline())
+    set_environment(setup)
+    write_config(setup)
+    import vllm
+
+    engine = make_engine(setup)
+    print(json.dumps({"ready": f"vLLM {vllm.__version__}"}), file=ANSWERS, flush=True)
+    for line in sys.stdin:
+        answer = measure(engine, json.loads(line), setup["shape"]["vocab_rows"])
+        print(json.dumps(answer), file=ANSWERS, flush=True)
+
+
+if __name__ == "__main__":
+    main()
