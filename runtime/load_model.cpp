@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/logging/structured_log.h"
 #include "core/threads/affinity.h"
+#include "core/threads/crowd_watch.h"
 #include "layers/weights.h"
 #include "partition/plan/shard_plan.h"
 #include "runtime/memory/cache_size.h"
@@ -216,7 +217,9 @@ void WarnOfSmallCache(const LoadJob& job) {
 // Nobody has asked for it by name: a container that forbids it only makes the rank slower.
 void BindWhereAllowed(std::span<const int> cores) {
   try {
+    std::vector<int> all = AllowedCores();
     BindThisThread(cores);
+    AllowRoaming(cores.empty() ? std::vector<int>{} : std::move(all));
   } catch (const Error& error) {
     WriteLog(LogLevel::kDebug, fmt::format("threads are not bound to cores: {}", error.what()));
   }

@@ -7,12 +7,16 @@
 
 #include "comm/peers/roll_call.h"
 #include "core/activity.h"
+#include "core/threads/crowd_watch.h"
 #include "core/timing/phases.h"
 
 namespace lockstep {
 namespace {
 
 constexpr int kFirstPolls = 200;  // without looking at the clock
+// Collectives between two looks at whether this rank's core is crowded: less than a step of a
+// model.
+constexpr std::uint64_t kRoamEvery = 16;
 // Nanoseconds for which polling is worth a core: a rank that computes comes within it.
 constexpr std::int64_t kChannelSpin = 1'000'000;
 
@@ -61,6 +65,10 @@ void SharedChannel::Begin(Collective collective, std::size_t bytes, double deadl
   waited_long_ = false;
   ++number_;
   call_ = {collective, number_, bytes};
+  if (number_ % kRoamEvery == 0) {
+    letterboxes_[static_cast<std::size_t>(rank())]->roams.store(RoamWhereCrowded(),
+                                                                std::memory_order_relaxed);
+  }
   if (number_ == 1) return;
   // Whoever has posted the last collective has finished with the one before it, whose post and
   // inlined message are about to be overwritten. It is also the last chance to see a drift.
@@ -136,8 +144,15 @@ void SharedChannel::AwaitDone(int peer) {
   AwaitCounter(letterboxes_[static_cast<std::size_t>(peer)]->done, number_, peer);
 }
 
+bool SharedChannel::MaySpin(int peer) const {
+  const auto roams = [this](int of) {
+    return letterboxes_[static_cast<std::size_t>(of)]->roams.load(std::memory_order_relaxed);
+  };
+  return cores_ == DeadlineBackoff::Cores::kEnough && !roams(peer) && !roams(rank());
+}
+
 void SharedChannel::AwaitCounter(const SharedCounter& counter, std::uint64_t value, int peer) {
-  const int polls = cores_ == DeadlineBackoff::Cores::kEnough ? kFirstPolls : 1;
+  const int polls = MaySpin(peer) ? kFirstPolls : 1;
   for (int i = 0; i < polls; ++i) {
     if (counter.value() >= value) return;
     RelaxCore();
@@ -151,8 +166,7 @@ void SharedChannel::AwaitLong(const SharedCounter& counter, std::uint64_t value,
     look_again_seconds_ = PeerProbe::kGoneAfterSeconds;
   }
   patience_.Restart();
-  const bool spins = cores_ == DeadlineBackoff::Cores::kEnough;
-  patience_.set_spin_seconds(spins ? static_cast<double>(spin_.nanoseconds()) * 1e-9 : 0);
+  patience_.set_spin_seconds(MaySpin(peer) ? static_cast<double>(spin_.nanoseconds()) * 1e-9 : 0);
   for (std::uint64_t seen = counter.value(); seen < value; seen = counter.value()) {
     if (patience_.expired()) FailWithout(peer);
     patience_.Pause([&] { counter.SleepWhile(seen); });

@@ -76,6 +76,8 @@ class SharedChannel {
   void AwaitDone(int peer);
 
  private:
+  // Whether a wait for the peer may keep this core busy.
+  bool MaySpin(int peer) const;
   void AwaitCounter(const SharedCounter& counter, std::uint64_t value, int peer);
   void AwaitLong(const SharedCounter& counter, std::uint64_t value, int peer);
   void AwaitPost(std::uint64_t number, Collective collective, int peer);

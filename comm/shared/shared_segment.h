@@ -49,6 +49,8 @@ struct Letterbox {
 
   SharedPost posts[2];              // of collective n: posts[n % 2]
   alignas(128) SharedCounter done;  // the last collective whose share of the work is done
+  // Whether it looks for a core wherever one is free: those that wait must not keep theirs busy.
+  alignas(128) std::atomic<bool> roams;
   alignas(128) std::byte inlined[2][kInlinedBytes];  // short messages, beside posts
 };
 
