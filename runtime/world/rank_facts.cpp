@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <map>
 #include <optional>
 #include <span>
 #include <utility>
@@ -44,12 +45,16 @@ std::span<const std::byte> BytesOf(const std::string& text) {
   return std::as_bytes(std::span(text));
 }
 
-// Everybody's values of one key; none where a rank has no say, "nothing" where only this one is
-// missing.
+std::string_view TextOf(const ControlPlane::Bytes& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// What the kinds have to say of one key; none where they have no say, "nothing" where only this one
+// is missing.
 std::vector<std::optional<std::string>> ValuesOf(const std::string& key,
-                                                 const std::vector<RankFacts>& ranks) {
+                                                 const std::vector<RankFacts>& kinds) {
   std::vector<std::optional<std::string>> values;
-  for (const RankFacts& facts : ranks) {
+  for (const RankFacts& facts : kinds) {
     const auto found = std::ranges::find(facts, key, &RankFact::key);
     if (facts.empty() || (found != facts.end() && found->value.empty()))
       values.emplace_back();
@@ -59,40 +64,68 @@ std::vector<std::optional<std::string>> ValuesOf(const std::string& key,
   return values;
 }
 
-// The value of most ranks; among equally many, that of the lowest.
-std::optional<std::size_t> MostCommon(const std::vector<std::optional<std::string>>& values) {
+// The lowest rank with the value of most ranks; among equally many, the lowest of all.
+std::optional<std::size_t> MostCommon(const std::vector<std::optional<std::string>>& values,
+                                      const std::vector<std::size_t>& kind_of) {
+  std::map<std::string_view, std::size_t> counts;
+  for (const std::size_t kind : kind_of)
+    if (values[kind]) ++counts[*values[kind]];
   std::optional<std::size_t> best;
-  for (std::size_t rank = 0; rank < values.size(); ++rank) {
-    if (!values[rank]) continue;
-    if (!best ||
-        std::ranges::count(values, values[rank]) > std::ranges::count(values, values[*best]))
-      best = rank;
+  for (std::size_t rank = 0; rank < kind_of.size(); ++rank) {
+    const auto& value = values[kind_of[rank]];
+    if (value && (!best || counts[*value] > counts[*values[kind_of[*best]]])) best = rank;
   }
   return best;
 }
 
-std::string DisagreementOn(const std::string& key, const std::vector<RankFacts>& ranks,
+std::string DisagreementOn(const std::string& key, const KindsOfRanks& ranks,
                            const std::vector<std::string>& places) {
-  const auto values = ValuesOf(key, ranks);
-  const auto most = MostCommon(values);
+  const auto values = ValuesOf(key, ranks.kinds);
+  const auto most = MostCommon(values, ranks.kind_of);
   std::vector<std::string> odd;
-  for (std::size_t rank = 0; rank < values.size(); ++rank) {
-    if (values[rank] && values[rank] != values[*most])
-      odd.push_back(fmt::format("{} has {}", places[rank], *values[rank]));
+  for (std::size_t rank = 0; most && rank < ranks.kind_of.size(); ++rank) {
+    const auto& value = values[ranks.kind_of[rank]];
+    if (value && value != values[ranks.kind_of[*most]])
+      odd.push_back(fmt::format("{} has {}", places[rank], *value));
   }
   if (odd.empty()) return "";
   const std::size_t more = odd.size() - std::min(odd.size(), kMostNamed);
   odd.resize(odd.size() - more);
   return fmt::format("the ranks differ in {}: {}{}, but {} has {}", key, fmt::join(odd, ", "),
                      more > 0 ? fmt::format(" and {} more ranks differ", more) : "", places[*most],
-                     *values[*most]);
+                     *values[ranks.kind_of[*most]]);
+}
+
+// Of each rank, the lowest one with the same hash.
+std::vector<std::size_t> LowestAlike(const std::vector<ControlPlane::Bytes>& hashes) {
+  std::map<std::string_view, std::size_t> lowest;
+  std::vector<std::size_t> alike;
+  for (std::size_t rank = 0; rank < hashes.size(); ++rank)
+    alike.push_back(lowest.try_emplace(TextOf(hashes[rank]), rank).first->second);
+  return alike;
+}
+
+// Of those that have the same facts the lowest rank tells them: of a large world they are few.
+KindsOfRanks GatherKinds(ControlPlane& comm, const std::string& mine,
+                         const std::vector<std::size_t>& alike) {
+  const auto self = static_cast<std::size_t>(comm.rank());
+  const auto words = comm.AllGather(alike[self] == self ? BytesOf(mine) : BytesOf(""));
+  KindsOfRanks ranks;
+  for (std::size_t rank = 0; rank < alike.size(); ++rank) {
+    if (alike[rank] < rank) {
+      ranks.kind_of.push_back(ranks.kind_of[alike[rank]]);
+      continue;
+    }
+    ranks.kind_of.push_back(ranks.kinds.size());
+    ranks.kinds.push_back(Unpack(TextOf(words[rank])));
+  }
+  return ranks;
 }
 
 }  // namespace
 
-std::string Disagreement(const std::vector<RankFacts>& ranks,
-                         const std::vector<std::string>& places) {
-  for (const RankFacts& facts : ranks) {
+std::string Disagreement(const KindsOfRanks& ranks, const std::vector<std::string>& places) {
+  for (const RankFacts& facts : ranks.kinds) {
     for (const RankFact& fact : facts) {
       std::string found = DisagreementOn(fact.key, ranks, places);
       if (!found.empty()) return found;
@@ -106,13 +139,10 @@ void CompareFacts(ControlPlane& comm, const RankFacts& mine, std::string_view re
   const std::array hash{HashBytes(BytesOf(packed)), HashBytes(BytesOf(packed), 1)};
   const auto hashes = comm.AllGather(std::as_bytes(std::span(hash)));
   if (std::ranges::all_of(hashes, [&](const auto& one) { return one == hashes[0]; })) return;
-  std::vector<RankFacts> ranks;
+  const KindsOfRanks ranks = GatherKinds(comm, packed, LowestAlike(hashes));
   std::vector<std::string> places;
-  for (const auto& bytes : comm.AllGather(BytesOf(packed))) {
-    ranks.push_back(Unpack({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
-    const auto rank = static_cast<int>(places.size());
+  for (int rank = 0; rank < comm.size(); ++rank)
     places.push_back(fmt::format("rank {} on {}", rank, comm.host(rank)));
-  }
   const std::string wrong = Disagreement(ranks, places);
   if (!wrong.empty()) throw AgreedError(ExitCode::kBadInput, fmt::format("{}; {}", wrong, remedy));
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +24,14 @@ using RankFacts = std::vector<RankFact>;
 // collective where all agree. Collective.
 void CompareFacts(ControlPlane& comm, const RankFacts& mine, std::string_view remedy);
 
-// The part of it that is a pure function: what is wrong with these, by rank; "" when nothing is.
-// places: "rank 1 on node7".
-std::string Disagreement(const std::vector<RankFacts>& ranks,
-                         const std::vector<std::string>& places);
+// Ranks that have the same facts are of one kind: there are few, even of many ranks.
+struct KindsOfRanks {
+  std::vector<RankFacts> kinds;
+  std::vector<std::size_t> kind_of;  // each rank
+};
+
+// The part of it that is a pure function: what is wrong with these; "" when nothing is.
+// places: of each rank, "rank 1 on node7".
+std::string Disagreement(const KindsOfRanks& ranks, const std::vector<std::string>& places);
 
 }  // namespace lockstep

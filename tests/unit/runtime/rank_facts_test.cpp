@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <vector>
+
 namespace lockstep {
 namespace {
 
@@ -18,8 +23,14 @@ std::vector<std::string> Places(std::size_t ranks) {
   return places;
 }
 
-std::string Of(const std::vector<RankFacts>& ranks) {
-  return Disagreement(ranks, Places(ranks.size()));
+std::string Of(const std::vector<RankFacts>& facts) {
+  KindsOfRanks ranks;
+  for (const RankFacts& mine : facts) {
+    const auto found = std::ranges::find(ranks.kinds, mine);
+    ranks.kind_of.push_back(static_cast<std::size_t>(found - ranks.kinds.begin()));
+    if (found == ranks.kinds.end()) ranks.kinds.push_back(mine);
+  }
+  return Disagreement(ranks, Places(facts.size()));
 }
 
 const RankFacts kPlain = {{"version", "1"}, {"model.dtype", "fp32"}};
