@@ -44,6 +44,7 @@ bool TellsThatRanksEnded(std::string_view block) {
                                          "one or more processes exited with non-zero status",
                                          "exited on signal",
                                          "process has exited",
+                                         "peer process has unexpectedly disconnected",
                                          "returned\na non-zero exit code"};
   return std::ranges::any_of(kMarks,
                              [&](std::string_view mark) { return block.find(mark) != block.npos; });

@@ -48,6 +48,10 @@ BoardEntry::~BoardEntry() {
 
 bool BoardEntry::spawned() const { return g_slot != nullptr; }
 
+bool BoardEntry::has_parent() const {
+  return spawned() || (last_words_ != nullptr && last_words_->has_reader());
+}
+
 bool BoardEntry::SomebodyHasReported() const {
   for (int rank = 0; board_ != nullptr && rank < board_->ranks(); ++rank) {
     if (board_->slot(rank).state == RankState::kReported) return true;

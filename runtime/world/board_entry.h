@@ -21,6 +21,8 @@ class BoardEntry {
 
   // Whether a parent of ours has started this rank and sees its slot.
   bool spawned() const;
+  // Whether one has, here or on another host.
+  bool has_parent() const;
   bool SomebodyHasReported() const;
   // "rank 1 has not started", where all ranks are on this host; "" when there is none to name.
   std::string Absent() const;

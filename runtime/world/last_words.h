@@ -43,6 +43,9 @@ class LastWords {
   LastWords(const LastWords&) = delete;
   LastWords& operator=(const LastWords&) = delete;
 
+  // Whether the process that has started the world will be told.
+  bool has_reader() const { return shared_ != nullptr; }
+
   // Nobody has to ask for more: it has said why it ends, or ends in good order.
   void Withhold();
   // On the thread that changes it.

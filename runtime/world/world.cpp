@@ -141,9 +141,9 @@ Turn WaitForRootCause(int rank, const BoardEntry& entry, Failure::About about,
   // Once a launcher that is not ours ends the world, those that it has ended are no news, and it
   // names the first one itself.
   const bool is_news =
-      about == Failure::About::kEndedPeer && !entry.spawned() && SecondsOfTermination() == 0;
+      about == Failure::About::kEndedPeer && !entry.has_parent() && SecondsOfTermination() == 0;
   const int turn = std::min(rank, 8);
-  for (int i = 0; i < (entry.spawned() ? 10 + 5 * turn : 5 + 3 * turn); ++i) {
+  for (int i = 0; i < (entry.has_parent() ? 10 + 5 * turn : 5 + 3 * turn); ++i) {
     if (is_news && SecondsOfTermination() > 0 && i >= turn) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     if (comm != nullptr) comm->AnswerPeers();

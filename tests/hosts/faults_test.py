@@ -10,7 +10,7 @@ DEADLINE_SECONDS = 6
 FEW = (("2x2", "killed", "mpirun"), ("2x2", "stopped", "mpirun"), ("4x1", "stopped", "mpirun"),
        ("2x1", "link cut", "mpirun"), ("3+1", "host gone", "mpirun"), ("2x1", "out of memory", "mpirun"),
        ("2x1", "slow disk", "mpirun"), ("2x2", "killed", "lockstep"), ("2x2", "stopped", "lockstep"),
-       ("2x1", "host gone", "lockstep"), ("2x1", "killed", "srun"), ("2x2", "killed", "srun"))
+       ("4x1", "killed", "lockstep"), ("2x1", "host gone", "lockstep"), ("2x1", "killed", "srun"), ("2x2", "killed", "srun"))
 ALL = [(layout, fault, launcher) for launcher in faults.LAUNCHERS for fault in faults.FAULTS
        for layout in faults.LAYOUTS]
 RANK_FAILURE = 4

@@ -45,6 +45,8 @@ TEST(MpirunWords, DropTheNewsThatRanksEnded) {
   words.Pass(kFrame +
              "mpirun noticed that process rank 1 with PID 7 on node b exited on signal 9.\n" +
              kFrame);
+  words.Pass(kFrame + "An MPI communication peer process has unexpectedly disconnected.  This\n" +
+             kFrame);
   EXPECT_TRUE(words.ranks_ended());
   EXPECT_EQ(words.ended_rank(), 1);
   EXPECT_EQ(words.ended_host(), "b");
