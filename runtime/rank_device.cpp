@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <functional>
+#include <span>
 #include <string_view>
 
 #include "core/log.h"
 #include "layers/kernels/device_module.h"
+#include "layers/kernels/shared_device.h"
 #include "runtime/world/world.h"
 
 namespace lockstep {
@@ -48,11 +50,13 @@ int LocalRank(const ControlPlane& world) {
   return static_cast<int>(std::ranges::find(here, world.rank()) - here.begin());
 }
 
-// This rank's GPU. Where a process sees only one, whatever started it has shared them out.
+// This rank's GPU. Where a process sees only one, whatever started it may have shared them out:
+// WhyShared() looks.
 int DeviceOf(const ControlPlane& world) {
   const int count = CudaModule().DeviceCount();
   const int local = LocalRank(world);
   if (count == 1) return 0;
+  if (SharedDeviceAsked()) return local % count;
   if (local >= count)
     throw EnvironmentError(
         "rank {} is number {} on {}, which has {} GPUs; start at most {} ranks there, or use "
@@ -70,6 +74,28 @@ std::string WhyNotEverywhere(ControlPlane& world, std::string mine) {
   return first;
 }
 
+// Which two ranks of a host have been given the same GPU, and what to do; the same on every rank.
+// "": each has one of its own, or they are to share. Collective. `id` is that of this rank's, ""
+// where it has none.
+std::string WhyShared(ControlPlane& world, const std::string& id) {
+  const auto ids = world.AllGather(std::as_bytes(std::span(id)));
+  if (SharedDeviceAsked()) return "";
+  for (int rank = 0; rank < world.size(); ++rank)
+    for (int other = 0; other < rank; ++other) {
+      const ControlPlane::Bytes& theirs = ids[static_cast<std::size_t>(rank)];
+      if (theirs.empty() || theirs != ids[static_cast<std::size_t>(other)] ||
+          !world.hosts().SameHost(rank, other))
+        continue;
+      return fmt::format(
+          "ranks {} and {} on {} have been given the same GPU, {}; start at most as many ranks "
+          "there as it has GPUs, give each its own (srun --gpus-per-task=1, "
+          "CUDA_VISIBLE_DEVICES), or set LOCKSTEP_SHARED_GPU=1 to let them take turns",
+          other, rank, world.host(rank),
+          std::string_view(reinterpret_cast<const char*>(theirs.data()), theirs.size()));
+    }
+  return "";
+}
+
 struct DeviceDecision {
   DeviceChoice choice = DeviceChoice::kCpu;
   std::string why;  // kAuto has come to kCpu
@@ -78,14 +104,15 @@ struct DeviceDecision {
 DeviceDecision Decide(const DeviceRequest& request, ControlPlane& world) {
   if (request.choice != DeviceChoice::kAuto) return {request.choice, ""};
   // What is missing first: formats are of no interest where there is no GPU.
-  std::string why;
+  std::string why, id;
   try {
-    DeviceOf(world);
+    id = CudaModule().Describe(DeviceOf(world)).id;
     why = WhyNotCuda(request);
   } catch (const Error& error) {
     why = error.what();
   }
   why = WhyNotEverywhere(world, why);
+  if (why.empty()) why = WhyShared(world, id);
   return {why.empty() ? DeviceChoice::kCuda : DeviceChoice::kCpu, why};
 }
 
@@ -138,6 +165,7 @@ RankDevice OpenDevice(const DeviceRequest& request, const ProcessGrid& grid) {
   const bool cuda = decision.choice == DeviceChoice::kCuda;
   if (!decision.why.empty() && grid.world().rank() == 0)
     WriteLog(LogLevel::kInfo, fmt::format("computing on the CPU: {}", decision.why));
+  std::string id;
   Agree(grid.world(), "opening the device", [&] {
     CheckDevice(request);
     if (!cuda) {
@@ -150,8 +178,13 @@ RankDevice OpenDevice(const DeviceRequest& request, const ProcessGrid& grid) {
     device.backend = CudaModule().MakeBackend(index, request.graphs);
     device.index = index;
     device.name = fmt::format("cuda device {} ({})", index, info.name);
+    id = info.id;
   });
   if (!cuda) return device;
+  const std::string shared = WhyShared(grid.world(), id);
+  Agree(grid.world(), "sharing out the GPUs", [&] {
+    if (!shared.empty()) throw EnvironmentError("{}", shared);
+  });
   Agree(grid.world(), "joining the devices",
         [&] { device.sums = CudaModule().MakeReducer(grid.tensor(), device.backend); });
   WriteLog(LogLevel::kDebug,

@@ -55,7 +55,7 @@ DeviceModule& Open(const std::filesystem::path& path) {
                            path.string(), version(), kModuleVersion);
   const auto module = reinterpret_cast<DeviceModule* (*)()>(Find(library, kModuleSymbol, path));
   DeviceModule& opened = *module();
-  opened.set_host({.current_activity = &CurrentActivity});
+  opened.set_host({.current_activity = &CurrentActivity, .log = &WriteLog});
   return opened;
 }
 

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "comm/control_plane.h"
 #include "comm/reducer.h"
+#include "core/log.h"
 #include "layers/kernels/backend.h"
 
 namespace lockstep {
@@ -15,7 +17,7 @@ namespace lockstep {
 // A device of this host, as its module sees it.
 struct DeviceInfo {
   std::string name;  // "NVIDIA H100 80GB HBM3"
-  std::string id;    // the same in all processes of the host that see it
+  std::string id;    // the same in all processes of the host, and of no other device or slice
   std::size_t free_bytes = 0;
   std::size_t total_bytes = 0;
 };
@@ -29,7 +31,9 @@ struct DeviceRate {
 
 // What a module lends from the program that has opened it.
 struct ModuleHost {
-  std::string (*current_activity)() = nullptr;  // core/activity.h: a module has its own copy
+  // core/activity.h and core/log.h, of which a module has its own copies.
+  std::string (*current_activity)() = nullptr;
+  void (*log)(LogLevel level, std::string_view message) = nullptr;
 };
 
 // The part of the program that knows one kind of device. It lies in a library of its own that is
@@ -62,7 +66,7 @@ class DeviceModule {
 // What a module exports. kModuleVersion changes with every change of the interfaces in this file,
 // device.h, ops.h, step_runner.h, control_plane.h, reducer.h or tensor.h; a module of another
 // version is refused.
-constexpr const char* kModuleVersion = "lockstep 0.1.0 module 9";
+constexpr const char* kModuleVersion = "lockstep 0.1.0 module 10";
 constexpr const char* kModuleVersionSymbol = "LockstepModuleVersion";  // const char* ()
 constexpr const char* kModuleSymbol = "LockstepModule";                // DeviceModule* ()
 

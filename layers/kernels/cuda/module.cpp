@@ -4,6 +4,7 @@
 #include "layers/kernels/cuda/cuda_backend.h"
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/cuda_ops.h"
+#include "layers/kernels/cuda/peers/device_id.h"
 #include "layers/kernels/cuda/peers/module_reducer.h"
 
 namespace lockstep::cuda {
@@ -23,9 +24,7 @@ class CudaDeviceModule final : public DeviceModule {
   DeviceInfo Describe(int device) override {
     cudaDeviceProp properties{};
     Check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
-    char bus_id[32] = {};
-    Check(cudaDeviceGetPCIBusId(bus_id, sizeof(bus_id), device), "cudaDeviceGetPCIBusId");
-    DeviceInfo info{.name = properties.name, .id = bus_id};
+    DeviceInfo info{.name = properties.name, .id = DeviceId(device)};
     Check(cudaSetDevice(device), "cudaSetDevice");
     Check(cudaMemGetInfo(&info.free_bytes, &info.total_bytes), "cudaMemGetInfo");
     return info;

@@ -3,8 +3,11 @@
 #include <cuda_runtime.h>
 
 #include <cstdio>
+#include <cstring>
+#include <string>
 
 #include "runtime_state.h"
+#include "visible_devices.h"
 
 namespace lockstep::cuda_emulation {
 namespace {
@@ -14,7 +17,12 @@ thread_local int t_device = 0;
 constexpr int kMajor = 9, kMinor = 0, kProcessors = 4;
 constexpr int kSharedBytes = 48 * 1024, kMaxSharedBytes = 227 * 1024;
 
-bool IsDevice(int device) { return device >= 0 && device < settings().device_count; }
+bool IsDevice(int device) { return device >= 0 && device < DeviceCount(); }
+
+// The n-th device that this process sees; IsDevice(n).
+const EmulatedDevice& DeviceAt(int device) {
+  return VisibleDevices()[static_cast<std::size_t>(device)];
+}
 
 int AttributeValue(cudaDeviceAttr attribute, bool* known) {
   *known = true;
@@ -45,8 +53,8 @@ using namespace lockstep::cuda_emulation;
 
 cudaError_t cudaGetDeviceCount(int* count) {
   const ApiScope scope;
-  if (settings().device_count == 0) return Return(cudaErrorNoDevice);  // the count stays unset
-  *count = settings().device_count;
+  if (DeviceCount() == 0) return Return(cudaErrorNoDevice);  // the count stays unset
+  *count = DeviceCount();
   return Return(cudaSuccess);
 }
 
@@ -54,7 +62,7 @@ cudaError_t cudaSetDevice(int device) {
   const ApiScope scope;
   if (!IsDevice(device)) {
     return Refuse(cudaErrorInvalidDevice, "cudaSetDevice(" + std::to_string(device) + ") of " +
-                                              std::to_string(settings().device_count));
+                                              std::to_string(DeviceCount()));
   }
   t_device = device;
   return Return(cudaSuccess);
@@ -79,6 +87,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   properties->sharedMemPerBlockOptin = kMaxSharedBytes;
   properties->totalGlobalMem = settings().memory_bytes;
   properties->unifiedAddressing = 1;
+  const std::uint64_t id = DeviceAt(device).id;
+  std::memcpy(properties->uuid.bytes, &id, sizeof id);
   return Return(cudaSuccess);
 }
 
@@ -96,17 +106,20 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 cudaError_t cudaDeviceGetPCIBusId(char* text, int length, int device) {
   const ApiScope scope;
   if (!IsDevice(device)) return Return(cudaErrorInvalidDevice);
-  std::snprintf(text, static_cast<std::size_t>(length), "0000:%02x:00.0", device + 1);
+  std::snprintf(text, static_cast<std::size_t>(length), "0000:%02x:00.0", DeviceAt(device).place + 1);
   return Return(cudaSuccess);
 }
 
 cudaError_t cudaDeviceGetByPCIBusId(int* device, const char* text) {
   const ApiScope scope;
   unsigned bus = 0;
-  if (std::sscanf(text, "0000:%02x:00.0", &bus) != 1 || !IsDevice(static_cast<int>(bus) - 1))
-    return Return(cudaErrorInvalidDevice);
-  *device = static_cast<int>(bus) - 1;
-  return Return(cudaSuccess);
+  if (std::sscanf(text, "0000:%02x:00.0", &bus) != 1) return Return(cudaErrorInvalidDevice);
+  for (int i = 0; i < DeviceCount(); ++i) {
+    if (DeviceAt(i).place + 1 != static_cast<int>(bus)) continue;
+    *device = i;
+    return Return(cudaSuccess);
+  }
+  return Return(cudaErrorInvalidDevice);
 }
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {

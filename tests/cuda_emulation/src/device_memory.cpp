@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -62,6 +63,21 @@ char* TakeBlock(std::size_t size) {
   char* p = free_block->second;
   arena.free_blocks.erase(free_block);
   return p;
+}
+
+// As settings().peer_memory says.
+void MapAsThePeersMemoryIs(char* pages, int file, std::size_t block) {
+  constexpr std::size_t kCurrent = 2 * kPage;
+  ProtectedRegion& region = ProtectedRegion::Instance();
+  switch (settings().peer_memory) {
+    case PeerMemoryKind::kLost: return region.MapFileWithoutWrites(pages, file, block);
+    case PeerMemoryKind::kStale:
+      region.MapFile(pages, file, std::min(block, kCurrent));
+      if (block > kCurrent)
+        region.Detach(pages + kCurrent, file, {kCurrent, block - kCurrent});
+      return;
+    case PeerMemoryKind::kWhole: return region.MapFile(pages, file, block);
+  }
 }
 
 }  // namespace
@@ -161,7 +177,7 @@ void* MapShared(int file, std::size_t bytes) {
   const std::size_t block = BlockBytes(bytes);
   char* pages = Extend(block);
   if (pages == nullptr) throw std::system_error(ENOMEM, std::generic_category(), "device memory");
-  ProtectedRegion::Instance().MapFile(pages, file, block);
+  MapAsThePeersMemoryIs(pages, file, block);
   asan::Unpoison(pages, bytes);
   asan::Poison(pages + bytes, block - bytes);
   TheArena().live[pages] = {pages, bytes, MemoryKind::kPeer, CurrentDevice()};

@@ -10,6 +10,7 @@
 
 #include "device_memory.h"
 #include "runtime_state.h"
+#include "visible_devices.h"
 
 using namespace lockstep::cuda_emulation;
 
@@ -21,9 +22,14 @@ struct HandleContent {
   pid_t process;
   int file;
   std::uint64_t bytes;
+  bool of_slice;
 };
 constexpr char kMark[8] = {'l', 's', 'e', 'm', 'u', 'i', 'p', 'c'};
 static_assert(sizeof(HandleContent) <= sizeof(cudaIpcMemHandle_t));
+
+bool IsSlice() {
+  return VisibleDevices()[static_cast<std::size_t>(CurrentDevice())].is_slice;
+}
 
 }  // namespace
 
@@ -38,6 +44,7 @@ cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t* handle, void* p) {
   std::memcpy(content.mark, kMark, sizeof kMark);
   content.process = getpid();
   content.bytes = allocation->bytes;
+  content.of_slice = IsSlice();
   try {
     content.file = ShareAllocation(*allocation);
   } catch (const std::system_error& error) {
@@ -59,6 +66,10 @@ cudaError_t cudaIpcOpenMemHandle(void** p, cudaIpcMemHandle_t handle, unsigned) 
   if (content.process == getpid()) {
     return Refuse(cudaErrorDeviceUninitialized,
                   "cudaIpcOpenMemHandle: the memory is this process's own");
+  }
+  if (content.of_slice || IsSlice()) {
+    return Refuse(cudaErrorInvalidDevice,
+                  "cudaIpcOpenMemHandle: memory of a slice of a device is its own processes' alone");
   }
   const std::string path = fmt::format("/proc/{}/fd/{}", content.process, content.file);
   const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);

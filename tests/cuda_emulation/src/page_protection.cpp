@@ -97,9 +97,25 @@ int ProtectedRegion::MoveIntoFile(char* pages, std::size_t bytes) {
 }
 
 void ProtectedRegion::MapFile(char* pages, int file, std::size_t bytes) {
-  const void* p = mmap(pages, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
+  Map(pages, file, {0, bytes}, MAP_SHARED);
+}
+
+void ProtectedRegion::MapFileWithoutWrites(char* pages, int file, std::size_t bytes) {
+  Map(pages, file, {0, bytes}, MAP_PRIVATE);
+}
+
+void ProtectedRegion::Detach(char* pages, int file, FilePart part) {
+  Map(pages, file, part, MAP_PRIVATE);
+  Open();
+  CopyWords(pages, pages, part.bytes);  // a page that is written becomes this process's own
+  Close();
+}
+
+void ProtectedRegion::Map(char* pages, int file, FilePart part, int sharing) {
+  const void* p = mmap(pages, part.bytes, PROT_READ | PROT_WRITE, sharing | MAP_FIXED, file,
+                       static_cast<off_t>(part.offset));
   if (p == MAP_FAILED) Fail("mmap");
-  Protect(pages, bytes);
+  Protect(pages, part.bytes);
 }
 
 }  // namespace lockstep::cuda_emulation

@@ -20,10 +20,18 @@ class ProtectedRegion {
   // Replaces pages by those of a new memory file with the same content; returns its descriptor.
   int MoveIntoFile(char* pages, std::size_t bytes);
   void MapFile(char* pages, int file, std::size_t bytes);
+  // The same, but what is written here goes nowhere.
+  void MapFileWithoutWrites(char* pages, int file, std::size_t bytes);
+  // The same of a part of the file as it is now: nor do others' writes come here.
+  struct FilePart {
+    std::size_t offset = 0, bytes = 0;
+  };
+  void Detach(char* pages, int file, FilePart part);
 
  private:
   ProtectedRegion();
   void Protect(char* pages, std::size_t bytes);
+  void Map(char* pages, int file, FilePart part, int sharing);
 
   char* base_ = nullptr;
   std::size_t usable_ = 0;

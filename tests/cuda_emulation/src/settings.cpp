@@ -55,6 +55,11 @@ Settings FromEnvironment() {
                             {"lazy", StreamPolicy::kLazy},
                             {"random", StreamPolicy::kRandom}},
                            s.stream_policy);
+  ReadChoice<PeerMemoryKind>("LOCKSTEP_CUDA_PEER_MEMORY",
+                             {{"whole", PeerMemoryKind::kWhole},
+                              {"lost", PeerMemoryKind::kLost},
+                              {"stale", PeerMemoryKind::kStale}},
+                             s.peer_memory);
   ReadNumber("LOCKSTEP_CUDA_DEVICES", 0, s.device_count);
   std::uint64_t megabytes = s.memory_bytes >> 20;
   ReadNumber("LOCKSTEP_CUDA_MEMORY_MB", std::uint64_t{1}, megabytes);

@@ -154,13 +154,20 @@ class CudaSums : public MultiRank {
   }
 };
 
-// As the environment has it: devices to read from, few enough ranks, and not switched off.
+std::string Variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+// As the environment has it: devices to read from (or a rank sees its own alone, which is no
+// slice), whose memory is what it says, few enough ranks, and not switched off.
 bool PeersAreWanted(int ranks) {
-  const char* variable = std::getenv("LOCKSTEP_PEER_REDUCE");
-  const bool reach =
-      CudaModule().DeviceCount() > 1 || std::getenv("LOCKSTEP_SHARED_GPU") != nullptr;
-  return ranks > 1 && ranks <= 8 && reach &&
-         (variable == nullptr || std::string(variable) != "off");
+  const std::string visible = Variable("CUDA_VISIBLE_DEVICES");
+  const bool reach = CudaModule().DeviceCount() > 1 || !Variable("LOCKSTEP_SHARED_GPU").empty() ||
+                     (!visible.empty() && !visible.starts_with("MIG-"));
+  // Broken on some of the ranks, none has it.
+  const bool whole = Variable("LOCKSTEP_TEST_BROKEN_PEERS").empty();
+  return ranks > 1 && ranks <= 8 && reach && whole && Variable("LOCKSTEP_PEER_REDUCE") != "off";
 }
 
 // Sums of these sizes on every rank, in turns, and those of SumTree() to compare with.

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <sstream>
+#include <utility>
 
 #include "core/files/file.h"
 #include "program.h"
@@ -22,6 +23,9 @@ class Module : public testing::Environment {
     ::setenv("LOCKSTEP_CUDA_MODULE", LOCKSTEP_EMULATED_MODULE, 0);
     // Caches fill what is left of it.
     ::setenv("LOCKSTEP_CUDA_MEMORY_MB", "300", 0);
+    // One for each rank. Sums by NCCL, but in tests of peers' memory.
+    ::setenv("LOCKSTEP_CUDA_DEVICES", "3", 0);
+    ::setenv("LOCKSTEP_PEER_REDUCE", "off", 0);
   }
 };
 [[maybe_unused]] const auto* const kModule = testing::AddGlobalTestEnvironment(new Module);
@@ -327,22 +331,62 @@ TEST(CudaDevice, RefusesACacheOfAnotherFormat) {
   EXPECT_THAT(run.errors, HasSubstr("with --dtype bf16 GPUs keep keys and values in bf16 or fp8"));
 }
 
-// With a device for each rank.
 TEST(CudaDevice, AddsThroughPeersMemory) {
   if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
-  const Variable devices("LOCKSTEP_CUDA_DEVICES", "3");
+  const Variable peers("LOCKSTEP_PEER_REDUCE", "auto");
   const Outcome cpu = RunLockstep(Generate("shakespeare-neox", "cpu", 1));
   for (const int ranks : {2, 3}) {
     const Outcome cuda = RunLockstep(Generate("shakespeare-neox", "cuda", ranks));
     EXPECT_EQ(cuda.exit_code, 0) << cuda.errors;
+    EXPECT_EQ(cuda.errors, "");
     EXPECT_EQ(cuda.output, cpu.output);
   }
+}
+
+TEST(CudaDevice, SaysOnceThatPeersMemoryIsBrokenAndAddsByNccl) {
+  if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
+  const Variable peers("LOCKSTEP_PEER_REDUCE", "auto");
+  const Variable lost("LOCKSTEP_CUDA_PEER_MEMORY", "lost");
+  const Outcome cpu = RunLockstep(Generate("shakespeare-neox", "cpu", 1));
+  const Outcome cuda = RunLockstep(Generate("shakespeare-neox", "cuda", 2));
+  EXPECT_EQ(cuda.exit_code, 0) << cuda.errors;
+  EXPECT_EQ(cuda.output, cpu.output);
+  EXPECT_THAT(cuda.errors,
+              AllOf(HasSubstr("GPUs add up through NCCL and not through each other's memory: rank "),
+                    HasSubstr("does not arrive; an IOMMU or ACS")));
+  EXPECT_EQ(std::count(cuda.errors.begin(), cuda.errors.end(), '\n'), 1) << cuda.errors;
+}
+
+// As with mpirun on a host whose only GPU, or only slice of one, all ranks see.
+TEST(CudaDevice, IsForOneRankUnlessItIsToBeShared) {
+  if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
+  const std::pair<const char*, const char*> seen[] = {{"1", "GPU-02000000-"},
+                                                      {"MIG-7c2d/3/0", "MIG-7c2d/3/0"}};
+  for (const auto& [visible, id] : seen) {
+    const Variable same("CUDA_VISIBLE_DEVICES", visible);
+    const Outcome refused = RunLockstep(Generate("shakespeare-gptj", "cuda", 2));
+    EXPECT_EQ(refused.exit_code, 3);
+    EXPECT_THAT(refused.errors,
+                AllOf(HasSubstr("ranks 0 and 1 on "), HasSubstr("have been given the same GPU, "),
+                      HasSubstr(id), HasSubstr("--gpus-per-task=1"),
+                      HasSubstr("LOCKSTEP_SHARED_GPU=1")));
+    EXPECT_EQ(std::count(refused.errors.begin(), refused.errors.end(), '\n'), 1) << refused.errors;
+    const Outcome automatic = RunLockstep(Generate("shakespeare-gptj", "auto", 2));
+    EXPECT_EQ(automatic.exit_code, 0) << automatic.errors;
+    EXPECT_THAT(automatic.errors, HasSubstr("computing on the CPU: ranks 0 and 1 on "));
+  }
+  const Variable same("CUDA_VISIBLE_DEVICES", "1");
+  const Variable shared("LOCKSTEP_SHARED_GPU", "1");
+  const Outcome cpu = RunLockstep(Generate("shakespeare-gptj", "cpu", 1));
+  const Outcome together = RunLockstep(Generate("shakespeare-gptj", "cuda", 2));
+  EXPECT_EQ(together.exit_code, 0) << together.errors;
+  EXPECT_EQ(together.output, cpu.output);
 }
 
 // Nothing that waits on a device for the rank that is gone keeps the others.
 TEST(CudaDevice, EndsWhenARankIsKilledThatOthersReadFrom) {
   if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
-  const Variable devices("LOCKSTEP_CUDA_DEVICES", "3");
+  const Variable peers("LOCKSTEP_PEER_REDUCE", "auto");
   const auto arguments = With(Generate("shakespeare-gptj", "cuda", 2),
                               {"--max-new-tokens", "200", "--set", "comm.deadline_seconds=5"});
   EXPECT_TRUE(RunAndKill(arguments, 4000, Victim::kDescendant));

@@ -20,9 +20,10 @@ TEST(PeerGroup, IsNotForMoreRanksThanItHasRoomFor) {
     for (const int rank : {0, 7, 8, size - 1}) {
       RankAlike world = OneOf(rank, size);
       const std::uint64_t before = cuda_emulation::statistics().allocations;
-      std::string why;
-      EXPECT_EQ(PeerGroup::Join(world, kPeerElements, why), nullptr);
-      EXPECT_EQ(why, "more than 8 ranks");
+      PeerRefusal refusal;
+      EXPECT_EQ(PeerGroup::Join(world, kPeerElements, refusal), nullptr);
+      EXPECT_EQ(refusal.why, "more than 8 ranks");
+      EXPECT_FALSE(refusal.unexpected);
       EXPECT_EQ(cuda_emulation::statistics().allocations, before)
           << "rank " << rank << " of " << size;
     }
@@ -30,9 +31,10 @@ TEST(PeerGroup, IsNotForMoreRanksThanItHasRoomFor) {
 
 TEST(PeerGroup, SaysWhichRankIsOnTheSameDevice) {
   RankAlike world = OneOf(2, 8);
-  std::string why;
-  EXPECT_EQ(PeerGroup::Join(world, kPeerElements, why), nullptr);
-  EXPECT_EQ(why, "rank 2: rank 0 is on the same GPU");
+  PeerRefusal refusal;
+  EXPECT_EQ(PeerGroup::Join(world, kPeerElements, refusal), nullptr);
+  EXPECT_EQ(refusal.why, "rank 2: rank 0 is on the same GPU");
+  EXPECT_FALSE(refusal.unexpected);
 }
 
 }  // namespace

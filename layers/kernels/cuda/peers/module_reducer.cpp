@@ -23,17 +23,20 @@ std::unique_ptr<Reducer> MakeReducer(ControlPlane& group, const Backend& backend
       .forget_steps = [&steps] { steps.Forget(); },
       .repeat_at_replay = RepeatAtReplay};
   if (group.size() == 1) return std::make_unique<DeviceReducer>(group, std::move(device));
-  std::string why_not;
-  auto peers = PeerGroup::Join(group, PeerElementsAsked(), why_not);
+  PeerRefusal refusal;
+  auto peers = PeerGroup::Join(group, PeerElementsAsked(), refusal);
   if (peers != nullptr)
     return std::make_unique<PeerReducer>(group, std::move(device), std::move(peers));
   if (!HasNccl())
     throw EnvironmentError(
         "{} ranks with --device cuda: this CUDA module was built without NCCL, and the ranks "
-        "cannot "
-        "add through each other's memory: {}; install libnccl-dev and build it again, or use --tp "
+        "cannot add through each other's memory: {}; install libnccl-dev and build it again, or use --tp "
         "1",
-        group.size(), why_not);
+        group.size(), refusal.why);
+  if (group.rank() == 0)
+    host.log(refusal.unexpected ? LogLevel::kInfo : LogLevel::kDebug,
+             fmt::format("GPUs add up through NCCL and not through each other's memory: {}",
+                         refusal.why));
   return MakeNcclReducer(group, std::move(device));
 }
 

@@ -1,5 +1,6 @@
 #include "layers/kernels/cuda/peers/peer_group.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +11,10 @@
 #include "comm/deadline_backoff.h"
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/kernels/peer_pace.h"
+#include "layers/kernels/cuda/peers/device_id.h"
+#include "layers/kernels/cuda/peers/first_reason.h"
+#include "layers/kernels/cuda/peers/peer_proof.h"
+#include "layers/kernels/shared_device.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -18,14 +23,18 @@ constexpr const char* kVariable = "LOCKSTEP_PEER_REDUCE";
 constexpr double kGoodbyeSeconds = 5;
 constexpr std::int64_t kElementsUnit = 64;  // so that both buffers begin on 16 bytes
 
-// Where a rank's memory has what: bytes from its begin.
+// Where a rank's memory has what: bytes from its begin. Messages begin on a page.
 constexpr std::size_t kEpochsAt = kPeerFlags * sizeof(std::uint64_t);
 constexpr std::size_t kGoodbyesAt = kEpochsAt + 256;
-constexpr std::size_t kMessagesAt = kGoodbyesAt + 256;
+constexpr std::size_t kProbeAt = kGoodbyesAt + 256;
+constexpr std::size_t kMessagesAt = 8192;
+static_assert(kProbeAt + kMaxPeers * sizeof(std::uint64_t) <= kMessagesAt);
+constexpr std::int64_t kBuffers = 4;  // two of messages and two of sums, of `elements` each
 
 struct Note {
   std::int64_t elements = 0;
   char bus_id[32] = {};
+  char device_id[96] = {};
   cudaIpcMemHandle_t handle = {};
 };
 
@@ -38,14 +47,9 @@ std::vector<T> Exchange(ControlPlane& world, const T& mine) {
   return all;
 }
 
-// The first rank's reason, on every rank; "" where none has one.
-std::string FirstReason(ControlPlane& world, const std::string& mine) {
-  for (const auto& theirs : world.AllGather(std::as_bytes(std::span(mine))))
-    if (!theirs.empty()) return {reinterpret_cast<const char*>(theirs.data()), theirs.size()};
-  return "";
+bool IsSameDevice(const Note& a, const Note& b) {
+  return std::string_view(a.device_id) == b.device_id;
 }
-
-bool IsSameDevice(const Note& a, const Note& b) { return std::string_view(a.bus_id) == b.bus_id; }
 
 // Of any two ranks, so that all say the same.
 bool ShareDevice(const std::vector<Note>& notes) {
@@ -58,11 +62,12 @@ bool ShareDevice(const std::vector<Note>& notes) {
 std::string WhyNotReach(int device, const Note& mine, const Note& theirs, int peer) {
   int other = 0, can = 0;
   if (IsSameDevice(mine, theirs))
-    return SharedGpuAsked() ? "" : fmt::format("rank {} is on the same GPU", peer);
+    return SharedDeviceAsked() ? "" : fmt::format("rank {} is on the same GPU", peer);
+  // One that this process does not see (--gpus-per-task=1, CUDA_VISIBLE_DEVICES) may be reached all
+  // the same: its handle is tried.
   if (cudaDeviceGetByPCIBusId(&other, theirs.bus_id) != cudaSuccess) {
     cudaGetLastError();
-    return fmt::format("rank {}'s GPU {} is not visible (CUDA_VISIBLE_DEVICES)", peer,
-                       theirs.bus_id);
+    return "";
   }
   Check(cudaDeviceCanAccessPeer(&can, device, other), "cudaDeviceCanAccessPeer");
   return can != 0 ? "" : fmt::format("no access to rank {}'s GPU {}", peer, theirs.bus_id);
@@ -86,11 +91,6 @@ std::string WhyNot(ControlPlane& world, const std::vector<Note>& notes) {
 }
 
 }  // namespace
-
-bool SharedGpuAsked() {
-  const char* variable = std::getenv("LOCKSTEP_SHARED_GPU");
-  return variable != nullptr && std::string_view(variable) == "1";
-}
 
 std::int64_t PeerElementsAsked() {
   const char* variable = std::getenv(kVariable);
@@ -116,7 +116,9 @@ PeerShots ShotsFor(int rank_count, std::int64_t elements) {
 }
 
 std::unique_ptr<PeerGroup> PeerGroup::Join(ControlPlane& world, std::int64_t elements,
-                                           std::string& why) {
+                                           PeerRefusal& refusal) {
+  refusal = {};
+  std::string& why = refusal.why;
   // All ranks know that by themselves, and before anything that has room for so many is touched.
   if (world.size() > kMaxPeers) {
     why = fmt::format("more than {} ranks", kMaxPeers);
@@ -137,18 +139,22 @@ std::unique_ptr<PeerGroup> PeerGroup::Join(ControlPlane& world, std::int64_t ele
     int device = 0;
     Check(cudaGetDevice(&device), "cudaGetDevice");
     Check(cudaDeviceGetPCIBusId(mine.bus_id, sizeof(mine.bus_id), device), "cudaDeviceGetPCIBusId");
+    const std::string id = DeviceId(device);
+    std::memcpy(mine.device_id, id.data(), std::min(id.size(), sizeof(mine.device_id) - 1));
     group->Allocate();
     Check(cudaIpcGetMemHandle(&mine.handle, group->own_), "cudaIpcGetMemHandle");
   });
   const std::vector<Note> notes = Exchange(world, mine);
   attempt([&] { why = WhyNot(world, notes); });
   why = FirstReason(world, why);
+  refusal.unexpected = why.empty();
   attempt([&] {
     for (int peer = 0; peer < world.size(); ++peer)
       if (peer != world.rank()) group->Open(peer, notes[static_cast<std::size_t>(peer)].handle);
   });
   why = FirstReason(world, why);
   group->shares_device_ = ShareDevice(notes);
+  if (why.empty()) why = WhyNotProven(world, *group);
   if (why.empty()) return group;
   group->given_up_ = true;  // nobody waits for a goodbye
   return nullptr;
@@ -161,7 +167,8 @@ PeerGroup::PeerGroup(int rank, int rank_count, std::int64_t elements)
 }
 
 void PeerGroup::Allocate() {
-  const std::size_t bytes = kMessagesAt + 4 * static_cast<std::size_t>(elements_) * sizeof(float);
+  const std::size_t bytes =
+      kMessagesAt + static_cast<std::size_t>(kBuffers * elements_) * sizeof(float);
   CheckMemory(cudaMalloc(&own_, bytes), "cudaMalloc", bytes);
   Check(cudaMemset(own_, 0, kMessagesAt), "cudaMemset");
   void* status = nullptr;
@@ -173,9 +180,23 @@ void PeerGroup::Allocate() {
 }
 
 void PeerGroup::Open(int peer, const cudaIpcMemHandle_t& handle) {
-  Check(cudaIpcOpenMemHandle(&bases_[static_cast<std::size_t>(peer)], handle,
-                             cudaIpcMemLazyEnablePeerAccess),
-        "cudaIpcOpenMemHandle");
+  const cudaError_t code = cudaIpcOpenMemHandle(&bases_[static_cast<std::size_t>(peer)], handle,
+                                                cudaIpcMemLazyEnablePeerAccess);
+  if (code == cudaSuccess) return;
+  cudaGetLastError();  // not sticky: sums go another way
+  throw EnvironmentError("rank {}: cudaIpcOpenMemHandle of rank {}'s memory: {}", rank_, peer,
+                         cudaGetErrorName(code));
+}
+
+PeerProbeArgs PeerGroup::probe() const {
+  PeerProbeArgs args{
+      .shown_count = kBuffers * elements_, .rank = rank_, .rank_count = rank_count_};
+  for (int peer = 0; peer < rank_count_; ++peer) {
+    auto* bytes = static_cast<std::byte*>(bases_[static_cast<std::size_t>(peer)]);
+    args.words[peer] = reinterpret_cast<std::uint64_t*>(bytes + kProbeAt);
+    args.shown[peer] = reinterpret_cast<std::uint32_t*>(bytes + kMessagesAt);
+  }
+  return args;
 }
 
 PeerMemory PeerGroup::MemoryAt(void* base) const {
@@ -188,6 +209,10 @@ PeerMemory PeerGroup::MemoryAt(void* base) const {
 }
 
 void PeerGroup::Sum(float* x, std::int64_t count, double deadline_seconds, cudaStream_t stream) {
+  Sum(x, count, {deadline_seconds, ShotsFor(rank_count_, count)}, stream);
+}
+
+void PeerGroup::Sum(float* x, std::int64_t count, const How& how, cudaStream_t stream) {
   PeerReduceArgs args{
       .x = x,
       .type = DType::kF32,
@@ -196,10 +221,10 @@ void PeerGroup::Sum(float* x, std::int64_t count, double deadline_seconds, cudaS
       .rank = rank_,
       .rank_count = rank_count_,
       .status = status_,
-      .spins = static_cast<std::int64_t>(deadline_seconds * PeerLooksPerSecond()) + 1};
+      .spins = static_cast<std::int64_t>(how.deadline_seconds * PeerLooksPerSecond()) + 1};
   for (int peer = 0; peer < rank_count_; ++peer)
     args.peers[peer] = MemoryAt(bases_[static_cast<std::size_t>(peer)]);
-  PeerReduce(args, ShotsFor(rank_count_, count), stream);
+  PeerReduce(args, how.shots, stream);
 }
 
 void PeerGroup::GiveUp() {

@@ -10,6 +10,7 @@
 
 #include "comm/control_plane.h"
 #include "layers/kernels/cuda/kernels/kernels.h"
+#include "layers/kernels/cuda/peers/peer_probe.h"
 
 namespace lockstep::cuda {
 
@@ -21,18 +22,21 @@ inline constexpr std::int64_t kPeerElements = std::int64_t{512} << 10;
 // Throws BadInput for anything else.
 std::int64_t PeerElementsAsked();
 
-// Whether ranks may be on the same GPU: $LOCKSTEP_SHARED_GPU=1. For tests on a machine with one:
-// ranks that wait for each other on it take turns of milliseconds.
-bool SharedGpuAsked();
+// Why the ranks of a group do not add through each other's memory.
+struct PeerRefusal {
+  std::string why;
+  bool unexpected = false;  // the GPUs say that they could
+};
 
 // The ranks of one host that read each other's device memory, for sums by PeerReduce(). Each has a
-// device of its own, the current one of the calling thread, unless SharedGpuAsked().
+// device of its own, the current one of the calling thread, unless SharedDeviceAsked().
 class PeerGroup {
  public:
-  // Collective. Where it cannot be, on any rank, none has it and `why` says so, on every rank.
-  // elements: at most so many are added at a time; 0: not wanted. Throws CollectiveError.
+  // Collective. Where it cannot be, on any rank, none has it and `refusal` says why, the same on
+  // every rank. What CUDA opens is not trusted: it is written, read and added through before it is
+  // used. elements: at most so many are added at a time; 0: not wanted. Throws CollectiveError.
   static std::unique_ptr<PeerGroup> Join(ControlPlane& world, std::int64_t elements,
-                                         std::string& why);
+                                         PeerRefusal& refusal);
   // Waits until no peer reads this rank's memory any more, for a few seconds; memory that may still
   // be read is not freed. The device must be done with this rank's sums, or have been told to
   // GiveUp().
@@ -49,6 +53,15 @@ class PeerGroup {
   // replay: a run has one (comm.deadline_seconds), and the host, which may have another by then,
   // ends the wait with GiveUp().
   void Sum(float* x, std::int64_t count, double deadline_seconds, cudaStream_t stream);
+
+  // The same, by so many exchanges whatever its size is.
+  struct How {
+    double deadline_seconds = 0;
+    PeerShots shots = PeerShots::kOne;
+  };
+  void Sum(float* x, std::int64_t count, const How& how, cudaStream_t stream);
+  // What a probe of the ranks' memory writes and reads; not while sums are made.
+  PeerProbeArgs probe() const;
 
   // Ends the sums that wait on the device, and those behind them; their results are undefined.
   void GiveUp();

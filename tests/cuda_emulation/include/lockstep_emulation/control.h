@@ -13,6 +13,12 @@ enum class ThreadOrder { kForward, kReverse, kShuffled };
 // When work queued on a stream runs: at once, as late as a wait allows, or at random moments.
 enum class StreamPolicy { kEager, kLazy, kRandom };
 
+// What becomes of accesses to memory of another process that was opened (cudaIpcOpenMemHandle).
+//   kWhole  they do what they say
+//   kLost   what is written there does not arrive
+//   kStale  behind the first 8 KiB is read what was there when it was opened
+enum class PeerMemoryKind { kWhole, kLost, kStale };
+
 struct Settings {
   ThreadOrder thread_order = ThreadOrder::kForward;     // LOCKSTEP_CUDA_THREADS
   StreamPolicy stream_policy = StreamPolicy::kEager;    // LOCKSTEP_CUDA_STREAMS
@@ -21,6 +27,7 @@ struct Settings {
   double spin_seconds = 60;     // LOCKSTEP_CUDA_SPIN_SECONDS: a longer spin is a fault
   int idle_ms = 20;             // LOCKSTEP_CUDA_IDLE_MS: streams move by themselves after it
   bool abort_at_fault = false;  // LOCKSTEP_CUDA_ABORT=1: a core file at the first fault
+  PeerMemoryKind peer_memory = PeerMemoryKind::kWhole;  // LOCKSTEP_CUDA_PEER_MEMORY
   std::uint64_t nccl_hang = 0;  // LOCKSTEP_NCCL_HANG=n: the n-th collective never completes
 };
 
