@@ -95,9 +95,15 @@ ncclResult_t CheckCall(const char* name, const CollectiveCall& call, const Commu
   return ncclSuccess;
 }
 
-ncclResult_t SubmitCollective(const char* name, const CollectiveCall& call, ncclComm_t handle,
+bool IsCaptured(cudaStream_t handle) {
+  const Stream* stream = FindStream(handle);
+  return stream != nullptr && stream->capture != nullptr;
+}
+
+ncclResult_t SubmitCollective(const char* name, CollectiveCall call, ncclComm_t handle,
                               cudaStream_t stream) {
   const ApiScope scope;
+  call.in_graph = IsCaptured(stream);
   if (handle == nullptr) return RefuseNccl(ncclInvalidArgument, "no communicator");
   Communicator& comm = *handle->communicator;
   if (comm.error() != ncclSuccess) return comm.error();

@@ -74,7 +74,7 @@ std::string Describe(const Signature& s) {
   if (s.kind == CollectiveKind::kBroadcast || s.kind == CollectiveKind::kReduce) {
     text += fmt::format(", root {}", s.root);
   }
-  return text + fmt::format(" (call {})", s.call);
+  return text + fmt::format(" (call {}{})", s.call, s.in_graph ? ", in a graph" : "");
 }
 
 bool Communicator::Join() {

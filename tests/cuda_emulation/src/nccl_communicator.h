@@ -20,6 +20,7 @@ struct CollectiveCall {
   ncclDataType_t type = ncclFloat32;
   ncclRedOp_t operation = ncclSum;
   int root = 0;  // of a collective; the peer of a send or receive
+  bool in_graph = false;
 };
 
 class Communicator {

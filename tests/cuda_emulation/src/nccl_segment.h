@@ -31,6 +31,8 @@ struct Signature {
   std::int32_t root = 0;
   std::uint64_t count = 0;
   std::uint64_t call = 0;  // the communicator's how manieth
+  // Launched in a graph: NCCL takes that for a part of what is called, which all ranks share.
+  bool in_graph = false;
   bool operator==(const Signature&) const = default;
 };
 

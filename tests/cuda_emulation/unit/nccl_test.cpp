@@ -61,6 +61,14 @@ TEST_P(NcclFailures, DifferentCollectivesNameBothCalls) {
                                        "rank 1 calls ncclBroadcast of 100 x float, root 0"));
 }
 
+TEST_P(NcclFailures, RanksThatDifferInCaptureAreNamed) {
+  const ProgramResult result = RunScenario("mismatched_capture", 2, GetParam());
+  EXPECT_EQ(result.exit_status, 0) << result.output;
+  EXPECT_THAT(result.output,
+              HasSubstr("rank 0 calls ncclAllReduce of 100 x float, sum (call 0, in a graph), "
+                        "rank 1 calls ncclAllReduce of 100 x float, sum (call 0)"));
+}
+
 TEST_P(NcclFailures, ADeadRankIsNamed) {
   const ProgramResult result = RunScenario("dead_rank", 3, GetParam());
   EXPECT_EQ(result.exit_status, 0) << result.output;

@@ -46,14 +46,11 @@ void CudaGraphs::Destroy::operator()(cudaGraphExec_t graph) const {
 }
 
 void CudaGraphs::Run(const StepKey& key, const std::function<void()>& operations) {
-  if (frees_ != FreedDeviceMemory()) Clear();
+  if (frees_ != FreedDeviceMemory()) DropGraphs();
   frees_ = FreedDeviceMemory();
   const auto known = steps_.find(key);
   if (known == steps_.end()) {
     operations();
-    // A buffer that has grown for this step is another for all steps before it.
-    if (frees_ != FreedDeviceMemory()) Clear();
-    frees_ = FreedDeviceMemory();
     MakeRoom();
     steps_[key].last_run = ++runs_;
     return;
@@ -71,6 +68,13 @@ void CudaGraphs::Run(const StepKey& key, const std::function<void()>& operations
   CheckRecording(cudaGraphLaunch(step.graph.get(), stream_.get()), "cudaGraphLaunch");
   if (!replays) return;  // what it has called has done that
   for (const auto& work : step.on_host) work();
+}
+
+void CudaGraphs::DropGraphs() {
+  for (auto& [key, step] : steps_) {
+    step.graph.reset();
+    step.on_host.clear();
+  }
 }
 
 CudaGraphs::Graph CudaGraphs::Record(const std::function<void()>& operations) {

@@ -29,7 +29,12 @@ void RepeatAtReplay(std::function<void()> work);
 
 // Steps recorded as CUDA graphs. The first step of a key is run, so that buffers get the size it
 // takes; the second is recorded; from then on one launch replays all of it. Graphs are dropped when
-// memory of the device has been freed since, as they may refer to it.
+// memory of the device has been freed since, as they may refer to it, and recorded again.
+//
+// So whether a step goes out as a graph follows from the keys since Clear() alone, which are the
+// same on all ranks as the steps are. NCCL wants that: a sum that some ranks launch in a graph and
+// others do not may hang or be wrong. What only one rank does (memory that it frees) changes what
+// it records, and not how it launches.
 class CudaGraphs {
  public:
   explicit CudaGraphs(CudaStream& stream) : stream_(stream) {}
@@ -37,6 +42,7 @@ class CudaGraphs {
   // `operations` enqueue on the stream and wait for nothing. Throws what they throw, or
   // Error(kEnvironment) where they cannot be recorded.
   void Run(const StepKey& key, const std::function<void()>& operations);
+  // Collective: no rank knows any step from here on.
   void Clear() { steps_.clear(); }
 
  private:
@@ -50,6 +56,7 @@ class CudaGraphs {
     std::uint64_t last_run = 0;
   };
 
+  void DropGraphs();
   Graph Record(const std::function<void()>& operations);
   void MakeRoom();
 

@@ -10,6 +10,8 @@ StepRows CudaStepRunner::Reserve(const StepSizes& sizes) {
       std::min({limits.tokens, std::max<std::int64_t>(limits.sequences, 1), kMaxBucketRows});
   const std::int64_t filled = BucketRows(single);
   const StepRows most{std::max(limits.tokens, filled), std::max(limits.logit_rows, filled)};
+  // A caller may lie where one has lain that is gone, on some ranks and not on others.
+  graphs_.Clear();
   device_.ReserveStaging();
   ops_.Reserve(sizes, most, std::max(filled, std::min(limits.tokens, limits.sequences)));
   return most;

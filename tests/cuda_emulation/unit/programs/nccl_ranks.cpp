@@ -167,6 +167,30 @@ void MismatchedKind(const Rank& me) {
   std::printf("%s\n", ncclGetLastError(world.comm));
 }
 
+// Rank 0 launches the sum in a graph.
+void MismatchedCapture(const Rank& me) {
+  const World world(me);
+  float* x = world.Buffer(100, 1.0f);
+  const auto sum = [&] {
+    return ncclAllReduce(x, x, 100, ncclFloat32, ncclSum, world.comm, world.stream);
+  };
+  if (me.rank == 0) {
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t exec = nullptr;
+    REQUIRE_OK(cudaStreamSynchronize(world.stream));
+    REQUIRE_OK(cudaStreamBeginCapture(world.stream, cudaStreamCaptureModeThreadLocal));
+    REQUIRE_OK(sum());
+    REQUIRE_OK(cudaStreamEndCapture(world.stream, &graph));
+    REQUIRE_OK(cudaGraphInstantiate(&exec, graph, 0));
+    REQUIRE_OK(cudaGraphLaunch(exec, world.stream));
+  } else {
+    REQUIRE_OK(sum());
+  }
+  REQUIRE_OK(cudaStreamSynchronize(world.stream));
+  REQUIRE(world.AsyncError() == ncclInvalidUsage);
+  std::printf("%s\n", ncclGetLastError(world.comm));
+}
+
 void DeadRank(const Rank& me) {
   const World world(me);
   if (me.rank == 1) std::_Exit(0);
@@ -235,6 +259,7 @@ const std::map<std::string, void (*)(const Rank&)> kScenarios = {
     {"graph", &Graph},
     {"mismatched_count", &MismatchedCount},
     {"mismatched_kind", &MismatchedKind},
+    {"mismatched_capture", &MismatchedCapture},
     {"dead_rank", &DeadRank},
     {"hang", &Hang},
     {"idle_hosts", &IdleHosts},
