@@ -17,9 +17,16 @@ TemporaryFolder::~TemporaryFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-std::filesystem::path SourceFolder() { return LOCKSTEP_SOURCE_DIR; }
+// Tests that were built elsewhere are told where they are (scripts/gpu_check).
+std::filesystem::path SourceFolder() {
+  const char* folder = std::getenv("LOCKSTEP_TEST_SOURCE");
+  return folder != nullptr ? folder : LOCKSTEP_SOURCE_DIR;
+}
 
-std::string BuiltProgram() { return LOCKSTEP_BINARY; }
+std::string BuiltProgram() {
+  const char* program = std::getenv("LOCKSTEP_TEST_PROGRAM");
+  return program != nullptr ? program : LOCKSTEP_BINARY;
+}
 
 std::filesystem::path LargeDataFolder() {
   const char* folder = std::getenv("LOCKSTEP_TEST_DATA");
