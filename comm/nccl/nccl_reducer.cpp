@@ -3,7 +3,7 @@
 #include <cstring>
 #include <exception>
 
-#include "comm/deadline_backoff.h"
+#include "comm/watchdog.h"
 
 namespace lockstep {
 
@@ -39,16 +39,16 @@ NcclReducer::~NcclReducer() {
   device_.forget_steps();
   if (comm_ == nullptr) return;
   // Leaving in good order would wait for peers that do not come.
-  if (std::uncaught_exceptions() > 0) {
+  if (std::uncaught_exceptions() > 0)
     ncclCommAbort(comm_);
-    return;
-  }
-  ncclResult_t state = ncclCommFinalize(comm_);
-  DeadlineBackoff patience(group_.deadline_seconds(), DeadlineBackoff::Cores::kEnough);
-  while (state == ncclInProgress && !patience.expired()) {
-    patience.Pause();
-    ncclCommGetAsyncError(comm_, &state);
-  }
+  else
+    Leave();
+}
+
+void NcclReducer::Leave() {
+  const CallWatch::Call call(calls_, group_.deadline_seconds());
+  const ncclResult_t state = ncclCommFinalize(comm_);
+  if (calls_.fired()) return;
   static_cast<void>(state == ncclSuccess ? ncclCommDestroy(comm_) : ncclCommAbort(comm_));
 }
 
@@ -64,24 +64,42 @@ void NcclReducer::Join() {
     throw EnvironmentError("ncclGetUniqueId on rank 0 failed: {}; NCCL_DEBUG=INFO says more",
                            rank() == 0 ? ncclGetLastError(nullptr) : "see there");
   std::memcpy(&id, bytes.data(), sizeof(id));
-  // Calls that return at once can be given up when a peer does not come.
+  // Whoever has not come this far is named by this; the call itself can only be ended with the
+  // process, as there is nothing to abort before it returns.
+  group_.Barrier();
+  const double seconds = group_.deadline_seconds();
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-  config.blocking = 0;
-  Settle(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config), "ncclCommInitRankConfig");
+  config.blocking = 1;
+  {
+    const Watchdog watchdog(
+        seconds, {static_cast<int>(ExitCode::kRankFailure),
+                  [seconds, text = fmt::format("rank {} on {}", rank(), host(rank()))] {
+                    return fmt::format(
+                        "ncclCommInitRankConfig, {}: did not end within {:g} s, though every rank "
+                        "has called it; NCCL_SOCKET_IFNAME names the network that NCCL is to use, "
+                        "NCCL_DEBUG=INFO says more",
+                        text, seconds);
+                  }});
+    code = ncclCommInitRankConfig(&comm_, size(), id, rank(), &config);
+  }
+  if (code != ncclSuccess)
+    Fail(fmt::format("ncclCommInitRankConfig: {} ({})", ncclGetErrorString(code),
+                     ncclGetLastError(comm_)));
 }
 
-// Until a call that returns at once has done its work.
-void NcclReducer::Settle(ncclResult_t code, const char* call) {
-  DeadlineBackoff patience(group_.deadline_seconds(), DeadlineBackoff::Cores::kEnough);
-  while (code == ncclInProgress && !patience.expired()) {
-    patience.Pause();
-    const ncclResult_t asked = ncclCommGetAsyncError(comm_, &code);
-    if (asked != ncclSuccess) code = asked;
+void NcclReducer::Call(const char* name, const std::function<ncclResult_t()>& call) {
+  const double seconds = group_.deadline_seconds();
+  ncclResult_t code = ncclSuccess;
+  {
+    const CallWatch::Call watched(calls_, seconds);
+    code = call();
   }
-  if (code == ncclSuccess) return;
-  if (code == ncclInProgress)
-    Fail(fmt::format("{} did not end within {:g} s", call, group_.deadline_seconds()));
-  Fail(fmt::format("{}: {} ({})", call, ncclGetErrorString(code), ncclGetLastError(comm_)));
+  if (calls_.fired()) {
+    comm_ = nullptr;
+    Fail(fmt::format("{} did not return within {:g} s", name, seconds));
+  }
+  if (code != ncclSuccess)
+    Fail(fmt::format("{}: {} ({})", name, ncclGetErrorString(code), ncclGetLastError(comm_)));
 }
 
 void NcclReducer::AllReduceSum(const TensorView& x, Stream stream) {
@@ -89,9 +107,10 @@ void NcclReducer::AllReduceSum(const TensorView& x, Stream stream) {
   LOCKSTEP_CHECK(stream.handle != nullptr, "NCCL adds in the order of a stream");
   auto* values = x.data<float>();
   CountSum(x.elements());
-  Settle(ncclAllReduce(values, values, static_cast<std::size_t>(x.elements()), ncclFloat, ncclSum,
-                       comm_, static_cast<cudaStream_t>(stream.handle)),
-         "ncclAllReduce");
+  Call("ncclAllReduce", [&] {
+    return ncclAllReduce(values, values, static_cast<std::size_t>(x.elements()), ncclFloat, ncclSum,
+                         comm_, static_cast<cudaStream_t>(stream.handle));
+  });
 }
 
 void NcclReducer::Watch(double waited_seconds) {

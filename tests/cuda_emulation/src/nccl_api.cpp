@@ -25,6 +25,7 @@ namespace {
 constexpr std::time_t kJoinSeconds = 120;
 
 thread_local std::string t_last_error;
+std::uint64_t g_calls = 0;  // of collectives, for the setting that blocks one
 
 // A call that waits for the end of its group.
 struct GroupedCall {
@@ -105,10 +106,15 @@ ncclResult_t SubmitCollective(const char* name, CollectiveCall call, ncclComm_t 
   const ApiScope scope;
   call.in_graph = IsCaptured(stream);
   if (handle == nullptr) return RefuseNccl(ncclInvalidArgument, "no communicator");
-  Communicator& comm = *handle->communicator;
+  const std::shared_ptr<Communicator> held = handle->communicator;  // an abort deletes the handle
+  Communicator& comm = *held;
   if (comm.error() != ncclSuccess) return comm.error();
+  if (++g_calls == settings().nccl_block) {
+    while (!comm.GivenUp()) PauseWithoutLock(100);
+    return ncclInternalError;
+  }
   if (const ncclResult_t bad = CheckCall(name, call, comm, ExtentOf(call, comm))) return bad;
-  return Submit(stream, name, MakeCollective(handle->communicator, call));
+  return Submit(stream, name, MakeCollective(held, call));
 }
 
 ncclResult_t WaitForEveryone(const Communicator& comm) {

@@ -67,6 +67,7 @@ Settings FromEnvironment() {
   ReadNumber("LOCKSTEP_CUDA_SPIN_SECONDS", 0.0, s.spin_seconds);
   ReadNumber("LOCKSTEP_CUDA_IDLE_MS", 1, s.idle_ms);
   ReadNumber("LOCKSTEP_NCCL_HANG", std::uint64_t{0}, s.nccl_hang);
+  ReadNumber("LOCKSTEP_NCCL_BLOCK", std::uint64_t{0}, s.nccl_block);
   int abort_at_fault = 0;
   ReadNumber("LOCKSTEP_CUDA_ABORT", 0, abort_at_fault);
   s.abort_at_fault = abort_at_fault != 0;

@@ -228,6 +228,15 @@ TEST_F(CudaSums, OfDifferentSizesAreAnErrorThatNamesThem) {
   EXPECT_THAT(error, AnyOf(HasSubstr("of 8 values"), HasSubstr("of 16 values")));
 }
 
+// As where NCCL makes connections in a call and a peer does not answer: nobody can look meanwhile.
+TEST_F(CudaSums, CallsThatDoNotReturnAreEnded) {
+  if (Variable("LOCKSTEP_NCCL_BLOCK").empty()) GTEST_SKIP() << "LOCKSTEP_NCCL_BLOCK is not set";
+  const Backend backend = OpenBackend(Device());
+  const auto sums = CudaModule().MakeReducer(comm(), backend);
+  const DeadlineScope soon(comm(), 2);
+  EXPECT_THAT(Sum(*sums, backend, 8), HasSubstr("ncclAllReduce did not return within 2 s"));
+}
+
 TEST_F(CudaSums, ThatARankDoesNotTakePartInNameIt) {
   if (size() == 1) return;
   const Backend backend = OpenBackend(Device());

@@ -29,6 +29,8 @@ struct Settings {
   bool abort_at_fault = false;  // LOCKSTEP_CUDA_ABORT=1: a core file at the first fault
   PeerMemoryKind peer_memory = PeerMemoryKind::kWhole;  // LOCKSTEP_CUDA_PEER_MEMORY
   std::uint64_t nccl_hang = 0;  // LOCKSTEP_NCCL_HANG=n: the n-th collective never completes
+  // LOCKSTEP_NCCL_BLOCK=n: the n-th call of one does not return, until it is aborted.
+  std::uint64_t nccl_block = 0;
 };
 
 // The settings of this process, read once from the environment; tests may change them.
