@@ -20,7 +20,8 @@ class CallWatch {
   CallWatch(const CallWatch&) = delete;
   CallWatch& operator=(const CallWatch&) = delete;
 
-  // A call is being made as long as it lives. Time in which this process was stopped does not count.
+  // A call is being made as long as it lives. Time in which this process was stopped does not
+  // count.
   class Call {
    public:
     Call(CallWatch& watch, double seconds);

@@ -13,8 +13,8 @@
 namespace lockstep::cuda {
 
 // How long the host sleeps until it looks at the device again: it has waited so long, and the wait
-// before lasted so long. It learns of the end a hundredth of the wait late, and its core is free for
-// most of the time.
+// before lasted so long. It learns of the end a hundredth of the wait late, and its core is free
+// for most of the time.
 double NapSeconds(double waited, double last_wait);
 
 // The queue of a rank's work on its device. Waiting is looking now and then, so that a collective

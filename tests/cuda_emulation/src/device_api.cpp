@@ -106,7 +106,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 cudaError_t cudaDeviceGetPCIBusId(char* text, int length, int device) {
   const ApiScope scope;
   if (!IsDevice(device)) return Return(cudaErrorInvalidDevice);
-  std::snprintf(text, static_cast<std::size_t>(length), "0000:%02x:00.0", DeviceAt(device).place + 1);
+  std::snprintf(text, static_cast<std::size_t>(length), "0000:%02x:00.0",
+                DeviceAt(device).place + 1);
   return Return(cudaSuccess);
 }
 

@@ -73,8 +73,7 @@ void MapAsThePeersMemoryIs(char* pages, int file, std::size_t block) {
     case PeerMemoryKind::kLost: return region.MapFileWithoutWrites(pages, file, block);
     case PeerMemoryKind::kStale:
       region.MapFile(pages, file, std::min(block, kCurrent));
-      if (block > kCurrent)
-        region.Detach(pages + kCurrent, file, {kCurrent, block - kCurrent});
+      if (block > kCurrent) region.Detach(pages + kCurrent, file, {kCurrent, block - kCurrent});
       return;
     case PeerMemoryKind::kWhole: return region.MapFile(pages, file, block);
   }

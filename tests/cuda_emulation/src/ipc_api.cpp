@@ -27,9 +27,7 @@ struct HandleContent {
 constexpr char kMark[8] = {'l', 's', 'e', 'm', 'u', 'i', 'p', 'c'};
 static_assert(sizeof(HandleContent) <= sizeof(cudaIpcMemHandle_t));
 
-bool IsSlice() {
-  return VisibleDevices()[static_cast<std::size_t>(CurrentDevice())].is_slice;
-}
+bool IsSlice() { return VisibleDevices()[static_cast<std::size_t>(CurrentDevice())].is_slice; }
 
 }  // namespace
 
@@ -68,8 +66,9 @@ cudaError_t cudaIpcOpenMemHandle(void** p, cudaIpcMemHandle_t handle, unsigned) 
                   "cudaIpcOpenMemHandle: the memory is this process's own");
   }
   if (content.of_slice || IsSlice()) {
-    return Refuse(cudaErrorInvalidDevice,
-                  "cudaIpcOpenMemHandle: memory of a slice of a device is its own processes' alone");
+    return Refuse(
+        cudaErrorInvalidDevice,
+        "cudaIpcOpenMemHandle: memory of a slice of a device is its own processes' alone");
   }
   const std::string path = fmt::format("/proc/{}/fd/{}", content.process, content.file);
   const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);

@@ -117,8 +117,8 @@ bool CollectiveTask::Finish() {
 }
 
 Signature CollectiveTask::MySignature() const {
-  return {call_.kind, call_.type, call_.operation, call_.root, call_.count, ticket_,
-          call_.in_graph};
+  return {call_.kind,  call_.type, call_.operation, call_.root,
+          call_.count, ticket_,    call_.in_graph};
 }
 
 // Elements that pass by; a reduce-scatter has count of them for each rank.

@@ -351,9 +351,10 @@ TEST(CudaDevice, SaysOnceThatPeersMemoryIsBrokenAndAddsByNccl) {
   const Outcome cuda = RunLockstep(Generate("shakespeare-neox", "cuda", 2));
   EXPECT_EQ(cuda.exit_code, 0) << cuda.errors;
   EXPECT_EQ(cuda.output, cpu.output);
-  EXPECT_THAT(cuda.errors,
-              AllOf(HasSubstr("GPUs add up through NCCL and not through each other's memory: rank "),
-                    HasSubstr("does not arrive; an IOMMU or ACS")));
+  EXPECT_THAT(
+      cuda.errors,
+      AllOf(HasSubstr("GPUs add up through NCCL and not through each other's memory: rank "),
+            HasSubstr("does not arrive; an IOMMU or ACS")));
   EXPECT_EQ(std::count(cuda.errors.begin(), cuda.errors.end(), '\n'), 1) << cuda.errors;
 }
 
@@ -366,10 +367,10 @@ TEST(CudaDevice, IsForOneRankUnlessItIsToBeShared) {
     const Variable same("CUDA_VISIBLE_DEVICES", visible);
     const Outcome refused = RunLockstep(Generate("shakespeare-gptj", "cuda", 2));
     EXPECT_EQ(refused.exit_code, 3);
-    EXPECT_THAT(refused.errors,
-                AllOf(HasSubstr("ranks 0 and 1 on "), HasSubstr("have been given the same GPU, "),
-                      HasSubstr(id), HasSubstr("--gpus-per-task=1"),
-                      HasSubstr("LOCKSTEP_SHARED_GPU=1")));
+    EXPECT_THAT(
+        refused.errors,
+        AllOf(HasSubstr("ranks 0 and 1 on "), HasSubstr("have been given the same GPU, "),
+              HasSubstr(id), HasSubstr("--gpus-per-task=1"), HasSubstr("LOCKSTEP_SHARED_GPU=1")));
     EXPECT_EQ(std::count(refused.errors.begin(), refused.errors.end(), '\n'), 1) << refused.errors;
     const Outcome automatic = RunLockstep(Generate("shakespeare-gptj", "auto", 2));
     EXPECT_EQ(automatic.exit_code, 0) << automatic.errors;

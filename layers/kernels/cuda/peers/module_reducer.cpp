@@ -30,7 +30,8 @@ std::unique_ptr<Reducer> MakeReducer(ControlPlane& group, const Backend& backend
   if (!HasNccl())
     throw EnvironmentError(
         "{} ranks with --device cuda: this CUDA module was built without NCCL, and the ranks "
-        "cannot add through each other's memory: {}; install libnccl-dev and build it again, or use --tp "
+        "cannot add through each other's memory: {}; install libnccl-dev and build it again, or "
+        "use --tp "
         "1",
         group.size(), refusal.why);
   if (group.rank() == 0)

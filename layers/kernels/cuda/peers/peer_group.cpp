@@ -189,8 +189,7 @@ void PeerGroup::Open(int peer, const cudaIpcMemHandle_t& handle) {
 }
 
 PeerProbeArgs PeerGroup::probe() const {
-  PeerProbeArgs args{
-      .shown_count = kBuffers * elements_, .rank = rank_, .rank_count = rank_count_};
+  PeerProbeArgs args{.shown_count = kBuffers * elements_, .rank = rank_, .rank_count = rank_count_};
   for (int peer = 0; peer < rank_count_; ++peer) {
     auto* bytes = static_cast<std::byte*>(bases_[static_cast<std::size_t>(peer)]);
     args.words[peer] = reinterpret_cast<std::uint64_t*>(bytes + kProbeAt);

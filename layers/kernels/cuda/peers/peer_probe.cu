@@ -1,5 +1,5 @@
-// What PeerReduce() does to peers' memory (stores of flags there, loads of messages), alone and with
-// values that say who wrote them, for whom and when.
+// What PeerReduce() does to peers' memory (stores of flags there, loads of messages), alone and
+// with values that say who wrote them, for whom and when.
 #include <cuda_runtime.h>
 
 #include "layers/kernels/cuda/peers/peer_probe.h"
@@ -25,7 +25,8 @@ __device__ __forceinline__ std::uint32_t Pattern(std::uint32_t round, int from,
 }
 
 __device__ __forceinline__ std::uint64_t Word(std::uint32_t round, int from, int to) {
-  return static_cast<std::uint64_t>(round) << 32 | Pattern(round, from, 0x10000U + static_cast<std::uint32_t>(to));
+  return static_cast<std::uint64_t>(round) << 32 |
+         Pattern(round, from, 0x10000U + static_cast<std::uint32_t>(to));
 }
 
 // Where value `index` of those looked at lies.
@@ -66,10 +67,10 @@ __global__ void __launch_bounds__(kProbeThreads) ReadProbeKernel(PeerProbeArgs a
     const volatile std::uint32_t* shown = args.shown[peer];
     int wrong = 0;
     for (std::int64_t i = thread; i < count; i += kProbeThreads)
-      wrong += shown[PlaceOf(args, i, count)] !=
-                       Pattern(args.round, peer, static_cast<std::uint32_t>(i))
-                   ? 1
-                   : 0;
+      wrong +=
+          shown[PlaceOf(args, i, count)] != Pattern(args.round, peer, static_cast<std::uint32_t>(i))
+              ? 1
+              : 0;
     const int threads = __syncthreads_count(wrong != 0 ? 1 : 0);
     if (thread == 0) args.findings->stale[peer] = static_cast<std::uint32_t>(threads);
   }
