@@ -4,6 +4,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 PROGRAMS = ["lockstep", "liblockstep_cuda.so", "tests/gpu/gpu_kernels",
             "tests/multi_rank/cuda/multi_rank_cuda", "tests/multi_rank/cuda/multi_rank_cuda_graphs",
@@ -11,6 +12,8 @@ PROGRAMS = ["lockstep", "liblockstep_cuda.so", "tests/gpu/gpu_kernels",
 # Every system has those, or its driver brings them; another's would not fit its kernel or loader.
 LEFT_OUT = re.compile(r"^(linux-vdso|ld-linux|libc\.|libm\.|libdl\.|libpthread\.|librt\.|libstdc\+\+|"
                       r"libgcc_s|libcuda\.|libresolv|libutil)")
+# Hundreds of megabytes that a machine with GPUs has: in its toolkit, or in torch's wheels.
+TOOLKIT = re.compile(r"^lib(cublas|cublasLt|nccl|nvrtc|cudart)\.")
 # Of Open MPI: networks that one host does not need, whose libraries are large.
 PLUGINS_LEFT_OUT = re.compile(r"ofi|ucx|verbs|psm|usnic|portals|monitoring|openib|mtl_|java|slurm")
 MARK = "packed"
@@ -22,18 +25,27 @@ def environment_of(build):
     if not (build / MARK).exists():
         return {"PATH": path}
     mpi = build / "openmpi"
-    libraries = [str(build / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    libraries = [str(build / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")]), *toolkit()]
     return {"PATH": f"{mpi / 'bin'}:{path}", "LD_LIBRARY_PATH": ":".join(libraries),
             "OPAL_PREFIX": str(mpi), "OPAL_BINDIR": str(mpi / "bin"),
             "OPAL_LIBDIR": str(build / "lib"), "OPAL_PKGLIBDIR": str(mpi / "plugins"),
             "OPAL_PKGDATADIR": str(mpi / "share"), "OPAL_SYSCONFDIR": str(mpi / "etc")}
 
 
+def toolkit():
+    """Folders of this machine that have the CUDA libraries."""
+    places = [pathlib.Path(entry) / "nvidia" for entry in sys.path]
+    found = {str(file.parent) for place in places if place.is_dir()
+             for file in place.glob("**/lib/lib*.so*") if TOOLKIT.match(file.name)}
+    return [*sorted(found), "/usr/local/cuda/lib64"]
+
+
 def linked(file):
     """The libraries that a program or library is linked with, as the loader finds them here."""
     said = subprocess.run(["ldd", str(file)], capture_output=True, text=True).stdout
     found = re.findall(r"^\s*(\S+) => (/\S+)", said, re.M)
-    return {name: path for name, path in found if not LEFT_OUT.match(name)}
+    return {name: path for name, path in found
+            if not LEFT_OUT.match(name) and not TOOLKIT.match(name)}
 
 
 def copy_stripped(source, target):

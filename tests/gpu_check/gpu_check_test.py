@@ -97,6 +97,20 @@ class GpuCheck(unittest.TestCase):
                      "Ceilings by torch", "CTranslate2", "racecheck"):
             self.assertIn(word, said)
 
+    def test_packs_what_was_built_for_a_machine_without_a_compiler(self):
+        build, packed = stand_ins.build(self.folder), self.folder / "packed"
+        pack = [sys.executable, SCRIPT, "--build", str(build), "--pack", str(packed)]
+        done = subprocess.run(pack, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("lacks liblockstep_cuda.so", done.stdout)
+        stand_ins.program(build / "liblockstep_cuda.so", "")
+        done = subprocess.run(pack, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        shutil.rmtree(build)
+        self.assertEqual(self.check("--build", str(packed), "--only", "kernels against,steps that"), 0)
+        self.assertEqual(self.state("Kernels against the reference"), "passed")
+        self.assertIn(f"{packed.name}/tests/gpu/gpu_kernels", self.report.read_text())
+
     def test_goes_on_after_a_step_that_fails_or_hangs(self):
         code = self.check("--step-seconds", "2", "--only", "whole models,the program,kernels against",
                           multi_rank_cuda=stand_ins.HANGS, gpu_kernels="echo broken; exit 7\n")
