@@ -185,7 +185,7 @@ class Trial:
         def works() -> bool:
             if process.poll() is not None:
                 raise RuntimeError("the world has ended by itself:\n" + self.text())
-            return any(file.stat().st_size > 0 for file in self.folder.glob("out.jsonl*"))
+            return any(hosts.size_of(file) > 0 for file in self.folder.glob("out.jsonl*"))
         hosts.until(works, "work has not begun", GOING_SECONDS)
 
     def text(self) -> str:

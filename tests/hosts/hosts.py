@@ -144,6 +144,8 @@ class Hosts:
         return inherited | self.variables.get(name, {}) | {MARK: self.mark, "TMPDIR": str(self.own_folder(name)),
                             "LOCKSTEP_HOSTS_NAMES": str(self.folder / "names"),
                             "LOCKSTEP_HOSTS_SHM": self.shm,
+                            # Each host takes all of this machine's cores for its own.
+                            "OMPI_MCA_mpi_yield_when_idle": "1",
                             "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
                             "OMPI_MCA_plm_rsh_agent": SHELL, "PRTE_MCA_plm_ssh_agent": SHELL}
 
@@ -242,6 +244,14 @@ def name_of(process: int) -> str:
         return pathlib.Path(f"/proc/{process}/comm").read_text().strip()
     except OSError:
         return ""
+
+
+def size_of(file: pathlib.Path) -> int:
+    """0 where it is not there, or has just gone."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def forget(folder: pathlib.Path) -> None:

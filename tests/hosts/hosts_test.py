@@ -112,8 +112,8 @@ class World(unittest.TestCase):
             words = two.mpirun("node1:2,node2:2", served.program(), "generate", "--model", str(model), "--threads", "1",
                                "--input", str(two.folder / "in.jsonl"), "--output", str(two.folder / "out.jsonl"))
             with two.start("node1", *words) as process:
-                hosts.until(lambda: process.poll() is not None or [*two.folder.glob("out.jsonl.partial")]
-                            and (two.folder / "out.jsonl.partial").stat().st_size > 0, "no line is done")
+                hosts.until(lambda: process.poll() is not None or hosts.size_of(two.folder / "out.jsonl.partial"),
+                            "no line is done")
                 read = [hosts.bytes_read(two.rank(rank)) for rank in range(4)]
                 two.end(process)
             if sum(read) == 0:
