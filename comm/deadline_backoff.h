@@ -29,11 +29,21 @@ class DeadlineBackoff {
   // How long it spins after a Restart(), where there are cores enough.
   void set_spin_seconds(double seconds) { spin_ = seconds; }
 
+  // How long it sleeps at a time where nothing can wake it: always as little, because bytes may
+  // only travel while it looks after them; or the more the longer it has waited, so that many ranks
+  // on few cores leave them to those that they wait for.
+  enum class Naps { kShort, kGrow };
+  void set_naps(Naps naps) { naps_ = naps; }
+  // Of naps that grow: a 128th of the wait.
+  static long NapNanoseconds(double waited_seconds) {
+    return std::clamp(static_cast<long>(waited_seconds * 1e9 / 128), kShortestNap, kLongestNap);
+  }
+
   // Waits a little. Call between polls.
   void Pause() {
     Pause([this] {
       if (yields_ && since_restart_ < kYieldSeconds) return Yield();
-      const timespec nap{0, kNapNanoseconds};
+      const timespec nap{0, naps_ == Naps::kGrow ? NapNanoseconds(since_restart_) : kShortestNap};
       ::nanosleep(&nap, nullptr);
     });
   }
@@ -61,7 +71,8 @@ class DeadlineBackoff {
   // As long as a peer on the same core may need to get there. Another program takes more.
   static constexpr double kLongYieldSeconds = 1e-3;
   static constexpr double kLongestStep = 0.5;
-  static constexpr long kNapNanoseconds = 50'000;
+  static constexpr long kShortestNap = 50'000;
+  static constexpr long kLongestNap = 2'000'000;
 
   static double Now() {
     timespec now{};
@@ -80,6 +91,7 @@ class DeadlineBackoff {
   double waited_ = 0;
   double since_restart_ = 0;
   bool yields_ = true;
+  Naps naps_ = Naps::kShort;
 };
 
 }  // namespace lockstep

@@ -57,6 +57,8 @@ void MpiChannel::set_hosts(HostMap hosts) {
 void MpiChannel::Begin(Collective collective, std::size_t bytes, double deadline_seconds) {
   call_ = {collective, ++collectives_, bytes};
   patience_ = DeadlineBackoff(deadline_seconds, cores_);
+  // All else is short.
+  if (collective != Collective::kAllReduce) patience_.set_naps(DeadlineBackoff::Naps::kGrow);
   look_again_seconds_ = PeerProbe::kGoneAfterSeconds;
 }
 

@@ -47,7 +47,7 @@ LAYOUTS = (Layout(""),
            Layout(TWO, tensor=2, pipeline=2),
            Layout("node1:4,node2:4", tensor=2, pipeline=2, copies=2))
 MANY = (Layout("node1:64", tensor=4, pipeline=4, copies=4),
-        Layout("node1:8,node2:8,node3:8,node4:8", tensor=4, pipeline=4, copies=2))
+        Layout("node1:16,node2:16,node3:16,node4:16", tensor=4, pipeline=4, copies=4))
 FEW = (LAYOUTS[0], LAYOUTS[4], LAYOUTS[10], LAYOUTS[11])
 MODELS = ("neox", "gptj")
 DTYPES = ("fp32", "bf16", "int8", "int4")

@@ -28,6 +28,16 @@ TEST(DeadlineBackoff, SpinsAsLongAsItIsTold) {
   EXPECT_EQ(SleepsIn(backoff, 3), 3);
 }
 
+TEST(DeadlineBackoff, NapsLongerTheLongerItHasWaited) {
+  const long first = DeadlineBackoff::NapNanoseconds(0);
+  EXPECT_GT(first, 0);
+  EXPECT_EQ(DeadlineBackoff::NapNanoseconds(1e-3), first);
+  EXPECT_GT(DeadlineBackoff::NapNanoseconds(0.1), first);
+  for (const double waited : {0.01, 0.1, 1.0})
+    EXPECT_LE(static_cast<double>(DeadlineBackoff::NapNanoseconds(waited)), 1e9 * waited / 100);
+  EXPECT_EQ(DeadlineBackoff::NapNanoseconds(1), DeadlineBackoff::NapNanoseconds(1000));
+}
+
 TEST(DeadlineBackoff, ARestartKeepsTheDeadline) {
   DeadlineBackoff backoff(1e-9, Cores::kShared);
   while (!backoff.expired()) backoff.Pause();
