@@ -38,28 +38,26 @@ std::int64_t PreemptionsOfThisThread() {
 class RoamingThread {
  public:
   bool Look() {
-    const std::int64_t now = CrowdClock();
-    if (now - looked_ >= kLookEvery) LookNow(now);
+    if (home_.empty()) home_ = AllowedCores();
+    if (const bool crowded = watch_.Look(); crowded != asked_) {
+      asked_ = crowded;
+      Go(crowded);
+    }
     return roams_;
   }
 
  private:
-  void LookNow(std::int64_t now) {
-    looked_ = now;
-    if (home_.empty()) home_ = AllowedCores();
-    const CrowdWatch::Advice advice = watch_.Look(now, PreemptionsOfThisThread());
-    if (advice == CrowdWatch::Advice::kNone) return;
-    const bool leaves = advice == CrowdWatch::Advice::kLeave;
+  void Go(bool away) {
     try {
-      BindThisThread(leaves ? RoamedCores() : home_);
-      roams_ = leaves;
+      BindThisThread(away ? RoamedCores() : home_);
+      roams_ = away;
     } catch (const Error&) {  // a container may forbid it: it stays where it is
     }
   }
 
-  CrowdWatch watch_;
+  ThreadCrowdWatch watch_;
   std::vector<int> home_;
-  std::int64_t looked_ = 0;
+  bool asked_ = false;  // to go
   bool roams_ = false;
 };
 
@@ -87,6 +85,15 @@ CrowdWatch::Advice CrowdWatch::Look(std::int64_t now, std::int64_t preemptions) 
   away_ = true;
   changed_ = now;
   return Advice::kLeave;
+}
+
+bool ThreadCrowdWatch::Look() {
+  const std::int64_t now = CrowdClock();
+  if (now - looked_ < kLookEvery) return crowded_;
+  looked_ = now;
+  const CrowdWatch::Advice advice = watch_.Look(now, PreemptionsOfThisThread());
+  if (advice != CrowdWatch::Advice::kNone) crowded_ = advice == CrowdWatch::Advice::kLeave;
+  return crowded_;
 }
 
 void AllowRoaming(std::vector<int> cores) { RoamedCores() = std::move(cores); }

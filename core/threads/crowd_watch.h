@@ -26,6 +26,20 @@ class CrowdWatch {
   std::int64_t stay_ = 0;     // nanoseconds, away
 };
 
+// The calling thread's own CrowdWatch, with the system's clock and count.
+// Not thread-safe: one thread at a time, mostly the same.
+class ThreadCrowdWatch {
+ public:
+  // Whether its core has been crowded lately: between kLeave and kReturn. Cheap; call it many times
+  // a second.
+  bool Look();
+
+ private:
+  CrowdWatch watch_;
+  std::int64_t looked_ = 0;
+  bool crowded_ = false;
+};
+
 // This process' threads may go to these cores when those that they are bound to are crowded. Before
 // threads that watch are started. No core: nobody goes.
 void AllowRoaming(std::vector<int> cores);

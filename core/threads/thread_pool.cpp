@@ -21,29 +21,10 @@ std::int64_t PoolClock() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
 }
 
-// Returns when the number has left `seen`.
-void AwaitChange(const WaitableNumber& number, std::uint32_t seen, SpinBudget& patience) {
-  const auto poll = [&] {
-    for (int i = 0; i < kPoolPolls; ++i) {
-      if (number.value() != seen) return true;
-      RelaxCore();
-    }
-    return false;
-  };
-  if (poll()) return;
-  const std::int64_t begin = PoolClock();
-  std::int64_t waited = 0;
-  while (!poll()) {
-    waited = PoolClock() - begin;
-    if (waited >= patience.nanoseconds()) number.SleepWhile(seen);
-  }
-  patience.Learn(PoolClock() - begin);
-}
-
 }  // namespace
 
 ThreadPool::ThreadPool(int threads)
-    : untaken_(static_cast<std::size_t>(std::max(threads, 1))), patience_(kPoolSpin) {
+    : untaken_(static_cast<std::size_t>(std::max(threads, 1))), caller_{SpinBudget(kPoolSpin), {}} {
   LOCKSTEP_CHECK(threads >= 1, "a pool of {} threads", threads);
   for (int thread = 1; thread < threads; ++thread)
     workers_.emplace_back([this, thread] { Work(thread); });
@@ -87,6 +68,7 @@ void ThreadPool::ParallelForPieces(std::int64_t count, std::int64_t most, const 
     untaken_[static_cast<std::size_t>(thread)].range.store(begin << 32 | end,
                                                            std::memory_order_relaxed);
   }
+  Look(caller_);
   inside_.Set(kOpen);
   Start(Kind::kPieces);
   RunPieces(0);
@@ -97,16 +79,17 @@ void ThreadPool::ParallelForPieces(std::int64_t count, std::int64_t most, const 
 
 void ThreadPool::AwaitWorkers() {
   for (std::uint32_t inside = inside_.value(); inside != 0; inside = inside_.value())
-    AwaitChange(inside_, inside, patience_);
+    AwaitChange(inside_, inside, caller_);
   body_ = nullptr;
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void ThreadPool::Work(int thread) {
-  SpinBudget patience(kPoolSpin);
+  Waiter waiter{SpinBudget(kPoolSpin), {}};
   std::uint32_t seen = 0;
   for (;;) {
-    AwaitChange(generation_, seen, patience);
+    Look(waiter);
+    AwaitChange(generation_, seen, waiter);
     seen = generation_.value();
     if (stopping_) return;
     if ((seen & 1u) == static_cast<std::uint32_t>(Kind::kShares)) {
@@ -118,6 +101,31 @@ void ThreadPool::Work(int thread) {
     }
     inside_.Subtract(1);
   }
+}
+
+void ThreadPool::Look(Waiter& waiter) {
+  const bool crowded = waiter.watch.Look();
+  if (crowded == waiter.crowded) return;
+  waiter.crowded = crowded;
+  crowded_ += crowded ? 1 : -1;
+}
+
+// Returns when the number has left `seen`.
+void ThreadPool::AwaitChange(const WaitableNumber& number, std::uint32_t seen, Waiter& waiter) {
+  const bool spins = crowded_.load(std::memory_order_relaxed) == 0;
+  const auto poll = [&] {
+    for (int i = 0; i < (spins ? kPoolPolls : 1); ++i) {
+      if (number.value() != seen) return true;
+      RelaxCore();
+    }
+    return false;
+  };
+  if (poll()) return;
+  const std::int64_t begin = PoolClock();
+  while (!poll()) {
+    if (!spins || PoolClock() - begin >= waiter.patience.nanoseconds()) number.SleepWhile(seen);
+  }
+  waiter.patience.Learn(PoolClock() - begin);
 }
 
 // It may be the loop after the one whose start was seen: then its own start will be seen, too.

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/threads/crowd_watch.h"
 #include "core/threads/futex.h"
 #include "core/threads/spin_budget.h"
 
@@ -16,8 +17,9 @@ namespace lockstep {
 // A fixed set of threads that run one parallel loop at a time. The caller is thread 0.
 //
 // Between the loops of one pass over a model lie microseconds: idle threads poll for a while
-// before they sleep, and so does the caller that waits for the last of them. How long, they learn:
-// on a core that another program has taken they sleep soon.
+// before they sleep, and so does the caller that waits for the last of them. How long, they learn.
+// As long as another program takes the core of one of them all sleep at once, so that it gets
+// theirs.
 class ThreadPool {
  public:
   // threads >= 1; threads - 1 are started.
@@ -50,7 +52,16 @@ class ThreadPool {
     std::atomic<std::uint64_t> range{0};
   };
 
+  // What a thread knows of its waits.
+  struct Waiter {
+    SpinBudget patience;
+    ThreadCrowdWatch watch;
+    bool crowded = false;  // and counted as such
+  };
+
   void Work(int thread);
+  void Look(Waiter& waiter);
+  void AwaitChange(const WaitableNumber& number, std::uint32_t seen, Waiter& waiter);
   void Start(Kind kind);
   void AwaitWorkers();
   bool Enter();
@@ -72,7 +83,8 @@ class ThreadPool {
   // How many workers are in the loop, and kOpen while more may enter.
   static constexpr std::uint32_t kOpen = 1u << 31;
   WaitableNumber inside_;
-  SpinBudget patience_;  // the caller's
+  Waiter caller_;
+  std::atomic<int> crowded_{0};  // threads
   std::mutex failure_mutex_;
   std::exception_ptr failure_;
 };

@@ -74,7 +74,9 @@ def write_config(setup):
 
 
 def set_environment(setup):
-    """What vLLM reads when it is imported."""
+    """What vLLM reads when it is imported. It pins its threads itself."""
+    for name in ("OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES"):
+        os.environ.pop(name, None)
     cores, workers = setup["cores"], setup["workers"]
     share = len(cores) // workers
     shares = [cores[worker * share : (worker + 1) * share] for worker in range(workers)]
