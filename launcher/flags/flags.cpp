@@ -156,6 +156,15 @@ std::string OptionFlags::KeyOf(const std::string& name) const {
   return found == values_.end() ? "" : found->second.key;
 }
 
+void OptionFlags::SetUsualOfKeys(CLI::App& command, std::string_view heading,
+                                 const std::string& words) const {
+  for (CLI::Option* option : command.get_options()) {
+    if (option->get_group() != heading) continue;
+    const std::string name = "--" + option->get_lnames().front();
+    option->default_str(FindOption(KeyOf(name), name).value(Options{}) + words);
+  }
+}
+
 void OptionFlags::Apply(Options& options) const {
   for (const auto& [name, value] : values_) {
     if (value.option->count() == 0) continue;

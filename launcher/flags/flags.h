@@ -53,6 +53,10 @@ class OptionFlags {
   void AddStop(CLI::App& command, std::string_view heading);
   void AddSwitch(CLI::App& command, std::string_view heading, const Switch& flag);
 
+  // What holds without each flag of a heading where a model's own defaults are left out, as in
+  // benchmarks: the key's default, and these words.
+  void SetUsualOfKeys(CLI::App& command, std::string_view heading, const std::string& words) const;
+
   // Sets what was given. Throws BadInput naming the flag.
   void Apply(Options& options) const;
 

@@ -154,16 +154,6 @@ void SetUsual(CLI::App& command, const std::string& flag, const std::string& usu
   command.get_option(flag)->default_str(usual);
 }
 
-// Benchmarks choose tokens as the flags say: a model's generation_config.json is left out.
-void LeaveOutModelsDefaults(CLI::App& command, const Bindings& bound, const std::string& others) {
-  for (const CLI::Option* option : command.get_options()) {
-    if (option->get_group() != kSamplingGroup) continue;
-    const std::string name = "--" + option->get_lnames().front();
-    const OptionKey& key = FindOption(bound.flags.KeyOf(name), name);
-    SetUsual(command, name, key.value(Options{}) + others);
-  }
-}
-
 void AddSamplingFlags(CLI::App& command, Bindings& bound) {
   AddChoiceFlags(command, bound);
   AddLength(command, bound);
@@ -329,7 +319,7 @@ void AddMeasuredModel(CLI::App& command, Bindings& bound) {
   AddRevision(command, bound);
   bound.flags.Add(command, kModelGroup, {{"--dtype", "model.dtype", nullptr}});
   AddChoiceFlags(command, bound);
-  LeaveOutModelsDefaults(command, bound, "");
+  bound.flags.SetUsualOfKeys(command, kSamplingGroup, "");
   AddRandomWeights(command, bound);
   AddPlaceFlags(command, bound);
   AddTraceFlag(command, bound);
@@ -375,7 +365,7 @@ void AddBenchServe(CLI::App& app, AllBindings& all) {
   AddModelFlags(command, bound);
   AddPlaceFlags(command, bound);
   AddChoiceFlags(command, bound);
-  LeaveOutModelsDefaults(command, bound, "; of a server, its own");
+  bound.flags.SetUsualOfKeys(command, kSamplingGroup, "; of a server, its own");
   command.get_option("--seed")
       ->description("the load's, and that of sampling; the same seed, the same load")
       ->default_str(fmt::format("{}", LoadOptions{}.seed));
