@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <fstream>
 
+#include "core/heartbeat.h"
 #include "partition/checkpoint/checkpoint.h"
 #include "tests/support/checkpoint_writer.h"
 #include "tests/support/test_data.h"
@@ -45,6 +47,14 @@ TEST_F(CheckpointSamples, SeeEveryByteOfASmallTensor) {
     EXPECT_NE(Samples()[2].hash, before[2].hash) << at;
   }
   EXPECT_EQ(Samples()[0].hash, before[0].hash);
+}
+
+// Others wait meanwhile, and a disk may be slow.
+TEST_F(CheckpointSamples, ShowThatTheyAreBeingRead) {
+  int beats = 0;
+  const HeartbeatScope scope(std::chrono::seconds(0), [&] { ++beats; });
+  EXPECT_EQ(Samples().size(), 3u);
+  EXPECT_GE(beats, 2);
 }
 
 TEST_F(CheckpointSamples, SeeTheBeginningAndTheEndOfALargeOne) {
