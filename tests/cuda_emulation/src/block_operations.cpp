@@ -97,6 +97,7 @@ QueuedCopy Executor::TakeCopyOfCurrent(unsigned pending_groups) {
   return copy;
 }
 
+void LetNextGridBegin() { Executor::Instance().LetNextGridBegin(); }
 void AwaitPriorGrids() { Executor::Instance().AwaitPriorGridsOfCurrent(); }
 
 // Relaxed atomics between two fences order what lies around them. Here a fence comes after all

@@ -44,9 +44,19 @@ void Executor::Run(const GridLaunch& launch) {
   tsan_launcher_ = tsan::Current();
   tsan::Release(&start_key_);
   PrepareThreads();
+  GridSlots slots(Volume(launch.grid));
+  slots_ = &slots;
   for (const std::uint64_t block : BlockOrder()) {
     if (StickyError() != cudaSuccess) break;
+    if (!slots.AwaitBlock()) {
+      Fault(cudaErrorLaunchFailure,
+            fmt::format("kernel {} found no room on the device for {} s: blocks of other processes "
+                        "have all of it",
+                        launch.kernel, settings().spin_seconds));
+      break;
+    }
     RunBlock(block);
+    slots.BlockDone();
   }
   tsan::Acquire(&end_key_);
   std::free(dynamic_shared_);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "device_slots.h"
 #include "fiber.h"
 #include "sanitizers.h"
 
@@ -75,6 +76,7 @@ class Executor {
   void CommitCopiesOfCurrent() { ++current_->copy_groups; }
   QueuedCopy TakeCopyOfCurrent(unsigned pending_groups);
   void AwaitPriorGridsOfCurrent() { current_->has_awaited = true; }
+  void LetNextGridBegin() { slots_->LetNextBegin(); }
   void* dynamic_shared() const { return dynamic_shared_; }
   std::uint64_t block_serial() const { return block_serial_; }
 
@@ -128,6 +130,7 @@ class Executor {
   std::string LaneName(const CudaThread& thread) const;
 
   const GridLaunch* launch_ = nullptr;
+  GridSlots* slots_ = nullptr;  // of the grid
   std::vector<CudaThread> threads_;
   std::vector<WarpState> warps_;
   // Indices of threads that can run: a stack, or when shuffled a bag.

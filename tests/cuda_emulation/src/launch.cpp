@@ -87,10 +87,12 @@ cudaError_t LaunchKernel(const cudaLaunchConfig_t& config, const void* kernel,
   launch->dynamic_shared_bytes = config.dynamicSmemBytes;
   launch->overlaps = MayOverlap(config);
   launch->body = std::move(body);
+  const dim3 grid = launch->grid;
   return Enqueue(config.stream, launch->kernel, Once([launch] {
                    const DeviceAccess access;
                    Executor::Instance().Run(*launch);
-                 }));
+                 }),
+                 launch->overlaps ? std::uint64_t{grid.x} * grid.y * grid.z : 0);
 }
 
 }  // namespace lockstep::cuda_emulation

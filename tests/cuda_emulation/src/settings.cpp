@@ -64,6 +64,7 @@ Settings FromEnvironment() {
   std::uint64_t megabytes = s.memory_bytes >> 20;
   ReadNumber("LOCKSTEP_CUDA_MEMORY_MB", std::uint64_t{1}, megabytes);
   s.memory_bytes = megabytes << 20;
+  ReadNumber("LOCKSTEP_CUDA_SLOTS", std::uint64_t{0}, s.slots);
   ReadNumber("LOCKSTEP_CUDA_SPIN_SECONDS", 0.0, s.spin_seconds);
   ReadNumber("LOCKSTEP_CUDA_IDLE_MS", 1, s.idle_ms);
   ReadNumber("LOCKSTEP_NCCL_HANG", std::uint64_t{0}, s.nccl_hang);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "capture.h"
+#include "device_slots.h"
 #include "idle_progress.h"
 #include "runtime_state.h"
 
@@ -56,6 +57,7 @@ bool RunAsStream(Stream& s, Operation& operation) {
 bool RunHead(Stream& s) {
   Operation& head = *s.queue.front();
   s.running = true;
+  SetBlocksOfNextGrid(s.queue.size() > 1 ? s.queue[1]->overlapping_blocks : 0);
   const bool complete = StickyError() != cudaSuccess || RunAsStream(s, head);
   s.running = false;
   if (!complete) return false;
@@ -145,7 +147,8 @@ Stream* FindStream(cudaStream_t handle) {
 
 cudaStream_t Handle(Stream* stream) { return reinterpret_cast<cudaStream_t>(stream); }
 
-cudaError_t Enqueue(cudaStream_t handle, const std::string& name, const TaskMaker& maker) {
+cudaError_t Enqueue(cudaStream_t handle, const std::string& name, const TaskMaker& maker,
+                    std::uint64_t overlapping_blocks) {
   if (StickyError() != cudaSuccess) return Return(cudaSuccess);
   Stream* stream = FindStream(handle);
   if (stream == nullptr) {
@@ -159,6 +162,7 @@ cudaError_t Enqueue(cudaStream_t handle, const std::string& name, const TaskMake
   auto operation = std::make_unique<Operation>();
   operation->name = name;
   operation->task = maker();
+  operation->overlapping_blocks = overlapping_blocks;
   Push(*stream, std::move(operation));
   return Return(cudaSuccess);
 }

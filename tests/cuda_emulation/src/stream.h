@@ -43,7 +43,8 @@ struct Operation {
   std::uint64_t wait_version = 0;
   std::shared_ptr<Event> record;
   std::uint64_t record_version = 0;
-  char order_key = 0;  // queued before run
+  std::uint64_t overlapping_blocks = 0;  // of a grid that may begin before those before it end
+  char order_key = 0;                    // queued before run
 };
 
 struct Stream {
@@ -68,7 +69,9 @@ const std::vector<Stream*>& AllStreams();
 std::shared_ptr<Event> FindEvent(cudaEvent_t handle);
 
 // Queues an operation, or adds it to the graph that the stream captures.
-cudaError_t Enqueue(cudaStream_t handle, const std::string& name, const TaskMaker& maker);
+// overlapping_blocks: Operation's.
+cudaError_t Enqueue(cudaStream_t handle, const std::string& name, const TaskMaker& maker,
+                    std::uint64_t overlapping_blocks = 0);
 // Queues a prepared operation without looking at captures.
 void Push(Stream& stream, std::unique_ptr<Operation> operation);
 

@@ -425,6 +425,9 @@ struct PeerReduceArgs {
   PeerMemory peers[kMaxPeers] = {};
   PeerStatus* status = nullptr;  // of this rank
   std::int64_t spins = 0;        // at most so many looks at a peer's flag, 0.2 to 1 us each
+  // The next kernel may begin while this one waits. Not where a peer is on the same device: what
+  // began early would fill it, and the peer's kernels, which this one waits for, have no room.
+  bool next_may_begin = true;
 };
 void PeerReduce(const PeerReduceArgs& args, PeerShots shots, PeerPhase phase, cudaStream_t stream);
 // All phases, in as many launches as it takes where this runs.

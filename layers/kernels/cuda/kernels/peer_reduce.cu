@@ -155,7 +155,7 @@ __device__ __forceinline__ bool Does(PeerPhase launched, PeerPhase phase) {
 template <Access kAccess, typename T>
 __global__ void __launch_bounds__(kThreads)
     PeerReduceKernel(PeerReduceArgs args, PeerShots shots, PeerPhase phase) {
-  LetNextKernelBegin();
+  if (args.next_may_begin) LetNextKernelBegin();
   AwaitPriorKernels();
   const PeerMemory& own = args.peers[args.rank];
   const volatile std::uint32_t* given_up = own.epochs + kPeerBlocks;

@@ -220,7 +220,8 @@ void PeerGroup::Sum(float* x, std::int64_t count, const How& how, cudaStream_t s
       .rank = rank_,
       .rank_count = rank_count_,
       .status = status_,
-      .spins = static_cast<std::int64_t>(how.deadline_seconds * PeerLooksPerSecond()) + 1};
+      .spins = static_cast<std::int64_t>(how.deadline_seconds * PeerLooksPerSecond()) + 1,
+      .next_may_begin = !shares_device_};
   for (int peer = 0; peer < rank_count_; ++peer)
     args.peers[peer] = MemoryAt(bases_[static_cast<std::size_t>(peer)]);
   PeerReduce(args, how.shots, stream);

@@ -24,6 +24,9 @@ struct Settings {
   StreamPolicy stream_policy = StreamPolicy::kEager;    // LOCKSTEP_CUDA_STREAMS
   int device_count = 1;                                 // LOCKSTEP_CUDA_DEVICES
   std::uint64_t memory_bytes = std::uint64_t{4} << 30;  // LOCKSTEP_CUDA_MEMORY_MB, of each device
+  // LOCKSTEP_CUDA_SLOTS: blocks that a device runs at a time, of all processes with the same parent
+  // (0: any number).
+  std::uint64_t slots = 0;
   double spin_seconds = 60;     // LOCKSTEP_CUDA_SPIN_SECONDS: a longer spin is a fault
   int idle_ms = 20;             // LOCKSTEP_CUDA_IDLE_MS: streams move by themselves after it
   bool abort_at_fault = false;  // LOCKSTEP_CUDA_ABORT=1: a core file at the first fault

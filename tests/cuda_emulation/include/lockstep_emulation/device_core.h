@@ -58,6 +58,8 @@ void FullFence();
 // Waits for the kernels before this one, where it may overlap with them. Here they have ended; what
 // is checked is that every thread waits.
 void AwaitPriorGrids();
+// The next grid may take room on the device.
+void LetNextGridBegin();
 
 // The dynamic shared memory of the running block.
 void* DynamicSharedMemory();
@@ -171,7 +173,9 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, LOCKSTE
 }
 
 inline void cudaGridDependencySynchronize() { lockstep::cuda_emulation::AwaitPriorGrids(); }
-inline void cudaTriggerProgrammaticLaunchCompletion() {}
+inline void cudaTriggerProgrammaticLaunchCompletion() {
+  lockstep::cuda_emulation::LetNextGridBegin();
+}
 
 inline void __threadfence() { lockstep::cuda_emulation::FullFence(); }
 inline void __threadfence_block() {}
