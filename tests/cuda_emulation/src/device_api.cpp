@@ -136,6 +136,15 @@ cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
   return Return(cudaSuccess);
 }
 
+cudaError_t cudaDeviceGetP2PAttribute(int* value, cudaDeviceP2PAttr attribute, int device, int peer) {
+  const ApiScope scope;
+  if (!IsDevice(device) || !IsDevice(peer) || device == peer) return Return(cudaErrorInvalidDevice);
+  if (attribute != cudaDevP2PAttrNativeAtomicSupported)
+    return Refuse(cudaErrorInvalidValue, "cudaDeviceGetP2PAttribute: an attribute not emulated");
+  *value = settings().nvlink ? 1 : 0;
+  return Return(cudaSuccess);
+}
+
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned) {
   const ApiScope scope;
   return Return(IsDevice(peer) && peer != t_device ? cudaSuccess : cudaErrorInvalidDevice);

@@ -55,6 +55,7 @@ Settings FromEnvironment() {
                             {"lazy", StreamPolicy::kLazy},
                             {"random", StreamPolicy::kRandom}},
                            s.stream_policy);
+  ReadChoice<bool>("LOCKSTEP_CUDA_LINKS", {{"nvlink", true}, {"pcie", false}}, s.nvlink);
   ReadChoice<PeerMemoryKind>("LOCKSTEP_CUDA_PEER_MEMORY",
                              {{"whole", PeerMemoryKind::kWhole},
                               {"lost", PeerMemoryKind::kLost},

@@ -25,8 +25,13 @@ std::unique_ptr<Reducer> MakeReducer(ControlPlane& group, const Backend& backend
   if (group.size() == 1) return std::make_unique<DeviceReducer>(group, std::move(device));
   PeerRefusal refusal;
   auto peers = PeerGroup::Join(group, PeerElementsAsked(), refusal);
-  if (peers != nullptr)
-    return std::make_unique<PeerReducer>(group, std::move(device), std::move(peers));
+  if (peers != nullptr) {
+    const bool tunes = PeerElementsAreAuto() && peers->has_slow_links();
+    auto reducer =
+        std::make_unique<PeerReducer>(group, std::move(device), std::move(peers));
+    if (tunes) reducer->Tune(stream);
+    return reducer;
+  }
   if (!HasNccl())
     throw EnvironmentError(
         "{} ranks with --device cuda: this CUDA module was built without NCCL, and the ranks "

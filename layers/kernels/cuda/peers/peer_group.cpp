@@ -73,6 +73,26 @@ std::string WhyNotReach(int device, const Note& mine, const Note& theirs, int pe
   return can != 0 ? "" : fmt::format("no access to rank {}'s GPU {}", peer, theirs.bus_id);
 }
 
+// NVLink has atomic operations, PCIe has none.
+bool IsNvlink(int device, const Note& peer) {
+  int other = 0, atomics = 0;
+  const bool known = cudaDeviceGetByPCIBusId(&other, peer.bus_id) == cudaSuccess &&
+                     cudaDeviceGetP2PAttribute(&atomics, cudaDevP2PAttrNativeAtomicSupported,
+                                               device, other) == cudaSuccess;
+  if (!known) cudaGetLastError();
+  return known && atomics != 0;
+}
+
+bool HasSlowLinks(const std::vector<Note>& notes) {
+  int device = 0;
+  char own[sizeof(Note::bus_id)] = {};
+  Check(cudaGetDevice(&device), "cudaGetDevice");
+  Check(cudaDeviceGetPCIBusId(own, sizeof(own), device), "cudaDeviceGetPCIBusId");
+  return std::ranges::any_of(notes, [&](const Note& note) {
+    return std::string_view(note.bus_id) != own && !IsNvlink(device, note);
+  });
+}
+
 std::string WhyNot(ControlPlane& world, const std::vector<Note>& notes) {
   const int rank = world.rank();
   const Note& mine = notes[static_cast<std::size_t>(rank)];
@@ -92,10 +112,15 @@ std::string WhyNot(ControlPlane& world, const std::vector<Note>& notes) {
 
 }  // namespace
 
-std::int64_t PeerElementsAsked() {
+bool PeerElementsAreAuto() {
   const char* variable = std::getenv(kVariable);
   const std::string_view asked = variable != nullptr ? variable : "";
-  if (asked.empty() || asked == "auto") return kPeerElements;
+  return asked.empty() || asked == "auto";
+}
+
+std::int64_t PeerElementsAsked() {
+  if (PeerElementsAreAuto()) return kPeerElements;
+  const std::string_view asked = std::getenv(kVariable);
   if (asked == "off") return 0;
   std::int64_t bytes = 0;
   const auto end = asked.data() + asked.size();
@@ -155,6 +180,8 @@ std::unique_ptr<PeerGroup> PeerGroup::Join(ControlPlane& world, std::int64_t ele
   why = FirstReason(world, why);
   group->shares_device_ = ShareDevice(notes);
   if (why.empty()) why = WhyNotProven(world, *group);
+  if (why.empty())
+    group->has_slow_links_ = !FirstReason(world, HasSlowLinks(notes) ? "here" : "").empty();
   if (why.empty()) return group;
   group->given_up_ = true;  // nobody waits for a goodbye
   return nullptr;

@@ -21,6 +21,8 @@ namespace lockstep::cuda {
 inline constexpr std::int64_t kPeerElements = std::int64_t{512} << 10;
 // Throws BadInput for anything else.
 std::int64_t PeerElementsAsked();
+// Whether it is the first of these: then slow links may lower it.
+bool PeerElementsAreAuto();
 
 // Why the ranks of a group do not add through each other's memory.
 struct PeerRefusal {
@@ -45,6 +47,9 @@ class PeerGroup {
   PeerGroup& operator=(const PeerGroup&) = delete;
 
   std::int64_t elements() const { return elements_; }
+  // Whether sums are to be timed: between some ranks there is less than NVLink, or it cannot be seen
+  // what there is.
+  bool has_slow_links() const { return has_slow_links_; }
   // Whether two of the ranks are on one device, which NCCL refuses.
   bool shares_device() const { return shares_device_; }
 
@@ -90,6 +95,7 @@ class PeerGroup {
   PeerStatus* status_ = nullptr;  // pinned
   bool given_up_ = false;
   bool shares_device_ = false;
+  bool has_slow_links_ = false;
 };
 
 // One shot while its longer transfers take less time than the second exchange of flags would.

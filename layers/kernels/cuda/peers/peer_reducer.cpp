@@ -1,23 +1,27 @@
 #include "layers/kernels/cuda/peers/peer_reducer.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstring>
 #include <exception>
+#include <span>
 #include <utility>
+#include <vector>
+
+#include "layers/kernels/cuda/cuda_check.h"
 
 namespace lockstep::cuda {
 
 PeerReducer::PeerReducer(ControlPlane& group, SummingDevice device,
                          std::unique_ptr<PeerGroup> peers)
     : DeviceReducer(group, std::move(device)), peers_(std::move(peers)) {
-  transport_ = "peer memory";
+  limits_.peers = peers_->elements();
   if (HasNccl() && !peers_->shares_device()) {
     SummingDevice for_nccl = device_;
     for_nccl.set_liveness_check = [this](auto watch) { nccl_watch_ = std::move(watch); };
     nccl_ = MakeNcclReducer(group, std::move(for_nccl));
-    transport_ =
-        fmt::format("peer memory up to {} KiB, else {}",
-                    peers_->elements() * std::int64_t{sizeof(float)} / 1024, nccl_->transport());
   }
+  SetTransport();
   device_.set_liveness_check([this](double waited_seconds) { Watch(waited_seconds); });
 }
 
@@ -29,19 +33,77 @@ PeerReducer::~PeerReducer() {
   peers_.reset();
 }
 
+void PeerReducer::SetTransport() {
+  transport_ = "peer memory";
+  if (nccl_ == nullptr) return;
+  transport_ = limits_.peers == 0
+                   ? fmt::format("{}, quicker here than peer memory", nccl_->transport())
+                   : fmt::format("peer memory up to {} KiB, else {}",
+                                 limits_.peers * std::int64_t{sizeof(float)} / 1024,
+                                 nccl_->transport());
+}
+
+double PeerReducer::SecondsOf(CudaStream& stream, const std::function<void()>& sum) {
+  constexpr int kSums = 8;
+  sum();  // connects, and loads the kernels
+  stream.Wait();
+  group_.Barrier();
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < kSums; ++i) sum();
+  stream.Wait();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  // The slowest rank's, on every rank.
+  double slowest = 0;
+  const double mine = took.count() / kSums;
+  for (const auto& theirs : group_.AllGather(std::as_bytes(std::span(&mine, 1)))) {
+    double seconds = 0;
+    std::memcpy(&seconds, theirs.data(), std::min(theirs.size(), sizeof(seconds)));
+    slowest = std::max(slowest, seconds);
+  }
+  return slowest;
+}
+
+void PeerReducer::Tune(CudaStream& stream) {
+  const Tensor x = device_.allocate({peers_->elements()});
+  auto* values = x.view().data<float>();
+  Check(cudaMemsetAsync(values, 0, x.view().bytes(), stream.get()), "cudaMemsetAsync");
+  std::vector<SumTimes> times;
+  for (std::int64_t count = 4096; count <= peers_->elements(); count *= 2) {
+    const auto by = [&](PeerShots shots) {
+      return SecondsOf(stream, [&] {
+        peers_->Sum(values, count, {group_.deadline_seconds(), shots}, stream.get());
+      });
+    };
+    SumTimes time{.elements = count, .one_shot = by(PeerShots::kOne),
+                  .two_shots = by(PeerShots::kTwo)};
+    if (nccl_ != nullptr)
+      time.nccl = SecondsOf(stream, [&] {
+        nccl_->AllReduceSum(x.view().Rows(0, count), Stream{stream.get()});
+      });
+    times.push_back(time);
+  }
+  limits_ = LimitsOf(times);
+  tuned_ = true;
+  SetTransport();
+}
+
 void PeerReducer::AllReduceSum(const TensorView& x, Stream stream) {
   LOCKSTEP_CHECK(!failed_, "a collective after one that failed");
   LOCKSTEP_CHECK(stream.handle != nullptr, "sums are ordered on a stream");
   const std::int64_t count = x.elements(), most = peers_->elements();
   CountSum(count);
   if (WayOf(count) == Way::kNccl) return nccl_->AllReduceSum(x, stream);
-  for (std::int64_t at = 0; at < count; at += most)
-    peers_->Sum(x.data<float>() + at, std::min(most, count - at), group_.deadline_seconds(),
+  for (std::int64_t at = 0; at < count; at += most) {
+    const std::int64_t part = std::min(most, count - at);
+    PeerShots shots = ShotsFor(size(), part);
+    if (tuned_) shots = part <= limits_.one_shot ? PeerShots::kOne : PeerShots::kTwo;
+    peers_->Sum(x.data<float>() + at, part, {group_.deadline_seconds(), shots},
                 static_cast<cudaStream_t>(stream.handle));
+  }
 }
 
 PeerReducer::Way PeerReducer::WayOf(std::int64_t elements) const {
-  return elements > peers_->elements() && nccl_ != nullptr ? Way::kNccl : Way::kPeers;
+  return elements > limits_.peers && nccl_ != nullptr ? Way::kNccl : Way::kPeers;
 }
 
 void PeerReducer::Watch(double waited_seconds) {

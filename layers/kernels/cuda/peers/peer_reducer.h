@@ -6,7 +6,9 @@
 #include <string_view>
 
 #include "comm/nccl/device_reducer.h"
+#include "layers/kernels/cuda/cuda_stream.h"
 #include "layers/kernels/cuda/peers/peer_group.h"
+#include "layers/kernels/cuda/peers/sum_limits.h"
 
 namespace lockstep::cuda {
 
@@ -19,12 +21,18 @@ class PeerReducer final : public DeviceReducer {
   PeerReducer(ControlPlane& group, SummingDevice device, std::unique_ptr<PeerGroup> peers);
   ~PeerReducer() override;
 
+  // Times sums of several sizes by peers' memory and by NCCL, and from then on takes what all ranks
+  // together find the quicker. Collective. In a fraction of a second; waits for the device.
+  void Tune(CudaStream& stream);
+
   std::string_view transport() const override { return transport_; }
   void AllReduceSum(const TensorView& x, Stream stream) override;
 
  private:
   enum class Way { kPeers, kNccl };
 
+  void SetTransport();
+  double SecondsOf(CudaStream& stream, const std::function<void()>& sum);
   Way WayOf(std::int64_t elements) const;
   void Watch(double waited_seconds);
   std::string WhatTheDeviceSays() const;
@@ -33,6 +41,8 @@ class PeerReducer final : public DeviceReducer {
   std::unique_ptr<PeerGroup> peers_;
   std::unique_ptr<DeviceReducer> nccl_;  // null without NCCL
   std::function<void(double)> nccl_watch_;
+  SumLimits limits_;
+  bool tuned_ = false;
   bool failed_ = false;
   std::string transport_;
 };
