@@ -136,7 +136,8 @@ cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
   return Return(cudaSuccess);
 }
 
-cudaError_t cudaDeviceGetP2PAttribute(int* value, cudaDeviceP2PAttr attribute, int device, int peer) {
+cudaError_t cudaDeviceGetP2PAttribute(int* value, cudaDeviceP2PAttr attribute, int device,
+                                      int peer) {
   const ApiScope scope;
   if (!IsDevice(device) || !IsDevice(peer) || device == peer) return Return(cudaErrorInvalidDevice);
   if (attribute != cudaDevP2PAttrNativeAtomicSupported)

@@ -111,7 +111,8 @@ GridSlots::~GridSlots() {
 
 bool GridSlots::AwaitBlock() {
   if (settings().slots == 0) return true;
-  const std::time_t end = std::time(nullptr) + static_cast<std::time_t>(settings().spin_seconds) + 1;
+  const std::time_t end =
+      std::time(nullptr) + static_cast<std::time_t>(settings().spin_seconds) + 1;
   for (;; usleep(200)) {
     held_ += SharedSlots::Instance().Take(left_ - held_);
     if (held_ > 0) return true;

@@ -18,8 +18,9 @@ class GridSlots {
   // became free for settings().spin_seconds.
   bool AwaitBlock();
   void BlockDone();
-  // All blocks have said that the next grid may begin. Blocks run one after another here; on a device
-  // those of a grid with room for all are there together, so the first one's word is all of theirs.
+  // All blocks have said that the next grid may begin. Blocks run one after another here; on a
+  // device those of a grid with room for all are there together, so the first one's word is all of
+  // theirs.
   void LetNextBegin();
 
  private:

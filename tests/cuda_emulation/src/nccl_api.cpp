@@ -25,7 +25,7 @@ namespace {
 constexpr std::time_t kJoinSeconds = 120;
 
 thread_local std::string t_last_error;
-std::uint64_t g_calls = 0;  // of collectives, for the setting that blocks one
+std::uint64_t g_collective_calls = 0;  // of collectives, for the setting that blocks one
 
 // A call that waits for the end of its group.
 struct GroupedCall {
@@ -109,7 +109,7 @@ ncclResult_t SubmitCollective(const char* name, CollectiveCall call, ncclComm_t 
   const std::shared_ptr<Communicator> held = handle->communicator;  // an abort deletes the handle
   Communicator& comm = *held;
   if (comm.error() != ncclSuccess) return comm.error();
-  if (++g_calls == settings().nccl_block) {
+  if (++g_collective_calls == settings().nccl_block) {
     while (!comm.GivenUp()) PauseWithoutLock(100);
     return ncclInternalError;
   }

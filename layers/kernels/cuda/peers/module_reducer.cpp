@@ -27,8 +27,7 @@ std::unique_ptr<Reducer> MakeReducer(ControlPlane& group, const Backend& backend
   auto peers = PeerGroup::Join(group, PeerElementsAsked(), refusal);
   if (peers != nullptr) {
     const bool tunes = PeerElementsAreAuto() && peers->has_slow_links();
-    auto reducer =
-        std::make_unique<PeerReducer>(group, std::move(device), std::move(peers));
+    auto reducer = std::make_unique<PeerReducer>(group, std::move(device), std::move(peers));
     if (tunes) reducer->Tune(stream);
     return reducer;
   }

@@ -47,8 +47,8 @@ class PeerGroup {
   PeerGroup& operator=(const PeerGroup&) = delete;
 
   std::int64_t elements() const { return elements_; }
-  // Whether sums are to be timed: between some ranks there is less than NVLink, or it cannot be seen
-  // what there is.
+  // Whether sums are to be timed: between some ranks there is less than NVLink, or it cannot be
+  // seen what there is.
   bool has_slow_links() const { return has_slow_links_; }
   // Whether two of the ranks are on one device, which NCCL refuses.
   bool shares_device() const { return shares_device_; }

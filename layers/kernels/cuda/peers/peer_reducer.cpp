@@ -36,11 +36,11 @@ PeerReducer::~PeerReducer() {
 void PeerReducer::SetTransport() {
   transport_ = "peer memory";
   if (nccl_ == nullptr) return;
-  transport_ = limits_.peers == 0
-                   ? fmt::format("{}, quicker here than peer memory", nccl_->transport())
-                   : fmt::format("peer memory up to {} KiB, else {}",
-                                 limits_.peers * std::int64_t{sizeof(float)} / 1024,
-                                 nccl_->transport());
+  transport_ =
+      limits_.peers == 0
+          ? fmt::format("{}, quicker here than peer memory", nccl_->transport())
+          : fmt::format("peer memory up to {} KiB, else {}",
+                        limits_.peers * std::int64_t{sizeof(float)} / 1024, nccl_->transport());
 }
 
 double PeerReducer::SecondsOf(CudaStream& stream, const std::function<void()>& sum) {
@@ -74,12 +74,11 @@ void PeerReducer::Tune(CudaStream& stream) {
         peers_->Sum(values, count, {group_.deadline_seconds(), shots}, stream.get());
       });
     };
-    SumTimes time{.elements = count, .one_shot = by(PeerShots::kOne),
-                  .two_shots = by(PeerShots::kTwo)};
+    SumTimes time{
+        .elements = count, .one_shot = by(PeerShots::kOne), .two_shots = by(PeerShots::kTwo)};
     if (nccl_ != nullptr)
-      time.nccl = SecondsOf(stream, [&] {
-        nccl_->AllReduceSum(x.view().Rows(0, count), Stream{stream.get()});
-      });
+      time.nccl = SecondsOf(
+          stream, [&] { nccl_->AllReduceSum(x.view().Rows(0, count), Stream{stream.get()}); });
     times.push_back(time);
   }
   limits_ = LimitsOf(times);

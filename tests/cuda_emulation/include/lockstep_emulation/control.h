@@ -30,7 +30,7 @@ struct Settings {
   double spin_seconds = 60;     // LOCKSTEP_CUDA_SPIN_SECONDS: a longer spin is a fault
   int idle_ms = 20;             // LOCKSTEP_CUDA_IDLE_MS: streams move by themselves after it
   bool abort_at_fault = false;  // LOCKSTEP_CUDA_ABORT=1: a core file at the first fault
-  bool nvlink = true;  // LOCKSTEP_CUDA_LINKS=nvlink or pcie: between devices
+  bool nvlink = true;           // LOCKSTEP_CUDA_LINKS=nvlink or pcie: between devices
   PeerMemoryKind peer_memory = PeerMemoryKind::kWhole;  // LOCKSTEP_CUDA_PEER_MEMORY
   std::uint64_t nccl_hang = 0;  // LOCKSTEP_NCCL_HANG=n: the n-th collective never completes
   // LOCKSTEP_NCCL_BLOCK=n: the n-th call of one does not return, until it is aborted.
