@@ -42,6 +42,12 @@ class DeviceReducer : public Reducer {
   void AllReduceSum(const TensorView& x, Stream stream) override;
   Tensor AllocateReducible(Shape shape) override { return device_.allocate(shape); }
 
+  // Sums so far were to try something out: they are not counted.
+  void CountFromHere() {
+    all_reduce_count_ = 0;
+    last_elements_ = 0;
+  }
+
  protected:
   // Notes that a sum of so many values is enqueued, now and whenever its step is replayed.
   void CountSum(std::int64_t elements);

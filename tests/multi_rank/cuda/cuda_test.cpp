@@ -201,7 +201,7 @@ TEST_F(CudaSums, ThroughPeersMemoryHaveTheBitsOfTheCpus) {
   const bool peers = sums->transport().starts_with("peer memory");
   // Over slow links what is quicker is used, which time alone decides.
   const bool timed = Variable("LOCKSTEP_CUDA_LINKS") == "pcie";
-  if (!timed) EXPECT_EQ(peers, PeersAreWanted(size())) << sums->transport();
+  EXPECT_EQ(peers, timed ? peers : PeersAreWanted(size())) << sums->transport();
   // The emulated NCCL adds up to three ranks in their order, which is the tree's.
   if (peers || timed || size() <= 2) ExpectSumsInTheOrderOfTheTree(comm(), *sums, backend);
   const std::string_view mine = sums->transport();

@@ -68,7 +68,7 @@ void PeerReducer::Tune(CudaStream& stream) {
   auto* values = x.view().data<float>();
   Check(cudaMemsetAsync(values, 0, x.view().bytes(), stream.get()), "cudaMemsetAsync");
   std::vector<SumTimes> times;
-  for (std::int64_t count = 4096; count <= peers_->elements(); count *= 2) {
+  for (std::int64_t count = 8192; count <= peers_->elements(); count *= 4) {
     const auto by = [&](PeerShots shots) {
       return SecondsOf(stream, [&] {
         peers_->Sum(values, count, {group_.deadline_seconds(), shots}, stream.get());
@@ -81,6 +81,7 @@ void PeerReducer::Tune(CudaStream& stream) {
           stream, [&] { nccl_->AllReduceSum(x.view().Rows(0, count), Stream{stream.get()}); });
     times.push_back(time);
   }
+  if (nccl_ != nullptr) nccl_->CountFromHere();
   limits_ = LimitsOf(times);
   tuned_ = true;
   SetTransport();
