@@ -1,10 +1,13 @@
 #include "core/threads/crowd_watch.h"
 
-#include <sched.h>
-#include <sys/resource.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <cstddef>
+#include <string_view>
 #include <utility>
 
 #include "core/error.h"
@@ -15,9 +18,8 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kLookEvery = kSecond / 8;
-// Another busy program on the core takes it up to 250 times a second; without one it is rarely
-// taken.
-constexpr std::int64_t kCrowdedPerSecond = 40;
+// A core is crowded where more than a fifth of the time is spent waiting for it.
+constexpr std::int64_t kCrowdedPart = 5;
 constexpr std::int64_t kFirstStay = 2 * kSecond;
 constexpr std::int64_t kLongestStay = 64 * kSecond;
 
@@ -30,9 +32,20 @@ std::int64_t CrowdClock() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
 }
 
-std::int64_t PreemptionsOfThisThread() {
-  struct rusage usage {};
-  return ::getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
+// Nanoseconds in which the calling thread could have run and had no core: the second number of its
+// schedstat. 0 where the system does not tell.
+std::int64_t WaitedForACore() {
+  const int file = ::open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  char text[96];
+  const auto length = ::read(file, text, sizeof(text));
+  ::close(file);
+  const std::string_view words(text, static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
+  const std::size_t space = words.find(' ');
+  std::int64_t waited = 0;
+  if (space != std::string_view::npos)
+    std::from_chars(words.data() + space + 1, words.data() + words.size(), waited);
+  return waited;
 }
 
 class RoamingThread {
@@ -63,22 +76,22 @@ class RoamingThread {
 
 }  // namespace
 
-CrowdWatch::Advice CrowdWatch::Look(std::int64_t now, std::int64_t preemptions) {
-  if (preemptions_ < 0 || now <= looked_) {
+CrowdWatch::Advice CrowdWatch::Look(std::int64_t now, std::int64_t waited) {
+  if (waited_ < 0 || now <= looked_) {
     looked_ = changed_ = now;
-    preemptions_ = preemptions;
+    waited_ = waited;
     return Advice::kNone;
   }
   if (now - looked_ < kLookEvery) return Advice::kNone;
   const std::int64_t elapsed = now - std::exchange(looked_, now);
-  const std::int64_t taken = preemptions - std::exchange(preemptions_, preemptions);
+  const std::int64_t taken = waited - std::exchange(waited_, waited);
   if (away_) {
     if (now - changed_ < stay_) return Advice::kNone;
     away_ = false;
     changed_ = now;
     return Advice::kReturn;
   }
-  if (taken * kSecond < kCrowdedPerSecond * elapsed) return Advice::kNone;
+  if (taken * kCrowdedPart < elapsed) return Advice::kNone;
   // Crowded soon after it came back: it has come too early.
   const bool again = stay_ > 0 && now - changed_ < kFirstStay;
   stay_ = again ? std::min(2 * stay_, kLongestStay) : kFirstStay;
@@ -91,7 +104,7 @@ bool ThreadCrowdWatch::Look() {
   const std::int64_t now = CrowdClock();
   if (now - looked_ < kLookEvery) return crowded_;
   looked_ = now;
-  const CrowdWatch::Advice advice = watch_.Look(now, PreemptionsOfThisThread());
+  const CrowdWatch::Advice advice = watch_.Look(now, WaitedForACore());
   if (advice != CrowdWatch::Advice::kNone) crowded_ = advice == CrowdWatch::Advice::kLeave;
   return crowded_;
 }

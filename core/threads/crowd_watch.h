@@ -8,25 +8,26 @@ namespace lockstep {
 // When a thread that is bound to a core leaves it: another program that takes half of that core
 // slows a rank to half, and all that wait for it. Free to go, it gets the cores of ranks that wait.
 //
-// The sign is how often the system takes the core away from a thread that wants to go on. What has
-// been left is tried again from time to time, and ever more rarely while it is still taken.
-// Not thread-safe.
+// The sign is how long the thread waits for a core while it could go on: a server's own threads
+// take little, another busy program half of the time. What has been left is tried again from time
+// to time, and ever more rarely while it is still taken. Not thread-safe.
 class CrowdWatch {
  public:
   enum class Advice : std::uint8_t { kNone, kLeave, kReturn };
 
-  // now: nanoseconds of a steady clock. preemptions: of the thread, since it began.
-  Advice Look(std::int64_t now, std::int64_t preemptions);
+  // Nanoseconds: now of a steady clock, and how long the thread has waited for a core since it
+  // began.
+  Advice Look(std::int64_t now, std::int64_t waited);
 
  private:
   std::int64_t looked_ = 0;
-  std::int64_t preemptions_ = -1;  // then; -1: not yet
+  std::int64_t waited_ = -1;  // then; -1: not yet
   bool away_ = false;
   std::int64_t changed_ = 0;  // when it left or returned
   std::int64_t stay_ = 0;     // nanoseconds, away
 };
 
-// The calling thread's own CrowdWatch, with the system's clock and count.
+// The calling thread's own CrowdWatch, with the system's clocks.
 // Not thread-safe: one thread at a time, mostly the same.
 class ThreadCrowdWatch {
  public:

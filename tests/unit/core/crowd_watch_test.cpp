@@ -16,24 +16,25 @@ constexpr std::int64_t kWatchSecond = 1'000'000'000;
 struct Watched {
   CrowdWatch watch;
   std::int64_t now = 5 * kWatchSecond;
-  std::int64_t preemptions = 1000;
+  std::int64_t waited = kWatchSecond;
 
-  Advice Quarter(std::int64_t preempted) {
+  // Of which it waits so many milliseconds for a core.
+  Advice Quarter(std::int64_t milliseconds) {
     now += kWatchSecond / 4;
-    preemptions += preempted;
-    return watch.Look(now, preemptions);
+    waited += milliseconds * kWatchSecond / 1000;
+    return watch.Look(now, waited);
   }
-  // Quarters until it returns home, losing its core so often in each.
-  int QuartersAway(std::int64_t preempted) {
+  // Quarters until it returns home, waiting so long in each.
+  int QuartersAway(std::int64_t milliseconds) {
     int count = 1;
-    while (Quarter(preempted) != Advice::kReturn && count < 10'000) ++count;
+    while (Quarter(milliseconds) != Advice::kReturn && count < 10'000) ++count;
     return count;
   }
 };
 
 TEST(CrowdWatch, StaysWhereItsCoreIsRarelyTaken) {
   Watched thread;
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(thread.Quarter(3), Advice::kNone);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(thread.Quarter(10), Advice::kNone);
 }
 
 TEST(CrowdWatch, TheFirstLookSaysNothing) {
@@ -44,9 +45,9 @@ TEST(CrowdWatch, TheFirstLookSaysNothing) {
 TEST(CrowdWatch, LeavesACrowdedCoreAndTriesItAgain) {
   Watched thread;
   thread.Quarter(0);
-  EXPECT_EQ(thread.Quarter(30), Advice::kLeave);
+  EXPECT_EQ(thread.Quarter(125), Advice::kLeave);
   EXPECT_GT(thread.QuartersAway(0), 4);
-  EXPECT_EQ(thread.Quarter(1), Advice::kNone) << "it stays where it is quiet again";
+  EXPECT_EQ(thread.Quarter(10), Advice::kNone) << "it stays where it is quiet again";
 }
 
 TEST(CrowdWatch, TriesEverMoreRarelyWhatIsStillTaken) {
@@ -54,13 +55,13 @@ TEST(CrowdWatch, TriesEverMoreRarelyWhatIsStillTaken) {
   thread.Quarter(0);
   int before = 0;
   for (int i = 0; i < 4; ++i) {
-    ASSERT_EQ(thread.Quarter(30), Advice::kLeave) << i;
+    ASSERT_EQ(thread.Quarter(125), Advice::kLeave) << i;
     const int away = thread.QuartersAway(0);
     EXPECT_GT(away, before) << i;
     before = away;
   }
   for (int i = 0; i < 20; ++i) {
-    ASSERT_EQ(thread.Quarter(30), Advice::kLeave) << i;
+    ASSERT_EQ(thread.Quarter(125), Advice::kLeave) << i;
     EXPECT_LE(thread.QuartersAway(0), 64 * 4) << "or it would never come back";
   }
 }
@@ -68,10 +69,10 @@ TEST(CrowdWatch, TriesEverMoreRarelyWhatIsStillTaken) {
 TEST(CrowdWatch, ForgetsAnOldCrowd) {
   Watched thread;
   thread.Quarter(0);
-  ASSERT_EQ(thread.Quarter(30), Advice::kLeave);
+  ASSERT_EQ(thread.Quarter(125), Advice::kLeave);
   const int first = thread.QuartersAway(0);
   for (int i = 0; i < 100; ++i) ASSERT_EQ(thread.Quarter(0), Advice::kNone);
-  ASSERT_EQ(thread.Quarter(30), Advice::kLeave);
+  ASSERT_EQ(thread.Quarter(125), Advice::kLeave);
   EXPECT_EQ(thread.QuartersAway(0), first);
 }
 
