@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <exception>
@@ -18,30 +20,36 @@
 namespace lockstep {
 namespace {
 
-// One text is shown, and nothing but text.
+// Nothing but text is shown.
 void RefuseWhatCannotBeShown(const TextRequest& request) {
-  if (request.n != 1)
-    throw BadInput("--prompt: n is {}, but one text can be shown; use --input for several",
-                   request.n);
   if (request.logprobs)
     throw BadInput(
         "--prompt: logprobs is {}, but only text is shown; use --input, whose answers have them",
         *request.logprobs);
 }
 
-// Shows a text as it comes; where several samples are made to choose from, the best of them at the
-// end.
+// The only text as it is; several below each other, each with its number.
+std::string TextOf(const std::vector<TextSample>& samples) {
+  if (samples.size() == 1) return samples[0].text;
+  std::string all;
+  for (std::size_t i = 0; i < samples.size(); ++i)
+    all += fmt::format("{}[{} of {}]\n{}", i == 0 ? "" : "\n\n", i + 1, samples.size(),
+                       samples[i].text);
+  return all;
+}
+
+// Shows a text as it comes; several, or the best of several, at the end.
 class ShownText : public RequestSink {
  public:
   ShownText(EngineLoop& loop, const TextRequest& request)
-      : loop_(loop), chooses_(request.best_of > 1) {}
+      : loop_(loop), at_the_end_(std::max(request.n, request.best_of) > 1) {}
 
   void OnText(std::size_t, std::string_view text) override {
-    if (!chooses_) Show(text);
+    if (!at_the_end_) Show(text);
   }
   void OnResult(TextResult result) override {
-    tokens_ = result.samples[0].tokens.size();
-    if (chooses_) Show(result.samples[0].text);
+    for (const auto& sample : result.samples) tokens_ += sample.tokens.size();
+    if (at_the_end_) Show(TextOf(result.samples));
     loop_.Drain();
   }
   void OnError(const Error& error) override {
@@ -67,7 +75,7 @@ class ShownText : public RequestSink {
   }
 
   EngineLoop& loop_;
-  const bool chooses_;
+  const bool at_the_end_;
   std::size_t tokens_ = 0;
   std::optional<Error> error_;
   std::exception_ptr failure_;

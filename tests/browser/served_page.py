@@ -185,5 +185,6 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     parser.add_argument("--model", required=True)
+    parser.add_argument("--python", default=sys.executable, help="of the virtual environments")
     _, others = parser.parse_known_args(namespace=options)
     unittest.main(argv=[sys.argv[0], *others], verbosity=2)

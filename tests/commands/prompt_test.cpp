@@ -1,4 +1,5 @@
 // `lockstep generate --prompt` obeys everything that a line of --input can ask for.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -49,14 +50,28 @@ TEST_F(APrompt, IsAnsweredAsALineIs) {
   EXPECT_GE(different, 3u) << "flags without effect show nothing";
 }
 
-TEST_F(APrompt, IsRefusedWhereItsAnswerIsNotOneText) {
-  const Outcome samples = Prompt({"--temperature", "1", "--n", "2"});
-  EXPECT_EQ(samples.exit_code, 2);
-  EXPECT_THAT(samples.errors, HasSubstr("n is 2, but one text can be shown; use --input"));
+TEST_F(APrompt, HasAllOfItsSamplesShown) {
+  for (const Flags& flags : {Flags{"--temperature", "5", "--n", "3"},
+                             Flags{"--temperature", "5", "--n", "2", "--best-of", "4"},
+                             Flags{"--num-beams", "3", "--n", "2"}}) {
+    const Outcome run = Prompt(flags);
+    EXPECT_EQ(run.exit_code, 0) << run.errors;
+    const Outcome line = Run({"--input", "-"}, flags, "{\"prompt\": \"ROMEO\"}\n");
+    const Json samples = ParseJson(line.output, "output")["samples"];
+    std::string expected;
+    for (std::size_t i = 0; i < samples.size(); ++i)
+      expected += fmt::format("{}[{} of {}]\n{}\n", i == 0 ? "" : "\n", i + 1, samples.size(),
+                              samples[i]["text"].get<std::string>());
+    EXPECT_EQ(samples.size(), flags[3] == "3" ? 3u : 2u);
+    EXPECT_EQ(run.output, expected);
+  }
+}
+
+TEST_F(APrompt, IsRefusedWhereItsAnswerIsMoreThanText) {
   const Outcome logprobs = Prompt({"--logprobs", "0"});
   EXPECT_EQ(logprobs.exit_code, 2);
   EXPECT_THAT(logprobs.errors, HasSubstr("logprobs is 0, but only text is shown; use --input"));
-  EXPECT_EQ(samples.output + logprobs.output, "");
+  EXPECT_EQ(logprobs.output, "");
 }
 
 TEST_F(APrompt, IsCheckedAsALineIs) {
