@@ -43,6 +43,7 @@ struct Engine::Impl {
         scheduler({.max_sequences = options_in.max_sequences,
                    .max_step_tokens = options_in.max_step_tokens,
                    .mixed_step_tokens = options_in.mixed_step_tokens,
+                   .max_logit_tokens = MaxLogitTokens(decoder_in.spec().vocab_rows),
                    .steps_under_way = decoder_in.stage_count(),
                    .page_count = decoder_in.cache().page_count(),
                    .page_tokens = KvCache::kPageTokens,

@@ -17,7 +17,8 @@ FitHere FitsHere(const HereQuestion& question, const std::vector<MemoryPool>& po
                       .cache_pages = KvCache::PagesFor(question.cache_tokens),
                       .step = StepLimitsOf({.max_sequences = question.limits.max_sequences,
                                             .max_step_tokens = question.limits.max_step_tokens,
-                                            .context_tokens = question.spec.context_tokens})};
+                                            .context_tokens = question.spec.context_tokens,
+                                            .vocab_rows = question.spec.vocab_rows})};
   FitHere here{.need = 0.0, .free = std::numeric_limits<double>::infinity(), .pool = {}};
   for (int rank = 0; rank < plan.rank_count(); ++rank) here.need += NeedOf(load, rank).total();
   here.need *= static_cast<double>(question.layout.dp);

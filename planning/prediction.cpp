@@ -42,7 +42,8 @@ MemoryForecast MemoryOf(const PlanQuestion& question, const StepModel& model,
                 .cache_pages = prediction.texts_per_copy * text_pages,
                 .step = StepLimitsOf({.max_sequences = limits.max_sequences,
                                       .max_step_tokens = limits.max_step_tokens,
-                                      .context_tokens = question.spec.context_tokens})};
+                                      .context_tokens = question.spec.context_tokens,
+                                      .vocab_rows = question.spec.vocab_rows})};
   const CachePlace place = gpu ? CachePlace::kDevice : CachePlace::kHost;
   MemoryForecast memory;
   memory.need = LargestNeed(load);

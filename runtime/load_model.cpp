@@ -58,7 +58,8 @@ std::int64_t LeastOfAll(ControlPlane& world, std::int64_t number) {
 StepLimits LimitsOfSteps(const LoadJob& job) {
   return StepLimitsOf({.max_sequences = job.limits().max_sequences,
                        .max_step_tokens = job.limits().max_step_tokens,
-                       .context_tokens = job.model.spec.context_tokens});
+                       .context_tokens = job.model.spec.context_tokens,
+                       .vocab_rows = job.model.spec.vocab_rows});
 }
 
 RankSlices SlicesOf(const LoadJob& job) {

@@ -5,6 +5,17 @@
 #include "core/error.h"
 
 namespace lockstep {
+namespace {
+
+// Whose beginnings others compute, in one step: each is looked up anew.
+constexpr std::ptrdiff_t kMostPassed = 32;
+
+}  // namespace
+
+std::int64_t MaxLogitTokens(std::int64_t vocab_rows) {
+  constexpr std::int64_t kBytes = 26'000'000, kLeast = 128, kMultiple = 16;
+  return std::max(kLeast, kBytes / (4 * vocab_rows) / kMultiple * kMultiple);
+}
 
 Scheduler::Scheduler(const SchedulerOptions& options)
     : options_(options), pages_(options.page_count, options.page_tokens, options.prefix_cache) {
@@ -199,12 +210,24 @@ std::int64_t Scheduler::FairShare(const Sequence& sequence) const {
   return sequence.pending() <= budget_ ? sequence.pending() : budget_ - budget_ / 4;
 }
 
+// Nobody overtakes who finds no room; but who waits for a beginning that is being computed does not
+// need what later ones take meanwhile.
 void Scheduler::Admit() {
-  while (!waiting_.empty() && budget_ > 0 && running_count() < options_.max_sequences) {
-    const auto first = waiting_.begin();
-    const bool starts = first->second.rows != LogitRows::kAll || logit_budget_ > 0;
-    if (!starts || !TryAdmit(first->second)) return;  // and nobody overtakes it
-    const auto added = running_.insert(waiting_.extract(first)).position;
+  std::vector<Sequence*> passed;
+  for (auto next = waiting_.begin(); next != waiting_.end() && budget_ > 0;) {
+    if (running_count() >= options_.max_sequences) return;
+    const auto candidate = next++;
+    Sequence& sequence = candidate->second;
+    if (sequence.rows == LogitRows::kAll && logit_budget_ <= 0) return;
+    const Admission admission = TryAdmit(sequence);
+    if (admission == Admission::kNoRoom) return;
+    if (admission == Admission::kBeginningIsComputed) {
+      if (sequence.overtaken >= kMostOvertaking || std::ssize(passed) == kMostPassed) return;
+      passed.push_back(&sequence);
+      continue;
+    }
+    for (Sequence* one : passed) ++one->overtaken;
+    const auto added = running_.insert(waiting_.extract(candidate)).position;
     turns_.NoteBegun(added->second.turn);
     GrantTokens(added->second, FairShare(added->second));
   }
@@ -219,7 +242,7 @@ std::int64_t Scheduler::ReusableTokens(const Sequence& sequence) const {
 }
 
 // Takes what the prefix cache has of the sequence, if there is room for the rest of it as well.
-bool Scheduler::TryAdmit(Sequence& sequence) {
+Scheduler::Admission Scheduler::TryAdmit(Sequence& sequence) {
   const auto size = static_cast<std::int64_t>(sequence.tokens.size());
   PagePool::Prefix prefix;
   prefix.last = sequence.root;
@@ -228,13 +251,13 @@ bool Scheduler::TryAdmit(Sequence& sequence) {
                           sequence.root);
     if (IsBeingComputed(sequence, prefix)) {
       pages_.Release(prefix.pages);
-      return false;
+      return Admission::kBeginningIsComputed;
     }
   }
   const auto found = static_cast<std::int64_t>(prefix.pages.size());
   if (PagesFor(size) - found > pages_.available() - PromisedPages()) {
     pages_.Release(prefix.pages);
-    return false;
+    return Admission::kNoRoom;
   }
   counts_.prefix_queries += size;
   counts_.prefix_hits += found * options_.page_tokens;
@@ -242,7 +265,7 @@ bool Scheduler::TryAdmit(Sequence& sequence) {
   sequence.cached = found * options_.page_tokens;
   sequence.pages = std::move(prefix.pages);
   sequence.last_block = prefix.last;
-  return true;
+  return Admission::kAdmitted;
 }
 
 // What running sequences will soon take: the rest of their prompts, and their next few tokens. Who

@@ -20,8 +20,7 @@ struct SchedulerOptions {
   // The same of a step in which sequences decode, whose next tokens wait until the prompts beside
   // them are through; 0: no other limit. Prompts have a quarter of it however many decode.
   std::int64_t mixed_step_tokens = 0;
-  // Of these, tokens of sequences that want logits at each: a row of logits is as long as the
-  // vocabulary, 128 rows of Pythia are 26 MB.
+  // Of these, tokens of sequences that want logits at each: see MaxLogitTokens().
   std::int64_t max_logit_tokens = 128;
   // That may be under way together, each with other tokens: those of a pipeline's stages. Of the
   // sequences that decode a step takes its share, and a step's tokens are its share of
@@ -31,6 +30,10 @@ struct SchedulerOptions {
   std::int64_t page_tokens = 16;
   PrefixCache prefix_cache = PrefixCache::kOn;
 };
+
+// As many rows of logits as take 26 MB, and 128 at least: these of Pythia's vocabulary, more of a
+// smaller one.
+std::int64_t MaxLogitTokens(std::int64_t vocab_rows);
 
 // Where a sequence wants logits: behind its last token, to choose the next one; or behind every
 // token of its prompt too, to say how likely they are; or nowhere, because it wants the hidden
@@ -90,6 +93,8 @@ struct SchedulerCounts {
 //   ones: waiting is bounded.
 // - A step first gives every decoding sequence its token, then prompts what is left of the budget,
 //   which is smaller where there are any such (mixed_step_tokens).
+// - Whose beginning another one computes just now waits for that, and lets up to kMostOvertaking
+//   later ones pass meanwhile.
 // - Pages are taken when they are needed. When there are none, the running sequence of the latest
 //   key gives up its own and waits again; it keeps its tokens and computes them anew.
 // - A sequence whose tokens are all in the cache is held: it keeps its place, and its pages unless
@@ -100,6 +105,7 @@ struct SchedulerCounts {
 class Scheduler {
  public:
   static constexpr std::int64_t kTurnsPerPriority = 1000;
+  static constexpr std::int64_t kMostOvertaking = 64;
 
   explicit Scheduler(const SchedulerOptions& options);
 
@@ -153,10 +159,11 @@ class Scheduler {
     LogitRows rows = LogitRows::kLast;
     std::int64_t context_tokens = 0;
     PagePool::BlockId root = PagePool::kBeginning;
-    std::size_t drafts = 0;     // tokens at the end
-    std::int64_t cached = 0;    // tokens whose keys and values are in the pages
-    std::int64_t launched = 0;  // the next ones, which steps under way add
-    std::int64_t planned = 0;   // those behind them, which this step adds
+    std::int64_t overtaken = 0;  // while another one computed its beginning
+    std::size_t drafts = 0;      // tokens at the end
+    std::int64_t cached = 0;     // tokens whose keys and values are in the pages
+    std::int64_t launched = 0;   // the next ones, which steps under way add
+    std::int64_t planned = 0;    // those behind them, which this step adds
     std::vector<std::int32_t> pages;
     std::int64_t published = 0;  // how many of the pages
     PagePool::BlockId last_block = PagePool::kBeginning;
@@ -193,7 +200,8 @@ class Scheduler {
   void PlanPrompts();
   void PlanLeftovers();
   void Admit();
-  bool TryAdmit(Sequence& sequence);
+  enum class Admission : std::uint8_t { kAdmitted, kNoRoom, kBeginningIsComputed };
+  Admission TryAdmit(Sequence& sequence);
   std::int64_t PromisedPages() const;
   bool IsBeingComputed(const Sequence& sequence, const PagePool::Prefix& prefix) const;
   std::int64_t ReusableTokens(const Sequence& sequence) const;

@@ -69,7 +69,7 @@ StepLimits StepLimitsOf(const EngineShape& engine) {
   const std::int64_t tokens = engine.max_step_tokens;
   const std::int64_t sequences = std::min(engine.max_sequences, tokens);
   return {.tokens = tokens,
-          .logit_rows = std::min(tokens, sequences + SchedulerOptions{}.max_logit_tokens),
+          .logit_rows = std::min(tokens, sequences + MaxLogitTokens(engine.vocab_rows)),
           .sequences = sequences,
           .positions = engine.context_tokens};
 }

@@ -37,6 +37,7 @@ struct EngineShape {
   std::int64_t max_sequences = 1;
   std::int64_t max_step_tokens = 1;
   std::int64_t context_tokens = 1;
+  std::int64_t vocab_rows = 1;
 };
 StepLimits StepLimitsOf(const EngineShape& engine);
 

@@ -132,6 +132,7 @@ class RandomRun {
     std::int64_t priority = 0;
     bool started = false;
     std::int64_t overtaken = 0;  // by later ones, before it started
+    std::int64_t passed = 0;     // by later turns, while its beginning was computed
     std::int64_t since = 0;      // the step of its last progress
     bool forked = false;         // so it has its parent's place, and came later
     bool held = false;
@@ -278,19 +279,32 @@ class RandomRun {
     const std::int64_t steps = options_.steps_under_way;
     ASSERT_LE(tokens, (options_.max_step_tokens + steps - 1) / steps);
     ASSERT_LE(scheduler_.running_count(), options_.max_sequences);
-    // Who starts now has an earlier turn than everybody who has not started yet.
-    std::pair<std::int64_t, std::int64_t> latest{-1'000'000'000, 0};
+    // Who starts now has an earlier turn than everybody who has not started yet, but for those that
+    // wait for a common beginning.
     for (const Chunk& chunk : chunks) {
       Live& live = live_.at(chunk.id);
       if (std::exchange(live.started, true)) continue;
-      latest = std::max(latest, live.turn);
-      for (auto& [id, other] : live_)
-        if (!other.started && !live.forked && id < chunk.id) ++other.overtaken;
+      for (auto& [id, other] : live_) {
+        if (other.started) continue;
+        if (!live.forked && id < chunk.id) ++other.overtaken;
+        if (other.turn > live.turn) continue;
+        ASSERT_TRUE(HasBeginningOfAnother(id)) << id;
+        ASSERT_LE(++other.passed, Scheduler::kMostOvertaking) << id;
+      }
     }
-    for (const auto& [id, live] : live_) {
-      ASSERT_TRUE(live.started || live.turn > latest) << id;
+    for (const auto& [id, live] : live_)
       ASSERT_LE(live.overtaken, (live.priority + 1) * Scheduler::kTurnsPerPriority) << id;
-    }
+  }
+
+  // Whether the first page of its tokens is that of one that has started.
+  bool HasBeginningOfAnother(std::int64_t id) const {
+    const std::span<const std::int32_t> tokens = scheduler_.Tokens(id);
+    return std::ranges::any_of(live_, [&](const auto& other) {
+      if (!other.second.started) return false;
+      const std::span<const std::int32_t> theirs = scheduler_.Tokens(other.first);
+      return std::ssize(theirs) >= kPageTokens && std::ssize(tokens) >= kPageTokens &&
+             std::ranges::equal(theirs.first(kPageTokens), tokens.first(kPageTokens));
+    });
   }
 
   SchedulerOptions options_;

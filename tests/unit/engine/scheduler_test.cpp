@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "core/error.h"
 
@@ -202,6 +203,38 @@ TEST(Scheduler, ACommonBeginningIsComputedOnceEvenByThoseThatComeTogether) {
   EXPECT_EQ(scheduler.counts().prefix_hits, 16);
   EXPECT_EQ(scheduler.blocks().page_count() - scheduler.blocks().available(), 2 + 3)
       << "two shared pages, and each one's own";
+}
+
+// Or steps would be as small as the prompts that come first.
+TEST(Scheduler, WhoWaitsForACommonBeginningLetsOthersPass) {
+  Scheduler scheduler(Sizes(8, 100, 100));
+  scheduler.Submit(Make(1, 10));
+  NewSequence same = Make(1, 10);
+  same.id = 2;
+  scheduler.Submit(same);
+  scheduler.Submit(Make(3, 5));
+  EXPECT_THAT(Step(scheduler), ElementsAre(std::tuple(1, 0, 10), std::tuple(3, 0, 5)));
+  EXPECT_THAT(Step(scheduler),
+              ElementsAre(std::tuple(1, 10, 1), std::tuple(2, 8, 2), std::tuple(3, 5, 1)));
+}
+
+// However long the prompt is that has the beginning, and however many others come.
+TEST(Scheduler, WhoWaitsForACommonBeginningIsOvertakenByFew) {
+  Scheduler scheduler(Sizes(2, 8, 2000));
+  scheduler.Submit(Make(1, 1000));
+  NewSequence same = Make(1, 1000);
+  same.id = 2;
+  scheduler.Submit(same);
+  const std::int64_t last = 3 + 2 * Scheduler::kMostOvertaking;
+  for (std::int64_t id = 3; id < last; ++id) scheduler.Submit(Make(id, 1));
+  std::set<std::int64_t> overtook;
+  for (int step = 0; step < 300; ++step)
+    for (const auto& [id, start, count] : Step(scheduler)) {
+      if (id < 3) continue;
+      overtook.insert(id);
+      scheduler.Remove(id);
+    }
+  EXPECT_EQ(std::ssize(overtook), Scheduler::kMostOvertaking);
 }
 
 TEST(Scheduler, ThePromptsLastTokenIsComputedEvenWhenAllIsCached) {

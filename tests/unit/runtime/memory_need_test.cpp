@@ -65,16 +65,19 @@ TEST(MemoryNeed, IsDividedOverTheRanks) {
 }
 
 TEST(StepLimits, AreThoseOfTheEngine) {
-  const StepLimits small =
-      StepLimitsOf({.max_sequences = 256, .max_step_tokens = 40, .context_tokens = 96});
+  const StepLimits small = StepLimitsOf(
+      {.max_sequences = 256, .max_step_tokens = 40, .context_tokens = 96, .vocab_rows = 50304});
   EXPECT_EQ(small.tokens, 40);
   EXPECT_EQ(small.sequences, 40);
   EXPECT_EQ(small.logit_rows, 40);
   EXPECT_EQ(small.positions, 96);
-  const StepLimits large =
-      StepLimitsOf({.max_sequences = 8, .max_step_tokens = 4096, .context_tokens = 2048});
+  const StepLimits large = StepLimitsOf(
+      {.max_sequences = 8, .max_step_tokens = 4096, .context_tokens = 2048, .vocab_rows = 50304});
   EXPECT_EQ(large.sequences, 8);
-  EXPECT_EQ(large.logit_rows, 8 + 128) << "prompts whose log-probabilities are wanted have 128";
+  EXPECT_EQ(large.logit_rows, 8 + 128) << "prompts whose log-probabilities are wanted have 26 MB";
+  const StepLimits demo = StepLimitsOf(
+      {.max_sequences = 8, .max_step_tokens = 512, .context_tokens = 256, .vocab_rows = 1056});
+  EXPECT_EQ(demo.logit_rows, 512);
 }
 
 TEST(MappedBytes, AreThoseOfTheCheckpointsFiles) {
