@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "launcher/flags/commands/tool_flags.h"
 #include "launcher/flags/help_texts.h"
 #include "runtime/options/option_table.h"
 
@@ -10,7 +11,6 @@ namespace {
 
 constexpr const char* kModelGroup = "Model";
 constexpr const char* kRunGroup = "Execution";
-constexpr const char* kTextGroup = "Input and output";
 constexpr const char* kSamplingGroup = "Sampling";
 constexpr const char* kEmbedGroup = "Hidden states";
 constexpr const char* kConfigGroup = "Configuration";
@@ -18,19 +18,8 @@ constexpr const char* kBenchGroup = "What to measure";
 constexpr const char* kEvalGroup = "What to evaluate";
 constexpr const char* kServerGroup = "Server";
 constexpr const char* kPlanGroup = "What to predict";
-constexpr const char* kCommands = "Commands";
-constexpr const char* kTools = "Tools";
-constexpr const char* kJsonHelp = "prints JSON, for programs, in place of text";
 // Requests are OpenAI's, whose default it is.
 constexpr const char* kTemperatureOfRequests = "the model's, or 1";
-
-Bindings& AddCommand(CLI::App& app, AllBindings& all, const std::string& name,
-                     std::pair<const char*, const char*> help_and_footer) {
-  CLI::App& command = *app.add_subcommand(name, help_and_footer.first)->group(kCommands);
-  command.footer(help_and_footer.second);
-  command.allow_extras();
-  return all[FullName(command)];
-}
 
 void AddConfigFlags(CLI::App& command, Bindings& bound) {
   command
@@ -404,38 +393,15 @@ void AddEval(CLI::App& app, AllBindings& all) {
   AddConfigFlags(command, bound);
 }
 
-void AddTrace(CLI::App& app, AllBindings& all) {
-  Bindings& bound = AddCommand(
-      app, all, "trace", {"Sums up what the ranks of a --trace spent time on.", kTraceFooter});
-  CLI::App& command = *app.get_subcommand("trace");
-  command.add_option("FILE", bound.trace_file, "what --trace has written")
-      ->type_name("FILE.json")
-      ->group(kTextGroup);
-  command.add_flag("--json", bound.json, kJsonHelp)->group(kTextGroup);
-}
-
-void AddTools(CLI::App& app, AllBindings& all) {
-  Bindings& env =
-      AddCommand(app, all, "env",
-                 {"Prints what a bug report needs: versions, libraries, machine.", kEnvFooter});
-  CLI::App& env_command = *app.get_subcommand("env")->group(kTools);
-  env_command.add_flag("--json", env.json, kJsonHelp)->group(kTextGroup);
-  Bindings& completion =
-      AddCommand(app, all, "completion",
-                 {"Prints completion of command lines for a shell.", kCompletionFooter});
-  app.get_subcommand("completion")
-      ->group(kTools)
-      ->add_option("SHELL", completion.shell, "the shell")
-      ->type_name("bash|zsh|fish");
-  Bindings& manual =
-      AddCommand(app, all, "manual", {"Prints a manual page, as roff.", kManualFooter});
-  CLI::App& manual_command = *app.get_subcommand("manual")->group(kTools);
-  // The words of a command become one word before (JoinManual()): here they would be commands.
-  manual_command.add_option("COMMAND", manual.manual, "whose page; none: that of the program");
-  manual_command.add_flag("--list", manual.list, "lists the names of the pages")->group(kTextGroup);
-}
-
 }  // namespace
+
+Bindings& AddCommand(CLI::App& app, AllBindings& all, const std::string& name,
+                     std::pair<const char*, const char*> help_and_footer) {
+  CLI::App& command = *app.add_subcommand(name, help_and_footer.first)->group("Commands");
+  command.footer(help_and_footer.second);
+  command.allow_extras();
+  return all[FullName(command)];
+}
 
 void AddCommands(CLI::App& app, AllBindings& all) {
   for (const auto add :

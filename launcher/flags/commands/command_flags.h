@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "launcher/flags/commands/bench_flags.h"
@@ -51,6 +52,14 @@ struct Bindings {
 };
 
 using AllBindings = std::map<std::string, Bindings>;  // by FullName()
+
+// The heading of flags that say where text or JSON comes from and goes to.
+inline constexpr const char* kTextGroup = "Input and output";
+inline constexpr const char* kJsonHelp = "prints JSON, for programs, in place of text";
+
+// Adds a command without flags: below the program, or below `app` where that is a command itself.
+Bindings& AddCommand(CLI::App& app, AllBindings& all, const std::string& name,
+                     std::pair<const char*, const char*> help_and_footer);
 
 // Adds every command with its flags, which are bound to `all`: it outlives the parsing.
 void AddCommands(CLI::App& app, AllBindings& all);
