@@ -61,7 +61,7 @@ class SharedSlots {
   };
 
   SharedSlots()
-      : name_(fmt::format("/dev/shm/lockstep-cuda-slots.{}.{}", getppid(),
+      : name_(fmt::format("/dev/shm/cuda-emulation-slots.{}.{}", getppid(),
                           VisibleDevices()[static_cast<std::size_t>(CurrentDevice())].place)) {
     file_ = open(name_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file_ < 0 || ftruncate(file_, sizeof(Entry) * kEntries) != 0) Fail();
