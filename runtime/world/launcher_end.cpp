@@ -1,6 +1,7 @@
 #include "runtime/world/launcher_end.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
