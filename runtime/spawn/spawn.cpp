@@ -20,6 +20,7 @@
 #include "core/files/own_program.h"
 #include "core/log.h"
 #include "runtime/spawn/child_watch.h"
+#include "runtime/spawn/segment_folder.h"
 #include "runtime/world/last_words.h"
 #include "runtime/world/launch_environment.h"
 #include "runtime/world/rank_board.h"
@@ -56,7 +57,7 @@ void DoWithoutRemoteAgent() {
   SetDefault("OMPI_MCA_plm", "isolated");
 }
 
-void PrepareEnvironment(const RankBoard& board) {
+void PrepareEnvironment(const RankBoard& board, const std::string& segments) {
   ::setenv(RankBoard::kVariable, board.address().c_str(), 1);
   if (::geteuid() == 0) {
     for (const char* name : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
@@ -64,6 +65,10 @@ void PrepareEnvironment(const RankBoard& board) {
       SetDefault(name, "1");
   }
   DoWithoutRemoteAgent();
+  if (!segments.empty()) {
+    SetDefault("OMPI_MCA_btl_vader_backing_directory", segments);
+    SetDefault("OMPI_MCA_btl_sm_backing_directory", segments);  // its name from version 5 on
+  }
   // Reading a neighbour's memory directly is forbidden in most containers, and Open MPI then
   // fills the screen with complaints.
   SetDefault("OMPI_MCA_btl_vader_single_copy_mechanism", "none");
@@ -83,7 +88,8 @@ void Redirect(int from, int to) {
 struct Start {
   std::vector<std::string> command;
   const RankBoard* board;
-  int output;  // what becomes mpirun's standard output and error
+  std::string segments;  // SegmentFolder::path()
+  int output;            // what becomes mpirun's standard output and error
   int errors;
   pid_t parent;
   sigset_t signals;  // the mask from before SpawnWorld()
@@ -102,7 +108,7 @@ struct Start {
   Redirect(::open("/dev/null", O_RDONLY), STDIN_FILENO);
   Redirect(start.output, STDOUT_FILENO);
   Redirect(start.errors, STDERR_FILENO);
-  PrepareEnvironment(*start.board);
+  PrepareEnvironment(*start.board, start.segments);
   ::sigprocmask(SIG_SETMASK, &start.signals, nullptr);
   std::vector<char*> arguments;
   for (const std::string& argument : start.command) {
@@ -152,12 +158,15 @@ int SpawnWorld(const SpawnOptions& options, std::span<const std::string> argumen
   std::optional<LastWordsInbox> inbox;
   if (MayUseOtherHosts()) inbox.emplace();
   if (inbox && !inbox->address().empty()) ::setenv(kLastWordsVariable, inbox->address().c_str(), 1);
+  // Other hosts have no such folder.
+  std::optional<SegmentFolder> segments;
+  if (!MayUseOtherHosts()) segments.emplace();
   ChildWatch watch;
   const Pipe output = MakePipe();
   const Pipe errors = MakePipe();
-  const pid_t mpirun =
-      StartMpirun({MpirunCommand({FindMpirun(), binary, ranks}, arguments), board.get(),
-                   output.write_end, errors.write_end, 0, watch.signals_before()});
+  const pid_t mpirun = StartMpirun({MpirunCommand({FindMpirun(), binary, ranks}, arguments),
+                                    board.get(), segments ? segments->path() : "", output.write_end,
+                                    errors.write_end, 0, watch.signals_before()});
   const double start_deadline =
       MayUseOtherHosts() ? std::numeric_limits<double>::infinity() : options.init_deadline_seconds;
   const ChildEnd end = watch.Run({mpirun, output.read_end, errors.read_end, options.output, *board,

@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <ostream>
 #include <sstream>
 #include <string>
@@ -205,6 +207,28 @@ TEST(FailingRanks, NamesARankKilledFromOutside) {
                                    HasSubstr("while decoding")));
   EXPECT_EQ(Lines(result.errors), 1) << result.errors;
   EXPECT_TRUE(AllGone(pids));
+}
+
+// Where a process was told to put the memory that it shares through Open MPI.
+std::filesystem::path SegmentsOf(pid_t process) {
+  std::ifstream environment("/proc/" + std::to_string(process) + "/environ");
+  const std::string name = "OMPI_MCA_btl_vader_backing_directory=";
+  for (std::string variable; std::getline(environment, variable, '\0');)
+    if (variable.starts_with(name)) return variable.substr(name.size());
+  return {};
+}
+
+TEST(FailingRanks, LeaveNoMemoryBehindWhenTheyAreKilled) {
+  ChildProcess child(StartedProbe({"3", "loop"}));
+  const auto pids = Pids(child);
+  ASSERT_EQ(pids.size(), 4u);
+  ASSERT_THAT(child.WaitForLine("step 3"), Not(IsEmpty()));
+  const std::filesystem::path segments = SegmentsOf(pids[2]);
+  ASSERT_TRUE(std::filesystem::is_directory(segments)) << segments;
+  EXPECT_FALSE(std::filesystem::is_empty(segments)) << segments;
+  ::kill(pids[2], SIGKILL);
+  EXPECT_EQ(child.Wait().exit_code, 4);
+  EXPECT_FALSE(std::filesystem::exists(segments)) << segments;
 }
 
 TEST(FailingRanks, EndWithMpirun) {
