@@ -1,5 +1,6 @@
 #include "server/serve_process.h"
 
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -12,6 +13,8 @@
 #include "core/files/own_program.h"
 #include "core/log.h"
 #include "core/threads/affinity.h"
+#include "layers/kernels/device_module.h"
+#include "layers/kernels/shared_device.h"
 #include "partition/plan/shard_plan.h"
 #include "runtime/auto_format.h"
 #include "runtime/load_model.h"
@@ -42,11 +45,44 @@ std::vector<std::vector<int>> CoresOfGroups(int groups) {
   return cores;
 }
 
+constexpr const char* kNoDevice = "-1";
+
+// The GPUs of each group, as GroupProcess::Start has them. kNoDevice for all of them where there
+// are not enough, or groups would compute with different bits.
+std::vector<std::string> DevicesFor(const Options& options) {
+  const auto groups = static_cast<int>(options.parallel.dp);
+  const auto ranks = static_cast<int>(options.parallel.tp.value_or(1));
+  std::vector<std::string> devices(static_cast<std::size_t>(groups));
+  const DeviceChoice choice = options.parallel.device;
+  if (groups == 1 || choice == DeviceChoice::kCpu || SharedDeviceAsked()) return devices;
+  int count = 0;
+  try {
+    count = CudaModule().DeviceCount();
+  } catch (const Error&) {
+    if (choice == DeviceChoice::kCuda) throw;
+  }
+  if (count >= groups * ranks)
+    return DevicesOfGroups(groups, ranks, std::getenv("CUDA_VISIBLE_DEVICES"));
+  if (choice == DeviceChoice::kCuda)
+    throw EnvironmentError(
+        "serve: --dp {} times --tp {} needs {} GPUs, and {} can be seen here; start at most --dp "
+        "{}, "
+        "or use --device cpu",
+        groups, ranks, groups * ranks, count, std::max(1, count / ranks));
+  if (count > 0)
+    WriteLog(LogLevel::kInfo,
+             fmt::format("computing on the CPU: --dp {} times --tp {} needs {} GPUs, "
+                         "and {} can be seen here",
+                         groups, ranks, groups * ranks, count));
+  std::ranges::fill(devices, kNoDevice);
+  return devices;
+}
+
 // For ranks that write a trace when they end.
 constexpr std::chrono::seconds kTraceTime{60};
 
 std::vector<GroupPlan> PlansOf(const Arguments& arguments, std::span<const std::string> given,
-                               WeightFormat format) {
+                               const std::vector<std::string>& devices, WeightFormat format) {
   const Options& options = arguments.options;
   std::vector<std::string> command = WithoutApiKey(given);
   command.front() = OwnProgram();
@@ -63,6 +99,7 @@ std::vector<GroupPlan> PlansOf(const Arguments& arguments, std::span<const std::
          .group = static_cast<int>(plans.size()),
          .groups = groups,
          .cores = cores,
+         .devices = devices[plans.size()],
          .dtype = format,
          .silence_seconds = options.comm.deadline_seconds + kNamingSeconds,
          .end_time = arguments.trace_file.empty() ? std::chrono::seconds(0) : kTraceTime});
@@ -75,9 +112,11 @@ void EndAsAKilledRankDid() {
 }
 
 // All that can be wrong is said here, once, before a group is started.
-int RunSupervised(const Arguments& arguments, std::span<const std::string> given) {
+int RunSupervised(Arguments arguments, std::span<const std::string> given) {
   InstallInterruptHandlers();
   AnnounceInterrupts();
+  const std::vector<std::string> devices = DevicesFor(arguments.options);
+  if (devices.front() == kNoDevice) arguments.options.parallel.device = DeviceChoice::kCpu;
   const Options& options = arguments.options;
   CheckDevice(DeviceRequestOf(options, options.model.dtype.format, 1));
   if (!arguments.trace_file.empty()) CheckTraceFile(arguments.trace_file);
@@ -90,7 +129,7 @@ int RunSupervised(const Arguments& arguments, std::span<const std::string> given
     WriteLog(LogLevel::kInfo, FormatText(FormatHere(options, model.stored, all)));
   }
   ::unsetenv(kApiKeyVariable);  // it is read, and no business of the ranks
-  Supervisor supervisor({.groups = PlansOf(arguments, given, model.format),
+  Supervisor supervisor({.groups = PlansOf(arguments, given, devices, model.format),
                          .most_requests = options.server.max_queue,
                          .most_sequences = options.engine.max_sequences});
   Frontend frontend(input, supervisor, supervisor);

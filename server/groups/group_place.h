@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/options/arguments.h"
 
@@ -22,6 +23,10 @@ struct GroupPlace {
   // Nothing: this process is none of a group.
   static std::optional<GroupPlace> FromEnvironment();
 };
+
+// CUDA_VISIBLE_DEVICES of each group: GPUs of its own, one for each of its ranks, for groups do not
+// know of each other. `visible` is this process's own value of it; null: it sees all.
+std::vector<std::string> DevicesOfGroups(int groups, int ranks, const char* visible);
 
 // The server's arguments as those of the ranks of one group.
 Arguments ArgumentsOfGroup(const Arguments& arguments, const GroupPlace& place);

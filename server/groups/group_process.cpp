@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 #include "core/error.h"
 #include "server/groups/descriptor.h"
@@ -31,13 +32,16 @@ std::vector<char*> PointersTo(std::vector<std::string>& words) {
   return pointers;
 }
 
-// This process's, with the variable instead of any other value of it.
-std::vector<std::string> EnvironmentWith(const std::string& variable) {
-  const std::string name = variable.substr(0, variable.find('=') + 1);
-  std::vector<std::string> environment{variable};
+// This process's, with these variables instead of any other values of them.
+std::vector<std::string> EnvironmentWith(std::vector<std::string> variables) {
+  const auto is_set = [set = variables](std::string_view one) {
+    return std::ranges::any_of(set, [one](const std::string& variable) {
+      return one.starts_with(variable.substr(0, variable.find('=') + 1));
+    });
+  };
   for (char** one = environ; *one != nullptr; ++one)
-    if (!std::string_view(*one).starts_with(name)) environment.emplace_back(*one);
-  return environment;
+    if (!is_set(*one)) variables.emplace_back(*one);
+  return variables;
 }
 
 cpu_set_t SetOf(const std::vector<int>& cores) {
@@ -124,7 +128,9 @@ std::optional<int> EndedChildren::Take(pid_t child) {
 
 GroupProcess::GroupProcess(const Start& start) : variable_(start.variable) {
   std::vector<std::string> command = start.command;
-  std::vector<std::string> environment = EnvironmentWith(start.variable);
+  std::vector<std::string> set{start.variable};
+  if (!start.devices.empty()) set.push_back("CUDA_VISIBLE_DEVICES=" + start.devices);
+  std::vector<std::string> environment = EnvironmentWith(std::move(set));
   const std::vector<char*> arguments = PointersTo(command);
   const std::vector<char*> variables = PointersTo(environment);
   const cpu_set_t cores = SetOf(start.cores);

@@ -28,6 +28,7 @@ class GroupProcess {
   struct Start {
     std::vector<std::string> command;  // the program's path, and its arguments
     std::string variable;              // "NAME=VALUE", of no other process
+    std::string devices = {};          // CUDA_VISIBLE_DEVICES; empty: as it is here
     std::vector<int> cores;            // it may run on; empty: those of this process
   };
 

@@ -69,8 +69,11 @@ void RankGroup::Start() {
     listener_ = std::make_unique<LocalListener>();
     const GroupPlace place{listener_->name(), plan_.ranks, plan_.group,
                            plan_.groups,      plan_.dtype, plan_.checkpoint};
-    process_ = std::make_unique<GroupProcess>(GroupProcess::Start{
-        plan_.command, fmt::format("{}={}", kGroupVariable, place.ToText()), plan_.cores});
+    process_ = std::make_unique<GroupProcess>(
+        GroupProcess::Start{.command = plan_.command,
+                            .variable = fmt::format("{}={}", kGroupVariable, place.ToText()),
+                            .devices = plan_.devices,
+                            .cores = plan_.cores});
     state_ = State::kStarting;
   } catch (const Error& error) {  // the system has no more processes or descriptors, just now
     if (!was_ready_) throw;

@@ -28,6 +28,7 @@ struct GroupPlan {
   int group = 0;                     // its number
   int groups = 1;                    // of the server, this one among them
   std::vector<int> cores = {};       // as GroupProcess::Start
+  std::string devices = {};          // the same
   DtypeChoice dtype = {};            // as GroupPlace::dtype
   std::string checkpoint = {};       // as GroupPlace::checkpoint
   double silence_seconds = 60;       // after which rank 0, once it is ready, counts as hanging

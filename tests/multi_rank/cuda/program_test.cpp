@@ -385,6 +385,16 @@ TEST(CudaDevice, IsForOneRankUnlessItIsToBeShared) {
 }
 
 // Nothing that waits on a device for the rank that is gone keeps the others.
+// Each group has GPUs of its own.
+TEST(CudaDevice, IsRefusedToMoreGroupsThanItIsEnoughFor) {
+  const Outcome run = RunLockstep({"serve", "shakespeare-neox", "--device", "cuda", "--dtype",
+                                   "bf16", "--dp", "2", "--tp", "2"});
+  EXPECT_EQ(run.exit_code, 3);
+  EXPECT_THAT(run.errors,
+              HasSubstr("--dp 2 times --tp 2 needs 4 GPUs, and 3 can be seen here; start "
+                        "at most --dp 1, or use --device cpu"));
+}
+
 TEST(CudaDevice, EndsWhenARankIsKilledThatOthersReadFrom) {
   if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
   const Variable peers("LOCKSTEP_PEER_REDUCE", "auto");

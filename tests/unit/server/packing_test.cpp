@@ -74,6 +74,12 @@ TEST(Messages, BringWhatIsSaidOfOtherWeights) {
   EXPECT_EQ(done.seconds, 2.5);
 }
 
+TEST(DevicesOfGroups, AreOfOneGroupEach) {
+  EXPECT_THAT(DevicesOfGroups(2, 1, nullptr), testing::ElementsAre("0", "1"));
+  EXPECT_THAT(DevicesOfGroups(2, 2, nullptr), testing::ElementsAre("0,1", "2,3"));
+  EXPECT_THAT(DevicesOfGroups(2, 2, "4,GPU-8a,6,7,9"), testing::ElementsAre("4,GPU-8a", "6,7"));
+}
+
 TEST(GroupPlace, ComesBackWithAndWithoutACheckpoint) {
   for (const char* checkpoint : {"", "a/b@c", "/models/with blanks "}) {
     const GroupPlace place{.socket = "name",

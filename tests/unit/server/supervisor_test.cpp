@@ -414,5 +414,21 @@ TEST(GroupProcess, IsKilledWithAllThatItHasStarted) {
   while (!process.Kill()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
+TEST(GroupProcess, SeesItsOwnDevices) {
+  const TemporaryFolder folder;
+  const std::string file = (folder / "seen").string();
+  ::setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3", 1);
+  EndedChildren children;
+  for (const auto& [devices, seen] : {std::pair{"2,3", "2,3\n"}, std::pair{"", "0,1,2,3\n"}}) {
+    GroupProcess process({.command = {"/bin/sh", "-c", "echo $CUDA_VISIBLE_DEVICES > " + file},
+                          .variable = "LOCKSTEP_TEST_GROUP=" + file,
+                          .devices = devices,
+                          .cores = {}});
+    while (!process.End(children)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_EQ(ReadFile(folder / "seen"), seen);
+  }
+  ::unsetenv("CUDA_VISIBLE_DEVICES");
+}
+
 }  // namespace
 }  // namespace lockstep
