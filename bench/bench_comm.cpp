@@ -20,8 +20,8 @@ namespace {
 // What all sizes may take together, however slow the links are and however many ranks share a core.
 constexpr double kMostSeconds = 40.0;
 
-// What a rank reads of its weights between two sums: more than the caches keep.
-constexpr std::size_t kWeightsBetween = std::size_t{8} << 20;
+// What a rank reads of its weights between two sums: two ranks more than their cache keeps.
+constexpr std::size_t kWeightsBetween = std::size_t{32} << 20;
 
 // All-reduces between two looks at the clock: about 32 MiB in all, few of large ones and no
 // endless series of small ones.
