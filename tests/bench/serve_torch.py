@@ -11,40 +11,13 @@ import time
 
 import torch
 import transformers
+from hf_config import config_of
 
 
 def make_model(shape, dtype):
-    common = dict(
-        vocab_size=shape["vocab_rows"],
-        tie_word_embeddings=False,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
-    if shape["family"] == "gptj":
-        config = transformers.GPTJConfig(
-            n_positions=shape["context"],
-            n_embd=shape["d_model"],
-            n_layer=shape["layers"],
-            n_head=shape["heads"],
-            n_inner=shape["d_ff"],
-            rotary_dim=shape["rotary_dims"],
-            **common,
-        )
-        kind = transformers.GPTJForCausalLM
-    else:
-        config = transformers.GPTNeoXConfig(
-            max_position_embeddings=shape["context"],
-            hidden_size=shape["d_model"],
-            num_hidden_layers=shape["layers"],
-            num_attention_heads=shape["heads"],
-            intermediate_size=shape["d_ff"],
-            rotary_pct=shape["rotary_dims"] * shape["heads"] / shape["d_model"],
-            use_parallel_residual=shape["parallel_residual"],
-            **common,
-        )
-        kind = transformers.GPTNeoXForCausalLM
+    config = config_of(shape)
     torch.set_default_dtype(dtype)
-    return kind(config).eval()
+    return getattr(transformers, config.architectures[0])(config).eval()
 
 
 def now():

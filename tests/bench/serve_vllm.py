@@ -38,34 +38,9 @@ W8A8 = {
 
 def write_config(setup):
     """A folder with the config.json of the shape: all that load_format dummy reads."""
-    import transformers
+    from hf_config import config_of
 
-    shape = setup["shape"]
-    if shape["family"] == "gptj":
-        config = transformers.GPTJConfig(
-            vocab_size=shape["vocab_rows"],
-            n_positions=shape["context"],
-            n_embd=shape["d_model"],
-            n_layer=shape["layers"],
-            n_head=shape["heads"],
-            n_inner=shape["d_ff"],
-            rotary_dim=shape["rotary_dims"],
-            tie_word_embeddings=False,
-        )
-        config.architectures = ["GPTJForCausalLM"]
-    else:
-        config = transformers.GPTNeoXConfig(
-            vocab_size=shape["vocab_rows"],
-            max_position_embeddings=shape["context"],
-            hidden_size=shape["d_model"],
-            num_hidden_layers=shape["layers"],
-            num_attention_heads=shape["heads"],
-            intermediate_size=shape["d_ff"],
-            rotary_pct=shape["rotary_dims"] * shape["heads"] / shape["d_model"],
-            use_parallel_residual=shape["parallel_residual"],
-            tie_word_embeddings=False,
-        )
-        config.architectures = ["GPTNeoXForCausalLM"]
+    config = config_of(setup["shape"])
     if setup["quantised"]:
         config.quantization_config = W8A8
     folder = pathlib.Path(setup["folder"])
