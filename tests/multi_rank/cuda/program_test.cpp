@@ -384,7 +384,6 @@ TEST(CudaDevice, IsForOneRankUnlessItIsToBeShared) {
   EXPECT_EQ(together.output, cpu.output);
 }
 
-// Nothing that waits on a device for the rank that is gone keeps the others.
 // Each group has GPUs of its own.
 TEST(CudaDevice, IsRefusedToMoreGroupsThanItIsEnoughFor) {
   const Outcome run = RunLockstep({"serve", "shakespeare-neox", "--device", "cuda", "--dtype",
@@ -395,6 +394,7 @@ TEST(CudaDevice, IsRefusedToMoreGroupsThanItIsEnoughFor) {
                         "at most --dp 1, or use --device cpu"));
 }
 
+// Nothing that waits on a device for the rank that is gone keeps the others.
 TEST(CudaDevice, EndsWhenARankIsKilledThatOthersReadFrom) {
   if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
   const Variable peers("LOCKSTEP_PEER_REDUCE", "auto");
