@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "comm/groups/first_reason.h"
 #include "core/log.h"
 #include "layers/kernels/device_module.h"
 #include "layers/kernels/shared_device.h"
@@ -65,15 +66,6 @@ int DeviceOf(const ControlPlane& world) {
   return local;
 }
 
-// For kAuto: whether all ranks have a GPU, and if not the first reason.
-std::string WhyNotEverywhere(ControlPlane& world, std::string mine) {
-  const auto* bytes = reinterpret_cast<const std::byte*>(mine.data());
-  std::string first;
-  for (const auto& theirs : world.AllGather({bytes, mine.size()}))
-    if (first.empty()) first.assign(reinterpret_cast<const char*>(theirs.data()), theirs.size());
-  return first;
-}
-
 // Which two ranks of a host have been given the same GPU, and what to do; the same on every rank.
 // "": each has one of its own, or they are to share. Collective. `id` is that of this rank's, ""
 // where it has none.
@@ -111,7 +103,7 @@ DeviceDecision Decide(const DeviceRequest& request, ControlPlane& world) {
   } catch (const Error& error) {
     why = error.what();
   }
-  why = WhyNotEverywhere(world, why);
+  why = FirstReason(world, why);
   if (why.empty()) why = WhyShared(world, id);
   return {why.empty() ? DeviceChoice::kCuda : DeviceChoice::kCpu, why};
 }

@@ -9,10 +9,10 @@
 #include <string_view>
 
 #include "comm/deadline_backoff.h"
+#include "comm/groups/first_reason.h"
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/kernels/peer_pace.h"
 #include "layers/kernels/cuda/peers/device_id.h"
-#include "layers/kernels/cuda/peers/first_reason.h"
 #include "layers/kernels/cuda/peers/peer_proof.h"
 #include "layers/kernels/shared_device.h"
 

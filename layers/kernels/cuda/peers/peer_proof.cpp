@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "comm/deadline_backoff.h"
+#include "comm/groups/first_reason.h"
 #include "comm/reducer.h"
 #include "layers/kernels/cuda/cuda_check.h"
-#include "layers/kernels/cuda/peers/first_reason.h"
 #include "layers/kernels/cuda/peers/peer_probe.h"
 
 namespace lockstep::cuda {

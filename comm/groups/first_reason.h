@@ -5,7 +5,7 @@
 
 #include "comm/control_plane.h"
 
-namespace lockstep::cuda {
+namespace lockstep {
 
 // The first rank's reason against something, on every rank; "" where none has one. Collective.
 inline std::string FirstReason(ControlPlane& world, const std::string& mine) {
@@ -14,4 +14,4 @@ inline std::string FirstReason(ControlPlane& world, const std::string& mine) {
   return "";
 }
 
-}  // namespace lockstep::cuda
+}  // namespace lockstep
