@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cstddef>
 #include <string_view>
 #include <utility>
 
 #include "core/error.h"
 #include "core/threads/affinity.h"
+#include "core/timing/phases.h"
 
 namespace lockstep {
 namespace {
@@ -26,10 +26,6 @@ constexpr std::int64_t kLongestStay = 64 * kSecond;
 std::vector<int>& RoamedCores() {
   static std::vector<int> cores;
   return cores;
-}
-
-std::int64_t CrowdClock() {
-  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
 }
 
 // Nanoseconds in which the calling thread could have run and had no core: the second number of its
@@ -101,7 +97,7 @@ CrowdWatch::Advice CrowdWatch::Look(std::int64_t now, std::int64_t waited) {
 }
 
 bool ThreadCrowdWatch::Look() {
-  const std::int64_t now = CrowdClock();
+  const std::int64_t now = SteadyNanoseconds();
   if (now - looked_ < kLookEvery) return crowded_;
   looked_ = now;
   const CrowdWatch::Advice advice = watch_.Look(now, WaitedForACore());

@@ -1,11 +1,11 @@
 #include "core/threads/thread_pool.h"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <utility>
 
 #include "core/error.h"
+#include "core/timing/phases.h"
 
 namespace lockstep {
 namespace {
@@ -16,10 +16,6 @@ constexpr std::int64_t kPoolSpin = 200'000;
 constexpr int kPoolPolls = 32;
 // So many pieces a thread, if the loop is long enough: what is left at the end is small.
 constexpr std::int64_t kPiecesPerThread = 4;
-
-std::int64_t PoolClock() {
-  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
-}
 
 }  // namespace
 
@@ -121,11 +117,12 @@ void ThreadPool::AwaitChange(const WaitableNumber& number, std::uint32_t seen, W
     return false;
   };
   if (poll()) return;
-  const std::int64_t begin = PoolClock();
+  const std::int64_t begin = SteadyNanoseconds();
   while (!poll()) {
-    if (!spins || PoolClock() - begin >= waiter.patience.nanoseconds()) number.SleepWhile(seen);
+    if (!spins || SteadyNanoseconds() - begin >= waiter.patience.nanoseconds())
+      number.SleepWhile(seen);
   }
-  waiter.patience.Learn(PoolClock() - begin);
+  waiter.patience.Learn(SteadyNanoseconds() - begin);
 }
 
 // It may be the loop after the one whose start was seen: then its own start will be seen, too.
