@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cmath>
+#include <set>
+
 #include "planning/fit/link_fit.h"
 #include "planning/machine/machine_yaml.h"
 #include "planning/report/fit_page.h"
@@ -93,7 +97,8 @@ TEST(Calibrate, FollowsPointsWhoseRoundsAgree) {
   Machine truth = FindMachine("avx512");
   truth.efficiency = LossyHost().efficiency;
   Measurements disturbed = SweepOn(truth);
-  for (const std::size_t one : {0u, 5u, 9u, 16u, 22u}) {
+  const std::set<std::size_t> hit{0, 5, 9, 16, 22};
+  for (const std::size_t one : hit) {
     disturbed.speeds[one].tokens_per_second *= 0.6;
     disturbed.speeds[one].spread = 0.5;
   }
@@ -106,8 +111,13 @@ TEST(Calibrate, FollowsPointsWhoseRoundsAgree) {
   const std::string text = FitText("m", FindMachine("avx512"), calibration);
   ExpectNarrow(text);
   EXPECT_THAT(text, HasSubstr("* its rounds are more than 15 % apart"));
+  // Where the rounds do not show it, the others are moved.
   for (SpeedPoint& point : disturbed.speeds) point.spread = 0.0;
-  EXPECT_GT(Calibrate(Pythia1B4(), FindMachine("avx512"), disturbed).worst_fitted(), 0.05);
+  const Calibration misled = Calibrate(Pythia1B4(), FindMachine("avx512"), disturbed);
+  double moved = 0.0;
+  for (std::size_t i = 0; i < misled.points.size(); ++i)
+    if (!hit.contains(i)) moved = std::max(moved, std::abs(misled.points[i].off()));
+  EXPECT_GT(moved, 0.05);
 }
 
 TEST(Calibrate, LeavesAloneWhatNothingTells) {
