@@ -151,36 +151,32 @@ inline constexpr const char* kBenchDecodeFooter = R"(Examples:
   lockstep bench decode configs/pythia-1.4b.yaml --dtype bf16 --tp 2 --threads 1
   lockstep bench decode ./gpt-j-6b --prompt-tokens 16,1024 --json
 
-Each figure stands beside what the memory of the machine allows, which is measured in the same run.
-
-Where the checkpoint of a configuration is not on this machine, random weights of its model.shape
-are used: their values do not matter to the time.)";
+Each figure stands beside what the memory of the machine allows, which is measured in the same run.)";
 
 inline constexpr const char* kBenchPrefillFooter = R"(Examples:
   lockstep bench prefill configs/pythia-1.4b.yaml --prompt-tokens 128,512,2000
   lockstep bench prefill ./gpt-j-6b --dtype int8 --tp 2
 
 Each figure stands beside what the arithmetic of the machine allows, which is measured in the same
-run.
-
-Where the checkpoint of a configuration is not on this machine, random weights of its model.shape
-are used: their values do not matter to the time.)";
+run.)";
 
 inline constexpr const char* kBenchBatchFooter = R"(Examples:
   lockstep bench batch ./gpt-j-6b --dtype bf16 --batch 1,8,32 --json
   lockstep bench batch configs/pythia-410m.yaml --tp 2 --prompt-tokens 128
 
-Each figure stands beside what the machine allows, which is measured in the same run.
+Each figure stands beside what the machine allows, which is measured in the same run.)";
 
-Where the checkpoint of a configuration is not on this machine, random weights of its model.shape
+// Behind each of these.
+inline constexpr const char* kBenchWeightsNote =
+    R"(Where the checkpoint of a configuration is not on this machine, random weights of its model.shape
 are used: their values do not matter to the time.)";
 
 inline constexpr const char* kBenchCommFooter = R"(Examples:
   lockstep bench comm --tp 2
   mpirun -n 8 --hostfile hosts lockstep bench comm --bytes 8192,65536
 
-Needs two or more ranks, and no model. Each all-reduce stands beside MPI's, and beside the same one in the
-step of a model, with the products between them.)";
+Needs two or more ranks, and no model. Each all-reduce stands beside MPI's, and beside itself as it is in
+the step of a model: the values were just written, and the caches are full of weights.)";
 
 inline constexpr const char* kBenchScalingFooter = R"(Examples:
   lockstep bench scaling configs/pythia-160m.yaml --dtypes bf16,int8 \

@@ -1,5 +1,7 @@
 #include "launcher/flags/commands/command_flags.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "launcher/flags/commands/tool_flags.h"
@@ -323,10 +325,12 @@ void AddBench(CLI::App& app, AllBindings& all) {
     Bindings& bound = AddCommand(bench, all, name, {one.summary, one.footer});
     CLI::App& command = *bench.get_subcommand(name);
     bound.bench.Add(command, kBenchGroup, one.kind);
-    if (one.kind == BenchKind::kComm)
+    if (one.kind == BenchKind::kComm) {
       AddPlaceFlags(command, bound);
-    else
+    } else {
       AddMeasuredModel(command, bound);
+      command.footer(fmt::format("{}\n\n{}", one.footer, kBenchWeightsNote));
+    }
     command.add_flag("--json", bound.json, kJsonHelp)->group(kTextGroup);
     AddConfigFlags(command, bound);
   }
