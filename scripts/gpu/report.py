@@ -7,7 +7,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEPT = (6_000, 14_000)  # characters of a step's output, from its begin and its end
 FIGURES = ("tokens/s", "% of read bandwidth", "% of bf16 matrix products")
 

@@ -2,9 +2,9 @@
 """What one GPU does at best by torch, and what others make of GPT-J 6B on it, beside lockstep's own
 measurements. Weights are made up.
 
-    scripts/gpu_ceilings.py ceilings       # copies, cuBLAS in bf16 and FP8, attention
-    scripts/gpu_ceilings.py transformers   # generate() with a static cache, compiled
-    scripts/gpu_ceilings.py ctranslate2
+    scripts/gpu/ceilings.py ceilings       # copies, cuBLAS in bf16 and FP8, attention
+    scripts/gpu/ceilings.py transformers   # generate() with a static cache, compiled
+    scripts/gpu/ceilings.py ctranslate2
 """
 import sys
 import tempfile

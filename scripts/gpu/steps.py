@@ -4,7 +4,7 @@ import pathlib
 import shutil
 from dataclasses import dataclass, field
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The release's list, for builds that are to run anywhere.
 ARCHITECTURES = "80-real;86-real;89-real;90-real;100"
 TARGETS = ["lockstep", "lockstep_cuda", "gpu_kernels", "multi_rank_cuda", "multi_rank_cuda_graphs",
@@ -119,7 +119,7 @@ def several_ranks(machine):
     halves = {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "50"}
     for title, command in (("sums", only_sums), ("replayed", graphs)):
         yield Step(f"MPS, two halves of one GPU: {title}",
-                   [str(ROOT / "scripts/with_mps"), *ranks(2, command)], 60, halves, no_mps)
+                   [str(ROOT / "scripts/gpu/with_mps"), *ranks(2, command)], 60, halves, no_mps)
 
 
 def more_gpus(machine, model):
@@ -140,7 +140,7 @@ def texts(machine):
     """Greedy texts of the GPU beside the processor's."""
     for demo in ("shakespeare-gptj", "shakespeare-neox"):
         yield Step(f"{demo}: the text of the processor",
-                   [str(ROOT / "scripts/same_text"), machine.lockstep, str(ROOT / "models" / demo)],
+                   [str(ROOT / "scripts/gpu/same_text"), machine.lockstep, str(ROOT / "models" / demo)],
                    40)
 
 
@@ -169,7 +169,7 @@ def one_layer(machine, model):
 
 
 def others(machine):
-    ceilings = ["python3", str(ROOT / "scripts/gpu_ceilings.py")]
+    ceilings = ["python3", str(ROOT / "scripts/gpu/ceilings.py")]
     no_torch = without_python("torch")
     yield Step("Ceilings by torch: cuBLAS, FP8, attention, copies", [*ceilings, "ceilings"], 60,
                missing=no_torch)
