@@ -28,8 +28,9 @@ bool IsOfEventLoop(std::string_view line) {
 
 // Remarks of mpirun's about its explanations, about signals and about itself.
 bool IsRemark(std::string_view line) {
-  constexpr std::string_view kMarks[] = {"sent help message", "help_aggregate", "FORCE-TERMINATE",
-                                         "ERROR_LOG",         "PMIX ERROR",     "PRTE ERROR"};
+  constexpr std::string_view kMarks[] = {
+      "sent help message", "help_aggregate", "FORCE-TERMINATE",           "ERROR_LOG",
+      "PMIX ERROR",        "PRTE ERROR",     "plm:rsh: Warning: setpgid("};
   if (line.starts_with("mpirun") || line.starts_with("prterun")) return true;
   if (IsOfEventLoop(line)) return true;
   return line.starts_with("[") && std::ranges::any_of(kMarks, [&](std::string_view mark) {

@@ -52,6 +52,9 @@ TEST(MpirunWords, DropTheNewsThatRanksEnded) {
   EXPECT_EQ(words.ended_host(), "b");
   EXPECT_EQ(words.Pass("mpirun.openmpi: Forwarding signal 10 to job\n"), "");
   EXPECT_EQ(words.Pass("[warn] Epoll MOD(1) on fd 21 failed: Bad file descriptor\n"), "");
+  EXPECT_EQ(
+      words.Pass("[node1:28] plm:rsh: Warning: setpgid(34,34) failed in parent with errno=13\n"),
+      "");
   words.Pass("[host:12] 1 more process has sent help message help-mpi.txt / mpi_abort\n");
   EXPECT_THAT(words.explanation(), IsEmpty());
 }
