@@ -110,6 +110,7 @@ void CpuLinear::MultiplySegment(const Segment& segment, Start start, const Kerne
                 .c_block_stride = group.block_floats,
                 .c_panel_stride = group.tile_floats,
                 .start = at == 0 ? start : Start::kContinue,
+                .fetches_ahead = block == 0,
                 .row_scales = rows.Scales(block, quant),
                 .row_sums = rows.Sums(block, quant),
                 .scale_block_stride = rows.scale_stride(),

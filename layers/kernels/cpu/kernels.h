@@ -44,6 +44,7 @@ struct TileProduct {
   std::int64_t c_block_stride = 0;  // floats
   std::int64_t c_panel_stride = 0;  // floats
   Start start = Start::kZero;
+  bool fetches_ahead = false;  // panels come from memory: those that come next are fetched
   // int8 and int4 only. Weights are kept as unsigned numbers with an offset of 128 or 8, rows as
   // signed bytes; both are scaled per quantisation block (kQuantTiles tiles).
   const float* row_scales = nullptr;             // [quant block][block_rows]
@@ -52,6 +53,8 @@ struct TileProduct {
   const std::uint16_t* weight_scales = nullptr;  // bf16 [quant block][16], of the first panel
   std::int64_t weight_scale_stride = 0;          // elements, panel to panel
 };
+
+using Product = void(const TileProduct&);
 
 // Tiles of 64 inputs in one quantisation block.
 constexpr std::int64_t kInt8QuantTiles = 4;
@@ -133,10 +136,10 @@ struct MassScan {
 struct Kernels {
   const char* name;
 
-  void (*product_f32)(const TileProduct&);
-  void (*product_bf16)(const TileProduct&);
-  void (*product_int8)(const TileProduct&);
-  void (*product_int4)(const TileProduct&);
+  Product* product_f32;
+  Product* product_bf16;
+  Product* product_int8;
+  Product* product_int4;
 
   void (*pack_f32)(const PackRow&);
   void (*pack_bf16)(const PackRow&);

@@ -124,6 +124,9 @@ struct OpInt8 : OpInteger {
   }
 };
 
+constexpr int kStreams = 4;
+#include "layers/kernels/cpu/isa/product.inc"
+
 // Some tiles of rows as multiply-adds take them, each 4 bytes to be broadcast: of the inputs in
 // those 4 bytes of a line the even ones and the odd ones, in twice as many bits.
 template <class Op, int kRows, int kTiles>
@@ -166,7 +169,7 @@ struct WideRows {
 struct OpInt8Tiles : OpInt8 {
   template <int kRows, int kPanels>
   static inline void Tiles(const std::byte* x, std::int64_t x_line, const std::byte* w,
-                           std::int64_t panel_stride, std::int64_t tiles,
+                           std::int64_t panel_stride, std::int64_t tiles, NextPanels,
                            Acc (&sums)[kRows][kPanels]) {
     const WideRows<OpInt8, kRows, kQuantTiles> rows(x, x_line, tiles);
     rows.Multiply(w, panel_stride, tiles, kStreamAhead, sums);
@@ -188,14 +191,15 @@ struct OpInt4 : OpInteger {
 
   template <int kRows, int kPanels>
   static inline void Tiles(const std::byte* x, std::int64_t x_line, const std::byte* w,
-                           std::int64_t panel_stride, std::int64_t tiles,
+                           std::int64_t panel_stride, std::int64_t tiles, NextPanels next,
                            Acc (&sums)[kRows][kPanels]) {
     for (std::int64_t tile = 0; tile < tiles; ++tile) {
       for (int first = 0; first < kPairs; first += kPairs / 2) {
         Acc words[kRows][kPanels];
         for (auto& words_of_row : words)
           for (auto& word : words_of_row) word = Zero();
-        for (int pair = first; pair < first + kPairs / 2; ++pair)
+        for (int pair = first; pair < first + kPairs / 2; ++pair) {
+          if constexpr (kRows > kStreamRows) next.Fetch<kPanels>(w, panel_stride, pair);
           for (int p = 0; p < kPanels; ++p) {
             const std::byte* at = w + p * panel_stride + pair * kLineBytes;
             if constexpr (kRows <= kStreamRows) Prefetch(at);
@@ -207,6 +211,7 @@ struct OpInt4 : OpInteger {
                          _mm256_set1_epi32(Word(four)));
               }
           }
+        }
         for (int r = 0; r < kRows; ++r)
           for (int p = 0; p < kPanels; ++p)
             Madd(sums[r][p], words[r][p].low, words[r][p].high, _mm256_set1_epi16(1));
@@ -223,14 +228,11 @@ struct OpInt4 : OpInteger {
   }
 };
 
-constexpr int kStreams = 4;
-#include "layers/kernels/cpu/isa/product.inc"
-
-// Widens a piece of rows once for all panels, not as often as they are multiplied.
-struct WideBf16 : Floats<OpBf16> {
+// A piece of rows, widened once for all panels, not as often as they are multiplied.
+struct WideBf16 {
   template <int kRows, int kPanels>
-  static void Rows(const TileProduct& a, std::int64_t block, std::int64_t row) {
-    if constexpr (kRows <= kStreamRows) return Floats::Rows<kRows, kPanels>(a, block, row);
+  static void Run(const TileProduct& a, std::int64_t block, std::int64_t row, std::int64_t,
+                  NextPanels) {
     constexpr std::int64_t kTiles = 8;
     const std::int64_t x_line = a.block_rows * kLineBytes;
     const std::byte* x = a.rows + block * a.block_stride + row * kLineBytes;
@@ -254,12 +256,20 @@ struct WideBf16 : Floats<OpBf16> {
   }
 };
 
-using KindF32 = Floats<OpF32>;
-using KindBf16 = WideBf16;
-using KindInt8 = Integers<OpInt8Tiles>;
-using KindInt4 = Integers<OpInt4>;
-constexpr int kMostRows[] = {6, 6, 4, 4};
-constexpr int kMostPanels = 1;
+constexpr int kMostWideRows = 6;
+
+void ProductBf16(const TileProduct& a) {
+  if (a.block_rows <= kStreamRows) return WalkRows<Floats<OpBf16>, kMostWideRows, 1>(a);
+  const Pieces pieces = PiecesOf<kMostWideRows>(a);
+  for (std::int64_t block = 0; block < a.blocks; ++block)
+    for (std::int64_t piece = 0; piece < pieces.count; ++piece)
+      WalkPiece<WideBf16, kMostWideRows, 1>(a, block, pieces.begin(piece), pieces.size(piece), 0,
+                                            {});
+}
+
+constexpr Product* kProducts[] = {&WalkRows<Floats<OpF32>, 6, 1>, &ProductBf16,
+                                  &WalkRows<Integers<OpInt8Tiles>, 4, 1>,
+                                  &WalkRows<Integers<OpInt4>, 4, 1>};
 
 }  // namespace
 

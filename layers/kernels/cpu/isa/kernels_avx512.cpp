@@ -71,12 +71,9 @@ constexpr int kStreams = 8;
 
 #include "layers/kernels/cpu/isa/integer_tiles.inc"
 
-using KindF32 = Floats<OpF32>;
-using KindBf16 = Floats<OpBf16>;
-using KindInt8 = Integers<OpInt8Tiles>;
-using KindInt4 = Integers<OpInt4>;
-constexpr int kMostRows[] = {8, 8, 8, 8};
-constexpr int kMostPanels = 2;
+constexpr Product* kProducts[] = {&WalkRows<Floats<OpF32>, 8, 2>, &WalkRows<Floats<OpBf16>, 8, 2>,
+                                  &WalkRows<Integers<OpInt8Tiles>, 8, 2>,
+                                  &WalkRows<Integers<OpInt4>, 8, 2>};
 
 }  // namespace
 

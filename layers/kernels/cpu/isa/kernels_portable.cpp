@@ -77,12 +77,9 @@ constexpr int kStreams = 8;
 
 #include "layers/kernels/cpu/isa/integer_tiles.inc"
 
-using KindF32 = Floats<OpF32>;
-using KindBf16 = Floats<OpBf16>;
-using KindInt8 = Integers<OpInt8Tiles>;
-using KindInt4 = Integers<OpInt4>;
-constexpr int kMostRows[] = {4, 4, 4, 4};
-constexpr int kMostPanels = 1;
+constexpr Product* kProducts[] = {&WalkRows<Floats<OpF32>, 4, 1>, &WalkRows<Floats<OpBf16>, 4, 1>,
+                                  &WalkRows<Integers<OpInt8Tiles>, 4, 1>,
+                                  &WalkRows<Integers<OpInt4>, 4, 1>};
 
 }  // namespace
 
