@@ -35,10 +35,10 @@ struct Engine::Impl {
   std::function<void(std::int64_t)> on_begun;
   StepClock clock;
 
-  Impl(Decoder& decoder_in, ControlPlane& control_in, const EngineOptions& options_in)
+  Impl(Decoder& decoder_in, const EngineRanks& ranks, const EngineOptions& options_in)
       : decoder(decoder_in),
-        control(control_in),
-        executor(decoder_in, control_in),
+        control(ranks.copy),
+        executor(decoder_in, ranks),
         options(options_in),
         scheduler({.max_sequences = options_in.max_sequences,
                    .max_step_tokens = options_in.max_step_tokens,
@@ -351,9 +351,10 @@ TokenEvent Engine::Impl::TakeToken(LiveRequest& one, const TokenChoice& choice) 
   return event;
 }
 
-Engine::Engine(Decoder& decoder, ControlPlane& control, const EngineOptions& options)
-    : impl_(std::make_unique<Impl>(decoder, control, options)) {
-  LOCKSTEP_CHECK(control.rank() == 0, "the engine is rank 0's, this is rank {}", control.rank());
+Engine::Engine(Decoder& decoder, const EngineRanks& ranks, const EngineOptions& options)
+    : impl_(std::make_unique<Impl>(decoder, ranks, options)) {
+  LOCKSTEP_CHECK(ranks.copy.rank() == 0, "the engine is rank 0's, this is rank {}",
+                 ranks.copy.rank());
 }
 
 Engine::~Engine() = default;

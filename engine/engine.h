@@ -9,12 +9,12 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/engine_ranks.h"
 #include "engine/request.h"
 #include "engine/scheduling/scheduler.h"
 
 namespace lockstep {
 
-class ControlPlane;
 class Decoder;
 
 struct EngineOptions {
@@ -63,8 +63,8 @@ struct EngineStatus {
 // serving/engine_loop.h lets others in.
 class Engine {
  public:
-  // The decoder and the control plane stay the caller's and outlive the engine.
-  Engine(Decoder& decoder, ControlPlane& control, const EngineOptions& options);
+  // The decoder and the ranks' control planes stay the caller's and outlive the engine.
+  Engine(Decoder& decoder, const EngineRanks& ranks, const EngineOptions& options);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -139,6 +139,6 @@ class Engine {
 // The other ranks: executes step messages until rank 0 says shutdown. together: their part in what
 // Engine::Together() does, given its words; without one there may be none.
 using WorkTogether = std::function<void(std::string_view words)>;
-void RunWorker(Decoder& decoder, ControlPlane& control, const WorkTogether& together = {});
+void RunWorker(Decoder& decoder, const EngineRanks& ranks, const WorkTogether& together = {});
 
 }  // namespace lockstep

@@ -12,7 +12,44 @@ std::span<const std::byte> BytesIn(const TensorView& tensor) {
   return {static_cast<const std::byte*>(tensor.raw()), tensor.bytes()};
 }
 
+// The part of fp32 values, given as bytes, that one of so many ranks sends.
+struct ActivationSlice {
+  std::size_t begin = 0;
+  std::size_t bytes = 0;
+};
+
+ActivationSlice SliceOfActivations(std::size_t bytes, int index, int ranks) {
+  const auto bound = [&](int rank) {
+    return bytes / sizeof(float) * static_cast<std::size_t>(rank) /
+           static_cast<std::size_t>(ranks) * sizeof(float);
+  };
+  return {bound(index), bound(index + 1) - bound(index)};
+}
+
 }  // namespace
+
+bool IsGivenSlices(const HostMap& hosts, int ranks_of_stage, int stage) {
+  if (ranks_of_stage == 1) return false;
+  const std::vector<HostPlace> places = hosts.Places();
+  const auto host_of = [&](int rank) { return places[static_cast<std::size_t>(rank)].first_rank; };
+  const int first = stage * ranks_of_stage;
+  for (int rank = first; rank < first + ranks_of_stage; ++rank)
+    if (host_of(rank) != host_of(first) || host_of(rank - ranks_of_stage) == host_of(first))
+      return false;
+  return true;
+}
+
+StageTraffic::StageTraffic(Decoder& decoder, const EngineRanks& ranks)
+    : decoder_(decoder),
+      control_(ranks.copy),
+      stage_(ranks.stage),
+      ranks_(ranks.copy.size() / decoder.stage_count()) {
+  if (stage_ == nullptr) return;
+  const HostMap& hosts = control_.hosts();
+  const int stage = decoder.stage();
+  gives_slices_ = !decoder.is_last_stage() && IsGivenSlices(hosts, ranks_, stage + 1);
+  is_given_slices_ = !decoder.is_first_stage() && IsGivenSlices(hosts, ranks_, stage);
+}
 
 std::size_t StageTraffic::BytesOf(std::int64_t tokens) const {
   return static_cast<std::size_t>(tokens * decoder_.spec().d_model) * sizeof(float);
@@ -32,19 +69,23 @@ std::span<const std::byte> StageTraffic::Input(std::int64_t step, std::int64_t t
   return std::span(current_.bytes).first(bytes);
 }
 
-void StageTraffic::Exchange(std::span<const std::int64_t> stages, std::int64_t tokens) {
+void StageTraffic::Exchange(std::span<const std::int64_t> stages, const Tokens& tokens) {
   const auto stage = static_cast<std::size_t>(decoder_.stage());
   const bool sends = !decoder_.is_last_stage() && stages[stage] != 0;
   const bool receives = !decoder_.is_first_stage() && stages[stage - 1] != 0;
   const bool sends_first = stage % 2 == 0;
   const ScopedPhase transfer(Phase::kTransfer);
-  if (sends && sends_first) Send(tokens);
-  if (receives) Receive(stages[stage - 1]);
-  if (sends && !sends_first) Send(tokens);
+  if (sends && sends_first) Send(tokens.given);
+  if (receives) Receive(stages[stage - 1], tokens.taken);
+  if (sends && !sends_first) Send(tokens.given);
 }
 
 void StageTraffic::Send(std::int64_t tokens) {
-  const std::span<const std::byte> output = BytesIn(decoder_.output());
+  std::span<const std::byte> output = BytesIn(decoder_.output());
+  if (gives_slices_) {
+    const auto [begin, bytes] = SliceOfActivations(output.size(), control_.rank() % ranks_, ranks_);
+    output = output.subspan(begin, bytes);
+  }
   const std::span<const float> hidden = Hidden(tokens);
   const int to = control_.rank() + ranks_;
   if (hidden.empty()) return control_.Send(to, output);
@@ -54,9 +95,27 @@ void StageTraffic::Send(std::int64_t tokens) {
   control_.Send(to, both_);
 }
 
-void StageTraffic::Receive(std::int64_t step) {
+void StageTraffic::Receive(std::int64_t step, std::int64_t tokens) {
   control_.Recv(control_.rank() - ranks_, next_.bytes);
+  if (is_given_slices_) GatherSlices(tokens);
   next_.step = step;
+}
+
+// The other ranks' slices beside this one's; hidden states stay behind them.
+void StageTraffic::GatherSlices(std::int64_t tokens) {
+  const std::size_t mine =
+      SliceOfActivations(BytesOf(tokens), control_.rank() % ranks_, ranks_).bytes;
+  LOCKSTEP_CHECK(next_.bytes.size() >= mine, "stage {} has {} bytes of its slice of {}",
+                 decoder_.stage(), next_.bytes.size(), mine);
+  const auto received = std::span(next_.bytes);
+  whole_.clear();
+  for (const ControlPlane::Bytes& slice : stage_->AllGather(received.first(mine)))
+    whole_.insert(whole_.end(), slice.begin(), slice.end());
+  LOCKSTEP_CHECK(whole_.size() == BytesOf(tokens), "stage {} has {} bytes of {}", decoder_.stage(),
+                 whole_.size(), BytesOf(tokens));
+  const auto hidden = received.subspan(mine);
+  whole_.insert(whole_.end(), hidden.begin(), hidden.end());
+  std::swap(whole_, next_.bytes);
 }
 
 std::span<const float> StageTraffic::Hidden(std::int64_t tokens) const {

@@ -17,16 +17,21 @@ std::string Doing(const StepMessage& message) {
                      message.batch.sequences.size());
 }
 
+// Null: there is no batch.
+std::int64_t TokensOf(const StepMessage* batch) {
+  return batch != nullptr ? std::ssize(batch->batch.ids) : 0;
+}
+
 FirstQuestions IsFirst(const StepMessage& message) {
   return message.stages.empty() ? FirstQuestions::kNo : FirstQuestions::kYes;
 }
 
 }  // namespace
 
-StepExecutor::StepExecutor(Decoder& decoder, ControlPlane& control)
-    : decoder_(decoder), control_(control), traffic_(decoder, control) {
-  LOCKSTEP_CHECK(control.size() % decoder.stage_count() == 0, "{} ranks of {} stages",
-                 control.size(), decoder.stage_count());
+StepExecutor::StepExecutor(Decoder& decoder, const EngineRanks& ranks)
+    : decoder_(decoder), control_(ranks.copy), traffic_(decoder, ranks) {
+  LOCKSTEP_CHECK(control_.size() % decoder.stage_count() == 0, "{} ranks of {} stages",
+                 control_.size(), decoder.stage_count());
 }
 
 // Those whose batches are in the pipeline, with this one's.
@@ -57,9 +62,9 @@ void StepExecutor::Launch(const StepMessage& message) {
                  "a step of {} stages, not {}", message.stages.size(), decoder_.stage_count());
   step_ = message.step;
   if (has_stages()) KeepOnWay(message);
-  const StepMessage* mine =
-      Find(message.stages[static_cast<std::size_t>(decoder_.stage())], message);
-  const std::int64_t tokens = mine != nullptr ? std::ssize(mine->batch.ids) : 0;
+  const auto stage = static_cast<std::size_t>(decoder_.stage());
+  const StepMessage* mine = Find(message.stages[stage], message);
+  const std::int64_t tokens = TokensOf(mine);
   NameStep(step_, tokens);
   traffic_.BeginStep();
   if (mine != nullptr) {
@@ -68,7 +73,8 @@ void StepExecutor::Launch(const StepMessage& message) {
   }
   if (!has_stages()) return;
   const Activity doing("passing activations from stage to stage");
-  traffic_.Exchange(message.stages, tokens);
+  const StepMessage* before = stage > 0 ? Find(message.stages[stage - 1], message) : nullptr;
+  traffic_.Exchange(message.stages, {.given = tokens, .taken = TokensOf(before)});
 }
 
 std::vector<RowAnswer> StepExecutor::Collect(const StepMessage& message) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "comm/control_plane.h"
+#include "engine/engine_ranks.h"
 #include "engine/stage_traffic.h"
 #include "engine/step_message.h"
 #include "layers/decoder.h"
@@ -16,10 +17,8 @@ namespace lockstep {
 // messages. Not thread-safe: the thread that owns the decoder and the control plane.
 class StepExecutor {
  public:
-  // Both stay the caller's and outlive it. The control plane is that of all stages of a pipeline:
-  // those of one stage follow each other, and it is the decoder that knows which one is this
-  // rank's.
-  StepExecutor(Decoder& decoder, ControlPlane& control);
+  // All stay the caller's and outlive it. It is the decoder that knows which stage is this rank's.
+  StepExecutor(Decoder& decoder, const EngineRanks& ranks);
 
   // Starts what this rank's stage has to compute in the step, if anything; where the device lags
   // behind, it is computed afterwards. In a pipeline, returns when the next stage has the result.

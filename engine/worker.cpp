@@ -16,8 +16,9 @@ StepMessage Receive(ControlPlane& control) {
 
 }  // namespace
 
-void RunWorker(Decoder& decoder, ControlPlane& control, const WorkTogether& together) {
-  StepExecutor executor(decoder, control);
+void RunWorker(Decoder& decoder, const EngineRanks& ranks, const WorkTogether& together) {
+  StepExecutor executor(decoder, ranks);
+  ControlPlane& control = ranks.copy;
   for (;;) {
     const StepMessage message = Receive(control);
     if (message.shutdown) return DropStep();

@@ -158,13 +158,14 @@ ExitCode RankSeries::Work(const ModelRun& run, const ModelFiles& model) {
   const Activity doing("generating");
   FinishStepsOnInterrupt();
   OtherWeights others(arguments, model, grid.OfCopy(), rank);
-  if (grid.copy().rank() != 0) {
-    RunWorker(*rank.decoder, grid.copy(), [&](std::string_view words) { others.Obey(words); });
+  const EngineRanks ranks(grid.copy(), grid.tensor());
+  if (ranks.copy.rank() != 0) {
+    RunWorker(*rank.decoder, ranks, [&](std::string_view words) { others.Obey(words); });
     ReportMemory(rank);
     return ExitCode::kOk;
   }
   const EngineLimits& limits = arguments.options.engine;
-  Engine engine(*rank.decoder, grid.copy(),
+  Engine engine(*rank.decoder, ranks,
                 {.max_sequences = limits.max_sequences,
                  .max_step_tokens = limits.max_step_tokens,
                  .mixed_step_tokens = MixedStepTokens(limits, job, rank.device),

@@ -81,8 +81,15 @@ std::vector<Hop> HopsOf(const Machine& machine, const RankShare& share, const Ra
   return hops;
 }
 
+bool StagesAreOnNodes(const Layout& layout, const Room& room) {
+  for (std::int64_t first = 0; first < layout.ranks(); first += layout.tp)
+    if (first / room.of_node != (first + layout.tp - 1) / room.of_node) return false;
+  return true;
+}
+
 // The slowest link from a rank to that of the same number in the next stage. What all ranks of a
-// stage send over a network goes through one card.
+// stage send over a network goes through one card: a slice of each where stages are on one node
+// each, else all of it as often as there are ranks.
 Link NextStageLink(const Machine& machine, const Layout& layout, const Room& room) {
   const auto leaves = [&](std::int64_t ranks_of_place) {
     for (std::int64_t rank = 0; rank < layout.ranks(); ++rank) {
@@ -94,6 +101,7 @@ Link NextStageLink(const Machine& machine, const Layout& layout, const Room& roo
   };
   if (leaves(room.of_node)) {
     Link network = LinkOf(machine, LinkLevel::kNetwork);
+    if (StagesAreOnNodes(layout, room)) return network;
     network.bandwidth /= static_cast<double>(std::min(layout.tp, room.of_node));
     return network;
   }

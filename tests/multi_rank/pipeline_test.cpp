@@ -1,6 +1,10 @@
 // Requests of every kind through the stages of a pipeline, on every layout of this world, against
 // their solo runs on one rank: the same bits, whatever the format.
+#include <cstdlib>
+#include <cstring>
+
 #include "comm/self_communicator.h"
+#include "engine/stage_traffic.h"
 #include "tests/multi_rank/multi_rank.h"
 #include "tests/support/golden/golden_model.h"
 #include "tests/support/golden/varied_requests.h"
@@ -20,6 +24,44 @@ struct PipelineModel {
 void PrintTo(const PipelineModel& model, std::ostream* out) {
   *out << model.name << " in " << Name(model.format);
 }
+
+// Another control plane, and how many bytes this rank has sent to single ranks through it.
+class CountedMessages final : public ControlPlane {
+ public:
+  explicit CountedMessages(ControlPlane& inner) : ControlPlane(inner.deadline()), inner_(inner) {}
+
+  std::size_t sent() const { return sent_; }
+
+  int rank() const override { return inner_.rank(); }
+  int size() const override { return inner_.size(); }
+  const HostMap& hosts() const override { return inner_.hosts(); }
+  std::vector<Bytes> AllGather(std::span<const std::byte> mine) override {
+    return inner_.AllGather(mine);
+  }
+  std::vector<Bytes> Gather(std::span<const std::byte> mine) override {
+    return inner_.Gather(mine);
+  }
+  void Broadcast(Bytes& message) override { inner_.Broadcast(message); }
+  void Barrier() override { inner_.Barrier(); }
+  std::unique_ptr<Communicator> Split(int color, int key) override {
+    return inner_.Split(color, key);
+  }
+  [[noreturn]] void Abort(int exit_code) override {
+    inner_.Abort(exit_code);
+    std::_Exit(exit_code);
+  }
+
+ protected:
+  void SendTo(int to, std::span<const std::byte> message) override {
+    sent_ += message.size();
+    inner_.Send(to, message);
+  }
+  void RecvFrom(int from, Bytes& message) override { inner_.Recv(from, message); }
+
+ private:
+  ControlPlane& inner_;
+  std::size_t sent_ = 0;
+};
 
 class PipelineTest : public MultiRank, public ::testing::WithParamInterface<PipelineModel> {
  protected:
@@ -47,10 +89,10 @@ class PipelineTest : public MultiRank, public ::testing::WithParamInterface<Pipe
 
   Reports Together(GoldenModel& model, const EngineOptions& options, SchedulerCounts& counts) {
     if (rank() != 0) {
-      RunWorker(model.decoder(), comm());
+      RunWorker(model.decoder(), model.ranks());
       return {};
     }
-    Engine engine(model.decoder(), comm(), options);
+    Engine engine(model.decoder(), model.ranks(), options);
     const Reports reports = RunTogether(engine, kPipelineRequests, kPipelineRoom);
     counts.preemptions += engine.status().counts.preemptions;
     counts.prefix_hits += engine.status().counts.prefix_hits;
@@ -108,8 +150,8 @@ TEST_P(PipelineTest, KeepsHiddenStatesWhileADrawAsksOn) {
   drawn.sampling.max_new_tokens = 4;
   drawn.sampling.temperature = 5;
   drawn.sampling.top_p = 0.97F;
-  const auto reports_of = [&](Decoder& decoder, ControlPlane& control) {
-    Engine engine(decoder, control, {.hidden_layer = GetParam().layers});
+  const auto reports_of = [&](Decoder& decoder, const EngineRanks& ranks) {
+    Engine engine(decoder, ranks, {.hidden_layer = GetParam().layers});
     engine.Submit(embedded);
     engine.Submit(drawn);
     Reports reports;
@@ -127,10 +169,47 @@ TEST_P(PipelineTest, KeepsHiddenStatesWhileADrawAsksOn) {
   for (const int stages : StageCounts()) {
     GoldenModel model(folder(), comm(), SetupOf(stages));
     if (rank() != 0) {
-      RunWorker(model.decoder(), comm());
+      RunWorker(model.decoder(), model.ranks());
       continue;
     }
-    EXPECT_EQ(reports_of(model.decoder(), comm()), expected) << stages << " stages";
+    EXPECT_EQ(reports_of(model.decoder(), model.ranks()), expected) << stages << " stages";
+  }
+}
+
+// To another host once, however many ranks a stage has there; within a host once for each rank.
+TEST_P(PipelineTest, GivesActivationsToAHostOnce) {
+  for (const int stages : StageCounts()) {
+    GoldenModel model(folder(), comm(), SetupOf(stages));
+    CountedMessages counted(model.ranks().copy);
+    const EngineRanks ranks(counted, *model.ranks().stage);
+    Request request{.id = 0, .prompt = {5, 9, 11, 20, 33, 41, 2}};
+    request.sampling.max_new_tokens = 5;
+    if (rank() != 0) {
+      RunWorker(model.decoder(), ranks);
+    } else {
+      Engine engine(model.decoder(), ranks, {.max_step_tokens = 14});
+      engine.Submit(request);
+      while (!engine.idle()) engine.Step();
+      engine.Shutdown();
+    }
+    const std::size_t sent = counted.sent();
+    std::size_t of_all = 0;
+    for (const auto& bytes : comm().AllGather(std::as_bytes(std::span(&sent, 1)))) {
+      std::size_t of_one = 0;
+      ASSERT_EQ(bytes.size(), sizeof(of_one));
+      std::memcpy(&of_one, bytes.data(), sizeof(of_one));
+      of_all += of_one;
+    }
+    // The last token that is made is not computed any more.
+    const std::size_t tokens = request.prompt.size() + 4;
+    const int stage_ranks = size() / stages;
+    std::size_t times = 0;
+    for (int stage = 1; stage < stages; ++stage)
+      times += IsGivenSlices(comm().hosts(), stage_ranks, stage)
+                   ? 1
+                   : static_cast<std::size_t>(stage_ranks);
+    const auto width = static_cast<std::size_t>(model.decoder().spec().d_model) * sizeof(float);
+    EXPECT_EQ(of_all, times * tokens * width) << stages << " stages";
   }
 }
 
@@ -139,10 +218,10 @@ TEST_P(PipelineTest, ForgetsWhatWasCancelledOnItsWay) {
   for (const int stages : StageCounts()) {
     GoldenModel model(folder(), comm(), SetupOf(stages));
     if (rank() != 0) {
-      RunWorker(model.decoder(), comm());
+      RunWorker(model.decoder(), model.ranks());
       continue;
     }
-    Engine engine(model.decoder(), comm(), {.max_sequences = 6, .max_step_tokens = 14});
+    Engine engine(model.decoder(), model.ranks(), {.max_sequences = 6, .max_step_tokens = 14});
     const auto tokens_of = [&](const Request& request) {
       std::vector<std::int32_t> tokens;
       engine.Submit(request);

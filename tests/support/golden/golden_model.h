@@ -8,6 +8,7 @@
 
 #include "comm/communicator.h"
 #include "comm/groups/process_grid.h"
+#include "engine/engine_ranks.h"
 #include "layers/decoder.h"
 #include "layers/kernels/device_module.h"
 #include "partition/checkpoint/checkpoint.h"
@@ -58,6 +59,8 @@ class GoldenModel {
   const ShardPlan& plan() const { return plan_; }
   Decoder& decoder() { return *decoder_; }
   Device& device() { return *backend_.device; }
+  // For an engine.
+  EngineRanks ranks() { return {grid_.copy(), grid_.tensor()}; }
   // Of the sums over the ranks.
   std::int64_t all_reduce_count() const { return sums_.all_reduce_count(); }
 

@@ -85,9 +85,12 @@ TEST(ShareOf, KeepsTheSumsOfStagesOnTheirNodes) {
   ASSERT_EQ(share.messages.size(), 3u);
   EXPECT_EQ(share.messages.back().level, LinkLevel::kNetwork);
   EXPECT_DOUBLE_EQ(MessageSeconds(share), 2e-6 + 2e-6 + 10e-6);
-  // All eight ranks of a stage send at the same time.
+  // Each of the eight ranks of a stage sends its slice.
   const Link network = *RoundHost().link(LinkLevel::kNetwork);
-  EXPECT_DOUBLE_EQ(TransferSeconds(share, 1e6), network.latency + 8e6 / network.bandwidth);
+  EXPECT_DOUBLE_EQ(TransferSeconds(share, 1e6), network.latency + 1e6 / network.bandwidth);
+  // Where a stage is on two nodes, each of its five ranks is sent all of it.
+  const RankShare wide = ShareOf(RoundHost(), {.tp = 5, .pp = 2, .threads = 1});
+  EXPECT_DOUBLE_EQ(TransferSeconds(wide, 1e6), network.latency + 5e6 / network.bandwidth);
   EXPECT_EQ(TransferSeconds(ShareOf(RoundHost(), {.tp = 2}), 1e6), 0.0);
 }
 
