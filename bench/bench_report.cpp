@@ -102,16 +102,17 @@ std::string BenchJson(const BenchReport& report) {
   }
   OrderedJson cases = OrderedJson::array();
   for (const CaseReport& one : report.cases) cases.push_back(CaseJson(one, report.kind));
-  const OrderedJson json{{"about", report.about},
-                         {"model", report.model},
-                         {"weights", report.weights},
-                         {"dtype", report.dtype},
-                         {"ranks", report.ranks},
-                         {"threads_per_rank", report.threads},
-                         {"ceilings", std::move(ceilings)},
-                         {"cases", std::move(cases)},
-                         {"weight_bytes", report.weight_bytes},
-                         {"peak_memory_bytes", report.peak_memory_bytes}};
+  OrderedJson json{{"about", report.about},
+                   {"model", report.model},
+                   {"weights", report.weights},
+                   {"dtype", report.dtype},
+                   {"ranks", report.ranks}};
+  if (report.stages > 1) json[kStagesField] = report.stages;
+  json.update({{"threads_per_rank", report.threads},
+               {"ceilings", std::move(ceilings)},
+               {"cases", std::move(cases)},
+               {"weight_bytes", report.weight_bytes},
+               {"peak_memory_bytes", report.peak_memory_bytes}});
   return json.dump() + "\n";
 }
 
@@ -125,11 +126,16 @@ std::string Counted(std::int64_t count, std::string_view one) {
   return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
 }
 
+std::string RanksText(std::int64_t ranks, std::int64_t stages) {
+  const std::string all = Counted(ranks, "rank");
+  return stages == 1 ? all : fmt::format("{} in {}", all, Counted(stages, "stage"));
+}
+
 std::string BenchText(const BenchReport& report) {
   std::string text =
       fmt::format("{}, {} weights, {}; {} of {}\n", report.model,
                   report.weights == "random" ? "random" : "the checkpoint's", report.dtype,
-                  Counted(report.ranks, "rank"), Counted(report.threads, "thread"));
+                  RanksText(report.ranks, report.stages), Counted(report.threads, "thread"));
   if (!report.ceilings.empty()) text += "\nthe machine: median (least to most)\n";
   for (const Ceiling& ceiling : report.ceilings)
     text += fmt::format("  {:<28}{} {}\n", ceiling.name, Numbers(SpreadOf(ceiling.samples), 1.0, 1),

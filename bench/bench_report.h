@@ -39,6 +39,7 @@ struct BenchReport {
   std::string weights;  // "checkpoint" or "random"
   std::string dtype;
   int ranks = 1;
+  int stages = 1;   // of a pipeline, that they are cut into
   int threads = 1;  // of each rank
   std::vector<Ceiling> ceilings;
   std::vector<CaseReport> cases;
@@ -79,6 +80,12 @@ nlohmann::ordered_json FigureJson(const std::vector<double>& rounds);
 
 // "1 rank", "2 ranks".
 std::string Counted(std::int64_t count, std::string_view one);
+// "2 ranks", "4 ranks in 2 stages".
+std::string RanksText(std::int64_t ranks, std::int64_t stages);
+
+// The stages of a pipeline in results; one stage is not written, as in results from before there
+// were any.
+inline constexpr const char* kStagesField = "pipeline_stages";
 
 // One JSON object with a line end. Scripts rely on its fields: they may become more, never fewer.
 std::string BenchJson(const BenchReport& report);

@@ -83,8 +83,8 @@ const ScalingStage& StageOf(const ScalingPoint& point, ScalingStageName stage) {
 }
 
 std::vector<ScalingCurve> CurvesOf(const ScalingResult& result) {
-  using Order =
-      std::tuple<ScalingStageName, bool, std::string, std::int64_t, std::int64_t, std::int64_t>;
+  using Order = std::tuple<ScalingStageName, bool, std::string, std::int64_t, std::int64_t,
+                           std::int64_t, std::int64_t>;
   std::map<Order, ScalingCurve> curves;
   const auto add = [&](const ScalingPoint& point, ScalingStageName stage, bool weak,
                        std::int64_t batch) {
@@ -92,13 +92,14 @@ std::vector<ScalingCurve> CurvesOf(const ScalingResult& result) {
     if (std::ranges::find(batches, batch) == batches.end()) return;
     const ScalingKey& key = point.key;
     ScalingCurve& curve =
-        curves[{stage, weak, key.dtype, key.prompt_tokens, key.new_tokens, batch}];
+        curves[{stage, weak, key.dtype, key.prompt_tokens, key.new_tokens, batch, key.stages}];
     curve = {.is_weak = weak,
              .stage = stage,
              .dtype = key.dtype,
              .prompt_tokens = key.prompt_tokens,
              .new_tokens = key.new_tokens,
              .batch = batch,
+             .stages = key.stages,
              .points = std::move(curve.points)};
     curve.points.push_back({.point = &point,
                             .tokens_per_second = FiguresOf(StageOf(point, stage)).tokens_per_second,
@@ -107,7 +108,8 @@ std::vector<ScalingCurve> CurvesOf(const ScalingResult& result) {
   };
   for (const ScalingPoint& point : result.points)
     for (const ScalingStageName stage : {ScalingStageName::kDecode, ScalingStageName::kPrefill}) {
-      const auto& [dtype, prompt_tokens, new_tokens, sequences, ranks] = point.key;
+      const std::int64_t sequences = point.key.sequences;
+      const std::int64_t ranks = point.key.ranks;
       if (result.options.is_strong()) add(point, stage, false, sequences);
       if (result.options.is_weak() && sequences % ranks == 0)
         add(point, stage, true, sequences / ranks);
@@ -122,10 +124,15 @@ std::vector<ScalingCurve> CurvesOf(const ScalingResult& result) {
   return all;
 }
 
+std::string StagesText(std::int64_t stages) {
+  return stages == 1 ? "" : fmt::format(", {} stages", stages);
+}
+
 std::string TitleOf(const ScalingCurve& curve) {
-  return fmt::format("{}: {}, {}, batch {}{}, prompt {}, {} new tokens",
+  return fmt::format("{}: {}, {}, batch {}{}, prompt {}, {} new tokens{}",
                      curve.is_weak ? "weak" : "strong", Name(curve.stage), curve.dtype, curve.batch,
-                     curve.is_weak ? " per rank" : "", curve.prompt_tokens, curve.new_tokens);
+                     curve.is_weak ? " per rank" : "", curve.prompt_tokens, curve.new_tokens,
+                     StagesText(curve.stages));
 }
 
 }  // namespace lockstep

@@ -37,15 +37,16 @@ struct CurvePoint {
   std::vector<double> efficiency;         // the same of tokens/s of each rank; 1 is ideal
 };
 
-// Points that differ in their ranks: of the same batch (strong), or of the same batch of each rank
-// (weak).
+// Points of as many stages that differ in their ranks: of the same batch (strong), or of the same
+// batch of each rank (weak).
 struct ScalingCurve {
   bool is_weak = false;
   ScalingStageName stage = ScalingStageName::kDecode;
   std::string dtype;
   std::int64_t prompt_tokens = 0;
   std::int64_t new_tokens = 0;
-  std::int64_t batch = 0;          // in all, or of each rank
+  std::int64_t batch = 0;  // in all, or of each rank
+  std::int64_t stages = 1;
   std::vector<CurvePoint> points;  // by ranks
 };
 
@@ -53,7 +54,9 @@ struct ScalingCurve {
 // them.
 std::vector<ScalingCurve> CurvesOf(const ScalingResult& result);
 
-// "strong: decode, bf16, batch 8, prompt 128, 32 new tokens"
+// "strong: decode, bf16, batch 8, prompt 128, 32 new tokens", and ", 2 stages" of a pipeline
 std::string TitleOf(const ScalingCurve& curve);
+// The end of that: empty for one stage.
+std::string StagesText(std::int64_t stages);
 
 }  // namespace lockstep

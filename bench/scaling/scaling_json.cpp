@@ -35,17 +35,18 @@ OrderedJson StageJson(const ScalingStage& stage) {
   return json;
 }
 
-// What `bench compare` tells a point by comes first: words and whole numbers.
+// `bench compare` tells a point by its words and whole numbers.
 OrderedJson PointJson(const ScalingPoint& point) {
-  return {{"dtype", point.key.dtype},
-          {"ranks", point.key.ranks},
-          {"sequences", point.key.sequences},
-          {"prompt_tokens", point.key.prompt_tokens},
-          {"new_tokens", point.key.new_tokens},
-          {"threads_per_rank", point.threads},
-          {"oversubscribed", point.is_oversubscribed},
-          {"prefill", StageJson(point.prefill)},
-          {"decode", StageJson(point.decode)}};
+  OrderedJson json{{"dtype", point.key.dtype}, {"ranks", point.key.ranks}};
+  if (point.key.stages > 1) json[kStagesField] = point.key.stages;
+  json.update({{"sequences", point.key.sequences},
+               {"prompt_tokens", point.key.prompt_tokens},
+               {"new_tokens", point.key.new_tokens},
+               {"threads_per_rank", point.threads},
+               {"oversubscribed", point.is_oversubscribed},
+               {"prefill", StageJson(point.prefill)},
+               {"decode", StageJson(point.decode)}});
+  return json;
 }
 
 OrderedJson CurveJson(const ScalingCurve& curve) {
@@ -55,13 +56,15 @@ OrderedJson CurveJson(const ScalingCurve& curve) {
                       {"oversubscribed", one.point->is_oversubscribed},
                       {"speedup", FigureJson(one.speedup)},
                       {"efficiency", FigureJson(one.efficiency)}});
-  return {{"scaling", curve.is_weak ? "weak" : "strong"},
-          {"stage", Name(curve.stage)},
-          {"dtype", curve.dtype},
-          {curve.is_weak ? "sequences_per_rank" : "sequences", curve.batch},
-          {"prompt_tokens", curve.prompt_tokens},
-          {"new_tokens", curve.new_tokens},
-          {"points", std::move(points)}};
+  OrderedJson json{{"scaling", curve.is_weak ? "weak" : "strong"},
+                   {"stage", Name(curve.stage)},
+                   {"dtype", curve.dtype}};
+  if (curve.stages > 1) json[kStagesField] = curve.stages;
+  json[curve.is_weak ? "sequences_per_rank" : "sequences"] = curve.batch;
+  json["prompt_tokens"] = curve.prompt_tokens;
+  json["new_tokens"] = curve.new_tokens;
+  json["points"] = std::move(points);
+  return json;
 }
 
 ScalingStage ReadStage(const Json& json) {
@@ -87,6 +90,7 @@ ScalingPoint ReadPoint(const Json& json) {
   return {.key = {.dtype = json.at("dtype"),
                   .prompt_tokens = json.at("prompt_tokens"),
                   .new_tokens = json.at("new_tokens"),
+                  .stages = json.value(kStagesField, std::int64_t{1}),
                   .sequences = json.at("sequences"),
                   .ranks = json.at("ranks")},
           .threads = json.at("threads_per_rank"),
@@ -109,10 +113,11 @@ void AddCsv(const ScalingPoint& point, ScalingStageName name, std::string& text)
   const ScalingKey& key = point.key;
   for (std::size_t round = 0; round < stage.seconds.size(); ++round)
     for (std::size_t rank = 0; rank < std::max<std::size_t>(stage.ranks.size(), 1); ++rank)
-      text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}{}\n", Name(name), key.dtype,
-                          key.ranks, point.threads, point.is_oversubscribed ? 1 : 0, key.sequences,
-                          key.prompt_tokens, key.new_tokens, round + 1, rank, stage.tokens,
-                          stage.steps, stage.seconds[round], CsvParts(stage, rank, round));
+      text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}{}\n", Name(name), key.dtype,
+                          key.ranks, key.stages, point.threads, point.is_oversubscribed ? 1 : 0,
+                          key.sequences, key.prompt_tokens, key.new_tokens, round + 1, rank,
+                          stage.tokens, stage.steps, stage.seconds[round],
+                          CsvParts(stage, rank, round));
 }
 
 }  // namespace
@@ -153,8 +158,8 @@ ScalingResult ReadScaling(const Json& json, std::string_view where) {
 
 std::string ScalingCsv(const ScalingResult& result) {
   std::string text =
-      "stage,dtype,ranks,threads_per_rank,oversubscribed,sequences,prompt_tokens,new_tokens,round,"
-      "rank,tokens,steps,seconds";
+      "stage,dtype,ranks,pipeline_stages,threads_per_rank,oversubscribed,sequences,prompt_tokens,"
+      "new_tokens,round,rank,tokens,steps,seconds";
   for (const SplitPart& part : kSplitParts) text += fmt::format(",{}_s", part.field);
   text += "\n";
   for (const ScalingPoint& point : result.points)

@@ -27,7 +27,7 @@ PlotPoint RangeAt(double x, const std::vector<double>& rounds, double factor = 1
           .title = {}};
 }
 
-// Curves that share all but their batch stand in one plot.
+// Curves that share all but their batch and stages stand in one plot.
 using PlotKey = std::tuple<ScalingStageName, bool, std::string, std::int64_t, std::int64_t>;
 using PlotCurves = std::vector<std::pair<PlotKey, std::vector<const ScalingCurve*>>>;
 
@@ -53,7 +53,8 @@ std::vector<double> RankTicks(const std::vector<const ScalingCurve*>& curves) {
 }
 
 std::string SeriesName(const ScalingCurve& curve) {
-  return fmt::format("batch {}{}", curve.batch, curve.is_weak ? " per rank" : "");
+  return fmt::format("batch {}{}{}", curve.batch, curve.is_weak ? " per rank" : "",
+                     StagesText(curve.stages));
 }
 
 PlotSeries SeriesOf(const ScalingCurve& curve, std::vector<double> CurvePoint::*figure,
@@ -62,8 +63,8 @@ PlotSeries SeriesOf(const ScalingCurve& curve, std::vector<double> CurvePoint::*
   for (const CurvePoint& one : curve.points) {
     PlotPoint point = RangeAt(static_cast<double>(one.point->key.ranks), one.*figure, factor);
     point.title = fmt::format("{}\n{}{}: {:.4g} {} ({:.4g} to {:.4g})", series.name,
-                              Counted(one.point->key.ranks, "rank"), Marked(*one.point), point.y,
-                              unit, *point.low, *point.high);
+                              RanksText(one.point->key.ranks, curve.stages), Marked(*one.point),
+                              point.y, unit, *point.low, *point.high);
     series.points.push_back(std::move(point));
   }
   return series;
@@ -122,7 +123,8 @@ void AddCurves(const PlotKey& key, const std::vector<const ScalingCurve*>& curve
   page.AddPlot(DrawLines(efficiency), PlotName(key, "efficiency"));
 }
 
-// What a step of each rank is made of, one plot for all points that differ in ranks and batch.
+// What a step of each rank is made of, one plot for all points that differ in ranks, stages and
+// batch.
 void AddSplits(const ScalingResult& result, ScalingStageName name, ReportPage& page) {
   using Key = std::tuple<std::string, std::int64_t, std::int64_t>;
   std::map<Key, BarPlot> plots;
@@ -136,7 +138,7 @@ void AddSplits(const ScalingResult& result, ScalingStageName name, ReportPage& p
       StackedBar bar{.label = fmt::format("rank {}", rank),
                      .values = {},
                      .group = fmt::format("batch {}, {}{}", key.sequences,
-                                          Counted(key.ranks, "rank"), Marked(point))};
+                                          RanksText(key.ranks, key.stages), Marked(point))};
       for (const SplitPart& part : kSplitParts)
         bar.values.push_back(1e3 * SpreadOf(split.*part.rounds).median / steps);
       plot.bars.push_back(std::move(bar));
@@ -155,7 +157,7 @@ void AddSplits(const ScalingResult& result, ScalingStageName name, ReportPage& p
 
 // What a user has of it against what it costs.
 void AddPareto(const ScalingResult& result, ReportPage& page) {
-  std::map<std::pair<std::string, std::int64_t>, PlotSeries> series;
+  std::map<std::tuple<std::string, std::int64_t, std::int64_t>, PlotSeries> series;
   std::vector<PlotPoint> all;
   for (const ScalingPoint& point : result.points) {
     const ScalingKey& key = point.key;
@@ -164,10 +166,10 @@ void AddPareto(const ScalingResult& result, ReportPage& page) {
                     .y = rate / static_cast<double>(key.ranks)};
     place.title =
         fmt::format("{}, {}{}, batch {}, prompt {}\n{:.4g} tokens/s per user, {:.4g} per rank",
-                    key.dtype, Counted(key.ranks, "rank"), Marked(point), key.sequences,
+                    key.dtype, RanksText(key.ranks, key.stages), Marked(point), key.sequences,
                     key.prompt_tokens, place.x, place.y);
-    PlotSeries& one = series[{key.dtype, key.ranks}];
-    one.name = fmt::format("{}, {}", key.dtype, Counted(key.ranks, "rank"));
+    PlotSeries& one = series[{key.dtype, key.stages, key.ranks}];
+    one.name = fmt::format("{}, {}", key.dtype, RanksText(key.ranks, key.stages));
     one.style = SeriesStyle::kPoints;
     one.points.push_back(place);
     all.push_back(std::move(place));

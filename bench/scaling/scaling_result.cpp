@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "bench/bench_report.h"
 #include "core/error.h"
 
 namespace lockstep {
@@ -45,22 +46,26 @@ void AddRounds(ScalingResult& all, ScalingResult more) {
   }
 }
 
-std::vector<ScalingKey> ScalingPointsOf(const ScalingOptions& options, std::int64_t ranks,
-                                        const std::string& dtype) {
+std::string ScalingWorld::Text() const {
+  return fmt::format("{}, {}", RanksText(ranks, stages), dtype);
+}
+
+std::vector<ScalingKey> ScalingPointsOf(const ScalingOptions& options, const ScalingWorld& world) {
   std::set<std::int64_t> batches;
   for (const std::int64_t batch : options.batch_sizes) {
     if (options.is_strong()) batches.insert(batch);
-    if (options.is_weak()) batches.insert(batch * ranks);
+    if (options.is_weak()) batches.insert(batch * world.ranks);
   }
   std::vector<ScalingKey> points;
   for (const std::int64_t prompt_tokens : options.prompt_tokens)
     for (const std::int64_t new_tokens : options.new_tokens)
       for (const std::int64_t sequences : batches)
-        points.push_back({.dtype = dtype,
+        points.push_back({.dtype = world.dtype,
                           .prompt_tokens = prompt_tokens,
                           .new_tokens = new_tokens,
+                          .stages = world.stages,
                           .sequences = sequences,
-                          .ranks = ranks});
+                          .ranks = world.ranks});
   return points;
 }
 

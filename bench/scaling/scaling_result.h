@@ -49,6 +49,7 @@ struct ScalingKey {
   std::string dtype;
   std::int64_t prompt_tokens = 0;
   std::int64_t new_tokens = 0;
+  std::int64_t stages = 1;  // that the ranks are cut into
   std::int64_t sequences = 0;
   std::int64_t ranks = 0;
 
@@ -76,9 +77,18 @@ struct ScalingResult {
 void AddRounds(ScalingStage& all, const ScalingStage& more);
 void AddRounds(ScalingResult& all, ScalingResult more);
 
-// The points that a rank count has: those of the batches (strong), and those that have a batch for
-// each rank (weak), once where they are the same.
-std::vector<ScalingKey> ScalingPointsOf(const ScalingOptions& options, std::int64_t ranks,
-                                        const std::string& dtype);
+// Ranks that measure together.
+struct ScalingWorld {
+  std::int64_t ranks = 1;
+  std::int64_t stages = 1;  // that they are cut into
+  std::string dtype;
+
+  // "2 ranks, bf16", "4 ranks in 2 stages, bf16"
+  std::string Text() const;
+};
+
+// The points that a world has: those of the batches (strong), and those that have a batch for each
+// rank (weak), once where they are the same.
+std::vector<ScalingKey> ScalingPointsOf(const ScalingOptions& options, const ScalingWorld& world);
 
 }  // namespace lockstep

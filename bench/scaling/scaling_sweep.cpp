@@ -1,5 +1,6 @@
 #include "bench/scaling/scaling_sweep.h"
 
+#include <fmt/ranges.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 #include <system_error>
 
 #include "bench/bench_cases.h"
@@ -70,12 +72,7 @@ std::int64_t CoresHere() {
   return std::max<std::int64_t>(static_cast<std::int64_t>(std::floor(cores + 1e-6)), 1);
 }
 
-// Worlds of this sweep, one for each rank count and dtype; all of them once are a round.
-struct World {
-  std::int64_t ranks = 1;
-  std::string dtype;
-};
-
+// All worlds of a sweep once are a round.
 class Sweep {
  public:
   Sweep(const Arguments& arguments, std::span<const std::string> given)
@@ -84,15 +81,16 @@ class Sweep {
     ScalingOptions& options = result_.options;
     options = arguments.scaling;
     const std::int64_t cores = CoresHere();
-    if (options.ranks.empty() && parallel.tp) options.ranks = {*parallel.tp};
+    if (options.stages.empty()) options.stages = {parallel.pp};
+    if (options.ranks.empty() && parallel.tp)
+      for (const std::int64_t stages : options.stages)
+        options.ranks.push_back(*parallel.tp * stages);
     if (options.ranks.empty())
       options.ranks = parallel.device == DeviceChoice::kCpu ? DefaultRankCounts(cores)
                                                             : std::vector<std::int64_t>{1};
     if (options.dtypes.empty()) options.dtypes = {OpenModel(arguments).format};
     threads_ = parallel.threads > 0 ? parallel.threads : ThreadsOfSweep(options.ranks, cores);
-    for (const WeightFormat dtype : options.dtypes)
-      for (const std::int64_t ranks : options.ranks)
-        worlds_.push_back({ranks, std::string(Name(dtype))});
+    worlds_ = WorldsOfSweep(options);
   }
 
   int Run() {
@@ -118,13 +116,18 @@ class Sweep {
           "bench scaling: this build has no MPI, which starts the ranks; build with "
           "-DLOCKSTEP_MPI=ON, or measure one rank with bench decode");
     CheckScalingFiles(result_.options);
-    CheckDevice(DeviceRequestOf(arguments_.options, arguments_.options.model.dtype.format, 1));
+    for (const std::int64_t stages : result_.options.stages) {
+      Options options = arguments_.options;
+      options.parallel.pp = stages;
+      CheckDevice(DeviceRequestOf(options, options.model.dtype.format, 1));
+    }
     if (!arguments_.trace_file.empty()) CheckTraceFile(arguments_.trace_file);
     const ModelFiles model = OpenModel(arguments_);
-    for (const World& world : worlds_) {
-      const ShardPlan plan(model.spec, static_cast<int>(world.ranks));
+    for (const ScalingWorld& world : worlds_) {
+      const ShardPlan plan(model.spec, static_cast<int>(world.ranks / world.stages),
+                           static_cast<int>(world.stages));
       std::vector<BenchCase> cases;
-      for (const ScalingKey& key : ScalingPointsOf(result_.options, world.ranks, world.dtype))
+      for (const ScalingKey& key : ScalingPointsOf(result_.options, world))
         cases.push_back({key.sequences, key.prompt_tokens, key.new_tokens});
       CheckCases(cases, arguments_.options.engine.max_step_tokens, model.spec);
     }
@@ -136,19 +139,22 @@ class Sweep {
       const std::string name = fmt::format("round {} of {}", round, rounds);
       LogInfo("bench scaling: {}", name);
       const bool traced = round == rounds && !arguments_.trace_file.empty();
-      for (const World& world : worlds_) {
+      for (const ScalingWorld& world : worlds_) {
         if (InterruptRequested()) result_.is_interrupted = true;
         const std::string trace =
-            traced ? TraceFileOf(arguments_.trace_file,
-                                 fmt::format("{}ranks-{}", world.ranks, world.dtype))
-                   : "";
+            traced
+                ? TraceFileOf(
+                      arguments_.trace_file,
+                      fmt::format("{}ranks-{}{}", world.ranks,
+                                  world.stages == 1 ? "" : fmt::format("{}stages-", world.stages),
+                                  world.dtype))
+                : "";
         const int code = result_.is_interrupted ? 0 : Measure(world, name, trace);
         if (result_.is_interrupted) return 0;
         if (code == 0) continue;
         LogError(
-            "bench scaling: {}, {}, {}: ended with exit code {}; what was measured until then "
-            "follows",
-            name, Counted(world.ranks, "rank"), world.dtype, code);
+            "bench scaling: {}, {}: ended with exit code {}; what was measured until then follows",
+            name, world.Text(), code);
         return code;
       }
     }
@@ -156,13 +162,15 @@ class Sweep {
   }
 
   // One round of a world's points, traced where that has a file. Returns the world's exit code.
-  int Measure(const World& world, const std::string& name, const std::string& trace) {
+  int Measure(const ScalingWorld& world, const std::string& name, const std::string& trace) {
     ::setenv(kScalingTurnVariable, name.c_str(), 1);
     const Scratch output;
     const std::string ranks = fmt::format("{}", world.ranks);
     const std::vector<std::string> arguments =
         WithFlags(given_, {{"--ranks", ranks},
-                           {"--tp", ranks},
+                           {"--tp", fmt::format("{}", world.ranks / world.stages)},
+                           {"--pp", fmt::format("{}", world.stages)},
+                           {"--stages", ""},
                            {"--threads", fmt::format("{}", threads_)},
                            {"--dtype", world.dtype},
                            {"--dtypes", ""},
@@ -188,7 +196,7 @@ class Sweep {
 
   const Arguments& arguments_;
   const std::span<const std::string> given_;
-  std::vector<World> worlds_;
+  std::vector<ScalingWorld> worlds_;
   std::int64_t threads_ = 1;
   ScalingResult result_;
 };
@@ -206,6 +214,29 @@ std::int64_t ThreadsOfSweep(const std::vector<std::int64_t>& ranks, std::int64_t
   for (const std::int64_t count : ranks)
     if (count <= cores) largest = std::max(largest, count);
   return largest == 0 ? 1 : std::max<std::int64_t>(cores / largest, 1);
+}
+
+std::vector<ScalingWorld> WorldsOfSweep(const ScalingOptions& options) {
+  std::vector<ScalingWorld> worlds;
+  std::set<std::pair<std::int64_t, std::int64_t>> left_out;
+  for (const WeightFormat dtype : options.dtypes)
+    for (const std::int64_t stages : options.stages)
+      for (const std::int64_t ranks : options.ranks)
+        if (ranks % stages == 0)
+          worlds.push_back({.ranks = ranks, .stages = stages, .dtype = std::string(Name(dtype))});
+        else
+          left_out.insert({stages, ranks});
+  for (const std::int64_t stages : options.stages)
+    if (std::ranges::none_of(options.ranks,
+                             [&](std::int64_t ranks) { return ranks % stages == 0; }))
+      throw BadInput(
+          "bench scaling: {} stages need {} ranks or a multiple of that, and the rank counts are "
+          "{}; give others with --ranks",
+          stages, stages, fmt::join(options.ranks, ", "));
+  for (const auto& [stages, ranks] : left_out)
+    LogInfo("bench scaling: {} cannot be cut into {} stages and {} left out",
+            Counted(ranks, "rank"), stages, ranks == 1 ? "is" : "are");
+  return worlds;
 }
 
 std::vector<std::string> WithFlags(std::span<const std::string> arguments,

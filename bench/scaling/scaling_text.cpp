@@ -63,8 +63,9 @@ std::string SplitText(const ScalingResult& result, ScalingStageName name) {
     const std::string lines = SplitLines(point, name);
     if (lines.empty()) continue;
     const ScalingKey& key = point.key;
-    const std::string title = fmt::format("{}, {}, prompt {}, {} new tokens", Name(name), key.dtype,
-                                          key.prompt_tokens, key.new_tokens);
+    const std::string title =
+        fmt::format("{}, {}, prompt {}, {} new tokens{}", Name(name), key.dtype, key.prompt_tokens,
+                    key.new_tokens, StagesText(key.stages));
     if (title != group) {
       text += fmt::format("\nms of a step: {}\n{:>8}{:>7}", title, "rank", "batch");
       for (const SplitPart& part : kSplitParts) text += fmt::format("{:>11}", part.name);

@@ -14,6 +14,7 @@
 #include "bench/scaling/step_log.h"
 #include "core/activity.h"
 #include "core/error.h"
+#include "partition/plan/shard_plan.h"
 #include "runtime/auto_format.h"
 #include "runtime/load_model.h"
 #include "runtime/placement/thread_share.h"
@@ -36,6 +37,12 @@ std::vector<BenchCase> CasesOf(const std::vector<ScalingKey>& keys) {
 }
 
 void CheckWorld(const ScalingOptions& options, int ranks) {
+  if (!options.stages.empty())
+    throw BadInput(
+        "bench scaling: --stages in a world of {} that has been started already, which is cut "
+        "once; "
+        "give --pp",
+        Counted(ranks, "rank"));
   if (!options.dtypes.empty())
     throw BadInput(
         "bench scaling: --dtypes in a world of {} that has been started already, which loads its "
@@ -55,6 +62,8 @@ class Turn {
       : arguments_(arguments),
         given_(given),
         comm_(comm),
+        grid_(FormGrid(comm, arguments.options.parallel)),
+        ranks_(grid_.copy(), grid_.tensor()),
         progress_(ProgressOfPhases(comm.rank(), arguments.verbosity)) {}
 
   ExitCode Run() {
@@ -80,12 +89,15 @@ class Turn {
       CheckWorld(arguments_.scaling, comm_.size());
       if (comm_.rank() == 0) CheckScalingFiles(arguments_.scaling);
       model_ = OpenModel(arguments_);
+      ShardPlan(model_.spec, grid_.shape().tensor, grid_.shape().pipeline);
     });
     AgreeOnFormat(arguments_.options, model_, comm_);
-    keys_ = ScalingPointsOf(arguments_.scaling, comm_.size(), std::string(Name(model_.format)));
+    keys_ = ScalingPointsOf(arguments_.scaling, {.ranks = comm_.size(),
+                                                 .stages = grid_.shape().pipeline,
+                                                 .dtype = std::string(Name(model_.format))});
     Agree(comm_, "reading what is to be measured",
           [&] { CheckCases(CasesOf(keys_), limits().max_step_tokens, model_.spec); });
-    CompareModels(arguments_, model_, ProcessGrid(comm_));
+    CompareModels(arguments_, model_, grid_);
   }
 
   void Load() {
@@ -98,7 +110,7 @@ class Turn {
       std::int64_t& most = arguments.options.engine.max_sequences;
       most = std::max(most, one.sequences);
     }
-    rank_ = LoadModel(arguments, model_, pages, ProcessGrid(comm_));
+    rank_ = LoadModel(arguments, model_, pages, grid_);
   }
 
   void Prepare() {
@@ -136,19 +148,20 @@ class Turn {
     if (comm_.rank() == 0)
       sample = Lead(round, index);
     else
-      RunWorker(*rank_.decoder, comm_);
+      RunWorker(*rank_.decoder, ranks_);
     const std::vector<ControlPlane::Bytes> logs = comm_.Gather(log_.bytes());
     if (sample && round > 0) Count(*sample, logs, points_[index]);
   }
 
   WholeSample Lead(std::int64_t round, std::size_t index) {
     const BenchCase what = CaseOf(keys_[index]);
-    Engine engine(*rank_.decoder, comm_,
+    Engine engine(*rank_.decoder, ranks_,
                   {.max_sequences = what.sequences, .max_step_tokens = limits().max_step_tokens});
     const WholeSample sample =
         RunWholeCase(engine, {.what = what,
                               .vocab_rows = model_.spec.vocab_rows,
                               .max_step_tokens = limits().max_step_tokens,
+                              .stages = grid_.shape().pipeline,
                               .sampling = arguments_.options.sampling.params,
                               .seed = static_cast<std::uint64_t>(round) * keys_.size() + index});
     engine.Shutdown();
@@ -181,9 +194,9 @@ class Turn {
                                                 arguments_.scaling.rounds);
     progress_.Show([&] {
       return fmt::format("{}{}, {}, {}, point {} of {}: batch {}, prompt {}, {} new tokens",
-                         round == 0 ? "warming up for " : "", which, Counted(key.ranks, "rank"),
-                         key.dtype, index + 1, keys_.size(), key.sequences, key.prompt_tokens,
-                         key.new_tokens);
+                         round == 0 ? "warming up for " : "", which,
+                         RanksText(key.ranks, key.stages), key.dtype, index + 1, keys_.size(),
+                         key.sequences, key.prompt_tokens, key.new_tokens);
     });
   }
 
@@ -199,6 +212,8 @@ class Turn {
   const Arguments& arguments_;
   const std::span<const std::string> given_;
   Communicator& comm_;
+  const ProcessGrid grid_;
+  const EngineRanks ranks_;
   std::vector<ScalingKey> keys_;
   ProgressLine progress_;
   ModelFiles model_;

@@ -141,6 +141,7 @@ class Bench {
                .weights = model_.random_seed ? "random" : "checkpoint",
                .dtype = std::string(Name(model_.format)),
                .ranks = comm_.size(),
+               .stages = grid_.shape().pipeline,
                .threads = rank_.threads,
                .ceilings = {},
                .cases = {},
@@ -197,11 +198,11 @@ class Bench {
   CaseSample RunOnce(std::int64_t round, std::size_t index) {
     progress_.Show([&] { return PhaseText(round, index); });
     if (comm_.rank() != 0) {
-      RunWorker(*rank_.decoder, comm_);
+      RunWorker(*rank_.decoder, {grid_.copy(), grid_.tensor()});
       return {};
     }
     const BenchCase& one = cases_[index];
-    Engine engine(*rank_.decoder, comm_,
+    Engine engine(*rank_.decoder, {grid_.copy(), grid_.tensor()},
                   {.max_sequences = one.sequences, .max_step_tokens = limits().max_step_tokens});
     const auto seed = static_cast<std::uint64_t>(round) * cases_.size() + index;
     const CaseSample sample = RunCase(engine, {.what = one,

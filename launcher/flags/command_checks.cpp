@@ -87,7 +87,6 @@ void CheckNoStages(const Arguments& arguments, const char* command) {
 }
 
 void CheckBenchScaling(const Arguments& arguments) {
-  CheckNoStages(arguments, "bench scaling");
   if (arguments.options.model.path.empty() && arguments.config_file.empty())
     throw BadInput("bench scaling: no model; expected --model MODEL or --config FILE.yaml");
 }

@@ -185,9 +185,10 @@ inline constexpr const char* kBenchScalingFooter = R"(Examples:
       --html scaling.html
 
 Strong scaling has the same batch on all rank counts, weak scaling a batch for each rank. A world of
-ranks is started for each rank count and dtype, and warms up; a round is all of them once. Every
-rank has as many threads at all counts (--threads). For each step and rank the time is split into
-matrix products, attention, sums over the ranks, waiting for other ranks, and everything else.
+ranks is started for each rank count, number of stages and dtype, and warms up; a round is all of
+them once. Every rank has as many threads at all counts (--threads). For each step and rank the time
+is split into matrix products, attention, sums over the ranks, waiting for other ranks, and
+everything else. --ranks 4 --stages 1,2 compares ranks that divide every block with stages.
 
 Ctrl-C ends it, and shows what was measured so far. In a world that mpirun or srun has started it
 measures that one. docs/guide/scaling.md explains the figures.)";

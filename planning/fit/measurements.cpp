@@ -61,7 +61,15 @@ WeightFormat FormatOf(const Json& result, std::string_view where) {
 SpeedPoint SharedBy(const Json& result, std::string_view where, const ResultContext& context) {
   const WeightFormat format = FormatOf(result, where);
   SpeedPoint shared;
-  shared.layout = {.tp = NeededCount(result, "ranks", where),
+  const std::int64_t ranks = NeededCount(result, "ranks", where);
+  const char* const stages_key = "pipeline_stages";
+  const std::int64_t stages =
+      result.contains(stages_key) ? NeededCount(result, stages_key, where) : 1;
+  if (ranks % stages != 0)
+    throw BadInput("{}: {} ranks in {} stages; expected as many ranks in each", where, ranks,
+                   stages);
+  shared.layout = {.tp = ranks / stages,
+                   .pp = stages,
                    .threads = NeededCount(result, "threads_per_rank", where),
                    .format = format,
                    .cache_dtype = context.cache_dtype.value_or(TableDType(format))};
@@ -79,9 +87,11 @@ void AddSpeed(const std::string& kind, const Json& one, const Json& speed, std::
   point.load.new_tokens = point.of_prompts ? 0 : NeededCount(one, "new_tokens", where);
   point.tokens_per_second = Median(speed, "tokens_per_second", where);
   point.spread = SpreadOf(speed["tokens_per_second"], point.tokens_per_second, where);
-  point.name = fmt::format("{} {}, {} x {}, {} x ({}, {})", kind, Name(point.layout.format),
-                           point.layout.tp, point.layout.threads, point.load.texts,
-                           point.load.prompt_tokens, point.load.new_tokens);
+  const std::int64_t stages = point.layout.pp;
+  point.name = fmt::format("{} {}, {}{} x {}, {} x ({}, {})", kind, Name(point.layout.format),
+                           stages == 1 ? "" : fmt::format("{} stages of ", stages), point.layout.tp,
+                           point.layout.threads, point.load.texts, point.load.prompt_tokens,
+                           point.load.new_tokens);
   measurements.speeds.push_back(std::move(point));
 }
 

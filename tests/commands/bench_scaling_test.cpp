@@ -91,6 +91,30 @@ TEST_F(AScalingBench, MeasuresEveryPointInEveryRound) {
   EXPECT_THAT(same.output, HasSubstr("0 faster, 0 slower"));
 }
 
+TEST_F(AScalingBench, MeasuresStagesBesideRanksThatDivideBlocks) {
+  const std::string json_file = folder_ / "result.json";
+  const Outcome run = RunLockstep(Small({"--ranks", "1,2", "--stages", "1,2", "--scaling", "strong",
+                                         "--rounds", "1", "--json", json_file}));
+  ASSERT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_THAT(run.errors, HasSubstr("1 rank cannot be cut into 2 stages and is left out"));
+  EXPECT_THAT(run.output, HasSubstr("3 new tokens, 2 stages"));
+  const Json result = ParseJson(ReadFile(json_file), "result");
+  ASSERT_EQ(result["points"].size(), 3u);
+  std::vector<int> stages;
+  for (const Json& point : result["points"]) {
+    stages.push_back(point.value("pipeline_stages", 1));
+    // A text has a token in every second step of two stages.
+    EXPECT_EQ(point["decode"]["work"]["steps"], 3 * stages.back());
+    EXPECT_EQ(point["decode"]["split_seconds"].size(), point["ranks"]);
+  }
+  EXPECT_THAT(stages, testing::ElementsAre(1, 1, 2));
+
+  const Outcome world = RunUnderMpirun(2, Small({"--pp", "2", "--rounds", "1", "--json", "-"}));
+  ASSERT_EQ(world.exit_code, 0) << world.errors;
+  for (const Json& point : ParseJson(world.output, "result")["points"])
+    EXPECT_EQ(point["pipeline_stages"], 2);
+}
+
 TEST_F(AScalingBench, MarksWhatHasMoreThreadsThanCores) {
   const Outcome run = RunScript(
       "core=$(taskset -pc $$ | sed 's/.*: *//; s/[^0-9].*//'); exec taskset -c $core \"$@\"",

@@ -128,8 +128,15 @@ TEST_F(PipelineTest, IsRefusedWhereThereIsNone) {
                         "as many ranks; start it with mpirun -n 4"));
   EXPECT_THAT(refusal(RunUnderMpirun(2, With(generate, {"--pp", "2", "--tp", "2"}))),
               HasSubstr("--pp 2 --tp 2 ask for 4 ranks, but this is a world of 2"));
-  EXPECT_THAT(refusal(RunLockstep({"bench", "scaling", "--model", model, "--pp", "2"})),
-              HasSubstr("bench scaling: --pp is 2; expected 1"));
+  EXPECT_THAT(
+      refusal(RunLockstep({"bench", "scaling", "--model", model, "--pp", "3", "--ranks", "2,4"})),
+      HasSubstr("bench scaling: 3 stages need 3 ranks or a multiple of that, and the rank "
+                "counts are 2, 4; give others with --ranks"));
+  EXPECT_THAT(
+      refusal(RunLockstep({"bench", "scaling", "--model", model, "--ranks", "5", "--pp", "5"})),
+      HasSubstr("--pp 4"));
+  EXPECT_THAT(refusal(RunUnderMpirun(2, {"bench", "scaling", "--model", model, "--stages", "2"})),
+              HasSubstr("--stages in a world of 2 ranks that has been started already"));
 }
 
 TEST_F(PipelineTest, UsesAWorldThatItDivides) {

@@ -51,6 +51,8 @@ void ScalingFlags::Add(CLI::App& command, std::string_view heading) {
   for (const ValueFlag& flag :
        {ValueFlag{"--ranks", ranks_, "N,N,...", "rank counts",
                   "1,2,4,... as far as each rank has a core"},
+        ValueFlag{"--stages", stages_, "P,P,...", "stages that the ranks are cut into",
+                  "that of --pp"},
         ValueFlag{"--dtypes", dtypes_, "T,T,...", "formats of the weights", "that of --dtype"},
         ValueFlag{"--batch", batch_, "N,N,...",
                   "sequences: of all ranks together (strong) or of each rank (weak)",
@@ -75,6 +77,7 @@ ScalingOptions ScalingFlags::Read() const {
   ScalingOptions scaling;
   if (!kind_.empty()) scaling.kind = ScalingKind(kind_);
   if (!ranks_.empty()) scaling.ranks = ScalingNumbers(ranks_, "--ranks", 65536);
+  if (!stages_.empty()) scaling.stages = ScalingNumbers(stages_, "--stages", 65536);
   if (!dtypes_.empty()) scaling.dtypes = ScalingDtypes(dtypes_);
   if (!batch_.empty()) scaling.batch_sizes = ScalingNumbers(batch_, "--batch", kLongest);
   if (!prompt_tokens_.empty())

@@ -20,7 +20,7 @@ class ScalingFlags {
   ScalingOptions Read() const;
 
  private:
-  std::string kind_, ranks_, dtypes_, batch_, prompt_tokens_, new_tokens_, rounds_;
+  std::string kind_, ranks_, stages_, dtypes_, batch_, prompt_tokens_, new_tokens_, rounds_;
   std::string json_, csv_, html_;
 };
 

@@ -8,8 +8,8 @@
 
 namespace lockstep {
 
-// What `lockstep bench scaling` measures: a point for each rank count, dtype, batch, prompt and
-// length.
+// What `lockstep bench scaling` measures: a point for each rank count, number of stages, dtype,
+// batch, prompt and length.
 struct ScalingOptions {
   enum class Kind : std::uint8_t {
     kStrong,  // the same batch on all rank counts
@@ -19,6 +19,7 @@ struct ScalingOptions {
 
   Kind kind = Kind::kBoth;
   std::vector<std::int64_t> ranks;               // empty: as many as the cores allow
+  std::vector<std::int64_t> stages;              // that they are cut into; empty: that of --pp
   std::vector<WeightFormat> dtypes;              // empty: that of the model
   std::vector<std::int64_t> batch_sizes{1};      // sequences: in all, or (weak) of each rank
   std::vector<std::int64_t> prompt_tokens{128};  // of each sequence

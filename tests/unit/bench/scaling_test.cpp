@@ -64,7 +64,7 @@ TEST(ScalingPointsOf, AreStrongAndWeakOnesOnce) {
   options.prompt_tokens = {16, 64};
   const auto batches = [&](std::int64_t ranks) {
     std::vector<std::int64_t> sequences;
-    for (const ScalingKey& key : ScalingPointsOf(options, ranks, "bf16"))
+    for (const ScalingKey& key : ScalingPointsOf(options, {.ranks = ranks, .dtype = "bf16"}))
       if (key.prompt_tokens == 16) sequences.push_back(key.sequences);
     return sequences;
   };
@@ -74,11 +74,12 @@ TEST(ScalingPointsOf, AreStrongAndWeakOnesOnce) {
   EXPECT_THAT(batches(2), ElementsAre(2, 4));
   options.kind = ScalingOptions::Kind::kStrong;
   EXPECT_THAT(batches(4), ElementsAre(1, 2));
-  const auto points = ScalingPointsOf(options, 4, "int8");
+  const auto points = ScalingPointsOf(options, {.ranks = 4, .stages = 2, .dtype = "int8"});
   EXPECT_EQ(points.size(), 4u);
   EXPECT_EQ(points[3].dtype, "int8");
   EXPECT_EQ(points[3].prompt_tokens, 64);
   EXPECT_EQ(points[3].ranks, 4);
+  EXPECT_EQ(points[3].stages, 2);
 }
 
 TEST(FiguresOf, AreSharesOfAllRanks) {
@@ -135,6 +136,65 @@ TEST(CurvesOf, CompareRoundByRound) {
   const ScalingCurve& strong = Curve(curves, false, 2);
   EXPECT_THAT(strong.points[1].speedup,
               ElementsAre(testing::DoubleEq(1.6), testing::DoubleEq(2.0)));
+}
+
+// Two ranks as two stages beside the two that divide every block: 8 sequences in 2 s.
+ScalingResult AResultWithStages() {
+  ScalingResult result = AResult();
+  result.points.push_back(PointOf(2, 4, 2.0));
+  result.points.back().key.stages = 2;
+  return result;
+}
+
+TEST(CurvesOf, KeepStagesApart) {
+  const ScalingResult result = AResultWithStages();
+  std::vector<std::string> titles;
+  for (const ScalingCurve& curve : CurvesOf(result))
+    if (curve.stages == 2) titles.push_back(TitleOf(curve));
+  EXPECT_THAT(
+      titles,
+      ElementsAre("strong: decode, bf16, batch 4, prompt 16, 4 new tokens, 2 stages",
+                  "weak: decode, bf16, batch 2 per rank, prompt 16, 4 new tokens, 2 stages",
+                  "strong: prefill, bf16, batch 4, prompt 16, 4 new tokens, 2 stages",
+                  "weak: prefill, bf16, batch 2 per rank, prompt 16, 4 new tokens, 2 stages"));
+  const auto curves = CurvesOf(result);
+  EXPECT_EQ(Curve(curves, false, 4).points.size(), 2u) << "of one stage";
+}
+
+TEST(ScalingFiles, KnowTheStages) {
+  const ScalingResult result = AResultWithStages();
+  const Json json = ParseJson(ScalingJson(result), "json");
+  EXPECT_EQ(json["points"][5]["pipeline_stages"], 2);
+  EXPECT_FALSE(json["points"][4].contains("pipeline_stages"));
+  const ScalingResult again = ReadScaling(json, "json");
+  EXPECT_EQ(again.points[5].key.stages, 2);
+  EXPECT_EQ(again.points[4].key.stages, 1);
+  std::vector<int> of_curves;
+  for (const Json& curve : json["curves"]) of_curves.push_back(curve.value("pipeline_stages", 1));
+  EXPECT_EQ(std::count(of_curves.begin(), of_curves.end(), 2), 4);
+  EXPECT_THAT(ScalingCsv(result), HasSubstr("\ndecode,bf16,2,2,1,0,4,16,4,1,0,"));
+  const std::string text = ScalingText(result);
+  EXPECT_THAT(text, HasSubstr("ms of a step: decode, bf16, prompt 16, 4 new tokens, 2 stages\n"));
+  ExpectNarrow(text);
+  const std::string page = ScalingPage(result);
+  for (const char* part :
+       {"batch 4, 2 stages", "batch 4, 2 ranks in 2 stages", "bf16, 2 ranks in 2 stages, batch 4"})
+    EXPECT_THAT(page, HasSubstr(part));
+}
+
+TEST(WorldsOfSweep, AreAllThatCanBeCut) {
+  ScalingOptions options;
+  options.ranks = {1, 2, 4};
+  options.stages = {1, 2};
+  options.dtypes = {WeightFormat::kBF16};
+  std::vector<std::string> texts;
+  for (const ScalingWorld& world : WorldsOfSweep(options)) texts.push_back(world.Text());
+  EXPECT_THAT(texts, ElementsAre("1 rank, bf16", "2 ranks, bf16", "4 ranks, bf16",
+                                 "2 ranks in 2 stages, bf16", "4 ranks in 2 stages, bf16"));
+  options.stages = {1, 3};
+  EXPECT_EQ(MessageOf([&] { WorldsOfSweep(options); }),
+            "bench scaling: 3 stages need 3 ranks or a multiple of that, and the rank counts are "
+            "1, 2, 4; give others with --ranks");
 }
 
 TEST(AddRounds, KeepsEveryRank) {
@@ -221,13 +281,13 @@ TEST(ScalingJson, IsComparedWithAnother) {
 TEST(ScalingCsv, HasALineForEachRankAndRound) {
   const std::string csv = ScalingCsv(AResult());
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 2 * (2 * 1 + 3 * 2));
-  EXPECT_THAT(csv, HasSubstr("\ndecode,bf16,2,1,0,4,16,4,1,1,16,4,5,2.5,1,1,2,0.5\n"));
+  EXPECT_THAT(csv, HasSubstr("\ndecode,bf16,2,1,1,0,4,16,4,1,1,16,4,5,2.5,1,1,2,0.5\n"));
   const auto header = csv.substr(0, csv.find('\n'));
   const auto line = csv.substr(csv.find('\n') + 1, csv.find('\n', header.size() + 1));
-  EXPECT_EQ(std::count(header.begin(), header.end(), ','), 17);
+  EXPECT_EQ(std::count(header.begin(), header.end(), ','), 18);
   EXPECT_EQ(
       std::count(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(line.find('\n')), ','),
-      17);
+      18);
 }
 
 TEST(ScalingText, FitsIn80Columns) {
@@ -273,7 +333,7 @@ TEST(ScalingResult, SaysThatDevicesAreNotSplit) {
   const std::string page = ScalingPage(result);
   EXPECT_THAT(page, HasSubstr("devices do the work"));
   EXPECT_THAT(page, Not(HasSubstr("split-decode")));
-  EXPECT_THAT(ScalingCsv(result), HasSubstr("\ndecode,bf16,2,1,0,4,16,4,1,0,16,4,5,,,,,\n"));
+  EXPECT_THAT(ScalingCsv(result), HasSubstr("\ndecode,bf16,2,1,1,0,4,16,4,1,0,16,4,5,,,,,\n"));
 }
 
 TEST(StepLog, KeepsTheLastWordOfEachStep) {

@@ -82,8 +82,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "--revision c: it belongs to one model, and there are several, o/a,o/b; write "
                 "org/name@REVISION, or --revisions"},
         Refused{{"plan", "--revision", "b"}, "--revision b: no model; expected MODEL"},
-        Refused{{"bench", "scaling", "-m", "m", "--pp", "2"},
-                "bench scaling: --pp is 2; expected 1: it measures ranks that divide every block"},
+        Refused{{"bench", "scaling", "-m", "m", "--stages", "0"},
+                "--stages is \"0\"; expected an integer from 1 to 65536"},
         Refused{{"plan", "m", "--goal", "g", "--batch", "2"},
                 "plan: --goal says for how many users; leave --batch out"},
         Refused{{"plan", "m", "--simulate", "9", "--batch", "2"},

@@ -84,6 +84,16 @@ TEST(AddResult, ReadsBothStagesOfAScalingSweep) {
   EXPECT_DOUBLE_EQ(all.speeds[1].tokens_per_second, 60.0);
 }
 
+TEST(AddResult, KnowsTheStagesOfAPipeline) {
+  std::string text = kScaling;
+  text.replace(text.find("\"ranks\": 2"), 10, "\"ranks\": 4, \"pipeline_stages\": 2");
+  const Measurements all = Read(text);
+  ASSERT_EQ(all.speeds.size(), 2u);
+  EXPECT_EQ(all.speeds[0].layout.tp, 2);
+  EXPECT_EQ(all.speeds[0].layout.pp, 2);
+  EXPECT_EQ(all.speeds[1].name, "decode bf16, 2 stages of 2 x 1, 4 x (64, 8)");
+}
+
 std::string ErrorOf(std::string text, const std::string& from, const std::string& to) {
   const auto at = text.find(from);
   EXPECT_NE(at, std::string::npos) << from;
@@ -98,6 +108,8 @@ TEST(AddResult, RefusesWhatIsNoResult) {
   EXPECT_THAT(ErrorOf(kScaling, "\"decode\"", "\"tokens\""), HasSubstr("decode is missing"));
   EXPECT_THAT(ErrorOf(kBatch, "\"ranks\": 2", "\"ranks\": 0"),
               HasSubstr("ranks is 0; expected an integer from 1"));
+  EXPECT_THAT(ErrorOf(kBatch, "\"ranks\": 2", "\"ranks\": 3, \"pipeline_stages\": 2"),
+              HasSubstr("3 ranks in 2 stages; expected as many ranks in each"));
   EXPECT_THAT(ErrorOf(kBatch, "\"sequences\": 8, ", ""), HasSubstr("sequences is missing"));
   EXPECT_THAT(ErrorOf(kBatch, "bf16", "fp8"), HasSubstr("dtype is fp8; expected fp32, bf16"));
   EXPECT_THAT(ErrorOf(kBatch, "123.5,", "0,"), HasSubstr("tokens_per_second is 0"));
