@@ -26,7 +26,7 @@ void Watchdog::Wait(double seconds, const OnExpiry& on_expiry) {
   if (changed_.wait_for(lock, limit, [this] { return called_off_; })) return;
   if (on_expiry.message) LogError("{}", on_expiry.message());
   // Not exit(): destructors would wait for the very call that hangs.
-  std::_Exit(on_expiry.exit_code);
+  std::quick_exit(on_expiry.exit_code);
 }
 
 }  // namespace lockstep

@@ -24,7 +24,10 @@ LastWords* g_last_words = nullptr;
 
 BoardEntry::BoardEntry(int rank) : board_(RankBoard::OpenFromEnvironment()) {
   if (board_ == nullptr && rank >= 0) {
-    last_words_ = std::make_unique<LastWords>(rank);
+    const bool is_of_others =
+        std::getenv(RankBoard::kVariable) == nullptr && AnnouncedSize().value_or(2) > 1;
+    last_words_ = std::make_unique<LastWords>(
+        rank, is_of_others ? LastWords::Else::kStandardError : LastWords::Else::kNobody);
     g_last_words = last_words_.get();
     ObserveActivity([](std::string_view what) { g_last_words->SetActivity(what); });
   }
@@ -49,7 +52,7 @@ BoardEntry::~BoardEntry() {
 bool BoardEntry::spawned() const { return g_slot != nullptr; }
 
 bool BoardEntry::has_parent() const {
-  return spawned() || (last_words_ != nullptr && last_words_->has_reader());
+  return spawned() || (last_words_ != nullptr && last_words_->has_inbox());
 }
 
 bool BoardEntry::SomebodyHasReported() const {
@@ -75,6 +78,11 @@ void BoardEntry::SetReported(int code) const {
   if (g_slot == nullptr) return;
   g_slot->exit_code = code;
   g_slot->state = RankState::kReported;
+}
+
+// Our own process that has started the world may still ask what it was doing.
+void BoardEntry::EndsSilently() const {
+  if (last_words_ != nullptr && !last_words_->has_inbox()) last_words_->Withhold();
 }
 
 int BoardEntry::Leave(int code) const {

@@ -29,6 +29,8 @@ class BoardEntry {
 
   // Has failed with this exit code, and says why.
   void SetReported(int code) const;
+  // Ends because of others, which somebody else says.
+  void EndsSilently() const;
   // The exit code for mpirun, which takes any other than 0 for a crash.
   int Leave(int code) const;
 

@@ -13,8 +13,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <new>
 #include <sstream>
 #include <utility>
@@ -23,6 +25,8 @@
 #include "comm/groups/hosts.h"
 #include "comm/peers/line_sockets.h"
 #include "core/error.h"
+#include "core/log.h"
+#include "runtime/world/interrupt.h"
 
 namespace lockstep {
 namespace {
@@ -107,69 +111,107 @@ void LastWordsInbox::Receive(const RankBoard& board) {
 
 struct LastWords::Shared {
   std::atomic<std::uint32_t> withheld;
+  std::atomic<std::int32_t> signal;  // that has asked the rank to end; 0: none
   LastWordsDatagram words;
 };
 
 namespace {
 
-struct LastWordsWay {
-  int rank_process;  // a descriptor of it
-  int socket;
-  const InboxContact& contact;
-};
+// From the end of a rank to words on standard error: a launcher that kills a whole step does not
+// ask first, and then this process goes as well.
+constexpr int kKilledTogetherMilliseconds = 50;
 
-void SendLastWords(const LastWordsWay& way, const LastWordsDatagram& words) {
-  for (const std::uint32_t address : way.contact.addresses) {
-    const sockaddr_in there = SocketAddress(address, way.contact.port);
-    ::sendto(way.socket, &words, sizeof(words), MSG_NOSIGNAL,
-             reinterpret_cast<const sockaddr*>(&there), sizeof(there));
-  }
-}
+std::atomic<std::uint32_t>* g_withheld = nullptr;       // of this process's rank
+volatile std::sig_atomic_t g_rank_is_asked_to_end = 0;  // in the child
 
-// The child's life. What it holds open of the rank's others wait to see closed.
-void AwaitEndOfRank(const LastWordsWay& way) {
-  ::setsid();  // mpirun ends the groups of its ranks
-  ::prctl(PR_SET_NAME, "lockstep-words");
-  for (const int meant_for_ranks : {SIGTERM, SIGINT, SIGHUP, SIGUSR1})
-    ::signal(meant_for_ranks, SIG_IGN);
-  const int low = std::min(way.rank_process, way.socket);
-  const int high = std::max(way.rank_process, way.socket);
+// In the child. What it holds open of the rank's others wait to see closed.
+void CloseAllBut(int one, int other) {
+  const auto [low, high] = std::minmax(one, other);
   const auto close_between = [](int first, int last) {
     if (first <= last) ::syscall(SYS_close_range, first, last, 0);
   };
   close_between(0, low - 1);
   close_between(low + 1, high - 1);
   ::syscall(SYS_close_range, high + 1, ~0U, 0);
-  pollfd ended{way.rank_process, POLLIN, 0};
+}
+
+void AwaitEnd(int rank_process) {
+  pollfd ended{rank_process, POLLIN, 0};
   while (::poll(&ended, 1, -1) < 0) {
   }
 }
 
+void OnSignalsOfRanks(void (*action)(int)) {
+  for (const int meant_for_ranks : {SIGTERM, SIGINT, SIGHUP, SIGUSR1})
+    ::signal(meant_for_ranks, action);
+}
+
+void SendLastWords(int socket, const InboxContact& contact, const LastWordsDatagram& words) {
+  for (const std::uint32_t address : contact.addresses) {
+    const sockaddr_in there = SocketAddress(address, contact.port);
+    ::sendto(socket, &words, sizeof(words), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&there),
+             sizeof(there));
+  }
+}
+
+void WriteLastWords(const LastWordsDatagram& words) {
+  const bool is_known = words.activity[0] != '\0';
+  LogError("rank {} on {} has ended without a word{}{}", words.rank, words.host,
+           is_known ? " while " : "", words.activity);
+}
+
+// A child that waits for this process's end. way: what it keeps open of it.
+bool ForkChild(int way, const std::function<void(int rank_process)>& life) {
+  const int process = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));
+  if (process < 0) return false;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::prctl(PR_SET_NAME, "lockstep-words");
+    CloseAllBut(process, way);
+    life(process);
+    ::_exit(0);
+  }
+  ::close(process);
+  return child > 0;
+}
+
 }  // namespace
 
-LastWords::LastWords(int rank) {
+LastWords::LastWords(int rank, Else otherwise) {
   const InboxContact contact = ReadContact(std::getenv(kLastWordsVariable));
-  if (contact.addresses.empty() || rank < 0) return;
-  const int process = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));
-  const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const bool is_named = !contact.addresses.empty();
+  if (rank < 0 || (!is_named && otherwise == Else::kNobody)) return;
   void* memory =
       ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (process >= 0 && socket >= 0 && memory != MAP_FAILED) {
-    shared_ = new (memory) Shared{};
-    std::ranges::copy(contact.secret, shared_->words.secret);
-    shared_->words.rank = rank;
-    WriteField(shared_->words.host, HostName());
-    if (::fork() == 0) {
-      AwaitEndOfRank({process, socket, contact});
-      for (int sent = 0; sent < kTimesSent && shared_->withheld == 0; ++sent) {
-        SendLastWords({process, socket, contact}, shared_->words);
-        ::poll(nullptr, 0, kBetweenMilliseconds);
-      }
-      ::_exit(0);
-    }
+  if (memory == MAP_FAILED) return;
+  shared_ = new (memory) Shared{};
+  std::ranges::copy(contact.secret, shared_->words.secret);
+  shared_->words.rank = rank;
+  WriteField(shared_->words.host, HostName());
+  if (is_named) {
+    const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    has_inbox_ = socket >= 0 && ForkChild(socket, [&](int rank_process) {
+                   ::setsid();  // mpirun ends the groups of its ranks
+                   OnSignalsOfRanks(SIG_IGN);
+                   AwaitEnd(rank_process);
+                   for (int sent = 0; sent < kTimesSent && shared_->withheld == 0; ++sent) {
+                     SendLastWords(socket, contact, shared_->words);
+                     ::poll(nullptr, 0, kBetweenMilliseconds);
+                   }
+                 });
+    if (socket >= 0) ::close(socket);
+    return;
   }
-  if (process >= 0) ::close(process);
-  if (socket >= 0) ::close(socket);
+  ShareInterrupts({.signal = &shared_->signal});
+  g_withheld = &shared_->withheld;
+  std::at_quick_exit([] { *g_withheld = 1; });
+  ForkChild(STDERR_FILENO, [&](int rank_process) {
+    OnSignalsOfRanks([](int) { g_rank_is_asked_to_end = 1; });
+    AwaitEnd(rank_process);
+    if (shared_->withheld != 0) return;
+    ::poll(nullptr, 0, kKilledTogetherMilliseconds);
+    if (shared_->signal == 0 && g_rank_is_asked_to_end == 0) WriteLastWords(shared_->words);
+  });
 }
 
 void LastWords::Withhold() {

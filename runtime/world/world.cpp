@@ -190,6 +190,7 @@ int AbortWorld(ControlPlane& comm, const BoardEntry& entry) {
   }
   const int code = static_cast<int>(failure.code);
   if (turn == Turn::kSpeak && !entry.spawned()) EndLauncherLater();
+  if (turn == Turn::kStaySilent) entry.EndsSilently();
   if (comm.size() > 1) comm.Abort(code);
   return code;
 }
@@ -245,6 +246,8 @@ int RunWorld(const WorldConfig& config, const RankBody& body) {
     if (turn == Turn::kSpeak) {
       entry.SetReported(static_cast<int>(failure.code));
       LogError("{}", failure.message);
+    } else {
+      entry.EndsSilently();
     }
     return static_cast<int>(failure.code);
   }

@@ -33,6 +33,9 @@ class Faults(unittest.TestCase):
         if launcher == "lockstep" and fault == "killed":
             self.assertRegex(one.said, rf"rank {last} on node\d was killed by signal 9 \(Killed\) while \w+")
         is_killed = fault in ("killed", "out of memory")
+        if launcher != "lockstep" and is_killed:
+            self.assertRegex(one.said, rf"error: rank {last} on node\d has ended without a word while \w+")
+            self.assertEqual(one.said.count("has ended without a word"), 1, one.said)
         # Launchers of others end as what they have had to kill, or as what they have seen first.
         codes = (RANK_FAILURE,) if launcher == "lockstep" else (RANK_FAILURE, KILLED)
         if launcher == "mpirun" and not unreachable:
