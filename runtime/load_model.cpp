@@ -99,9 +99,8 @@ ProgressOutput ProgressOfLoading(const LoadJob& job) {
   return speaks ? ProgressOnStderr(job.arguments.verbosity) : ProgressOutput{};
 }
 
-void LoadHere(const LoadJob& job, LoadedModel& rank) {
+void LoadHere(const LoadJob& job, LoadedModel& rank, LoadingLine& report) {
   const Backend& backend = rank.device.backend;
-  LoadingLine report(ProgressOfLoading(job), AllWeightBytes(job));
   WeightsBeside read = ReadHere(job, backend, [&report](std::int64_t done, std::int64_t all) {
     report.Note(done, all);
     Heartbeat();  // random weights take long, too
@@ -112,6 +111,14 @@ void LoadHere(const LoadJob& job, LoadedModel& rank) {
       job.Plan(), std::move(read.weights), backend, rank.device.reducer(job.grid.tensor()),
       DecoderOptions{
           .cache_pages = 0, .cache_dtype = job.kv_dtype(), .stage = job.grid.place().pipeline});
+}
+
+void LoadTogether(const LoadJob& job, LoadedModel& rank) {
+  LoadingLine report(ProgressOfLoading(job), AllWeightBytes(job));
+  const HostMap& hosts = job.grid.world().hosts();
+  Agree(job.grid.world(), "loading weights", [&] { LoadHere(job, rank, report); },
+        {.mine = [&] { return report.share(); },
+         .heard = [&](std::span<const double> shares) { report.NoteRanks(hosts, shares); }});
 }
 
 // A device's memory is taken now. A host's is taken when it is used: steps are mostly small.
@@ -277,7 +284,7 @@ LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
   rank.device = OpenDevice(DeviceRequestOf(arguments.options, model.format, rank.threads), grid);
   if (job.limits().memory_check == MemoryCheck::kAuto)
     CheckMemory(grid.world(), ClaimsOf(job, rank.device, Claimed::kAll));
-  Agree(grid.world(), "loading weights", [&] { LoadHere(job, rank); });
+  LoadTogether(job, rank);
   ReserveSteps(job, rank);
   WarnOfSmallCache(job);
   const std::int64_t pages = PagesOf(job, rank);

@@ -33,7 +33,6 @@ void ProgressLine::Write(std::string_view text) {
   if (output_.style == ProgressStyle::kLog) {
     next_ = now + output_.log_period;
     output_.sink(fmt::format("lockstep: {}\n", text));
-    logged_ = true;
     return;
   }
   next_ = now + output_.terminal_period;

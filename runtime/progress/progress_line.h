@@ -41,16 +41,12 @@ class ProgressLine {
   // Takes the line away again; what is in a file stays.
   void Clear();
 
-  // Whether a file holds lines of progress, to which the end belongs.
-  bool logged() const { return logged_; }
-
  private:
   bool IsDue() const;
   void Write(std::string_view text);
 
   ProgressOutput output_;
   bool shown_ = false;
-  bool logged_ = false;
   std::chrono::steady_clock::time_point next_ = {};
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -43,8 +44,14 @@ int RunWorld(const WorldConfig& config, const RankBody& body);
 // AgreedError with the same code: that of the lowest failing rank. A message that all ranks share
 // is given once, otherwise each failing rank is named. Also throws, with kInterrupted, when a
 // rank has been asked to stop. Collective; ranks may take kAgreePatience deadlines to get there.
+// In work that takes long they tell each other how far they are, about once a second.
+struct SharedProgress {
+  std::function<double()> mine;                              // of this rank, 0 to 1
+  std::function<void(std::span<const double> ranks)> heard;  // that of all, on every rank
+};
 constexpr double kAgreePatience = 10;
-void Agree(ControlPlane& comm, std::string_view what, const std::function<void()>& work);
+void Agree(ControlPlane& comm, std::string_view what, const std::function<void()>& work,
+           const SharedProgress& progress = {});
 
 // An error that every rank has and knows that the others have.
 class AgreedError : public Error {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "core/activity.h"
 #include "core/heartbeat.h"
@@ -78,6 +79,30 @@ TEST_F(AgreeTest, WaitsForARankThatWorksLongAndShowsIt) {
     return r == 0;
   });
   EXPECT_EQ(error.code(), ExitCode::kBadInput) << "and hears what has come of it";
+}
+
+// While one works, and at the end.
+TEST_F(AgreeTest, TellsEverybodyHowFarTheRanksAre) {
+  const DeadlineScope short_one(comm(), 1);
+  double mine = 0.0;
+  std::vector<std::vector<double>> heard;
+  const SharedProgress progress{
+      .mine = [&] { return mine; },
+      .heard =
+          [&](std::span<const double> ranks) { heard.emplace_back(ranks.begin(), ranks.end()); }};
+  Agree(
+      comm(), "loading weights",
+      [&] {
+        mine = rank() == 0 ? 0.25 : 1.0;
+        while (rank() == 0 && heard.empty()) Heartbeat();
+        mine = 1.0;
+      },
+      progress);
+  ASSERT_GE(heard.size(), 2u);
+  std::vector<double> first(static_cast<std::size_t>(size()), 1.0);
+  first[0] = 0.25;
+  EXPECT_EQ(heard.front(), first);
+  EXPECT_EQ(heard.back(), std::vector<double>(static_cast<std::size_t>(size()), 1.0));
 }
 
 TEST_F(AgreeTest, LeavesTheWorldUsableAndTheDeadlineAsItWas) {

@@ -27,7 +27,6 @@ TEST(ProgressLine, IsWrittenOverAsOftenAsItsPeriodSays) {
   line.Show(kFirst);
   line.Show(kSecond);
   EXPECT_EQ(shown, "\r\x1b[Klockstep: 1 of 2\r\x1b[Klockstep: 2 of 2");
-  EXPECT_FALSE(line.logged());
 }
 
 TEST(ProgressLine, IsNeverWiderThanTheTerminalIsNow) {
@@ -49,7 +48,6 @@ TEST(ProgressLine, IsALineNowAndThenInAFile) {
   {
     ProgressLine line({.sink = sink, .style = ProgressStyle::kLog});
     line.Show(kFirst);  // there is no need for lines of a job of seconds
-    EXPECT_FALSE(line.logged());
   }
   EXPECT_EQ(shown, "");
   ProgressLine line({.sink = sink, .style = ProgressStyle::kLog, .log_period = {}});
@@ -57,7 +55,6 @@ TEST(ProgressLine, IsALineNowAndThenInAFile) {
   line.Show(kSecond);
   line.Clear();
   EXPECT_EQ(shown, "lockstep: 1 of 2\nlockstep: 2 of 2\n");
-  EXPECT_TRUE(line.logged());
 }
 
 TEST(ProgressLine, IsNotEvenMadeWithQuiet) {
