@@ -206,8 +206,7 @@ ExitCode BatchJob::ReportEnd(const BatchCoordinator& coordinator) const {
               state.total, unit());
     return ExitCode::kInterrupted;
   }
-  if (coordinator.logged_progress() || ShowsStatistics(arguments_.verbosity))
-    LogInfo("{}", ProgressText(state));
+  LogInfo("{}", TotalsText(state, coordinator.errors()));
   if (coordinator.errors() == 0) return ExitCode::kOk;
   ReportErrors({.lines = state.total, .errors = coordinator.errors()}, coordinator.first_error());
   return ExitCode::kBadInput;

@@ -22,6 +22,16 @@ std::string Groups(const std::vector<std::int64_t>& groups) {
 
 }  // namespace
 
+std::string TotalsText(const ProgressState& state, std::int64_t failed) {
+  std::string text =
+      fmt::format("{} of {} {}{}", state.done, state.total, state.unit, Groups(state.groups));
+  if (state.resumed > 0) text += fmt::format(", {} done before", state.resumed);
+  if (failed > 0) text += fmt::format(", {} failed", failed);
+  text += fmt::format(": {} tokens in {:.1f} s", state.tokens, state.seconds);
+  if (state.seconds <= 0.0 || state.tokens == 0) return text;
+  return text + fmt::format(", {:.0f} tokens/s", static_cast<double>(state.tokens) / state.seconds);
+}
+
 std::string ProgressText(const ProgressState& state) {
   std::string text =
       fmt::format("{} of {} {}{}", state.done, state.total, state.unit, Groups(state.groups));

@@ -26,4 +26,8 @@ struct ProgressState {
 // line as what is done.
 std::string ProgressText(const ProgressState& state);
 
+// With what a job ends: "2000 of 2000 lines, 3 failed: 51200 tokens in 40.2 s, 1274 tokens/s", and
+// ", 12 done before" behind the lines where an earlier run has done some. Groups are as above.
+std::string TotalsText(const ProgressState& state, std::int64_t failed);
+
 }  // namespace lockstep

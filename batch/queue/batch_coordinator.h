@@ -54,7 +54,6 @@ class BatchCoordinator : public WorkQueue {
   void Commit();
 
   ProgressState progress() const;
-  bool logged_progress() const { return progress_.logged(); }
   std::int64_t errors() const { return parts_.sink->errors(); }
   // Of the first line that could not be used, as far as this run has met any.
   std::string first_error() const { return errors_.empty() ? "" : errors_.begin()->second; }

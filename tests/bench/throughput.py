@@ -72,7 +72,7 @@ class LockstepJob:
             capture_output=True,
             text=True,
         )
-        said = re.findall(r"lines, ([0-9]+) tokens/s", run.stderr)
+        said = re.findall(r"lines.*: .* s, ([0-9]+) tokens/s", run.stderr)
         if run.returncode != 0 or not said:
             raise RuntimeError(f"generate ended with {run.returncode}: {run.stderr[-500:]}")
         made = sum(len(json.loads(line)["tokens"]) for line in result.open(encoding="utf-8"))

@@ -12,6 +12,7 @@ namespace lockstep {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 TEST_F(BatchTest, GivesARecordForEveryLineBadOnesToo) {
   WriteInput(40);
@@ -26,6 +27,19 @@ TEST_F(BatchTest, GivesARecordForEveryLineBadOnesToo) {
     EXPECT_EQ(record.contains("error"), index % 17 == 5);
   }
   EXPECT_EQ(index, 40);
+}
+
+TEST_F(BatchTest, EndsWithOneLineOfTotals) {
+  WriteInput(20);
+  std::vector<std::string> command = Command();
+  EXPECT_THAT(RunLockstep(command).errors, Not(HasSubstr("tokens/s"))) << "--quiet";
+  std::erase(command, "--quiet");
+  command.emplace_back("--restart");
+  const Outcome run = RunLockstep(command);
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.errors,
+              testing::ContainsRegex("lockstep: 20 of 20 lines, 1 failed: [0-9]+ tokens "
+                                     "in [0-9.]+ s, [0-9]+ tokens/s\n"));
 }
 
 // Ids, texts and vectors are the same whether one group answers, or two.

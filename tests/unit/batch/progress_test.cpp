@@ -29,5 +29,22 @@ TEST(Progress, SaysHowFarHowFastAndHowLongYet) {
             "45 of 45 lines (9 groups: 4 to 6 each)");
 }
 
+TEST(Totals, SayWhatAJobHasMadeAndInWhatTime) {
+  EXPECT_EQ(TotalsText({.done = 2000, .total = 2000, .tokens = 51200, .seconds = 40.0}, 0),
+            "2000 of 2000 lines: 51200 tokens in 40.0 s, 1280 tokens/s");
+  EXPECT_EQ(TotalsText({.done = 10,
+                        .total = 10,
+                        .resumed = 4,
+                        .tokens = 60,
+                        .seconds = 6.0,
+                        .unit = "requests",
+                        .groups = {4, 2}},
+                       3),
+            "10 of 10 requests (2 groups: 4 + 2), 4 done before, 3 failed: 60 tokens in 6.0 s, "
+            "10 tokens/s");
+  EXPECT_EQ(TotalsText({.done = 1, .total = 1, .seconds = 0.02}, 1),
+            "1 of 1 lines, 1 failed: 0 tokens in 0.0 s");
+}
+
 }  // namespace
 }  // namespace lockstep
