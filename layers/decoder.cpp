@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <utility>
 
 namespace lockstep {
@@ -60,6 +61,13 @@ struct Decoder::Workspace {
   }
 };
 
+// A block adds up once, or twice: behind attention (0) and behind the MLP (1).
+struct Decoder::Summand {
+  std::size_t block = 0;
+  int sum = 0;
+  const StepPart& part;
+};
+
 Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& backend,
                  Reducer& reducer, const DecoderOptions& options)
     : spec_(plan.spec()),
@@ -84,6 +92,8 @@ Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& bac
   local_heads_ = slices.local_heads();
   local_ffn_ = slices.ffn_columns.size();
   if (options.cache_pages > 0) AllocateCache(options.cache_pages);
+  if (options.sums == DecoderOptions::Sums::kBesideProducts && IsOnHost() && reducer.size() > 1)
+    background_sums_ = std::make_unique<BackgroundSums>(reducer);
 }
 
 void Decoder::AllocateCache(std::int64_t pages) {
@@ -178,13 +188,9 @@ std::vector<std::byte> Decoder::Answer(std::span<const RowQuestion> questions, F
 void Decoder::RunOnce(const Batch& batch, Workspace& work) {
   if (is_first_stage()) EmbedTokens(batch, work);
   BeginBlocks(work);
-  const auto tokens = static_cast<std::int64_t>(batch.ids.size());
-  for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
-    if (batch.hidden_layer == blocks_.begin + static_cast<std::int64_t>(layer))
-      KeepHidden(work.x.view().Rows(0, tokens));
-    RunBlock(layer, batch, work);
-  }
+  RunBlocks(batch, work);
   if (!is_last_stage()) return;
+  const auto tokens = static_cast<std::int64_t>(batch.ids.size());
   if (batch.hidden_layer == spec_.layer_count) {
     const TensorView normed = work.normed.view().Rows(0, tokens);
     Normalize(weights_.final_norm, work.x.view().Rows(0, tokens), normed);
@@ -222,56 +228,93 @@ void Decoder::EmbedTokens(const Batch& batch, Workspace& work) {
 void Decoder::BeginBlocks(Workspace& work) {
   const TensorView x = work.Floats(work.x, work.step.tokens, spec_.d_model);
   ResidualArgs args{.x = x, .epsilon = spec_.norm_epsilon};
-  SetBlockNorms(0, work, args);
+  SetBlockNorms(0, {.rows = work.step.tokens}, work, args);
   ops_.AddResidualNorm(args);
+}
+
+// Whether the sums of halves travel while other halves are computed.
+bool Decoder::GoesByHalves(const Batch& batch, const Workspace& work) const {
+  // Weights are read once for each half, which costs less than it saves where there are many rows.
+  constexpr std::int64_t kLeastRows = 64;
+  return background_sums_ != nullptr && work.step.tokens >= kLeastRows && batch.hidden_layer < 0;
 }
 
 // With the parallel residual:  x += attention(norm_a(x)) + mlp(norm_b(x)), reduced once.
 // Without:                     x += attention(norm_a(x));  x += mlp(norm_b(x)), reduced twice.
 // The norms of x are those that the addition before has left.
-void Decoder::RunBlock(std::size_t index, const Batch& batch, Workspace& work) {
-  const LayerWeights& layer = weights_.layers[index];
-  const std::int64_t tokens = work.step.tokens;
-  const TensorView normed = work.Activations(work.normed, tokens, spec_.d_model);
-  const TensorView partial = work.Floats(work.partial, tokens, spec_.d_model);
-  const TensorView attention_bias = layer.attention_out_bias.view();
-  const TensorView mlp_bias = layer.mlp_out_bias.view();
-
-  const auto attended = [&] { return work.attention.view().Rows(0, tokens); };
-  const auto activated = [&] { return work.ffn.view().Rows(0, tokens); };
-
-  if (spec_.parallel_residual) {
-    const TensorView mlp_normed = layer.mlp_norm ? work.mlp_normed.view().Rows(0, tokens) : normed;
-    steps_.RunConcurrently([&] { RunAttention(index, batch, work); },
-                           [&] { RunMlp(layer, mlp_normed, work); });
-    Multiply({.x = attended(), .x_second = activated(), .weight = layer.out.get(), .y = partial});
-    Reduce(partial);
-    return AddToResidual(attention_bias, mlp_bias, index + 1, work);
+void Decoder::RunBlocks(const Batch& batch, Workspace& work) {
+  if (GoesByHalves(batch, work)) return RunBlocksByHalves(batch, work);
+  const StepPart all{.begin = 0, .rows = work.step.tokens, .sequences = batch.sequences};
+  for (std::size_t block = 0; block < weights_.layers.size(); ++block) {
+    if (batch.hidden_layer == blocks_.begin + static_cast<std::int64_t>(block))
+      KeepHidden(work.x.view().Rows(0, static_cast<std::int64_t>(batch.ids.size())));
+    for (int sum = 0; sum < SumsOfBlock(); ++sum) {
+      ComputeSummand({block, sum, all}, work);
+      Reduce(work.partial.view().Rows(0, all.rows));
+      AddSum({block, sum, all}, work);
+    }
   }
-  RunAttention(index, batch, work);
-  Multiply({.x = attended(), .weight = layer.out.get(), .y = partial});
-  Reduce(partial);
-  const TensorView x = work.x.view().Rows(0, tokens);
-  ops_.AddResidualNorm({.x = x,
-                        .delta = partial,
-                        .bias_a = attention_bias,
-                        .norms = {Norm(layer.mlp_norm.value_or(layer.attention_norm), normed)},
-                        .epsilon = spec_.norm_epsilon});
-  RunMlp(layer, normed, work);
-  Multiply({.x = activated(), .weight = layer.mlp_out.get(), .y = partial});
-  Reduce(partial);
-  AddToResidual(mlp_bias, {}, index + 1, work);
 }
 
-// The reduced sum to x, and the norms that block `next` begins with, if there is one.
-void Decoder::AddToResidual(const TensorView& bias_a, const TensorView& bias_b, std::size_t next,
-                            Workspace& work) {
-  ResidualArgs args{.x = work.x.view().Rows(0, work.step.tokens),
-                    .delta = work.partial.view().Rows(0, work.step.tokens),
-                    .bias_a = bias_a,
-                    .bias_b = bias_b,
+// Halves take turns: while the sum of one travels the other one is computed.
+void Decoder::RunBlocksByHalves(const Batch& batch, Workspace& work) {
+  const StepHalves halves(work.step.tokens, batch.sequences);
+  const std::vector<StepPart> parts = halves.parts();
+  std::deque<Summand> under_way;
+  const auto settle = [&] {
+    AwaitSum();
+    AddSum(under_way.front(), work);
+    under_way.pop_front();
+  };
+  for (std::size_t block = 0; block < weights_.layers.size(); ++block)
+    for (int sum = 0; sum < SumsOfBlock(); ++sum)
+      for (const StepPart& half : parts) {
+        if (under_way.size() == parts.size()) settle();  // this half's
+        ComputeSummand({block, sum, half}, work);
+        background_sums_->Begin(half.Of(work.partial.view()));
+        under_way.push_back({block, sum, half});
+      }
+  while (!under_way.empty()) settle();
+}
+
+// This rank's part of a sum.
+void Decoder::ComputeSummand(const Summand& what, Workspace& work) {
+  const StepPart& part = what.part;
+  const LayerWeights& layer = weights_.layers[what.block];
+  const std::int64_t tokens = work.step.tokens;
+  const TensorView normed = part.Of(work.Activations(work.normed, tokens, spec_.d_model));
+  const TensorView partial = part.Of(work.Floats(work.partial, tokens, spec_.d_model));
+  if (spec_.parallel_residual) {
+    const TensorView mlp_normed = layer.mlp_norm ? part.Of(work.mlp_normed.view()) : normed;
+    steps_.RunConcurrently([&] { RunAttention(what.block, part, work); },
+                           [&] { RunMlp(layer, mlp_normed, part, work); });
+    return Multiply({.x = part.Of(work.attention.view()),
+                     .x_second = part.Of(work.ffn.view()),
+                     .weight = layer.out.get(),
+                     .y = partial});
+  }
+  if (what.sum == 0) {
+    RunAttention(what.block, part, work);
+    return Multiply({.x = part.Of(work.attention.view()), .weight = layer.out.get(), .y = partial});
+  }
+  RunMlp(layer, normed, part, work);
+  Multiply({.x = part.Of(work.ffn.view()), .weight = layer.mlp_out.get(), .y = partial});
+}
+
+// The sum to x, and the norms that what is next begins with, if there is anything.
+void Decoder::AddSum(const Summand& what, Workspace& work) {
+  const StepPart& part = what.part;
+  const LayerWeights& layer = weights_.layers[what.block];
+  ResidualArgs args{.x = part.Of(work.x.view()),
+                    .delta = part.Of(work.partial.view()),
                     .epsilon = spec_.norm_epsilon};
-  if (next < weights_.layers.size()) SetBlockNorms(next, work, args);
+  args.bias_a = what.sum == 0 ? layer.attention_out_bias.view() : layer.mlp_out_bias.view();
+  if (spec_.parallel_residual) args.bias_b = layer.mlp_out_bias.view();
+  if (what.sum + 1 < SumsOfBlock())
+    args.norms[0] = Norm(layer.mlp_norm.value_or(layer.attention_norm),
+                         part.Of(work.Activations(work.normed, work.step.tokens, spec_.d_model)));
+  else if (what.block + 1 < weights_.layers.size())
+    SetBlockNorms(what.block + 1, part, work, args);
   ops_.AddResidualNorm(args);
 }
 
@@ -283,23 +326,27 @@ NormOf Decoder::Norm(const NormWeights& norm, const TensorView& y) const {
   return {};
 }
 
-void Decoder::SetBlockNorms(std::size_t index, Workspace& work, ResidualArgs& args) const {
+void Decoder::SetBlockNorms(std::size_t index, const StepPart& part, Workspace& work,
+                            ResidualArgs& args) const {
   const LayerWeights& layer = weights_.layers[index];
   const std::int64_t tokens = work.step.tokens;
-  args.norms[0] = Norm(layer.attention_norm, work.Activations(work.normed, tokens, spec_.d_model));
+  const auto normed = [&](Tensor& tensor) {
+    return part.Of(work.Activations(tensor, tokens, spec_.d_model));
+  };
+  args.norms[0] = Norm(layer.attention_norm, normed(work.normed));
   if (spec_.parallel_residual && layer.mlp_norm)
-    args.norms[1] = Norm(*layer.mlp_norm, work.Activations(work.mlp_normed, tokens, spec_.d_model));
+    args.norms[1] = Norm(*layer.mlp_norm, normed(work.mlp_normed));
 }
 
-void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& work) {
+void Decoder::RunAttention(std::size_t index, const StepPart& part, Workspace& work) {
   const LayerWeights& layer = weights_.layers[index];
   const Architecture& architecture = ArchitectureOf(spec_.family);
   const std::int64_t width = local_heads_ * spec_.d_head();
   const std::int64_t tokens = work.step.tokens;
-  const TensorView qkv = work.Activations(work.qkv, tokens, 3 * width);
-  const TensorView attention = work.Activations(work.attention, tokens, width);
+  const TensorView qkv = part.Of(work.Activations(work.qkv, tokens, 3 * width));
+  const TensorView attention = part.Of(work.Activations(work.attention, tokens, width));
 
-  Multiply({.x = work.normed.view().Rows(0, tokens), .weight = layer.qkv.get(), .y = qkv});
+  Multiply({.x = part.Of(work.normed.view()), .weight = layer.qkv.get(), .y = qkv});
   const ScopedPhase attending = In(Phase::kAttention);
   ops_.Attention({.qkv = qkv,
                   .layout = ProductLayout(architecture.qkv_storage),
@@ -309,7 +356,7 @@ void Decoder::RunAttention(std::size_t index, const Batch& batch, Workspace& wor
                              .cos = rotary_.cos.view(),
                              .sin = rotary_.sin.view()},
                   .score_factor = ScoreFactor(index),
-                  .sequences = batch.sequences,
+                  .sequences = part.sequences,
                   .cache = cache_.layer(index),
                   .y = attention});
 }
@@ -321,8 +368,9 @@ float Decoder::ScoreFactor(std::size_t index) const {
   return static_cast<float>(width / layer);
 }
 
-void Decoder::RunMlp(const LayerWeights& layer, const TensorView& normed, Workspace& work) {
-  const TensorView ffn = work.Activations(work.ffn, work.step.tokens, local_ffn_);
+void Decoder::RunMlp(const LayerWeights& layer, const TensorView& normed, const StepPart& part,
+                     Workspace& work) {
+  const TensorView ffn = part.Of(work.Activations(work.ffn, work.step.tokens, local_ffn_));
   switch (ArchitectureOf(spec_.family).mlp) {
     case MlpKind::kTwoLinears: {
       const Activation gelu =
@@ -350,6 +398,14 @@ void Decoder::Reduce(const TensorView& partial) {
   const auto begun = std::chrono::steady_clock::now();
   reducer_.AllReduceSum(partial, device_.stream());
   if (IsOnHost()) all_reduce_time_ += std::chrono::steady_clock::now() - begun;
+}
+
+// The oldest of those that a thread of its own makes.
+void Decoder::AwaitSum() {
+  const ScopedPhase sum = In(Phase::kAllReduce);
+  const auto begun = std::chrono::steady_clock::now();
+  background_sums_->Await();
+  all_reduce_time_ += std::chrono::steady_clock::now() - begun;
 }
 
 void Decoder::Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y) {

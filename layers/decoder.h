@@ -6,12 +6,14 @@
 #include <span>
 #include <vector>
 
+#include "comm/overlap/background_sums.h"
 #include "comm/reducer.h"
 #include "core/timing/phases.h"
 #include "layers/kernels/backend.h"
 #include "layers/kv_cache.h"
 #include "layers/rotary_table.h"
 #include "layers/rows/answer_rows.h"
+#include "layers/step_parts.h"
 #include "layers/weights.h"
 #include "partition/plan/shard_plan.h"
 
@@ -32,6 +34,11 @@ struct DecoderOptions {
   std::int64_t cache_pages = 0;  // 0: none until AllocateCache()
   DType cache_dtype = DType::kF32;
   int stage = 0;  // of the plan's pipeline
+  // Where the ranks' sums take long, as over a network, those of one half of a long step's rows
+  // travel while the other half is computed. The bits are the same. On the host only; all ranks of
+  // the stage alike.
+  enum class Sums : std::uint8_t { kAwaited, kBesideProducts };
+  Sums sums = Sums::kAwaited;
 };
 
 // The model on one rank: embedding, blocks, final norm, this rank's slice of the LM head. Of a
@@ -94,24 +101,31 @@ class Decoder {
 
  private:
   struct Workspace;  // the activations of one step
+  struct Summand;    // of which block and rows a sum is
 
   void RunOnce(const Batch& batch, Workspace& work);
   void EmbedTokens(const Batch& batch, Workspace& work);
   void TakeInput(std::span<const std::byte> input, Workspace& work);
   void BeginBlocks(Workspace& work);
-  void RunBlock(std::size_t index, const Batch& batch, Workspace& work);
-  void RunAttention(std::size_t index, const Batch& batch, Workspace& work);
+  bool GoesByHalves(const Batch& batch, const Workspace& work) const;
+  void RunBlocks(const Batch& batch, Workspace& work);
+  void RunBlocksByHalves(const Batch& batch, Workspace& work);
+  int SumsOfBlock() const { return spec_.parallel_residual ? 1 : 2; }
+  void ComputeSummand(const Summand& what, Workspace& work);
+  void AddSum(const Summand& what, Workspace& work);
+  void RunAttention(std::size_t index, const StepPart& part, Workspace& work);
   float ScoreFactor(std::size_t index) const;
-  void RunMlp(const LayerWeights& layer, const TensorView& normed, Workspace& work);
+  void RunMlp(const LayerWeights& layer, const TensorView& normed, const StepPart& part,
+              Workspace& work);
   void KeepHidden(const TensorView& x);
   bool IsOnHost() const;
   ScopedPhase In(Phase phase) const;
   void Multiply(const LinearArgs& args);
   void Reduce(const TensorView& partial);
-  void AddToResidual(const TensorView& bias_a, const TensorView& bias_b, std::size_t next,
-                     Workspace& work);
+  void AwaitSum();
   NormOf Norm(const NormWeights& norm, const TensorView& y) const;
-  void SetBlockNorms(std::size_t index, Workspace& work, ResidualArgs& args) const;
+  void SetBlockNorms(std::size_t index, const StepPart& part, Workspace& work,
+                     ResidualArgs& args) const;
   void Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y);
   void ComputeLogits(const Batch& batch, Workspace& work);
 
@@ -133,6 +147,7 @@ class Decoder {
   KvCache cache_;
   RotaryTable rotary_;
   std::unique_ptr<Workspace> workspace_;
+  std::unique_ptr<BackgroundSums> background_sums_;  // null: sums are awaited
   std::chrono::nanoseconds all_reduce_time_{};
   TensorView logits_;  // of the last Forward()
   Tensor hidden_;

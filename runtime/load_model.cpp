@@ -99,6 +99,12 @@ ProgressOutput ProgressOfLoading(const LoadJob& job) {
   return speaks ? ProgressOnStderr(job.arguments.verbosity) : ProgressOutput{};
 }
 
+// Within a host a sum takes less than reading the weights twice.
+DecoderOptions::Sums SumsOf(const HostMap& hosts) {
+  const bool is_one_host = std::ssize(hosts.Neighbours(0)) == hosts.size();
+  return is_one_host ? DecoderOptions::Sums::kAwaited : DecoderOptions::Sums::kBesideProducts;
+}
+
 void LoadHere(const LoadJob& job, LoadedModel& rank, LoadingLine& report) {
   const Backend& backend = rank.device.backend;
   WeightsBeside read = ReadHere(job, backend, [&report](std::int64_t done, std::int64_t all) {
@@ -109,8 +115,10 @@ void LoadHere(const LoadJob& job, LoadedModel& rank, LoadingLine& report) {
   rank.weight_bytes = WeightBytesOf(job);
   rank.decoder = std::make_unique<Decoder>(
       job.Plan(), std::move(read.weights), backend, rank.device.reducer(job.grid.tensor()),
-      DecoderOptions{
-          .cache_pages = 0, .cache_dtype = job.kv_dtype(), .stage = job.grid.place().pipeline});
+      DecoderOptions{.cache_pages = 0,
+                     .cache_dtype = job.kv_dtype(),
+                     .stage = job.grid.place().pipeline,
+                     .sums = SumsOf(job.grid.tensor().hosts())});
 }
 
 void LoadTogether(const LoadJob& job, LoadedModel& rank) {

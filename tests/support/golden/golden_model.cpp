@@ -145,7 +145,8 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
       plan_, std::move(weights), backend_, sums_,
       DecoderOptions{.cache_pages = pages,
                      .cache_dtype = setup.cache.value_or(TableDType(setup.dtype)),
-                     .stage = grid_.place().pipeline});
+                     .stage = grid_.place().pipeline,
+                     .sums = setup.sums});
 }
 
 std::vector<float> GoldenModel::Logits(const std::vector<std::int32_t>& tokens,

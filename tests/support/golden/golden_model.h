@@ -47,6 +47,7 @@ struct GoldenSetup {
   std::int64_t chunk = 1 << 20;  // tokens of a prompt that are fed at once
   std::int64_t cache_pages = 0;  // 0: room for three whole contexts
   int stages = 1;                // of a pipeline that the communicator's ranks are cut into
+  DecoderOptions::Sums sums = DecoderOptions::Sums::kAwaited;
 };
 
 // A golden case's model on this rank of a world.
