@@ -86,10 +86,10 @@ class Bench:
         return {point["sequences"]: point["decode"]["tokens_per_second"]["median"] for point in result["points"]}
 
     def predicted(self, flag: str, batch: int) -> float:
-        forecast = json.loads(self.lockstep(
+        plan = json.loads(self.lockstep(
             "plan", self.wanted.model, "--machine", self.file("linked.yaml"), "--dtype", "bf16", "--threads", "1",
             flag, "2", "--batch", str(batch), "--prompt-tokens", PROMPT, "--new-tokens", NEW, "--json"))
-        return batch / forecast["time"]["step"]["seconds"]
+        return batch / plan["forecast"]["time"]["step"]["seconds"]
 
 
 def rows(bench: Bench, delays: list[str], batches: list[int]):
