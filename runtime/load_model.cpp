@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <limits>
 
 #include "core/heartbeat.h"
 #include "core/log.h"
@@ -99,13 +100,40 @@ ProgressOutput ProgressOfLoading(const LoadJob& job) {
   return speaks ? ProgressOnStderr(job.arguments.verbosity) : ProgressOutput{};
 }
 
-// Within a host a sum takes less than reading the weights twice.
-DecoderOptions::Sums SumsOf(const HostMap& hosts) {
-  const bool is_one_host = std::ssize(hosts.Neighbours(0)) == hosts.size();
-  return is_one_host ? DecoderOptions::Sums::kAwaited : DecoderOptions::Sums::kBesideProducts;
+// Seconds of a sum of one value, the least of several: what the network takes whatever the bytes.
+// Rank 0's on every rank.
+double SumLatency(Communicator& ranks) {
+  constexpr int kTries = 20;
+  const Tensor value = Tensor::OnHost(DType::kF32, {1});
+  value.view().data<float>()[0] = 0.0F;
+  double least = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < kTries; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    ranks.AllReduceSum(value.view(), {});
+    least = std::min(
+        least, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  ControlPlane::Bytes bytes(sizeof(least));
+  std::memcpy(bytes.data(), &least, sizeof(least));
+  ranks.Broadcast(bytes);
+  LOCKSTEP_CHECK(bytes.size() == sizeof(least), "{} bytes", bytes.size());
+  std::memcpy(&least, bytes.data(), sizeof(least));
+  return least;
 }
 
-void LoadHere(const LoadJob& job, LoadedModel& rank, LoadingLine& report) {
+// Within a host a sum takes less than reading the weights twice. Halves wait for the network twice
+// as often, one behind the other: that has to be less than what they compute meanwhile. Collective.
+DecoderOptions::Sums SumsOf(Communicator& ranks, const RankDevice& device) {
+  constexpr double kLongestSeconds = 0.5e-3;
+  const HostMap& hosts = ranks.hosts();
+  const bool is_one_host = std::ssize(hosts.Neighbours(0)) == hosts.size();
+  if (device.index >= 0 || is_one_host || SumLatency(ranks) > kLongestSeconds)
+    return DecoderOptions::Sums::kAwaited;
+  return DecoderOptions::Sums::kBesideProducts;
+}
+
+void LoadHere(const LoadJob& job, DecoderOptions::Sums sums, LoadedModel& rank,
+              LoadingLine& report) {
   const Backend& backend = rank.device.backend;
   WeightsBeside read = ReadHere(job, backend, [&report](std::int64_t done, std::int64_t all) {
     report.Note(done, all);
@@ -113,18 +141,19 @@ void LoadHere(const LoadJob& job, LoadedModel& rank, LoadingLine& report) {
   });
   rank.read_bytes = read.read_bytes;
   rank.weight_bytes = WeightBytesOf(job);
-  rank.decoder = std::make_unique<Decoder>(
-      job.Plan(), std::move(read.weights), backend, rank.device.reducer(job.grid.tensor()),
-      DecoderOptions{.cache_pages = 0,
-                     .cache_dtype = job.kv_dtype(),
-                     .stage = job.grid.place().pipeline,
-                     .sums = SumsOf(job.grid.tensor().hosts())});
+  rank.decoder = std::make_unique<Decoder>(job.Plan(), std::move(read.weights), backend,
+                                           rank.device.reducer(job.grid.tensor()),
+                                           DecoderOptions{.cache_pages = 0,
+                                                          .cache_dtype = job.kv_dtype(),
+                                                          .stage = job.grid.place().pipeline,
+                                                          .sums = sums});
 }
 
 void LoadTogether(const LoadJob& job, LoadedModel& rank) {
   LoadingLine report(ProgressOfLoading(job), AllWeightBytes(job));
   const HostMap& hosts = job.grid.world().hosts();
-  Agree(job.grid.world(), "loading weights", [&] { LoadHere(job, rank, report); },
+  const DecoderOptions::Sums sums = SumsOf(job.grid.tensor(), rank.device);
+  Agree(job.grid.world(), "loading weights", [&] { LoadHere(job, sums, rank, report); },
         {.mine = [&] { return report.share(); },
          .heard = [&](std::span<const double> shares) { report.NoteRanks(hosts, shares); }});
 }
