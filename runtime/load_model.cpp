@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <limits>
 
 #include "core/heartbeat.h"
 #include "core/log.h"
@@ -100,25 +99,23 @@ ProgressOutput ProgressOfLoading(const LoadJob& job) {
   return speaks ? ProgressOnStderr(job.arguments.verbosity) : ProgressOutput{};
 }
 
-// Seconds of a sum of one value, the least of several: what the network takes whatever the bytes.
-// Rank 0's on every rank.
+// Seconds of a sum of one value, the mean of several: what the network takes whatever the bytes.
+// One alone may find the others' values there already. Rank 0's on every rank.
 double SumLatency(Communicator& ranks) {
-  constexpr int kTries = 20;
+  constexpr int kSums = 20;
   const Tensor value = Tensor::OnHost(DType::kF32, {1});
   value.view().data<float>()[0] = 0.0F;
-  double least = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < kTries; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    ranks.AllReduceSum(value.view(), {});
-    least = std::min(
-        least, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  ControlPlane::Bytes bytes(sizeof(least));
-  std::memcpy(bytes.data(), &least, sizeof(least));
+  ranks.AllReduceSum(value.view(), {});  // makes the connections
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < kSums; ++i) ranks.AllReduceSum(value.view(), {});
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  double mean = took.count() / kSums;
+  ControlPlane::Bytes bytes(sizeof(mean));
+  std::memcpy(bytes.data(), &mean, sizeof(mean));
   ranks.Broadcast(bytes);
-  LOCKSTEP_CHECK(bytes.size() == sizeof(least), "{} bytes", bytes.size());
-  std::memcpy(&least, bytes.data(), sizeof(least));
-  return least;
+  LOCKSTEP_CHECK(bytes.size() == sizeof(mean), "{} bytes", bytes.size());
+  std::memcpy(&mean, bytes.data(), sizeof(mean));
+  return mean;
 }
 
 // Within a host a sum takes less than reading the weights twice. Halves wait for the network twice
@@ -127,9 +124,14 @@ DecoderOptions::Sums SumsOf(Communicator& ranks, const RankDevice& device) {
   constexpr double kLongestSeconds = 0.5e-3;
   const HostMap& hosts = ranks.hosts();
   const bool is_one_host = std::ssize(hosts.Neighbours(0)) == hosts.size();
-  if (device.index >= 0 || is_one_host || SumLatency(ranks) > kLongestSeconds)
-    return DecoderOptions::Sums::kAwaited;
-  return DecoderOptions::Sums::kBesideProducts;
+  if (device.index >= 0 || is_one_host) return DecoderOptions::Sums::kAwaited;
+  const double latency = SumLatency(ranks);
+  const bool is_short = latency <= kLongestSeconds;
+  WriteLog(LogLevel::kDebug,
+           fmt::format("a small sum over the hosts takes {:.2f} ms: those of "
+                       "prompts {}",
+                       1e3 * latency, is_short ? "travel beside products" : "are awaited"));
+  return is_short ? DecoderOptions::Sums::kBesideProducts : DecoderOptions::Sums::kAwaited;
 }
 
 void LoadHere(const LoadJob& job, DecoderOptions::Sums sums, LoadedModel& rank,

@@ -84,6 +84,17 @@ class World(unittest.TestCase):
             self.says_the_same(four, "node1:3,node2:1", warning="lockstep.rank 0.: warning: sums go through MPI: "
                                "the hosts have 3 and 1 of the ranks; .*\n")
 
+    def test_waits_for_sums_over_a_long_way(self):
+        """Those of halves would go the way twice."""
+        with hosts.Hosts(2) as two:
+            for name in two.names:
+                two.link(name).set(delay_ms=1)
+            result = two.run("node1", *two.mpirun("node1:1,node2:1", served.program(), *COMMAND, "--verbose"))
+            self.assertEqual((result.returncode, result.stdout), (0, served.run(*COMMAND)), result.stderr)
+            self.assertRegex(result.stderr, r"a small sum over the hosts takes [0-9.]+ ms: those of prompts are awaited\n")
+            alone = two.run("node1", *two.mpirun("node1:2", served.program(), *COMMAND, "--verbose"))
+            self.assertNotIn("a small sum over the hosts", alone.stderr)
+
     def test_finds_what_hosts_with_other_processors_have_finished(self):
         """`--dtype auto` is for all hosts what the slowest can: the host that starts them may be a faster one."""
         with hosts.Hosts(2, variables={"node2": {"LOCKSTEP_ISA": "portable"}}) as two:
