@@ -64,18 +64,22 @@ bool ChangesResults(std::string_view key, Command command) {
   return key.starts_with("input.") || key == "engine.backend";
 }
 
-// Sums over 1, 2, 4 and 8 ranks are made in one order (docs/dev/numerics.md).
-std::string SumsOf(int group_size, bool device) {
-  if (!device && (group_size == 1 || group_size == 2 || group_size == 4 || group_size == 8))
-    return "as on 1 rank";
-  return fmt::format("as on {} ranks", group_size);
+// Sums over 1, 2, 4 and 8 ranks are made in one order, on devices where they are told to
+// (docs/dev/numerics.md).
+std::string SumsOf(const JobParts& parts, bool device) {
+  const int ranks = parts.group_size;
+  const bool told = parts.options.parallel.batch_invariant == BatchInvariance::kOn;
+  const std::string order = device && told ? ", batch-invariant" : "";
+  if ((!device || told) && (ranks == 1 || ranks == 2 || ranks == 4 || ranks == 8))
+    return "as on 1 rank" + order;
+  return fmt::format("as on {} ranks{}", ranks, order);
 }
 
 // What the last bits of numbers come from.
 void AddPlace(const JobParts& parts, JobIdentity& identity) {
   const std::string device = DeviceHere(DeviceRequestOf(parts.options, parts.model.format, 1));
   identity.emplace_back("device", device);
-  identity.emplace_back("sums over ranks", SumsOf(parts.group_size, !device.starts_with("cpu")));
+  identity.emplace_back("sums over ranks", SumsOf(parts, !device.starts_with("cpu")));
 }
 
 std::string Shown(const std::string& value) {

@@ -301,7 +301,8 @@ DeviceRequest DeviceRequestOf(const Options& options, std::optional<WeightFormat
           .threads = threads,
           .format = format,
           .cache_dtype = format ? options.model.kv_dtype(*format) : options.model.cache_dtype,
-          .graphs = options.parallel.cuda_graphs,
+          .settings = {.graphs = options.parallel.cuda_graphs,
+                       .batch_invariant = options.parallel.batch_invariant},
           .stages = options.parallel.pp};
 }
 

@@ -167,7 +167,7 @@ RankDevice OpenDevice(const DeviceRequest& request, const ProcessGrid& grid) {
     }
     const int index = DeviceOf(grid.world());
     const DeviceInfo info = CudaModule().Describe(index);
-    device.backend = CudaModule().MakeBackend(index, request.graphs);
+    device.backend = CudaModule().MakeBackend(index, request.settings);
     device.index = index;
     device.name = fmt::format("cuda device {} ({})", index, info.name);
     id = info.id;

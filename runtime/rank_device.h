@@ -21,7 +21,7 @@ struct DeviceRequest {
   int threads = 1;
   std::optional<WeightFormat> format = WeightFormat::kF32;  // unset: still to be chosen
   std::optional<DType> cache_dtype = DType::kF32;           // the same
-  StepGraphs graphs = StepGraphs::kAuto;
+  BackendSettings settings = {};
   std::int64_t stages = 1;  // of a pipeline
 };
 

@@ -12,6 +12,13 @@
 
 namespace lockstep {
 
+// One value of each rank for each of `count` sums.
+struct GatheredValues {
+  const float* values = nullptr;  // [ranks, count]
+  int ranks = 1;
+  std::int64_t count = 0;
+};
+
 // What the sums of a device need of it.
 struct SummingDevice {
   std::function<Tensor(Shape)> allocate;  // fp32, in the device's memory
@@ -21,6 +28,11 @@ struct SummingDevice {
   std::function<void()> forget_steps;     // recorded ones hold on to NCCL
   // While a step is recorded: what is to be done on the host as well whenever it is replayed.
   std::function<void(std::function<void()>)> repeat_at_replay;
+  // Enqueues sums[i] = the sum of value i of all ranks, in the order of SumTree(). Where it is
+  // given, all sums have that order, whatever their size; else those of NCCL have its own.
+  std::function<void(const GatheredValues& of, float* sums, Stream stream)> add_in_tree = {};
+  // Enqueues a copy within the device; given where add_in_tree is.
+  std::function<void(const float* from, float* to, std::int64_t count, Stream stream)> copy = {};
 };
 
 // Sums that lie in the memory of devices. The ranks that make them talk through `group`, which is

@@ -1,5 +1,6 @@
 #include "comm/nccl/nccl_reducer.h"
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 
@@ -10,6 +11,11 @@ namespace lockstep {
 bool HasNccl() { return true; }
 
 namespace {
+
+// Of what is gathered at a time, from all ranks: 16 MiB.
+constexpr std::int64_t kGatheredElements = std::int64_t{1} << 22;
+// Up to 256 KiB one exchange is quicker than two: an assumption.
+constexpr std::int64_t kFewElements = std::int64_t{1} << 16;
 
 bool Failed(ncclResult_t code) { return code != ncclSuccess && code != ncclInProgress; }
 
@@ -23,7 +29,10 @@ NcclReducer::NcclReducer(ControlPlane& group, SummingDevice device)
     : DeviceReducer(group, std::move(device)) {
   int version = 0;
   ncclGetVersion(&version);
-  transport_ = fmt::format("NCCL {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+  transport_ = fmt::format("NCCL {}.{}.{}{}", version / 10000, version / 100 % 100, version % 100,
+                           device_.add_in_tree ? ", added in the order of the tree" : "");
+  if (device_.add_in_tree)
+    gathered_ = device_.allocate({std::max<std::int64_t>(kGatheredElements, size())});
   try {
     Join();
   } catch (...) {
@@ -107,9 +116,67 @@ void NcclReducer::AllReduceSum(const TensorView& x, Stream stream) {
   LOCKSTEP_CHECK(stream.handle != nullptr, "NCCL adds in the order of a stream");
   auto* values = x.data<float>();
   CountSum(x.elements());
+  if (device_.add_in_tree) return SumInTree(values, x.elements(), stream);
   Call("ncclAllReduce", [&] {
     return ncclAllReduce(values, values, static_cast<std::size_t>(x.elements()), ncclFloat, ncclSum,
                          comm_, static_cast<cudaStream_t>(stream.handle));
+  });
+}
+
+void NcclReducer::SumInTree(float* values, std::int64_t count, Stream stream) {
+  const std::int64_t room = gathered_.view().elements();
+  if (count <= kFewElements && count * size() <= room) return GatherAndAdd(values, count, stream);
+  const std::int64_t piece = room / size() * size();
+  for (std::int64_t at = 0; at < count; at += piece)
+    AddSlices(values + at, std::min(piece, count - at), stream);
+}
+
+void NcclReducer::GatherAndAdd(float* values, std::int64_t count, Stream stream) {
+  auto* gathered = gathered_.view().data<float>();
+  Call("ncclAllGather", [&] {
+    return ncclAllGather(values, gathered, static_cast<std::size_t>(count), ncclFloat, comm_,
+                         static_cast<cudaStream_t>(stream.handle));
+  });
+  device_.add_in_tree({gathered, size(), count}, values, stream);
+}
+
+void NcclReducer::AddSlices(float* values, std::int64_t count, Stream stream) {
+  const std::int64_t size_of_slice = (count + size() - 1) / size();
+  std::vector<Values> slices, gathered, own_sums;
+  for (std::int64_t peer = 0; peer < size(); ++peer) {
+    const std::int64_t begin = std::min(peer * size_of_slice, count);
+    slices.push_back({values + begin, std::min(size_of_slice, count - begin)});
+  }
+  const Values own = slices[static_cast<std::size_t>(rank())];
+  for (std::int64_t peer = 0; peer < size(); ++peer)
+    gathered.push_back({gathered_.view().data<float>() + peer * own.count, own.count});
+  Exchange(slices, gathered, stream);
+  if (own.count > 0) {  // the last ranks may have none
+    device_.copy(own.first, gathered[static_cast<std::size_t>(rank())].first, own.count, stream);
+    device_.add_in_tree({gathered.front().first, size(), own.count}, own.first, stream);
+  }
+  own_sums.assign(slices.size(), own);
+  Exchange(own_sums, slices, stream);
+}
+
+void NcclReducer::Exchange(const std::vector<Values>& mine, const std::vector<Values>& theirs,
+                           Stream stream) {
+  const auto cuda_stream = static_cast<cudaStream_t>(stream.handle);
+  Call("ncclGroupEnd", [&] {
+    ncclResult_t code = ncclGroupStart();
+    for (int peer = 0; peer < size(); ++peer) {
+      if (peer == rank()) continue;
+      const Values& to = mine[static_cast<std::size_t>(peer)];
+      const Values& from = theirs[static_cast<std::size_t>(peer)];
+      if (code == ncclSuccess && to.count > 0)
+        code = ncclSend(to.first, static_cast<std::size_t>(to.count), ncclFloat, peer, comm_,
+                        cuda_stream);
+      if (code == ncclSuccess && from.count > 0)
+        code = ncclRecv(from.first, static_cast<std::size_t>(from.count), ncclFloat, peer, comm_,
+                        cuda_stream);
+    }
+    const ncclResult_t ended = ncclGroupEnd();
+    return code == ncclSuccess ? ended : code;
   });
 }
 

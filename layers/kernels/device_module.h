@@ -50,7 +50,7 @@ class DeviceModule {
   virtual DeviceInfo Describe(int device) = 0;
 
   // Computes on that device, from the thread that makes it.
-  virtual Backend MakeBackend(int device, StepGraphs graphs) = 0;
+  virtual Backend MakeBackend(int device, const BackendSettings& settings) = 0;
 
   // What the device of a backend of this module reaches in what it is best at, for benchmarks to
   // compare with: measured anew by each call, in some milliseconds and memory of its own.
@@ -66,7 +66,7 @@ class DeviceModule {
 // What a module exports. kModuleVersion changes with every change of the interfaces in this file,
 // device.h, ops.h, step_runner.h, control_plane.h, reducer.h or tensor.h; a module of another
 // version is refused.
-constexpr const char* kModuleVersion = "lockstep 0.1.0 module 10";
+constexpr const char* kModuleVersion = "lockstep 0.1.0 module 11";
 constexpr const char* kModuleVersionSymbol = "LockstepModuleVersion";  // const char* ()
 constexpr const char* kModuleSymbol = "LockstepModule";                // DeviceModule* ()
 

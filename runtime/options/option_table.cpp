@@ -139,6 +139,14 @@ void AddRunKeys(std::vector<OptionKey>& table) {
   table.push_back(Key(
       "parallel.cuda_graphs", "auto: GPUs record steps of single tokens and replay them", graphs,
       [](auto& o) -> auto& { return o.parallel.cuda_graphs; }));
+  const ChoiceType<BatchInvariance> invariance{{{"auto", BatchInvariance::kAuto},
+                                                {"on", BatchInvariance::kOn},
+                                                {"off", BatchInvariance::kOff}}};
+  table.push_back(Key(
+      "parallel.batch_invariant",
+      "on: a text has the same bits in any batch, in any chunks, and on 1, 2, 4 and 8 GPUs; "
+      "processors always do; auto: off, as its cost has not been measured on a GPU",
+      invariance, [](auto& o) -> auto& { return o.parallel.batch_invariant; }));
   table.push_back(Key(
       "parallel.threads", "threads of each rank; 0: the host's cores divided by its ranks",
       IntegerType{0, 4096}, [](auto& o) -> auto& { return o.parallel.threads; }));

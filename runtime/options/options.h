@@ -63,6 +63,7 @@ struct ParallelOptions {
   std::int64_t dp = 1;             // groups of so many ranks and stages that share the work
   DeviceChoice device = DeviceChoice::kCpu;
   StepGraphs cuda_graphs = StepGraphs::kAuto;
+  BatchInvariance batch_invariant = BatchInvariance::kAuto;
   std::int64_t threads = 0;       // per rank; 0: the machine's cores divided by its ranks
   Binding bind = Binding::kAuto;  // of threads to cores
 };

@@ -8,7 +8,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The release's list, for builds that are to run anywhere.
 ARCHITECTURES = "80-real;86-real;89-real;90-real;100"
 TARGETS = ["lockstep", "lockstep_cuda", "gpu_kernels", "multi_rank_cuda", "multi_rank_cuda_graphs",
-           "cuda_program"]
+           "multi_rank_cuda_same_bits", "cuda_program"]
 BATCHES = "1,2,4,8,9,16,32,64,128"
 
 
@@ -71,9 +71,11 @@ def tests(machine):
                "--gtest_filter=Models/OnCuda.*_1:*BatchOnCuda*/0:*GeneratesInFp16"]
     goldens = [test_program(machine, "multi_rank_cuda"), "--gtest_brief=1"]
     graphs = [test_program(machine, "multi_rank_cuda_graphs"), "--gtest_brief=1"]
+    same_bits = [test_program(machine, "multi_rank_cuda_same_bits"), "--gtest_brief=1"]
     yield Step("Kernels against the reference", kernels, 60)
     yield Step("Whole models against transformers", goldens, 60)
     yield Step("Steps that are replayed", graphs, 60)
+    yield Step("The same bits in any batch and chunk", same_bits, 60)
     yield Step("The program", program, 60)
 
 
@@ -93,6 +95,12 @@ def speed(machine, model):
                 ["--batch", "1,8,32,64"])
 
 
+def invariance(machine, model):
+    """What parallel.batch_invariant: on costs, which decides what auto is to mean."""
+    yield Step(f"{pathlib.Path(model).stem}: parallel.batch_invariant, on against off",
+               [str(ROOT / "scripts/gpu/invariance_cost"), machine.lockstep, model], 150)
+
+
 def formats(machine, model):
     for dtype in ("int8", "fp16"):
         yield bench(machine, "batch", model, "128", 60, f"{dtype}, batches",
@@ -106,11 +114,13 @@ def several_ranks(machine):
     """Two ranks on one GPU: all that a machine with one can show of sums."""
     sums = [test_program(machine, "multi_rank_cuda"), "--gtest_brief=1"]
     graphs = [test_program(machine, "multi_rank_cuda_graphs"), "--gtest_brief=1"]
+    same_bits = [test_program(machine, "multi_rank_cuda_same_bits"), "--gtest_brief=1"]
     only_sums = [*sums, "--gtest_filter=CudaSums*"]
     no_mpirun = without("mpirun")
     yield Step("Two ranks on one GPU, in turns, by peers' memory", ranks(2, sums), 60,
                missing=no_mpirun)
     yield Step("The same, replayed", ranks(2, graphs), 60, missing=no_mpirun)
+    yield Step("The same bits on two ranks as on one", ranks(2, same_bits), 60, missing=no_mpirun)
     # NCCL 2.30 and newer allow it.
     nccl = {"LOCKSTEP_PEER_REDUCE": "off", "NCCL_MULTI_RANK_GPU_ENABLE": "1", "NCCL_DEBUG": "WARN"}
     yield Step("NCCL, two ranks on one GPU: sums", ranks(2, only_sums), 40, nccl, no_mpirun)
@@ -195,6 +205,7 @@ def all_steps(machine, builds):
     if builds:
         yield from building(machine)
     yield from tests(machine)
+    yield from invariance(machine, first)
     yield from speed(machine, first)
     yield from several_ranks(machine)
     yield from more_gpus(machine, first)

@@ -77,7 +77,7 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(self.check("--step-seconds", "0"), 2)
 
     def test_runs_every_step_and_puts_the_figures_into_one_table(self):
-        self.assertEqual(self.check("--only", "devices,kernels against,aphra,replayed"), 0)
+        self.assertEqual(self.check("--only", "devices,kernels against,aphra-6b: batches,replayed"), 0)
         text = self.report.read_text()
         self.assertEqual(self.state("Devices"), "passed")
         self.assertIn("[  PASSED  ] 62 tests.", text)
@@ -88,11 +88,26 @@ class GpuCheck(unittest.TestCase):
         self.assertIn("all passed", self.said)
         self.assertNotIn(str(ROOT), text)
 
+    def test_prints_what_one_order_of_sums_costs(self):
+        bench = """case "$* " in
+          *batch_invariant=on*) rate=90 ;;
+          *batch_invariant=off*) rate=100 ;;
+        esac
+        echo "$2, some case"
+        echo "  tokens/s      $rate.00  (80.00 to 120.00)"
+        """
+        self.assertEqual(self.check("--only", "batch_invariant", lockstep=bench), 0)
+        text = self.report.read_text()
+        for case in ("batch, some case", "prefill, some case"):
+            self.assertRegex(text, rf"{case} +100.00 +90.00 +0.900")
+        self.assertEqual(self.check("--only", "batch_invariant", lockstep="echo no GPU; exit 3\n"), 1)
+        self.assertIn("no GPU", self.report.read_text())
+
     def test_the_list_names_what_the_issue_wants(self):
         process = self.start("--list")
         said, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0)
-        for word in ("transformers", "NCCL, two ranks on one GPU", "MPS, two halves", "int8", "fp16",
+        for word in ("transformers", "NCCL, two ranks on one GPU", "MPS, two halves", "batch_invariant", "int8", "fp16",
                      "fp8 cache", "pythia-12b", "greedy", "sampled", "the cache's size", "ncu, batch 64",
                      "Ceilings by torch", "CTranslate2", "racecheck"):
             self.assertIn(word, said)

@@ -15,10 +15,13 @@ CacheFormat CacheFormatOf(DType cache) {
 void CudaAttention::Reserve(const StepSizes& sizes, std::int64_t tokens, std::int64_t rows) {
   const Cache cache{.local_heads = sizes.local_heads, .d_head = sizes.d_head};
   const std::int64_t queries = tokens * sizes.local_heads * HeadWidth(sizes.d_head);
-  const std::int64_t partial =
-      DecodePartialElements(cache, rows, BucketPositions(sizes.limits.positions));
   queries_.Get(static_cast<std::size_t>(queries) * SizeOf(DType::kBF16), stream_);
-  partial_.Get(static_cast<std::size_t>(partial) * sizeof(float), stream_);
+  if (order_ == SumOrder::kFixed) {
+    Partial(FixedPartialElements(cache, tokens));
+    ArrivalCounts((tokens / kTileRows + rows) * sizes.local_heads);
+    return;
+  }
+  Partial(DecodePartialElements(cache, rows, BucketPositions(sizes.limits.positions)));
   ArrivalCounts(rows * sizes.local_heads);
 }
 
@@ -31,32 +34,42 @@ void CudaAttention::Run(const AttentionArgs& args) {
                     .local_heads = args.cache.local_heads,
                     .d_head = args.cache.d_head};
   const void* queries = AppendKeys(args, batch, cache);
-  PrefillAttention({.q = queries,
-                    .type = args.qkv.dtype(),
-                    .tiles = batch.tiles,
-                    .tile_count = batch.tile_count,
-                    .page_tables = batch.rows.page_tables,
-                    .page_table_stride = batch.rows.page_table_stride,
-                    .cache = cache,
-                    .score_factor = args.score_factor,
-                    .y = args.y.raw()},
-                   stream_.get());
+  PrefillAttentionArgs prompts{.q = queries,
+                               .type = args.qkv.dtype(),
+                               .tiles = batch.tiles,
+                               .tile_count = batch.tile_count,
+                               .page_tables = batch.rows.page_tables,
+                               .page_table_stride = batch.rows.page_table_stride,
+                               .cache = cache,
+                               .score_factor = args.score_factor,
+                               .y = args.y.raw(),
+                               .order = order_};
+  if (order_ == SumOrder::kFixed) {
+    prompts.rows = args.qkv.dim(0);
+    prompts.max_positions = batch.max_positions;
+    prompts.partial = Partial(FixedPartialElements(cache, prompts.rows));
+    prompts.arrived = ArrivalCounts(batch.tile_count * cache.local_heads);
+  }
+  PrefillAttention(prompts, stream_.get());
   if (batch.single_count == 0) return;
-  const std::int64_t partial =
-      DecodePartialElements(cache, batch.single_count, batch.max_positions);
-  DecodeAttention({.q = queries,
-                   .type = args.qkv.dtype(),
-                   .row_index = batch.single_rows,
-                   .row_count = batch.single_count,
-                   .rows = batch.rows,
-                   .cache = cache,
-                   .score_factor = args.score_factor,
-                   .max_positions = batch.max_positions,
-                   .partial = static_cast<float*>(
-                       partial_.Get(static_cast<std::size_t>(partial) * sizeof(float), stream_)),
-                   .arrived = ArrivalCounts(batch.single_count * cache.local_heads),
-                   .y = args.y.raw()},
-                  stream_.get());
+  DecodeAttention(
+      {.q = queries,
+       .type = args.qkv.dtype(),
+       .row_index = batch.single_rows,
+       .row_count = batch.single_count,
+       .rows = batch.rows,
+       .cache = cache,
+       .score_factor = args.score_factor,
+       .max_positions = batch.max_positions,
+       .partial = Partial(DecodePartialElements(cache, batch.single_count, batch.max_positions)),
+       .arrived = ArrivalCounts(batch.single_count * cache.local_heads),
+       .y = args.y.raw()},
+      stream_.get());
+}
+
+float* CudaAttention::Partial(std::int64_t elements) {
+  return static_cast<float*>(
+      partial_.Get(static_cast<std::size_t>(elements) * sizeof(float), stream_));
 }
 
 // Zeros, as the kernel leaves them: cleared only when there are more than ever before.

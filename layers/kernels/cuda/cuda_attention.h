@@ -13,11 +13,12 @@ namespace lockstep::cuda {
 CacheFormat CacheFormatOf(DType cache);
 
 // The CUDA backend's attention: appends keys and values to the cache, then rows of prompts and
-// single tokens have a kernel each.
+// single tokens have a kernel each, or by SumOrder::kFixed the same.
 class CudaAttention {
  public:
   // Borrows both: the stream that the kernels go to, and the step's inputs on the device.
-  CudaAttention(CudaStream& stream, CudaStep& step) : stream_(stream), step_(step) {}
+  CudaAttention(CudaStream& stream, CudaStep& step, SumOrder order)
+      : stream_(stream), step_(step), order_(order) {}
 
   // Takes all memory that steps need of so many tokens, and of so many rows with one new token.
   void Reserve(const StepSizes& sizes, std::int64_t tokens, std::int64_t rows);
@@ -27,10 +28,12 @@ class CudaAttention {
 
  private:
   unsigned* ArrivalCounts(std::int64_t count);
+  float* Partial(std::int64_t elements);
   void* AppendKeys(const AttentionArgs& args, const BatchOnDevice& batch, const Cache& cache);
 
   CudaStream& stream_;
   CudaStep& step_;
+  const SumOrder order_;
   Scratch queries_;
   Scratch partial_;
   Scratch arrivals_;

@@ -8,10 +8,13 @@
 
 namespace lockstep::cuda {
 
-Backend MakeBackend(int device, StepGraphs graphs) {
+Backend MakeBackend(int device, const BackendSettings& settings) {
+  // kAuto: until a device has been measured, it is what was measured.
+  const SumOrder order =
+      settings.batch_invariant == BatchInvariance::kOn ? SumOrder::kFixed : SumOrder::kQuickest;
   auto cuda_device = std::make_unique<CudaDevice>(device);
-  auto ops = std::make_unique<CudaOps>(*cuda_device);
-  auto steps = std::make_unique<CudaStepRunner>(*cuda_device, *ops, graphs);
+  auto ops = std::make_unique<CudaOps>(*cuda_device, order);
+  auto steps = std::make_unique<CudaStepRunner>(*cuda_device, *ops, settings.graphs);
   return {std::move(cuda_device), std::move(ops), std::move(steps)};
 }
 

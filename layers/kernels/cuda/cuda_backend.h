@@ -9,7 +9,7 @@ class CudaOps;
 class CudaStepRunner;
 
 // The CUDA backend on this device, for use by the thread that makes it. Throws Error(kEnvironment).
-Backend MakeBackend(int device, StepGraphs graphs);
+Backend MakeBackend(int device, const BackendSettings& settings);
 
 // The parts of a backend that MakeBackend() has made, as what they are.
 CudaDevice& DeviceOf(const Backend& backend);

@@ -1,10 +1,11 @@
 #include "layers/kernels/cuda/cuda_linear.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/kernels/kernels.h"
+#include "layers/kernels/cuda/products/leaf_product.h"
+#include "layers/kernels/cuda/products/quantise.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -12,38 +13,21 @@ namespace {
 // What NVIDIA recommends for Hopper; older GPUs need less.
 constexpr std::int64_t kWorkspaceBytes = std::int64_t{32} << 20;
 
-std::int64_t Groups(std::int64_t inputs) {
-  return (inputs + kInt8GroupInputs - 1) / kInt8GroupInputs;
-}
+static_assert(kLeafGroupInputs == kInt8GroupInputs);
 
-struct Quantised {
-  Tensor values;  // [outputs, inputs] int8, in int32s
-  Tensor scales;  // [outputs, groups] fp32
-};
-
-void QuantiseGroup(std::span<const float> x, std::int8_t* values, float* scale) {
-  float largest = 0.0f;
-  for (const float value : x) largest = std::max(largest, std::abs(value));
-  *scale = largest / 127.0f;
-  const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
-  for (std::size_t i = 0; i < x.size(); ++i)
-    values[i] = static_cast<std::int8_t>(std::lrint(std::clamp(x[i] * inverse, -127.0f, 127.0f)));
-}
-
-Quantised Quantise(const TensorView& weight) {
-  const std::int64_t outputs = weight.dim(0), inputs = weight.dim(1), groups = Groups(inputs);
-  Quantised made{Tensor::OnHost(DType::kI32, {(outputs * inputs + 3) / 4}),
-                 Tensor::OnHost(DType::kF32, {outputs, groups})};
-  auto* values = reinterpret_cast<std::int8_t*>(made.values.view().raw());
-  for (std::int64_t output = 0; output < outputs; ++output)
-    for (std::int64_t group = 0; group < groups; ++group) {
-      const std::int64_t first = group * kInt8GroupInputs;
-      const std::int64_t at = output * inputs + first;
-      const auto count = static_cast<std::size_t>(std::min(kInt8GroupInputs, inputs - first));
-      QuantiseGroup({weight.data<float>() + at, count}, values + at,
-                    made.scales.view().data<float>() + output * groups + group);
-    }
-  return made;
+// The leaves of inputs that every rank has whole, which are not those of the ranks. Fixed by their
+// number alone: few rows are multiplied by more blocks than there are outputs for, and a chain
+// keeps some length. Each begins on a stage.
+std::vector<Range> FixedLeaves(std::int64_t inputs) {
+  constexpr std::int64_t kLeastInputs = 512, kUnit = 64;
+  std::int64_t count = 1;
+  while (count < kMostLeaves && inputs >= 2 * count * kLeastInputs) count *= 2;
+  const auto boundary = [&](std::int64_t i) {
+    return std::min((i * inputs / count + kUnit - 1) / kUnit * kUnit, inputs);
+  };
+  std::vector<Range> leaves;
+  for (std::int64_t i = 0; i < count; ++i) leaves.push_back({boundary(i), boundary(i + 1)});
+  return leaves;
 }
 
 cudaDataType_t TypeOf(DType dtype) {
@@ -74,9 +58,10 @@ Cublas::Cublas(CudaStream& stream) {
 
 Cublas::~Cublas() { static_cast<void>(cublasDestroy(handle_)); }
 
-CudaLinear::CudaLinear(const LinearSource& source, const Stage& stage)
+CudaLinear::CudaLinear(const LinearSource& source, SumOrder order, const Stage& stage)
     : outputs_(source.parts.front().weight.view().dim(0)),
-      activations_(source.format == WeightFormat::kF16 ? DType::kF16 : DType::kBF16) {
+      activations_(source.format == WeightFormat::kF16 ? DType::kF16 : DType::kBF16),
+      order_(order) {
   if (source.format == WeightFormat::kF32 || source.format == WeightFormat::kInt4)
     throw BadInput(
         "--dtype {}: --device cuda multiplies bf16, fp16 and int8; use one of them, or "
@@ -92,13 +77,22 @@ CudaLinear::CudaLinear(const LinearSource& source, const Stage& stage)
 CudaLinear::Part CudaLinear::MakePart(const LinearPart& source, WeightFormat format,
                                       const Stage& stage) const {
   const TensorView& weight = source.weight.view();
-  Part part{.inputs = weight.dim(1), .values = {}, .scales = {}};
+  Part part{.inputs = weight.dim(1),
+            .values = {},
+            .scales = {},
+            .leaves = source.leaves,
+            .first_group = {}};
+  if (order_ == SumOrder::kQuickest)
+    part.leaves = {{0, part.inputs}};
+  else if (part.leaves.empty())
+    part.leaves = FixedLeaves(part.inputs);
   if (format != WeightFormat::kInt8) {
     part.values = DeviceTensor(activations_, weight.shape());
     stage(weight, part.values.view());
     return part;
   }
-  const Quantised made = Quantise(weight);
+  QuantisedWeight made = Quantise(weight, part.leaves);
+  part.first_group = std::move(made.first_group);
   part.values = DeviceTensor(DType::kI32, made.values.view().shape());
   part.scales = DeviceTensor(DType::kF32, made.scales.view().shape());
   stage(made.values.view(), part.values.view());
@@ -119,6 +113,7 @@ void CudaLinear::Run(const LinearArgs& args, LinearLane& lane) const {
                    "x_second {}", args.x_second.shape().ToString());
   }
   if (rows == 0) return;
+  if (order_ == SumOrder::kFixed) return RunByLeaves(args, lane);
   if (rows <= kFewRows) return RunFewRows(args, lane);
   Multiply(parts_.front(), args.x, args.y, Sum::kBegin, lane);
   if (parts_.size() == 2) Multiply(parts_.back(), args.x_second, args.y, Sum::kGoOn, lane);
@@ -130,6 +125,37 @@ void CudaLinear::Run(const LinearArgs& args, LinearLane& lane) const {
             .tokens = rows,
             .columns = outputs_},
            lane.stream().get());
+}
+
+void CudaLinear::RunByLeaves(const LinearArgs& args, LinearLane& lane) const {
+  LeafProductArgs product{.leaf_count = static_cast<std::int32_t>(parts_.front().leaves.size()),
+                          .x_type = activations_,
+                          .bias = bias(),
+                          .gelu = GeluOf(args.activation),
+                          .y = args.y.raw(),
+                          .y_type = args.y.dtype(),
+                          .rows = args.x.dim(0),
+                          .outputs = outputs_};
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    const Part& part = parts_[i];
+    LeafPart& to = product.parts[i];
+    LOCKSTEP_CHECK(
+        part.leaves.size() == parts_.front().leaves.size() && part.leaves.size() <= kMostLeaves,
+        "{} leaves", part.leaves.size());
+    to = {.x = (i == 0 ? args.x : args.x_second).raw(),
+          .weight = part.values.view().raw(),
+          .inputs = static_cast<std::int32_t>(part.inputs)};
+    for (std::size_t leaf = 0; leaf < part.leaves.size(); ++leaf)
+      to.leaves[leaf] = {static_cast<std::int32_t>(part.leaves[leaf].begin),
+                         static_cast<std::int32_t>(part.leaves[leaf].end)};
+    if (part.scales.empty()) continue;
+    to.scales = part.scales.view().data<float>();
+    to.groups = static_cast<std::int32_t>(part.scales.view().dim(1));
+    for (std::size_t leaf = 0; leaf < part.first_group.size(); ++leaf)
+      to.first_group[leaf] = static_cast<std::int32_t>(part.first_group[leaf]);
+  }
+  lane.leaf_scratch().LendTo(product, lane.stream());
+  LeafProduct(product, lane.stream().get());
 }
 
 void CudaLinear::RunFewRows(const LinearArgs& args, LinearLane& lane) const {

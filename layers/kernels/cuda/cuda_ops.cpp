@@ -9,16 +9,21 @@
 
 namespace lockstep::cuda {
 
-CudaOps::CudaOps(CudaDevice& device)
+CudaOps::CudaOps(CudaDevice& device, SumOrder order)
     : device_(device),
+      order_(order),
       stream_(device.cuda_stream()),
       side_(stream_.device()),
       lane_(stream_),
       side_lane_(side_.stream()),
-      step_(stream_),
-      attention_(stream_, step_),
+      step_(stream_, order),
+      attention_(stream_, step_, order),
       search_(stream_) {
-  lane_.cublas();  // now, so that weights are not in its way
+  // Now, so that weights are not in its way.
+  if (order_ == SumOrder::kFixed)
+    lane_.leaf_scratch().Take(stream_);
+  else
+    lane_.cublas();
 }
 
 void CudaOps::Reserve(const StepSizes& sizes, const StepRows& most, std::int64_t single_rows) {
@@ -29,6 +34,7 @@ void CudaOps::Reserve(const StepSizes& sizes, const StepRows& most, std::int64_t
 }
 
 void CudaOps::ReserveProducts(const StepSizes& sizes, std::int64_t rows) {
+  if (order_ == SumOrder::kFixed) return side_lane_.leaf_scratch().Take(side_.stream());
   if (rows <= kFewRows) return;
   side_lane_.cublas();
   if (widened_elements_ == 0) return;
@@ -54,11 +60,11 @@ std::vector<DeviceRate> CudaOps::MeasureRates() {
 }
 
 std::unique_ptr<LinearWeight> CudaOps::MakeLinear(LinearSource source) {
-  if (source.format == WeightFormat::kInt8)
+  if (source.format == WeightFormat::kInt8 && order_ == SumOrder::kQuickest)
     for (const LinearPart& part : source.parts)
       widened_elements_ = std::max(widened_elements_, part.weight.view().elements());
   return std::make_unique<CudaLinear>(
-      source,
+      source, order_,
       [this](const TensorView& host, const TensorView& device) { device_.Upload(host, device); });
 }
 

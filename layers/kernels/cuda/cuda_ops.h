@@ -18,7 +18,9 @@ namespace lockstep::cuda {
 // Error(kEnvironment).
 class CudaOps final : public Ops {
  public:
-  explicit CudaOps(CudaDevice& device);
+  CudaOps(CudaDevice& device, SumOrder order);
+
+  SumOrder sum_order() const { return order_; }
 
   // The inputs of steps, which operations read.
   CudaStep& inputs() { return step_; }
@@ -73,6 +75,7 @@ class CudaOps final : public Ops {
   void ReserveProducts(const StepSizes& sizes, std::int64_t rows);
 
   CudaDevice& device_;
+  const SumOrder order_;
   CudaStream& stream_;
   SideStream side_;
   LinearLane lane_;

@@ -30,8 +30,8 @@ class CudaDeviceModule final : public DeviceModule {
     return info;
   }
 
-  Backend MakeBackend(int device, StepGraphs graphs) override {
-    return cuda::MakeBackend(device, graphs);
+  Backend MakeBackend(int device, const BackendSettings& settings) override {
+    return cuda::MakeBackend(device, settings);
   }
 
   std::vector<DeviceRate> MeasureRates(const Backend& backend) override {

@@ -57,7 +57,7 @@ std::vector<std::filesystem::path> Cases() {
 INSTANTIATE_TEST_SUITE_P(Transformers, CudaGolden, ::testing::ValuesIn(Cases()),
                          [](const auto& one) { return one.param.filename().string(); });
 
-Backend OpenBackend(int device) { return CudaModule().MakeBackend(device, StepGraphs::kAuto); }
+Backend OpenBackend(int device) { return CudaModule().MakeBackend(device, {}); }
 
 class CudaLogits : public MultiRank {};
 
@@ -207,6 +207,14 @@ TEST_F(CudaSums, ThroughPeersMemoryHaveTheBitsOfTheCpus) {
   const std::string_view mine = sums->transport();
   for (const auto& theirs : comm().AllGather(std::as_bytes(std::span(mine))))
     EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(theirs.data()), theirs.size()), mine);
+}
+
+// Whatever makes them: peers' memory, in pieces where they are large, or NCCL, which gathers.
+TEST_F(CudaSums, InAFixedOrderHaveTheBitsOfTheCpus) {
+  const Backend backend =
+      CudaModule().MakeBackend(Device(), {.batch_invariant = BatchInvariance::kOn});
+  const auto sums = CudaModule().MakeReducer(comm(), backend);
+  ExpectSumsInTheOrderOfTheTree(comm(), *sums, backend);
 }
 
 TEST_F(CudaSums, AddEveryRanksValues) {

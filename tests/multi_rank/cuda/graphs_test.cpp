@@ -53,7 +53,7 @@ class CudaGraphs : public MultiRank {
     auto model = std::make_unique<GoldenModel>(Folder(name), comm(),
                                                GoldenSetup{.dtype = WeightFormat::kBF16,
                                                            .module = &CudaModule(),
-                                                           .graphs = graphs,
+                                                           .settings = {.graphs = graphs},
                                                            .cache_pages = kPages});
     return model;
   }

@@ -129,7 +129,7 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
       plan_(LoadModelSpec(case_folder), grid_.shape().tensor, setup.stages),
       backend_(setup.module != nullptr
                    ? setup.module->MakeBackend(communicator.rank() % setup.module->DeviceCount(),
-                                               setup.graphs)
+                                               setup.settings)
                    : MakeBackend(setup.backend, setup.threads)),
       device_sums_(setup.module != nullptr ? setup.module->MakeReducer(communicator, backend_)
                                            : nullptr),

@@ -42,7 +42,7 @@ struct GoldenSetup {
   WeightFormat dtype = WeightFormat::kF32;
   std::optional<DType> cache = {};  // of keys and values; unset: TableDType(dtype)
   DeviceModule* module = nullptr;   // computes instead of `backend`, on its first device
-  StepGraphs graphs = StepGraphs::kAuto;
+  BackendSettings settings = {};    // of the module
   int threads = 1;
   std::int64_t chunk = 1 << 20;  // tokens of a prompt that are fed at once
   std::int64_t cache_pages = 0;  // 0: room for three whole contexts

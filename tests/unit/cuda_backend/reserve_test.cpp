@@ -23,6 +23,7 @@ constexpr std::int64_t kPages = 40;
 struct Setup {
   WeightFormat format = WeightFormat::kBF16;
   DType cache = DType::kBF16;
+  BatchInvariance batch_invariant = BatchInvariance::kOff;
   StepLimits limits = {.tokens = 48, .logit_rows = 30, .sequences = 20, .positions = kContext};
 };
 
@@ -44,7 +45,7 @@ class ReservedDecoder {
  public:
   ReservedDecoder(Family family, const Setup& setup)
       : plan_(Spec(family), 1),
-        backend_(MakeBackend(0, StepGraphs::kAuto)),
+        backend_(MakeBackend(0, {.batch_invariant = setup.batch_invariant})),
         sums_(world_,
               {.allocate =
                    [this](Shape shape) { return backend_.device->Allocate(DType::kF32, shape); },
@@ -122,6 +123,11 @@ TEST(ReservedSteps, NeitherAllocateNorFree) {
 
 TEST(ReservedSteps, OfWeightsInEightBitsWidenThemInTheirPlace) {
   ExpectNoAllocations(Family::kGptNeoX, {.format = WeightFormat::kInt8, .cache = DType::kF8});
+}
+
+TEST(ReservedSteps, OfOneOrderNeitherAllocateNorFree) {
+  for (const WeightFormat format : {WeightFormat::kBF16, WeightFormat::kInt8})
+    ExpectNoAllocations(Family::kGptJ, {.format = format, .batch_invariant = BatchInvariance::kOn});
 }
 
 // Rows are filled up to 1, 2, 4, 8 and multiples of it.

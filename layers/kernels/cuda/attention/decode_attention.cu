@@ -5,6 +5,7 @@
 
 #include "layers/kernels/cuda/attention/cache.h"
 #include "layers/kernels/cuda/attention/head_width.h"
+#include "layers/kernels/cuda/kernels/last_block.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -113,19 +114,6 @@ struct SplitSums {
   float max;
   float total;
 };
-
-// Whether this block is the last of the row and head to come here; what the others wrote before can
-// then be seen.
-__device__ __forceinline__ bool IsLastOf(int own_splits, unsigned* arrived, unsigned* ticket) {
-  __threadfence();
-  __syncthreads();
-  if (threadIdx.x == 0) *ticket = atomicAdd(arrived, 1u);
-  __syncthreads();
-  if (*ticket + 1 != static_cast<unsigned>(own_splits)) return false;
-  if (threadIdx.x == 0) *arrived = 0;  // for the next launch
-  __threadfence();
-  return true;
-}
 
 // Puts a row's splits together, in their order, and stores the head's part of the row.
 template <typename T, int kWidth>
@@ -237,7 +225,8 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerSm<kWidth>)
   }
   unsigned* arrived =
       args.arrived + static_cast<std::int64_t>(blockIdx.x) * heads + static_cast<int>(blockIdx.y);
-  if (IsLastOf(own_splits, arrived, ticket)) CombineSplits<T, kWidth>(args, splits, own_splits, y);
+  if (IsLastBlock(own_splits, arrived, ticket))
+    CombineSplits<T, kWidth>(args, splits, own_splits, y);
 }
 
 std::int64_t SplitsFor(std::int64_t positions) {

@@ -10,17 +10,12 @@
 #include <cuda_runtime.h>
 
 #include "layers/kernels/cuda/attention/cache.h"
+#include "layers/kernels/cuda/attention/position_splits.h"
 #include "layers/kernels/cuda/attention/prefill_tile.h"
+#include "layers/kernels/cuda/kernels/last_block.h"
 #include "layers/kernels/cuda/kernels/tensor_core.h"
 
 namespace lockstep::cuda {
-
-// Of the two rows that a lane shares with three others. The maximum is the same in all four; each
-// has the sum of its own columns.
-struct RowStates {
-  float max[2] = {-INFINITY, -INFINITY};
-  float sum[2] = {};
-};
 
 // Copies the tile's queries; rows beyond its end are zeros.
 template <typename T, int kWidth>
@@ -39,12 +34,12 @@ __device__ __forceinline__ void StageQueries(const PrefillAttentionArgs& args,
 
 // Copies keys or values of positions [first, first + kKeys); those at `limit` and beyond are zeros,
 // since what a page holds there may be NaN, and NaN * 0 would reach the sums.
-template <typename T, typename C, int kWidth>
+template <typename T, typename C, int kWidth, int kUnroll>
 __device__ __forceinline__ void StagePositions(const PrefillAttentionArgs& args,
                                                const std::int32_t* pages, CachePart part, int head,
                                                int first, int limit, T* to) {
   using Tiling = PrefillTiling<kWidth>;
-#pragma unroll 4
+#pragma unroll kUnroll
   for (int i = static_cast<int>(threadIdx.x); i < Tiling::kKeys * (kWidth / 8);
        i += Tiling::kThreads) {
     const int row = i / (kWidth / 8), column = i % (kWidth / 8) * 8;
@@ -205,7 +200,7 @@ __device__ __forceinline__ void AddValues(const Scores<kWidth>& probabilities, c
   }
 }
 
-// Writes the warp's rows.
+// Writes the warp's rows, of the lanes' sums.
 template <typename T, int kWidth>
 __device__ __forceinline__ void StoreOutputs(const PrefillAttentionArgs& args, std::int64_t row,
                                              int head, int rows_left, const RowStates& state,
@@ -214,10 +209,7 @@ __device__ __forceinline__ void StoreOutputs(const PrefillAttentionArgs& args, s
   const auto d_head = static_cast<int>(args.cache.d_head);
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    float sum = state.sum[half];
-    sum += __shfl_xor_sync(kAllLanes, sum, 1);
-    sum += __shfl_xor_sync(kAllLanes, sum, 2);
-    const float factor = 1.0f / sum;
+    const float factor = 1.0f / state.sum[half];
     const int own = half * 8 + lane / 4;
     if (own >= rows_left) continue;
     T* y = static_cast<T*>(args.y) + ((row + own) * args.cache.local_heads + head) * d_head;
@@ -235,7 +227,8 @@ __device__ __forceinline__ void StoreOutputs(const PrefillAttentionArgs& args, s
   }
 }
 
-template <typename T, typename C, int kWidth>
+// kInSplits: by SumOrder::kFixed, a block for all splits of its rows (gridDim.z is 1) or for each.
+template <typename T, typename C, int kWidth, bool kInSplits>
 __global__ void __launch_bounds__(PrefillTiling<kWidth>::kThreads,
                                   PrefillTiling<kWidth>::kBlocksPerSm)
     PrefillKernel(PrefillAttentionArgs args, float scale) {
@@ -246,35 +239,59 @@ __global__ void __launch_bounds__(PrefillTiling<kWidth>::kThreads,
   const PrefillTile tile = args.tiles[gridDim.y - 1 - blockIdx.y];
   AwaitPriorKernels();
   if (tile.sequence < 0) return;  // all threads
+  constexpr int kStepsOfSplit = kFixedSplit / Tiling::kKeys;
+  const bool apart = kInSplits && gridDim.z > 1;
   const int head = static_cast<int>(blockIdx.x), lane = static_cast<int>(threadIdx.x) % kWarp;
   const int warp_row = static_cast<int>(threadIdx.x) / kWarp * Tiling::kWarpRows;
   const int limit = tile.first_position + tile.row_count;  // positions that any row sees
+  const int split = static_cast<int>(blockIdx.z), splits = (limit - 1) / kFixedSplit + 1;
+  if (apart && split >= splits) return;  // all threads
+  const int first_step = apart ? split * kStepsOfSplit : 0;
+  const int end = apart ? min(limit, (split + 1) * kFixedSplit) : limit;
   const int warp_position = tile.first_position + warp_row;
   const int warp_limit = min(limit, warp_position + Tiling::kWarpRows);
   const std::int32_t* pages = args.page_tables + tile.sequence * args.page_table_stride;
   T* queries = reinterpret_cast<T*>(memory);
   T* stages = queries + Tiling::kQueryElements;  // keys, then values, of each
+  // Of the widest heads splits leave no registers for more.
+  constexpr int kUnroll = kInSplits && kWidth > 128 ? 1 : 4;
   const auto stage = [&](int step) {
     T* keys = stages + step % Tiling::kStages * 2 * Tiling::kKeyElements;
     const int first = step * Tiling::kKeys;
-    StagePositions<T, C, kWidth>(args, pages, CachePart::kKey, head, first, limit, keys);
-    StagePositions<T, C, kWidth>(args, pages, CachePart::kValue, head, first, limit,
-                                 keys + Tiling::kKeyElements);
+#pragma unroll kUnroll> 1 ? kCacheParts : 1
+    for (int part = 0; part < kCacheParts; ++part)
+      StagePositions<T, C, kWidth, kUnroll>(args, pages, static_cast<CachePart>(part), head, first,
+                                            end, keys + part * Tiling::kKeyElements);
   };
 
   StageQueries<T, kWidth>(args, tile, head, queries);
-  stage(0);
+  stage(first_step);
   CommitCopies();
   Queries<T, kWidth> own_queries{queries, warp_row, {}};
   Outputs<kWidth> outputs = {};
-  RowStates state;
-  for (int step = 0; step * Tiling::kKeys < limit; ++step) {
+  RowStates state{kInSplits ? kNothingSeen : -INFINITY};
+  [[maybe_unused]] const auto own_rows = [&] {
+    return SplitRows<kWidth>(args, tile.first_row + warp_row, tile.row_count - warp_row, head);
+  };
+  for (int step = first_step; step * Tiling::kKeys < end; ++step) {
     AwaitCopies<0>();
     __syncthreads();  // this step is there, and every warp is through with the one before
-    if (step == 0) own_queries.Keep();
-    if ((step + 1) * Tiling::kKeys < limit) stage(step + 1);
+    if (step == first_step) own_queries.Keep();
+    if ((step + 1) * Tiling::kKeys < end) stage(step + 1);
     CommitCopies();
     const int first = step * Tiling::kKeys;
+    if constexpr (kInSplits) {
+      if (!apart && step > 0 && step % kStepsOfSplit == 0 && warp_row < tile.row_count) {
+        // A split has ended, and another one begins.
+        SumLanesOfRows(state);
+        if (step > kStepsOfSplit) AddEarlierSplits<kWidth>(own_rows(), state, outputs);
+        __syncwarp();  // all lanes have read what one of them writes
+        StoreSplit<kWidth>(own_rows(), 0, state, outputs);
+        state = RowStates(kNothingSeen);
+        for (auto& columns : outputs)
+          for (float& sum : columns) sum = 0.0f;
+      }
+    }
     // Rows that see nothing of this step keep their bits without it: the whole warp goes on.
     if (warp_row >= tile.row_count || first >= warp_limit) continue;
     const T* keys = stages + step % Tiling::kStages * 2 * Tiling::kKeyElements;
@@ -284,6 +301,18 @@ __global__ void __launch_bounds__(PrefillTiling<kWidth>::kThreads,
       HideFuture<kWidth>(warp_position + lane / 4 + 1 - first, scores);
     Soften<kWidth>(scale, scores, state, outputs);
     AddValues<T, kWidth>(scores, keys + Tiling::kKeyElements, outputs);
+  }
+  SumLanesOfRows(state);
+  if constexpr (kInSplits) {
+    if (apart && splits > 1) {
+      LOCKSTEP_SHARED(unsigned[1], ticket);
+      if (warp_row < tile.row_count) StoreSplit<kWidth>(own_rows(), split, state, outputs);
+      unsigned* arrived = args.arrived + std::int64_t{blockIdx.y} * gridDim.x + blockIdx.x;
+      if (!IsLastBlock(splits, arrived, ticket)) return;  // all threads
+      if (warp_row < tile.row_count) SumSplitsOfRows<kWidth>(own_rows(), splits, state, outputs);
+    } else if (splits > 1 && warp_row < tile.row_count) {
+      AddEarlierSplits<kWidth>(own_rows(), state, outputs);
+    }
   }
   if (warp_row >= tile.row_count) return;  // whole warps, and no barrier of the block below
   StoreOutputs<T, kWidth>(args, tile.first_row + warp_row, head, tile.row_count - warp_row, state,

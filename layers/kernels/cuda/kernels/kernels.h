@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "core/numbers/dtype.h"
+#include "layers/kernels/cuda/kernels/sum_order.h"
 #include "partition/model/architecture.h"
 
 namespace lockstep::cuda {
@@ -108,6 +109,9 @@ inline constexpr int kPageTokens = 32;
 inline constexpr int kSplitPositions = 128;
 // Query rows of one tile of the prefill kernel.
 inline constexpr int kTileRows = 64;
+// The same of SumOrder::kFixed; and how many of them, of all rows, are kept apart at most.
+inline constexpr int kFixedSplit = 512;
+inline constexpr std::int64_t kMostFixedSplits = 1024;
 
 enum class CacheFormat : std::uint8_t { kBF16, kF16, kFp8E4M3 };
 
@@ -179,7 +183,14 @@ struct PrefillAttentionArgs {
   Cache cache = {};
   float score_factor = 1.0f;
   void* y = nullptr;  // [tokens, local_heads * d_head] of T
+  // kFixed: single rows are tiles, too, and a row has the same bits in any of them. Then these:
+  SumOrder order = SumOrder::kQuickest;
+  std::int64_t rows = 0;           // of the batch
+  std::int64_t max_positions = 0;  // as of DecodeAttention
+  float* partial = nullptr;        // FixedPartialElements(...) elements
+  unsigned* arrived = nullptr;     // [tile_count, local_heads] zeros, as which they are left
 };
+std::int64_t FixedPartialElements(const Cache& cache, std::int64_t most_rows);
 void PrefillAttention(const PrefillAttentionArgs& args, cudaStream_t stream);
 
 // The same for single rows: row_index[i] of the batch, or i where row_index is null.

@@ -4,12 +4,30 @@
 
 #include "comm/nccl/device_reducer.h"
 #include "layers/kernels/cuda/cuda_backend.h"
+#include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/cuda_device.h"
+#include "layers/kernels/cuda/cuda_ops.h"
 #include "layers/kernels/cuda/peers/peer_reducer.h"
+#include "layers/kernels/cuda/products/tree_sum.h"
 #include "layers/kernels/cuda/steps/cuda_graphs.h"
 #include "layers/kernels/cuda/steps/cuda_step_runner.h"
 
 namespace lockstep::cuda {
+
+namespace {
+
+void AddGathered(const GatheredValues& of, float* sums, Stream stream) {
+  TreeSum({.gathered = of.values, .ranks = of.ranks, .sum = sums, .count = of.count},
+          static_cast<cudaStream_t>(stream.handle));
+}
+
+void CopyFloats(const float* from, float* to, std::int64_t count, Stream stream) {
+  Check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(count) * sizeof(float),
+                        cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream.handle)),
+        "cudaMemcpyAsync");
+}
+
+}  // namespace
 
 std::unique_ptr<Reducer> MakeReducer(ControlPlane& group, const Backend& backend,
                                      const ModuleHost& host) {
@@ -22,6 +40,10 @@ std::unique_ptr<Reducer> MakeReducer(ControlPlane& group, const Backend& backend
       .activity = host.current_activity,
       .forget_steps = [&steps] { steps.Forget(); },
       .repeat_at_replay = RepeatAtReplay};
+  if (OpsOf(backend).sum_order() == SumOrder::kFixed) {
+    device.add_in_tree = AddGathered;
+    device.copy = CopyFloats;
+  }
   if (group.size() == 1) return std::make_unique<DeviceReducer>(group, std::move(device));
   PeerRefusal refusal;
   auto peers = PeerGroup::Join(group, PeerElementsAsked(), refusal);

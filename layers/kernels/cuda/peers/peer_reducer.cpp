@@ -16,7 +16,8 @@ PeerReducer::PeerReducer(ControlPlane& group, SummingDevice device,
                          std::unique_ptr<PeerGroup> peers)
     : DeviceReducer(group, std::move(device)), peers_(std::move(peers)) {
   limits_.peers = peers_->elements();
-  if (HasNccl() && !peers_->shares_device()) {
+  // NCCL's order would be another.
+  if (HasNccl() && !peers_->shares_device() && !device_.add_in_tree) {
     SummingDevice for_nccl = device_;
     for_nccl.set_liveness_check = [this](auto watch) { nccl_watch_ = std::move(watch); };
     nccl_ = MakeNcclReducer(group, std::move(for_nccl));

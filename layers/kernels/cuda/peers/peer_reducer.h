@@ -12,9 +12,10 @@
 
 namespace lockstep::cuda {
 
-// Small sums through peers' memory, in the order of SumTree(); larger ones by NCCL, or where this
-// module has none in pieces. Which way a sum takes depends on its size alone. What is said of
-// NcclReducer about waiting and the watch is true here, too.
+// Small sums through peers' memory, in the order of SumTree(); larger ones by NCCL, or in pieces
+// where this module has none or all are to have that order (SummingDevice::add_in_tree). Which way
+// a sum takes depends on its size alone. What is said of NcclReducer about waiting and the watch is
+// true here, too.
 class PeerReducer final : public DeviceReducer {
  public:
   // Collective.

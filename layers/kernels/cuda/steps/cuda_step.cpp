@@ -56,7 +56,7 @@ void AddTiles(std::int32_t index, const SequenceRows& sequence, Rows& rows) {
   }
 }
 
-void AddSequence(std::int32_t index, const SequenceRows& sequence, Rows& rows) {
+void AddSequence(std::int32_t index, const SequenceRows& sequence, SumOrder order, Rows& rows) {
   for (std::int64_t i = 0; i < sequence.token_count; ++i) {
     const auto row = static_cast<std::size_t>(sequence.first_row + i);
     if (row >= rows.sequence_of.size()) {
@@ -69,18 +69,20 @@ void AddSequence(std::int32_t index, const SequenceRows& sequence, Rows& rows) {
   // Pages beyond the stride hold positions that this step does not reach.
   const auto pages = std::min(static_cast<std::int64_t>(sequence.page_table.size()), rows.stride);
   std::copy_n(sequence.page_table.begin(), pages, rows.page_tables.begin() + index * rows.stride);
-  if (sequence.token_count > 1) return AddTiles(index, sequence, rows);
+  if (order == SumOrder::kFixed)
+    rows.max_positions = std::max(rows.max_positions, sequence.start + sequence.token_count);
+  if (sequence.token_count > 1 || order == SumOrder::kFixed) return AddTiles(index, sequence, rows);
   if (sequence.token_count == 0) return;
   rows.single_rows.push_back(Narrow(sequence.first_row));
   rows.max_positions = std::max(rows.max_positions, sequence.start + 1);
 }
 
-Rows RowsOf(std::span<const SequenceRows> sequences, std::int64_t stride) {
+Rows RowsOf(std::span<const SequenceRows> sequences, SumOrder order, std::int64_t stride) {
   Rows rows;
   rows.stride = stride;
   rows.page_tables.resize(sequences.size() * static_cast<std::size_t>(stride), -1);
   for (std::size_t i = 0; i < sequences.size(); ++i)
-    AddSequence(static_cast<std::int32_t>(i), sequences[i], rows);
+    AddSequence(static_cast<std::int32_t>(i), sequences[i], order, rows);
   return rows;
 }
 
@@ -91,14 +93,17 @@ std::int64_t LongestTable(std::span<const SequenceRows> sequences) {
   return static_cast<std::int64_t>(longest);
 }
 
+void AddEmptyTile(Rows& rows) { rows.tiles.insert(rows.tiles.end(), {-1, 0, 0, 0}); }
+
 // Rows of no sequence.
-void FillUp(const StepBucket& bucket, Rows& rows) {
+void FillUp(const StepBucket& bucket, SumOrder order, Rows& rows) {
   const auto count = static_cast<std::size_t>(bucket.rows);
   rows.sequence_of.resize(count, -1);
   rows.position_of.resize(count, 0);
   rows.page_tables.resize(count * static_cast<std::size_t>(rows.stride), -1);
-  rows.single_rows.resize(count, -1);
   rows.max_positions = bucket.max_positions;
+  if (order == SumOrder::kQuickest) return rows.single_rows.resize(count, -1);
+  while (rows.tiles.size() < 4 * count) AddEmptyTile(rows);
 }
 
 std::int64_t PowerOfTwo(std::int64_t least) {
@@ -160,12 +165,12 @@ void CudaStep::Send(const StepInputs& inputs, const StepBucket& bucket) {
   sent_ = inputs;
   Packer packer;
   const bool fills = bucket.rows > 0;
-  Rows rows = RowsOf(inputs.sequences,
+  Rows rows = RowsOf(inputs.sequences, order_,
                      fills ? bucket.max_positions / kPageTokens : LongestTable(inputs.sequences));
   std::vector<std::int32_t> ids(inputs.ids.begin(), inputs.ids.end()), logit_rows;
   for (const std::int64_t row : inputs.logit_rows) logit_rows.push_back(Narrow(row));
   if (fills) {
-    FillUp(bucket, rows);
+    FillUp(bucket, order_, rows);
     ids.resize(rows.sequence_of.size(), -1);
     logit_rows.resize(rows.sequence_of.size(), 0);
   }

@@ -6,12 +6,13 @@
 
 #include "layers/kernels/cuda/cuda_stream.h"
 #include "layers/kernels/cuda/kernels/kernels.h"
+#include "layers/kernels/cuda/kernels/sum_order.h"
 #include "layers/kernels/step_inputs.h"
 
 namespace lockstep::cuda {
 
 // What attention has to know of a batch, on the device. Rows of prompts are computed in tiles,
-// single rows one by one.
+// single rows one by one, or by SumOrder::kFixed in tiles of their own.
 struct BatchOnDevice {
   BatchRows rows;
   const PrefillTile* tiles = nullptr;
@@ -19,7 +20,7 @@ struct BatchOnDevice {
   // Rows of the batch that are their sequence's only one; -1: none.
   const std::int32_t* single_rows = nullptr;
   std::int64_t single_count = 0;
-  std::int64_t max_positions = 0;  // of single rows
+  std::int64_t max_positions = 0;  // of single rows; by SumOrder::kFixed of all
 };
 
 // Steps in which every sequence has one new token, and wants its logits, are brought to few shapes
@@ -41,7 +42,7 @@ std::int64_t BucketPositions(std::int64_t positions);
 // freed since.
 class CudaStep {
  public:
-  explicit CudaStep(CudaStream& stream) : stream_(stream), staging_(stream) {}
+  CudaStep(CudaStream& stream, SumOrder order) : stream_(stream), order_(order), staging_(stream) {}
 
   // So that no step within these limits allocates.
   void Reserve(const StepLimits& limits);
@@ -59,6 +60,7 @@ class CudaStep {
   void Send(const StepInputs& inputs, const StepBucket& bucket);
 
   CudaStream& stream_;
+  const SumOrder order_;
   PinnedTurns staging_;
   Scratch memory_;
   Scratch bucket_memory_;

@@ -2,7 +2,7 @@
 #include <cuda_runtime.h>
 
 #include "layers/kernels/cuda/kernels/dispatch.h"
-#include "layers/kernels/cuda/kernels/int8.h"
+#include "layers/kernels/cuda/products/int8.h"
 
 namespace lockstep::cuda {
 namespace {

@@ -1,6 +1,7 @@
 #pragma once
 
-// What the two kernels for products of few rows share (kernels.h has the product).
+// What the two kernels for products of few rows share (kernels.h has the product), and those of
+// products/ with them.
 
 #include <type_traits>
 
@@ -42,10 +43,10 @@ __device__ __forceinline__ std::int64_t ClampedOutput(const FewRowsArgs& args, i
   return own < args.outputs ? own : args.outputs - 1;
 }
 
-// What is left to do with a sum.
-template <typename T>
-__device__ __forceinline__ void StoreSum(const FewRowsArgs& args, std::int64_t row,
-                                         std::int64_t output, float sum) {
+// What is left to do with a sum, of args that have bias, gelu, y, y_type, rows and outputs.
+template <typename T, typename Args>
+__device__ __forceinline__ void StoreSum(const Args& args, std::int64_t row, std::int64_t output,
+                                         float sum) {
   if (row >= args.rows || output >= args.outputs) return;
   if (args.bias != nullptr) sum += args.bias[output];
   sum = Activate(args.gelu, sum);

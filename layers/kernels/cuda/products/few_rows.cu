@@ -11,9 +11,9 @@
 #include <algorithm>
 
 #include "layers/kernels/cuda/kernels/dispatch.h"
-#include "layers/kernels/cuda/kernels/few_rows.h"
-#include "layers/kernels/cuda/kernels/int8.h"
 #include "layers/kernels/cuda/kernels/tensor_core.h"
+#include "layers/kernels/cuda/products/few_rows.h"
+#include "layers/kernels/cuda/products/int8.h"
 
 namespace lockstep::cuda {
 namespace {

@@ -9,7 +9,7 @@
 #include <algorithm>
 
 #include "layers/kernels/cuda/kernels/dispatch.h"
-#include "layers/kernels/cuda/kernels/few_rows.h"
+#include "layers/kernels/cuda/products/few_rows.h"
 
 namespace lockstep::cuda {
 namespace {

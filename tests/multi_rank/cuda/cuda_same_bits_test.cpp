@@ -1,0 +1,151 @@
+// The bits of the logits by parallel.batch_invariant: on, in any chunks of a prompt, in any batch,
+// and on any of 1, 2, 4 and 8 ranks with a GPU each. LOCKSTEP_CUDA_MODULE says which module.
+#include <algorithm>
+
+#include "comm/self_communicator.h"
+#include "engine/step_executor.h"
+#include "layers/kernels/device_module.h"
+#include "partition/model/config_json.h"
+#include "tests/multi_rank/multi_rank.h"
+#include "tests/support/golden/golden_model.h"
+#include "tests/support/seeded_weights.h"
+
+namespace lockstep::testing {
+namespace {
+
+struct Model {
+  const char* name;  // of a golden case with heads for 8 ranks
+  WeightFormat format;
+};
+
+void PrintTo(const Model& model, std::ostream* out) {
+  *out << model.name << " in " << Name(model.format);
+}
+
+class CudaSameBits : public MultiRank, public ::testing::WithParamInterface<Model> {
+ protected:
+  static constexpr std::int64_t kMostSequences = 64;
+  static constexpr std::int64_t kTokens = 13;
+
+  void SetUp() override {
+    folder_ = SourceFolder() / "tests/golden/cases" / GetParam().name;
+    tokens_ = LoadGoldenCase(folder_).prompts.back().tokens;
+  }
+
+  std::unique_ptr<GoldenModel> Open(Communicator& communicator) {
+    return std::make_unique<GoldenModel>(
+        folder_, communicator,
+        GoldenSetup{.dtype = GetParam().format,
+                    .module = &CudaModule(),
+                    .settings = {.batch_invariant = BatchInvariance::kOn},
+                    .cache_pages = kMostSequences});
+  }
+
+  std::filesystem::path folder_;
+  std::vector<std::int32_t> tokens_;
+};
+
+TEST_P(CudaSameBits, InAnyChunksAndOnAnyOf1248Ranks) {
+  const std::vector<std::int32_t> text(tokens_.begin(), tokens_.begin() + kTokens);
+  std::vector<std::int64_t> rows;
+  for (std::int64_t row = 0; row < kTokens; ++row) rows.push_back(row);
+  std::vector<float> expected;
+  // Other numbers of ranks have bits of their own.
+  const bool as_alone = ShardPlan::kLeaves % size() == 0;
+  if (as_alone && rank() == 0) {
+    SelfCommunicator self;
+    expected = Open(self)->Logits(text, rows, kTokens);
+  }
+  const auto model = Open(comm());
+  for (const std::int64_t chunk : {kTokens, std::int64_t{1}, std::int64_t{6}}) {
+    const std::vector<float> together = model->Logits(text, rows, chunk);
+    if (rank() != 0) continue;
+    if (expected.empty()) expected = together;
+    EXPECT_TRUE(std::ranges::equal(together, expected)) << "in chunks of " << chunk;
+  }
+}
+
+// What is said of one sequence, beside `others` of other lengths: its logits behind its prompt and
+// behind each of two more tokens. Of this rank's part of the vocabulary.
+std::vector<float> LogitsBeside(std::int64_t others, const std::vector<std::int32_t>& tokens,
+                                GoldenModel& model) {
+  std::vector<float> logits;
+  std::vector<std::int64_t> lengths(static_cast<std::size_t>(1 + others), 0);
+  for (const bool is_prompt : {true, false, false}) {
+    Batch batch;
+    for (std::size_t i = 0; i < lengths.size(); ++i) {
+      const std::int64_t count = !is_prompt ? 1 : i == 0 ? 5 : 1 + static_cast<std::int64_t>(i % 2);
+      batch.sequences.push_back({.first_row = std::ssize(batch.ids),
+                                 .token_count = count,
+                                 .start = lengths[i],
+                                 .page_table = {static_cast<std::int32_t>(i)}});
+      for (std::int64_t at = 0; at < count; ++at)
+        batch.ids.push_back(
+            tokens[(i * 3 + static_cast<std::size_t>(lengths[i] + at)) % tokens.size()]);
+      batch.logit_rows.push_back(std::ssize(batch.ids) - 1);
+      lengths[i] += count;
+    }
+    const TensorView all = model.decoder().Forward(batch);
+    const Tensor own = Tensor::OnHost(DType::kF32, {1, all.dim(1)});
+    model.device().Download(all.Rows(0, 1), own.view());
+    const float* values = own.view().data<float>();
+    logits.insert(logits.end(), values, values + all.dim(1));
+  }
+  return logits;
+}
+
+TEST_P(CudaSameBits, InAnyBatch) {
+  const auto model = Open(comm());
+  const std::vector<float> alone = LogitsBeside(0, tokens_, *model);
+  for (const std::int64_t others : {1, 8, 63})
+    EXPECT_TRUE(std::ranges::equal(LogitsBeside(others, tokens_, *model), alone))
+        << "beside " << others;
+}
+
+// The log-sum-exp is made of leaves of the vocabulary, and so are the sums that top-p asks for.
+TEST_P(CudaSameBits, OfSumsOverTheVocabulary) {
+  const auto answer = [&](Communicator& communicator) {
+    const auto model = Open(communicator);
+    const std::int64_t vocab = LoadModelSpec(folder_).vocab_rows;
+    StepMessage message;
+    message.step = 1;
+    message.stages = {1};
+    message.vocab_limit = vocab;
+    message.batch = {.ids = {tokens_.begin(), tokens_.begin() + 3},
+                     .sequences = {{.token_count = 3, .start = 0, .page_table = {0}}},
+                     .logit_rows = {2}};
+    message.questions = {{.row = 0, .target = 5}};
+    StepExecutor executor(model->decoder(), communicator);
+    const std::vector<RowAnswer> first = executor.Run(message);
+    message.batch = {};
+    message.stages = {};
+    message.questions.front() = {
+        .row = 0, .temperature = 0.7, .bounds = {{5, 0.0f}, {7, 0.1f}}, .reference = 0.25f};
+    const std::vector<RowAnswer> then = executor.Run(message);
+    std::vector<double> numbers;
+    if (communicator.rank() != 0) return numbers;
+    numbers = then.front().masses;
+    numbers.push_back(first.front().log_sum_exp);
+    return numbers;
+  };
+  if (ShardPlan::kLeaves % size() != 0) GTEST_SKIP() << "bits of their own on " << size();
+  std::vector<double> alone;
+  if (rank() == 0) {
+    SelfCommunicator self;
+    alone = answer(self);
+  }
+  EXPECT_EQ(answer(comm()), alone);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, CudaSameBits,
+    ::testing::Values(Model{"gptj_12_heads_exact_gelu", WeightFormat::kBF16},
+                      Model{"gptj_12_heads_exact_gelu", WeightFormat::kInt8},
+                      Model{"neox_unit_rotary_pct_16_heads", WeightFormat::kF16},
+                      Model{"neox_sequential_exact_gelu", WeightFormat::kBF16}),
+    [](const auto& one) {
+      return std::string(one.param.name) + "_" + std::string(Name(one.param.format));
+    });
+
+}  // namespace
+}  // namespace lockstep::testing
