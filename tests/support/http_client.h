@@ -21,6 +21,8 @@ std::string PostText(const std::string& path, const std::string& body,
 // from: an address of this machine that it comes from; empty: any.
 int BeginRequest(int port, const std::string& bytes, const std::string& from = "");
 // All that comes until the server closes.
+std::string ReadAll(int connection);
+// The same as a reply.
 HttpReply ReadReply(int connection);
 // Both.
 HttpReply AskServer(int port, const std::string& bytes);
