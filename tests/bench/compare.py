@@ -110,8 +110,7 @@ def add_servers(arguments, shape, dtypes, cores, folder, found):
                 found.extend(make(python, shape, dtype, cores, folder))
 
 
-def all_contenders(arguments, config, shape, cores, folder):
-    dtypes = arguments.dtypes.split(",")
+def all_contenders(arguments, dtypes, config, shape, cores, folder):
     found = []
     for dtype in dtypes:
         for ranks in sorted({1, len(cores)}):
@@ -222,18 +221,23 @@ def compare(arguments, folder):
         shape = shapes.read_shape(arguments.lockstep, config)
         for cores in arguments.cores.split(";"):
             numbers = [int(core) for core in cores.split(",")]
-            everybody = all_contenders(arguments, config, shape, numbers, folder / model)
-            try:
-                speeds = measure(everybody, cases, arguments.rounds)
-            finally:
-                for contender in everybody:
-                    contender.close()
-            title = f"{model}, {len(numbers)} core{'s' if len(numbers) > 1 else ''}"
-            yield table(title, everybody, cases, speeds)
+            # All of a dtype stay loaded; those of all dtypes would take tens of GB.
+            for dtype in arguments.dtypes.split(","):
+                everybody = all_contenders(
+                    arguments, [dtype], config, shape, numbers, folder / model
+                )
+                try:
+                    speeds = measure(everybody, cases, arguments.rounds)
+                finally:
+                    for contender in everybody:
+                        contender.close()
+                title = f"{model}, {len(numbers)} core{'s' if len(numbers) > 1 else ''}, {dtype}"
+                yield table(title, everybody, cases, speeds)
 
 
 def main():
     arguments = parse_arguments()
+    contenders.close_when_killed()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or pathlib.Path(temporary)
         for text in compare(arguments, folder):

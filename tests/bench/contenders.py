@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -27,6 +28,11 @@ def environment(cores):
         "OMP_PROC_BIND": "true",
         "OMP_PLACES": places,
     }
+
+
+def close_when_killed():
+    """SIGTERM unwinds, so that servers that are stopped do not stay behind with their memory."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
 
 
 def pin(cores):
@@ -141,23 +147,27 @@ def onednn_server(python, shape, dtype, cores):
     return Server(f"oneDNN's products {dtype}", dtype, command, setup, cores, ceiling=True)
 
 
-def openvino_servers(python, shape, dtype, cores, folder):
-    """Both pipelines; with quantised weights also the hint by which activations are quantised."""
+PIPELINES = ("paged", "stateful")
+
+
+def openvino_servers(python, shape, dtype, cores, folder, pipelines=PIPELINES, cache_gb=1):
+    """With quantised weights also the hint by which activations are quantised."""
     model = make_openvino(python, shape, dtype, folder)
     hints = ("bf16",) if dtype == "bf16" else ("bf16", "f32")
-    for pipeline in ("paged", "stateful"):
+    for pipeline in pipelines:
         for hint in hints:
             setup = {"folder": str(model), "threads": len(cores), "rows": shape.vocab_rows}
-            setup |= {"pipeline": pipeline, "hint": hint}
+            setup |= {"pipeline": pipeline, "hint": hint, "cache_gb": cache_gb}
             name = f"OpenVINO {dtype}, {pipeline}" + (f", {hint}" if len(hints) > 1 else "")
             yield Server(name, dtype, [python, HERE / "serve_openvino.py"], setup, cores)
 
 
-def vllm_servers(python, shape, dtype, cores, folder):
+def vllm_servers(python, shape, dtype, cores, folder, cache_gb=2):
     """One process, and one for each core."""
     for workers in sorted({1, len(cores)}):
         setup = {"shape": dataclasses.asdict(shape), "cores": cores, "workers": workers}
         setup |= {"folder": str(folder / f"vllm-{dtype}"), "quantised": dtype == "int8"}
+        setup["cache_gb"] = cache_gb
         name = {"bf16": "vLLM bf16", "int8": "vLLM W8A8"}[dtype] + (
             f", {workers} processes" if workers > 1 else ""
         )

@@ -1,9 +1,10 @@
 """OpenVINO GenAI on what make_openvino.py has made; the same lines as serve_torch.py.
 
-The first line is {"folder", "threads", "rows", "pipeline", "hint"}. Pipeline "paged" is the one with
+The first line is {"folder", "threads", "rows", "pipeline", "hint", "cache_gb"}. Pipeline "paged" is the one with
 continuous batching, "stateful" runs the model itself with keys and values in its state, as
 LLMPipeline does for one sequence. Hint is INFERENCE_PRECISION_HINT: bf16, or f32, with which
-quantised weights are multiplied by activations that are quantised in groups as they come.
+quantised weights are multiplied by activations that are quantised in groups as they come. cache_gb: for keys
+and values, of "paged". A line {"requests"} is a job for it, as serve_ctranslate2.py has it, without a group.
 """
 
 import json
@@ -15,7 +16,6 @@ import openvino
 import openvino_genai
 
 RANDOM = np.random.default_rng(0)
-CACHE_GB = 1
 
 
 def properties(setup):
@@ -36,7 +36,7 @@ class Paged:
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.max_num_batched_tokens = 2048
         scheduler.max_num_seqs = 64
-        scheduler.cache_size = CACHE_GB
+        scheduler.cache_size = setup["cache_gb"]
         scheduler.enable_prefix_caching = False
         folder = setup["folder"]
         tokenizer = openvino_genai.Tokenizer(folder)
@@ -58,6 +58,8 @@ class Paged:
 
     def measure(self, case):
         """Until every sequence has its first token; then what comes after it."""
+        if "requests" in case:
+            return self.do_job(case["requests"])
         new_tokens = case["new_tokens"]
         handles = [
             self.add(case["prompt_tokens"], new_tokens + 1) for _ in range(case["sequences"])
@@ -75,6 +77,16 @@ class Paged:
         if new_tokens == 0:
             return {"tokens": len(handles) * case["prompt_tokens"], "seconds": first - start}
         return {"tokens": sum(made) - first_count, "seconds": time.perf_counter() - first}
+
+
+    def do_job(self, requests):
+        start = time.perf_counter()
+        for prompt_tokens, new_tokens in requests:
+            self.add(prompt_tokens, new_tokens)
+        while self.pipe.has_non_finished_requests():
+            self.pipe.step()
+        tokens = sum(new_tokens for _, new_tokens in requests)
+        return {"tokens": tokens, "seconds": time.perf_counter() - start}
 
 
 class Stateful:

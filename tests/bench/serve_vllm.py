@@ -1,7 +1,9 @@
 """vLLM's CPU backend with made-up weights of a shape; the same lines as serve_torch.py.
 
-The first line is {"shape", "folder", "cores", "quantised", "workers"}: workers processes, each with its
-share of the cores; quantised: 8-bit weights of channels by 8-bit activations of tokens (W8A8).
+The first line is {"shape", "folder", "cores", "quantised", "workers", "cache_gb"}: workers processes, each
+with its share of the cores; quantised: 8-bit weights of channels by 8-bit activations of tokens (W8A8);
+cache_gb: for keys and values. A line {"requests"} is a job, as serve_ctranslate2.py has it, without a group:
+the engine decides what runs beside what.
 """
 
 import json
@@ -57,7 +59,7 @@ def set_environment(setup):
     shares = [cores[worker * share : (worker + 1) * share] for worker in range(workers)]
     os.environ |= {
         "VLLM_CPU_OMP_THREADS_BIND": "|".join(",".join(map(str, one)) for one in shares),
-        "VLLM_CPU_KVCACHE_SPACE": "2",
+        "VLLM_CPU_KVCACHE_SPACE": str(setup["cache_gb"]),
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "HF_HUB_OFFLINE": "1",
     }
@@ -80,31 +82,36 @@ def make_engine(setup):
     )
 
 
-def generate(engine, case, new_tokens, rows):
+def generate(engine, requests, rows):
+    """Seconds for requests of (prompt tokens, new tokens)."""
     from vllm import SamplingParams
 
     prompts = [
-        {"prompt_token_ids": [RANDOM.randrange(3, rows) for _ in range(case["prompt_tokens"])]}
-        for _ in range(case["sequences"])
+        {"prompt_token_ids": [RANDOM.randrange(3, rows) for _ in range(prompt)]}
+        for prompt, _ in requests
     ]
-    params = SamplingParams(
-        temperature=0,
-        max_tokens=new_tokens,
-        min_tokens=new_tokens,
-        ignore_eos=True,
-        detokenize=False,
-    )
+    params = [
+        SamplingParams(
+            temperature=0, max_tokens=new, min_tokens=new, ignore_eos=True, detokenize=False
+        )
+        for _, new in requests
+    ]
     start = time.perf_counter()
     engine.generate(prompts, params, use_tqdm=False)
     return time.perf_counter() - start
 
 
 def measure(engine, case, rows):
-    first = generate(engine, case, 1, rows)
+    if "requests" in case:
+        tokens = sum(new for _, new in case["requests"])
+        return {"tokens": tokens, "seconds": generate(engine, case["requests"], rows)}
+    requests = [(case["prompt_tokens"], 1)] * case["sequences"]
+    first = generate(engine, requests, rows)
     if case["new_tokens"] == 0:
         return {"tokens": case["sequences"] * case["prompt_tokens"], "seconds": first}
     # There is no timing inside a call: the prompt's share is another call's.
-    both = generate(engine, case, case["new_tokens"] + 1, rows)
+    longer = [(prompt, case["new_tokens"] + 1) for prompt, _ in requests]
+    both = generate(engine, longer, rows)
     return {"tokens": case["sequences"] * case["new_tokens"], "seconds": both - first}
 
 

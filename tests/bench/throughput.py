@@ -3,10 +3,12 @@
 of others, and beside what `lockstep bench` says that the same tokens should take.
 
   tests/bench/throughput.py --lockstep build/release/lockstep --dtypes bf16,int8 \
+      --openvino-python VENV/bin/python --vllm-python VENV/bin/python \
       --ctranslate2-python VENV/bin/python --gguf-python VENV/bin/python \
       --llama-bench llama.cpp/build/bin/llama-bench
 
-The rivals are flattered where they cannot do the job itself. CTranslate2 gets requests sorted by
+OpenVINO GenAI and vLLM batch continuously, as Lockstep does: they get the whole job at once, with room for
+the keys and values of 64 sequences. The others are flattered, for they cannot do the job itself. CTranslate2 gets requests sorted by
 length in batches of --group. llama.cpp's llama-batched-bench has --group sequences of the mean
 lengths, none of which ends early, and that time is taken for the whole job. What is compared is
 the time of the job: the sum of all new tokens over it. Prints a Markdown table.
@@ -27,6 +29,7 @@ import contenders
 import shapes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+CACHE_GB = 4  # of a rival: 64 sequences of 410M have 2.6 GB when all of them are at their end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,10 +101,10 @@ class LockstepJob:
         pass
 
 
-class CTranslate2Job:
-    def __init__(self, python, shape, dtype, cores, folder):
-        self.server = contenders.ctranslate2_server(python, shape, dtype, cores, folder)
-        self.name, self.bits, self.ours = self.server.name, self.server.bits, False
+class ServerJob:
+    def __init__(self, server):
+        self.server = server
+        self.name, self.bits, self.ours = server.name, server.bits, False
 
     def run(self, job, _):
         answer = self.server.turn({"requests": job.requests, "group": job.group})
@@ -139,6 +142,8 @@ def parse_arguments():
     add("--prompts", default="32,512", help="fewest and most tokens of a prompt")
     add("--outputs", default="16,256", help="fewest and most new tokens")
     add("--group", default=32, type=int, help="sequences that rivals take at a time")
+    add("--openvino-python", help="a Python with openvino-genai, and what make_openvino.py needs")
+    add("--vllm-python", help="a Python with vllm for CPUs")
     add("--ctranslate2-python", help="a Python with ctranslate2 and numpy")
     add("--gguf-python", help="a Python with gguf and numpy, to write models for llama.cpp")
     add("--llama-bench", help="llama.cpp's program; llama-batched-bench lies beside it")
@@ -158,12 +163,25 @@ def all_contenders(arguments, config, shape, dtype, folder):
     found = [LockstepJob(arguments.lockstep, config, dtype, cores, folder)]
     if dtype == "int8" and arguments.ctranslate2_python:
         python = arguments.ctranslate2_python
-        found.append(CTranslate2Job(python, shape, dtype, cores, folder / f"ctranslate2-{dtype}"))
+        place = folder / f"ctranslate2-{dtype}"
+        found.append(ServerJob(contenders.ctranslate2_server(python, shape, dtype, cores, place)))
+    found += [ServerJob(server) for server in continuous(arguments, shape, dtype, cores, folder)]
     kind = {"bf16": "bf16", "int8": "q8_0", "int4": "q4_0"}.get(dtype)
     if kind and arguments.llama_bench:
         model = contenders.make_gguf(arguments.gguf_python or sys.executable, shape, kind, folder)
         found.append(LlamaJob(arguments.llama_bench, model, kind, cores))
     return found
+
+
+def continuous(arguments, shape, dtype, cores, folder):
+    if arguments.openvino_python and dtype in ("bf16", "int8", "int4"):
+        python = arguments.openvino_python
+        yield from contenders.openvino_servers(
+            python, shape, dtype, cores, folder, pipelines=("paged",), cache_gb=CACHE_GB
+        )
+    if arguments.vllm_python and dtype in ("bf16", "int8"):
+        python = arguments.vllm_python
+        yield from contenders.vllm_servers(python, shape, dtype, cores, folder, cache_gb=CACHE_GB)
 
 
 def measure(everybody, job, shape, rounds):
@@ -197,6 +215,7 @@ def rows(everybody, speeds, expected):
 
 def main():
     arguments = parse_arguments()
+    contenders.close_when_killed()
     job = make_job(arguments)
     config = ROOT / "configs" / f"{arguments.model}.yaml"
     shape = shapes.read_shape(arguments.lockstep, config)
