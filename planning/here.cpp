@@ -16,7 +16,7 @@ FitHere FitsHere(const HereQuestion& question, const std::vector<MemoryPool>& po
                       .activations = DType::kF32,
                       .cache_pages = KvCache::PagesFor(question.cache_tokens),
                       .step = StepLimitsOf({.max_sequences = question.limits.max_sequences,
-                                            .max_step_tokens = question.limits.max_step_tokens,
+                                            .max_step_tokens = question.limits.step_tokens(false),
                                             .context_tokens = question.spec.context_tokens,
                                             .vocab_rows = question.spec.vocab_rows})};
   FitHere here{.need = 0.0, .free = std::numeric_limits<double>::infinity(), .pool = {}};

@@ -41,7 +41,7 @@ MemoryForecast MemoryOf(const PlanQuestion& question, const StepModel& model,
                 .activations = gpu ? DType::kBF16 : DType::kF32,
                 .cache_pages = prediction.texts_per_copy * text_pages,
                 .step = StepLimitsOf({.max_sequences = limits.max_sequences,
-                                      .max_step_tokens = limits.max_step_tokens,
+                                      .max_step_tokens = question.step_tokens(),
                                       .context_tokens = question.spec.context_tokens,
                                       .vocab_rows = question.spec.vocab_rows})};
   const CachePlace place = gpu ? CachePlace::kDevice : CachePlace::kHost;
@@ -89,7 +89,7 @@ Prediction Predict(const PlanQuestion& question, const Layout& layout) {
   const GroupLoad load{.texts = prediction.texts_per_copy,
                        .prompt_tokens = question.workload.prompt_tokens,
                        .new_tokens = question.workload.new_tokens,
-                       .max_step_tokens = question.limits.max_step_tokens};
+                       .max_step_tokens = question.step_tokens()};
   prediction.time = TimesOf(model, load, rates);
   prediction.best = TimesOf(model, load, RatesOf(WithoutLosses(question.machine), layout));
   return prediction;

@@ -63,6 +63,8 @@ struct PlanQuestion {
   const Machine& machine;
   TextLoad workload;
   EngineLimits limits;
+
+  std::int64_t step_tokens() const { return limits.step_tokens(machine.kind == MachineKind::kGpu); }
 };
 
 // A pure function. Throws BadInput where the workload is longer than the model's context, or the

@@ -36,6 +36,7 @@ struct LoadJob {
   const ModelFiles& model;
   std::optional<std::int64_t> cache_pages;
   const ProcessGrid& grid;
+  bool on_gpus = false;
 
   const EngineLimits& limits() const { return arguments.options.engine; }
   DType kv_dtype() const { return arguments.options.model.kv_dtype(model.format); }
@@ -57,7 +58,7 @@ std::int64_t LeastOfAll(ControlPlane& world, std::int64_t number) {
 
 StepLimits LimitsOfSteps(const LoadJob& job) {
   return StepLimitsOf({.max_sequences = job.limits().max_sequences,
-                       .max_step_tokens = job.limits().max_step_tokens,
+                       .max_step_tokens = job.limits().step_tokens(job.on_gpus),
                        .context_tokens = job.model.spec.context_tokens,
                        .vocab_rows = job.model.spec.vocab_rows});
 }
@@ -162,7 +163,7 @@ void LoadTogether(const LoadJob& job, LoadedModel& rank) {
 
 // A device's memory is taken now. A host's is taken when it is used: steps are mostly small.
 void ReserveSteps(const LoadJob& job, LoadedModel& rank) {
-  if (rank.device.index < 0) return;
+  if (!rank.device.on_gpu()) return;
   Agree(job.grid.world(), "making room for steps",
         [&] { rank.decoder->Reserve(LimitsOfSteps(job)); });
   rank.decoder->Connect();
@@ -174,7 +175,7 @@ std::int64_t LeastPages(const LoadJob& job) {
 }
 
 std::vector<WeightFormat> FormatsOf(const RankDevice& device) {
-  if (device.index < 0) return {WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4};
+  if (!device.on_gpu()) return {WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4};
   return {WeightFormat::kInt8};
 }
 
@@ -190,7 +191,7 @@ RankLoad LoadWith(const LoadPlace& place, WeightFormat format) {
   return {.plan = plan,
           .format = format,
           .cache_dtype = options.cache_dtype.value_or(TableDType(format)),
-          .activations = device.index < 0 ? DType::kF32 : DType::kBF16,
+          .activations = device.on_gpu() ? DType::kBF16 : DType::kF32,
           .cache_pages = LeastPages(job),
           .step = LimitsOfSteps(job)};
 }
@@ -203,7 +204,7 @@ std::vector<MemoryClaim> ClaimsOf(const LoadJob& job, const RankDevice& device, 
   const int rank = job.rank();
   const auto need_with = [&](WeightFormat format) {
     MemoryNeed need = NeedOf(LoadWith({job, plan, device}, format), rank);
-    if (device.index >= 0) need.staging = 0.0;  // on the host
+    if (device.on_gpu()) need.staging = 0.0;  // on the host
     if (claimed == Claimed::kWeights) need.cache = need.activations = 0.0;
     return need;
   };
@@ -239,7 +240,7 @@ std::int64_t PagesOf(const LoadJob& job, const LoadedModel& rank) {
   const std::int64_t elements = 2 * slices.blocks.size() * slices.local_heads() *
                                 KvCache::kPageTokens *
                                 rank.device.backend.ops->CacheWidth(spec.d_head(), dtype);
-  const CachePlace place = rank.device.index < 0 ? CachePlace::kHost : CachePlace::kDevice;
+  const CachePlace place = rank.device.on_gpu() ? CachePlace::kDevice : CachePlace::kHost;
   const std::int64_t least = LeastPages(job);
   return LeastOfAll(
       job.grid.world(),
@@ -311,7 +312,7 @@ LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
   const auto start = std::chrono::steady_clock::now();
   LoadedModel rank;
   const ParallelOptions& parallel = arguments.options.parallel;
-  const LoadJob job{arguments, model, cache_pages, grid};
+  LoadJob job{arguments, model, cache_pages, grid};
   // All groups share the cores, whichever they are in.
   const Placement placement =
       PlaceRank(grid.world(), {.threads = parallel.threads, .bind = parallel.bind});
@@ -322,6 +323,7 @@ LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
   // Before the backend starts its threads and touches its memory: both stay where this is.
   BindWhereAllowed(placement.cores);
   rank.device = OpenDevice(DeviceRequestOf(arguments.options, model.format, rank.threads), grid);
+  job.on_gpus = rank.device.on_gpu();
   if (job.limits().memory_check == MemoryCheck::kAuto)
     CheckMemory(grid.world(), ClaimsOf(job, rank.device, Claimed::kAll));
   LoadTogether(job, rank);
@@ -338,7 +340,7 @@ LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
 
 WeightsBeside LoadWeightsBeside(const Arguments& arguments, const ModelFiles& model,
                                 const ProcessGrid& grid, const LoadedModel& rank) {
-  const LoadJob job{arguments, model, std::nullopt, grid};
+  const LoadJob job{arguments, model, std::nullopt, grid, rank.device.on_gpu()};
   if (job.limits().memory_check == MemoryCheck::kAuto) {
     try {
       CheckMemory(grid.world(), ClaimsOf(job, rank.device, Claimed::kWeights));

@@ -185,7 +185,7 @@ RankDevice OpenDevice(const DeviceRequest& request, const ProcessGrid& grid) {
 }
 
 std::vector<MemoryPool> PoolsOf(const RankDevice& device) {
-  if (device.index < 0) return MemoryPools();
+  if (!device.on_gpu()) return MemoryPools();
   const DeviceInfo info = CudaModule().Describe(device.index);
   // No number of the host's pools.
   const std::uint64_t id = std::hash<std::string>()(info.id) | 2;

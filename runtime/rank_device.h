@@ -32,6 +32,7 @@ struct RankDevice {
   int index = -1;                 // of a device with memory of its own
   std::string name = "cpu";
 
+  bool on_gpu() const { return index >= 0; }
   Reducer& reducer(Communicator& group) const {
     return sums != nullptr ? *sums : static_cast<Reducer&>(group);
   }

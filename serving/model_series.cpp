@@ -31,8 +31,8 @@ std::int64_t MixedStepTokens(const EngineLimits& limits, const ModelJob& job,
   // A processor reads a prompt of 512 tokens of a large model in seconds, for which they would
   // rest.
   constexpr std::int64_t kOfProcessors = 128;
-  const bool on_processors = device.index < 0;
-  return limits.mixed_step_tokens.value_or(job.is_watched() && on_processors ? kOfProcessors : 0);
+  return limits.mixed_step_tokens.value_or(job.is_watched() && !device.on_gpu() ? kOfProcessors
+                                                                                : 0);
 }
 
 // Rank 0 checks the job as well, the first ranks of other groups their part of it; the others only
@@ -167,7 +167,7 @@ ExitCode RankSeries::Work(const ModelRun& run, const ModelFiles& model) {
   const EngineLimits& limits = arguments.options.engine;
   Engine engine(*rank.decoder, ranks,
                 {.max_sequences = limits.max_sequences,
-                 .max_step_tokens = limits.max_step_tokens,
+                 .max_step_tokens = limits.step_tokens(rank.device.on_gpu()),
                  .mixed_step_tokens = MixedStepTokens(limits, job, rank.device),
                  .prefix_cache = limits.prefix_cache ? PrefixCache::kOn : PrefixCache::kOff,
                  .sampled_vocab = job.sampled_vocab(),

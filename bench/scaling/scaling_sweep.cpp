@@ -129,7 +129,7 @@ class Sweep {
       std::vector<BenchCase> cases;
       for (const ScalingKey& key : ScalingPointsOf(result_.options, world))
         cases.push_back({key.sequences, key.prompt_tokens, key.new_tokens});
-      CheckCases(cases, arguments_.options.engine.max_step_tokens, model.spec);
+      CheckCases(cases, arguments_.options.engine.step_tokens(false), model.spec);
     }
   }
 

@@ -83,6 +83,8 @@ class Turn {
 
  private:
   const EngineLimits& limits() const { return arguments_.options.engine; }
+  // Before the device is known: as few as it may be, which takes most of the cache.
+  std::int64_t step_tokens() const { return limits().step_tokens(rank_.device.on_gpu()); }
 
   void Check() {
     Agree(comm_, "reading the model's configuration", [&] {
@@ -96,7 +98,7 @@ class Turn {
                                                  .stages = grid_.shape().pipeline,
                                                  .dtype = std::string(Name(model_.format))});
     Agree(comm_, "reading what is to be measured",
-          [&] { CheckCases(CasesOf(keys_), limits().max_step_tokens, model_.spec); });
+          [&] { CheckCases(CasesOf(keys_), step_tokens(), model_.spec); });
     CompareModels(arguments_, model_, grid_);
   }
 
@@ -106,7 +108,7 @@ class Turn {
     Arguments arguments = arguments_;
     std::int64_t pages = 0;
     for (const BenchCase& one : CasesOf(keys_)) {
-      pages = std::max(pages, CachePagesOf(one, limits().max_step_tokens));
+      pages = std::max(pages, CachePagesOf(one, step_tokens()));
       std::int64_t& most = arguments.options.engine.max_sequences;
       most = std::max(most, one.sequences);
     }
@@ -156,11 +158,11 @@ class Turn {
   WholeSample Lead(std::int64_t round, std::size_t index) {
     const BenchCase what = CaseOf(keys_[index]);
     Engine engine(*rank_.decoder, ranks_,
-                  {.max_sequences = what.sequences, .max_step_tokens = limits().max_step_tokens});
+                  {.max_sequences = what.sequences, .max_step_tokens = step_tokens()});
     const WholeSample sample =
         RunWholeCase(engine, {.what = what,
                               .vocab_rows = model_.spec.vocab_rows,
-                              .max_step_tokens = limits().max_step_tokens,
+                              .max_step_tokens = step_tokens(),
                               .stages = grid_.shape().pipeline,
                               .sampling = arguments_.options.sampling.params,
                               .seed = static_cast<std::uint64_t>(round) * keys_.size() + index});

@@ -111,13 +111,15 @@ class Bench {
 
  private:
   const EngineLimits& limits() const { return arguments_.options.engine; }
+  // Before the device is known: as few as it may be, which takes most of the cache.
+  std::int64_t step_tokens() const { return limits().step_tokens(rank_.device.on_gpu()); }
 
   void Check() {
     Agree(comm_, "reading the model's configuration", [&] {
       model_ = OpenModel(arguments_);
       plan_.emplace(model_.spec, grid_.shape().tensor, grid_.shape().pipeline);
       cases_ = CasesOf(arguments_.bench, model_.spec.context_tokens);
-      CheckCases(cases_, limits().max_step_tokens, model_.spec);
+      CheckCases(cases_, step_tokens(), model_.spec);
     });
     AgreeOnFormat(arguments_.options, model_, comm_);
     CompareModels(arguments_, model_, grid_);
@@ -125,8 +127,7 @@ class Bench {
 
   void Load() {
     std::int64_t pages = 0;
-    for (const BenchCase& one : cases_)
-      pages = std::max(pages, CachePagesOf(one, limits().max_step_tokens));
+    for (const BenchCase& one : cases_) pages = std::max(pages, CachePagesOf(one, step_tokens()));
     Arguments arguments = arguments_;
     for (const BenchCase& one : cases_)
       arguments.options.engine.max_sequences = std::max(limits().max_sequences, one.sequences);
@@ -203,11 +204,11 @@ class Bench {
     }
     const BenchCase& one = cases_[index];
     Engine engine(*rank_.decoder, {grid_.copy(), grid_.tensor()},
-                  {.max_sequences = one.sequences, .max_step_tokens = limits().max_step_tokens});
+                  {.max_sequences = one.sequences, .max_step_tokens = step_tokens()});
     const auto seed = static_cast<std::uint64_t>(round) * cases_.size() + index;
     const CaseSample sample = RunCase(engine, {.what = one,
                                                .vocab_rows = model_.spec.vocab_rows,
-                                               .max_step_tokens = limits().max_step_tokens,
+                                               .max_step_tokens = step_tokens(),
                                                .stages = grid_.shape().pipeline,
                                                .sampling = arguments_.options.sampling.params,
                                                .seed = seed});
@@ -262,7 +263,7 @@ int RunBench(const Arguments& arguments, std::span<const std::string> arguments_
     const ModelFiles model = OpenModel(arguments);
     const ShardPlan plan(model.spec, ranks, static_cast<int>(arguments.options.parallel.pp));
     CheckCases(CasesOf(arguments.bench, model.spec.context_tokens),
-               arguments.options.engine.max_step_tokens, model.spec);
+               arguments.options.engine.step_tokens(false), model.spec);
   };
   program.run = [&](Communicator& comm) { return Bench(arguments, arguments_given, comm).Run(); };
   return RunOnRanks(arguments, arguments_given, program);

@@ -174,7 +174,7 @@ class Planner {
     for (const std::string& file : asked_.results)
       AddResult(ParseJson(ReadStream(file), file), file,
                 {.model = model(),
-                 .max_step_tokens = options_.engine.max_step_tokens,
+                 .max_step_tokens = options_.engine.step_tokens(machine.kind == MachineKind::kGpu),
                  .cache_dtype = options_.model.cache_dtype},
                 measurements);
     const Calibration calibration = Calibrate(spec_, machine, measurements);

@@ -58,7 +58,7 @@ Simulation Simulate(const PlanQuestion& question, const Layout& layout, const Ar
                         .rates = RatesOf(question.machine, layout),
                         .workload = question.workload,
                         .max_sequences = question.limits.max_sequences,
-                        .max_step_tokens = question.limits.max_step_tokens,
+                        .max_step_tokens = question.step_tokens(),
                         .cache_pages = prediction.memory.room_tokens / KvCache::kPageTokens};
   const auto times = ArrivalTimes(arrivals, layout.dp);
   std::vector<Simulation> parts(times.size());

@@ -171,8 +171,8 @@ void AddRunKeys(std::vector<OptionKey>& table) {
       "engine.max_sequences", "most sequences generated at the same time", IntegerType{1, 1 << 16},
       [](auto& o) -> auto& { return o.engine.max_sequences; }));
   table.push_back(Key(
-      "engine.max_step_tokens", "most tokens of one pass over the model", IntegerType{1, 1 << 20},
-      [](auto& o) -> auto& { return o.engine.max_step_tokens; }));
+      "engine.max_step_tokens", {"most tokens of one pass over the model", "512; on GPUs 2048"},
+      IntegerType{1, 1 << 20}, [](auto& o) -> auto& { return o.engine.max_step_tokens; }));
   table.push_back(Key(
       "engine.mixed_step_tokens",
       {"most tokens of a pass while texts are being written, which wait for it",

@@ -79,13 +79,19 @@ enum class MemoryCheck { kAuto, kOff };
 
 struct EngineLimits {
   std::int64_t max_sequences = 256;
-  std::int64_t max_step_tokens = 512;
+  std::optional<std::int64_t> max_step_tokens;    // unset: see step_tokens()
   std::optional<std::int64_t> mixed_step_tokens;  // unset: 128 of a server on processors
   std::optional<std::int64_t> cache_tokens;       // unset: by the memory that is left
   std::optional<double> memory_fraction;  // of that; unset: 0.9 of a device's, half of a host's
   MemoryCheck memory_check = MemoryCheck::kAuto;
   bool prefix_cache = true;
   BackendKind backend = BackendKind::kCpu;
+
+  // Most tokens of one pass. A GPU has use for thousands of rows; a processor is busy with a few
+  // hundred, and whoever waits for the pass waits the longer.
+  std::int64_t step_tokens(bool on_gpus) const {
+    return max_step_tokens.value_or(on_gpus ? 2048 : 512);
+  }
 };
 
 struct SamplingOptions {

@@ -244,5 +244,14 @@ INSTANTIATE_TEST_SUITE_P(
         WrongValue{"sampling.stop=[[a]]",
                    "--set sampling.stop holds a list; expected a list of single values"}));
 
+TEST(EngineLimitsTest, AStepOnGpusHasMoreTokensUnlessTheirNumberIsSaid) {
+  Options options;
+  EXPECT_EQ(options.engine.step_tokens(false), 512);
+  EXPECT_EQ(options.engine.step_tokens(true), 2048);
+  ApplySetting(options, "engine.max_step_tokens=100");
+  EXPECT_EQ(options.engine.step_tokens(false), 100);
+  EXPECT_EQ(options.engine.step_tokens(true), 100);
+}
+
 }  // namespace
 }  // namespace lockstep
