@@ -40,8 +40,7 @@ void CheckWorld(const ScalingOptions& options, int ranks) {
   if (!options.stages.empty())
     throw BadInput(
         "bench scaling: --stages in a world of {} that has been started already, which is cut "
-        "once; "
-        "give --pp",
+        "once; give --pp",
         Counted(ranks, "rank"));
   if (!options.dtypes.empty())
     throw BadInput(
