@@ -13,10 +13,10 @@
 namespace lockstep {
 
 // Sums over the devices of all ranks, ordered on the device's stream, by NCCL or in the order of
-// SumTree() (SummingDevice::add_in_tree). A call returns when the sum
-// has been enqueued; one that waits for a peer (NCCL connects ranks when they first add) is ended
-// at the deadline. Whoever waits for the device calls the watch, which sees to it that a peer that
-// is dead, hangs, or has drifted into another collective ends the wait within the deadline.
+// SumTree() (SummingDevice::add_in_tree). A call returns when the sum has been enqueued; one that
+// waits for a peer (NCCL connects ranks when they first add) is ended at the deadline. Whoever
+// waits for the device calls the watch, which sees to it that a peer that is dead, hangs, or has
+// drifted into another collective ends the wait within the deadline.
 //
 // The communicator is a blocking one: NCCL starts a thread for every call of one that is not.
 // Not thread-safe, as Reducer.

@@ -9,7 +9,7 @@
 namespace lockstep::cuda {
 
 Backend MakeBackend(int device, const BackendSettings& settings) {
-  // kAuto: until a device has been measured, it is what was measured.
+  // What the fixed order costs has not been measured on a device, so nobody has it without asking.
   const SumOrder order =
       settings.batch_invariant == BatchInvariance::kOn ? SumOrder::kFixed : SumOrder::kQuickest;
   auto cuda_device = std::make_unique<CudaDevice>(device);

@@ -255,10 +255,11 @@ __global__ void __launch_bounds__(PrefillTiling<kWidth>::kThreads,
   T* stages = queries + Tiling::kQueryElements;  // keys, then values, of each
   // Of the widest heads splits leave no registers for more.
   constexpr int kUnroll = kInSplits && kWidth > 128 ? 1 : 4;
+  [[maybe_unused]] constexpr int kUnrolledParts = kUnroll > 1 ? kCacheParts : 1;
   const auto stage = [&](int step) {
     T* keys = stages + step % Tiling::kStages * 2 * Tiling::kKeyElements;
     const int first = step * Tiling::kKeys;
-#pragma unroll kUnroll> 1 ? kCacheParts : 1
+#pragma unroll kUnrolledParts
     for (int part = 0; part < kCacheParts; ++part)
       StagePositions<T, C, kWidth, kUnroll>(args, pages, static_cast<CachePart>(part), head, first,
                                             end, keys + part * Tiling::kKeyElements);
