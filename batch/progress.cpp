@@ -20,21 +20,14 @@ std::string Groups(const std::vector<std::int64_t>& groups) {
   return fmt::format(" ({} groups: {} to {} each)", groups.size(), *least, *most);
 }
 
-}  // namespace
-
-std::string TotalsText(const ProgressState& state, std::int64_t failed) {
-  std::string text =
-      fmt::format("{} of {} {}{}", state.done, state.total, state.unit, Groups(state.groups));
-  if (state.resumed > 0) text += fmt::format(", {} done before", state.resumed);
-  if (failed > 0) text += fmt::format(", {} failed", failed);
-  text += fmt::format(": {} tokens in {:.1f} s", state.tokens, state.seconds);
-  if (state.seconds <= 0.0 || state.tokens == 0) return text;
-  return text + fmt::format(", {:.0f} tokens/s", static_cast<double>(state.tokens) / state.seconds);
+std::string Counts(const ProgressState& state) {
+  return fmt::format("{} of {} {}{}", state.done, state.total, state.unit, Groups(state.groups));
 }
 
+}  // namespace
+
 std::string ProgressText(const ProgressState& state) {
-  std::string text =
-      fmt::format("{} of {} {}{}", state.done, state.total, state.unit, Groups(state.groups));
+  std::string text = Counts(state);
   if (state.in_work > 0 && state.done < state.total)
     text += fmt::format(", {} in work", state.in_work);
   if (state.seconds <= 0.0 || state.tokens == 0) return text;
@@ -47,6 +40,15 @@ std::string ProgressText(const ProgressState& state) {
   const double tokens_left =
       tokens / static_cast<double>(fresh) * static_cast<double>(state.total - state.done);
   return text + fmt::format(", {} left", DurationText(tokens_left / rate));
+}
+
+std::string TotalsText(const ProgressState& state, std::int64_t failed) {
+  std::string text = Counts(state);
+  if (state.resumed > 0) text += fmt::format(", {} done before", state.resumed);
+  if (failed > 0) text += fmt::format(", {} failed", failed);
+  text += fmt::format(": {} tokens in {:.1f} s", state.tokens, state.seconds);
+  if (state.seconds <= 0.0 || state.tokens == 0) return text;
+  return text + fmt::format(", {:.0f} tokens/s", static_cast<double>(state.tokens) / state.seconds);
 }
 
 }  // namespace lockstep
