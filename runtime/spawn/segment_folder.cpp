@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kSharedMemory = "/dev/shm";
-constexpr const char* kSegmentFolders = "lockstep-segments.";
+constexpr const char* kSegmentFolders = "mpi-segments.";
 
 // -1: somebody lives who has it, or it is not there, or another user's.
 int TryToLockFolder(const std::string& path) {
