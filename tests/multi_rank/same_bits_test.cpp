@@ -1,9 +1,7 @@
 // The bits of the logits on this world against those of one rank, prompts whole and in chunks.
-#include <bit>
-#include <cstdint>
-
 #include "comm/self_communicator.h"
 #include "partition/model/config_json.h"
+#include "tests/multi_rank/bits_case.h"
 #include "tests/multi_rank/multi_rank.h"
 #include "tests/support/golden/golden_model.h"
 #include "tests/support/seeded_weights.h"
@@ -11,16 +9,7 @@
 namespace lockstep::testing {
 namespace {
 
-struct Model {
-  const char* name;  // of a golden case with heads for 8 ranks
-  WeightFormat format;
-};
-
-void PrintTo(const Model& model, std::ostream* out) {
-  *out << model.name << " in " << Name(model.format);
-}
-
-class SameBits : public MultiRank, public ::testing::WithParamInterface<Model> {
+class SameBits : public MultiRank, public ::testing::WithParamInterface<BitsCase> {
  protected:
   void SetUp() override {
     for (const std::filesystem::path& folder : GoldenCases())
@@ -53,16 +42,13 @@ TEST_P(SameBits, OnOneRankAndOnMany) {
     const std::vector<float> together = Logits(comm(), chunk);
     if (rank() != 0) continue;
     ASSERT_EQ(together.size(), alone.size());
-    std::size_t different = 0;
-    for (std::size_t i = 0; i < alone.size(); ++i)
-      different +=
-          std::bit_cast<std::uint32_t>(together[i]) != std::bit_cast<std::uint32_t>(alone[i]);
-    EXPECT_EQ(different, 0u) << "of " << alone.size() << " logits, in chunks of " << chunk;
+    EXPECT_EQ(CountOfOtherBits(together, alone), 0u)
+        << "of " << alone.size() << " logits, in chunks of " << chunk;
   }
 }
 
-std::vector<Model> Models() {
-  std::vector<Model> models;
+std::vector<BitsCase> Models() {
+  std::vector<BitsCase> models;
   for (const char* name :
        {"gptj_12_heads_exact_gelu", "gptj_16_heads", "neox_12_heads_pythia_config",
         "neox_unit_rotary_pct_16_heads", "neox_sequential_exact_gelu", "gpt2_12_heads"})
@@ -72,9 +58,8 @@ std::vector<Model> Models() {
   return models;
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranks, SameBits, ::testing::ValuesIn(Models()), [](const auto& one) {
-  return std::string(one.param.name) + "_" + std::string(Name(one.param.format));
-});
+INSTANTIATE_TEST_SUITE_P(Ranks, SameBits, ::testing::ValuesIn(Models()),
+                         [](const auto& one) { return NameOf(one.param); });
 
 }  // namespace
 }  // namespace lockstep::testing
