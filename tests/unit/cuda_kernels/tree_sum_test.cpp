@@ -1,5 +1,5 @@
 // Sums of what ranks have gathered, in the order of the processors' sums.
-#include "layers/kernels/cuda/products/tree_sum.h"
+#include "layers/kernels/cuda/peers/tree_sum.h"
 
 #include "comm/reducer.h"
 #include "core/error.h"

@@ -8,7 +8,7 @@
 #include "layers/kernels/cuda/cuda_device.h"
 #include "layers/kernels/cuda/cuda_ops.h"
 #include "layers/kernels/cuda/peers/peer_reducer.h"
-#include "layers/kernels/cuda/products/tree_sum.h"
+#include "layers/kernels/cuda/peers/tree_sum.h"
 #include "layers/kernels/cuda/steps/cuda_graphs.h"
 #include "layers/kernels/cuda/steps/cuda_step_runner.h"
 

@@ -3,7 +3,7 @@
 #include <cuda_runtime.h>
 
 #include "layers/kernels/cuda/kernels/dispatch.h"
-#include "layers/kernels/cuda/products/tree_sum.h"
+#include "layers/kernels/cuda/peers/tree_sum.h"
 
 namespace lockstep::cuda {
 namespace {
