@@ -213,7 +213,7 @@ std::int64_t DecodePartialElements(const Cache& cache, std::int64_t row_count,
                                    std::int64_t max_positions);
 void DecodeAttention(const DecodeAttentionArgs& args, cudaStream_t stream);
 
-// ---- quantised.cu: weights of 8 bits ------------------------------------------------------------
+// ---- dequantise.cu: weights of 8 bits -----------------------------------------------------------
 
 // weight[o][i] = values[o][i] * scales[o][i / group_inputs]
 struct Int8Weight {
