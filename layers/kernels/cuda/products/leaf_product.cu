@@ -175,13 +175,9 @@ __device__ __forceinline__ bool SumSplits(const LeafProductArgs& args, unsigned*
   const int splits = static_cast<int>(gridDim.z);
   const auto tile = static_cast<int>(blockIdx.y * gridDim.x + blockIdx.x);
   const auto visit = [&sums](const auto& each) {
-#pragma unroll
-    for (int m = 0; m < Tile::kSixteens; ++m)
-#pragma unroll
-      for (int n = 0; n < Tile::kEights; ++n)
-#pragma unroll
-        for (int i = 0; i < 4; ++i)
-          each(((m * Tile::kEights + n) * 4 + i) * Tile::kThreads, sums[m][n][i]);
+    ForSums<Tile>([&](int m, int n, int i) {
+      each(((m * Tile::kEights + n) * 4 + i) * Tile::kThreads, sums[m][n][i]);
+    });
   };
   float* own = PartialOf<Tile>(args, tile, static_cast<int>(blockIdx.z));
   visit([own](int at, float sum) { own[at] = sum; });
@@ -211,13 +207,9 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocksPerSm)
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const std::int64_t row = std::int64_t{blockIdx.y} * Tile::kRows + place.row + lane % 4 * 2;
   const std::int64_t output = std::int64_t{blockIdx.x} * Tile::kOutputs + place.output + lane / 4;
-#pragma unroll
-  for (int m = 0; m < Tile::kSixteens; ++m)
-#pragma unroll
-    for (int n = 0; n < Tile::kEights; ++n)
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-        StoreSum<T>(args, row + 8 * n + i % 2, output + 16 * m + 8 * (i / 2), sums[m][n][i]);
+  ForSums<Tile>([&](int m, int n, int i) {
+    StoreSum<T>(args, row + 8 * n + i % 2, output + 16 * m + 8 * (i / 2), sums[m][n][i]);
+  });
 }
 
 // Four blocks for each multiprocessor of the largest devices.

@@ -171,14 +171,20 @@ __device__ __forceinline__ void MultiplyStage(const unsigned char* stage, int in
   }
 }
 
-template <typename Tile>
-__device__ __forceinline__ void SetToZero(LeafSums<Tile>& sums) {
+// each(m, n, i) of every sum of a thread, all at compile time: they lie in registers.
+template <typename Tile, typename Each>
+__device__ __forceinline__ void ForSums(const Each& each) {
 #pragma unroll
   for (int m = 0; m < Tile::kSixteens; ++m)
 #pragma unroll
     for (int n = 0; n < Tile::kEights; ++n)
 #pragma unroll
-      for (int i = 0; i < 4; ++i) sums[m][n][i] = 0.0f;
+      for (int i = 0; i < 4; ++i) each(m, n, i);
+}
+
+template <typename Tile>
+__device__ __forceinline__ void SetToZero(LeafSums<Tile>& sums) {
+  ForSums<Tile>([&sums](int m, int n, int i) { sums[m][n][i] = 0.0f; });
 }
 
 // Adds sums that come one after the other as a balanced binary tree: as in a binary counter, those
@@ -192,16 +198,12 @@ struct LeafTree {
 #pragma unroll
     for (int level = 0; level < kLevels; ++level) {
       const bool is_second = (index >> level & 1) != 0;
-#pragma unroll
-      for (int m = 0; m < Tile::kSixteens; ++m)
-#pragma unroll
-        for (int n = 0; n < Tile::kEights; ++n)
-#pragma unroll
-          for (int i = 0; i < 4; ++i)
-            if (is_second)
-              sums[m][n][i] = waiting[level][m][n][i] + sums[m][n][i];
-            else
-              waiting[level][m][n][i] = sums[m][n][i];
+      ForSums<Tile>([&](int m, int n, int i) {
+        if (is_second)
+          sums[m][n][i] = waiting[level][m][n][i] + sums[m][n][i];
+        else
+          waiting[level][m][n][i] = sums[m][n][i];
+      });
       if (!is_second) return;
     }
   }
