@@ -11,6 +11,7 @@
 #include "core/message_bytes.h"
 #include "core/timing/phases.h"
 #include "runtime/load_model.h"
+#include "runtime/placement/placement.h"
 #include "runtime/standard_streams.h"
 #include "runtime/world/world.h"
 
@@ -139,9 +140,15 @@ void CheckRanks(int ranks) {
 ExitCode Measure(const Arguments& arguments, std::span<const std::string> given,
                  Communicator& comm) {
   Agree(comm, "checking the ranks", [&] { CheckRanks(comm.size()); });
+  // As those of a model are.
+  const ParallelOptions& parallel = arguments.options.parallel;
+  const Placement placement = PlaceRank(comm, {.threads = parallel.threads, .bind = parallel.bind});
+  BindWhereAllowed(placement);
   const Activity doing("measuring");
   ProgressLine progress(ProgressOfPhases(comm.rank(), arguments.verbosity));
-  CommReport report{.ranks = comm.size(), .cases = {}};
+  CommReport report{.ranks = comm.size(),
+                    .spins = placement.waiting == ControlPlane::Waiting::kSpins,
+                    .cases = {}};
   const auto sizes = static_cast<std::int64_t>(arguments.bench.message_bytes.size());
   for (const std::int64_t bytes : arguments.bench.message_bytes) {
     CommCase& one = report.cases.emplace_back();

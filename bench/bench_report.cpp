@@ -155,7 +155,10 @@ std::string CommJson(const CommReport& report) {
                      {"mpi_us", FigureJson(one.mpi_us)},
                      {"in_step_us", FigureJson(one.in_step_us)},
                      {"mpi_over_lockstep", FigureJson(Ratios(one))}});
-  return OrderedJson{{"about", report.about}, {"ranks", report.ranks}, {"cases", std::move(cases)}}
+  return OrderedJson{{"about", report.about},
+                     {"ranks", report.ranks},
+                     {"waiting", report.spins ? "spins" : "yields"},
+                     {"cases", std::move(cases)}}
              .dump() +
          "\n";
 }
@@ -170,6 +173,7 @@ std::string CommText(const CommReport& report) {
                         ShortRange(SpreadOf(one.lockstep_us)), SpreadOf(one.mpi_us).median,
                         ShortRange(SpreadOf(Ratios(one))), SpreadOf(one.in_step_us).median);
   text += "\nin a step: values just written and caches full of weights, without waiting\n";
+  if (!report.spins) text += "the ranks share cores: a rank that waits leaves its core to others\n";
   return text;
 }
 

@@ -60,6 +60,7 @@ struct CommCase {
 
 struct CommReport {
   int ranks = 1;
+  bool spins = true;  // while it waits a rank keeps its core busy
   std::vector<CommCase> cases;
   nlohmann::ordered_json about = nlohmann::ordered_json::object();  // AboutResult()
 };

@@ -9,8 +9,6 @@
 #include "core/heartbeat.h"
 #include "core/log.h"
 #include "core/logging/structured_log.h"
-#include "core/threads/affinity.h"
-#include "core/threads/crowd_watch.h"
 #include "layers/weights.h"
 #include "partition/plan/shard_plan.h"
 #include "runtime/memory/cache_size.h"
@@ -262,17 +260,6 @@ void WarnOfSmallCache(const LoadJob& job) {
              *asked, least, least);
 }
 
-// Nobody has asked for it by name: a container that forbids it only makes the rank slower.
-void BindWhereAllowed(std::span<const int> cores) {
-  try {
-    std::vector<int> all = AllowedCores();
-    BindThisThread(cores);
-    AllowRoaming(cores.empty() ? std::vector<int>{} : std::move(all));
-  } catch (const Error& error) {
-    WriteLog(LogLevel::kDebug, fmt::format("threads are not bound to cores: {}", error.what()));
-  }
-}
-
 // The first group speaks for all, which are placed alike.
 void WarnOfUnevenHosts(const Options& options, const ProcessGrid& grid) {
   if (options.comm.shared_memory != SharedMemory::kAuto || grid.world().rank() != 0) return;
@@ -321,7 +308,7 @@ LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,
   WarnOfUnevenHosts(arguments.options, grid);
   rank.threads = placement.threads;
   // Before the backend starts its threads and touches its memory: both stay where this is.
-  BindWhereAllowed(placement.cores);
+  BindWhereAllowed(placement);
   rank.device = OpenDevice(DeviceRequestOf(arguments.options, model.format, rank.threads), grid);
   job.on_gpus = rank.device.on_gpu();
   if (job.limits().memory_check == MemoryCheck::kAuto)

@@ -1,11 +1,17 @@
 #include "runtime/placement/placement.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <numeric>
+#include <utility>
 
+#include "core/error.h"
+#include "core/log.h"
 #include "core/threads/affinity.h"
+#include "core/threads/crowd_watch.h"
 #include "runtime/placement/thread_share.h"
 
 namespace lockstep {
@@ -66,6 +72,17 @@ Placement PlaceRank(ControlPlane& comm, const PlacementOptions& options) {
     placement.cores = CoresOfRank(host.allowed, host.self);
   }
   return placement;
+}
+
+// Nobody has asked for it by name: a container that forbids it only makes the rank slower.
+void BindWhereAllowed(const Placement& placement) {
+  try {
+    std::vector<int> all = AllowedCores();
+    BindThisThread(placement.cores);
+    AllowRoaming(placement.cores.empty() ? std::vector<int>{} : std::move(all));
+  } catch (const Error& error) {
+    WriteLog(LogLevel::kDebug, fmt::format("threads are not bound to cores: {}", error.what()));
+  }
 }
 
 }  // namespace lockstep

@@ -34,4 +34,8 @@ struct Placement {
 // keep its core busy; others that the same ranks use are told by the caller. Collective.
 Placement PlaceRank(ControlPlane& comm, const PlacementOptions& options);
 
+// Binds this thread, and those that it starts, to the cores of its rank. Where the system does not
+// let it, they stay where they are.
+void BindWhereAllowed(const Placement& placement);
+
 }  // namespace lockstep

@@ -196,5 +196,17 @@ TEST_F(ABench, ComparesAllReducesWithMpi) {
   const Outcome table = Run({"comm", "--tp", "2", "--bytes", "64", "--rounds", "1"});
   EXPECT_THAT(table.output, HasSubstr("MPI / Lockstep"));
 }
+
+// They are placed as those of a model are. Ranks that spin on one core hold each other up.
+TEST_F(ABench, AddsUpOverRanksThatShareACoreAsOverThoseOfAModel) {
+  if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
+  const std::string on_one_core =
+      "first=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\\([0-9]*\\).*/\\1/p' /proc/self/status)\n"
+      "exec taskset -c \"$first\" \"$@\"";
+  const Outcome run = RunScript(
+      on_one_core, {"bench", "comm", "--tp", "2", "--bytes", "64", "--rounds", "1", "--json"});
+  ASSERT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_EQ(ParseJson(run.output, "bench")["waiting"], "yields");
+}
 }  // namespace
 }  // namespace lockstep

@@ -70,6 +70,7 @@ TEST(BenchText, SaysTheSameInWords) {
 
 TEST(CommReport, ComparesRoundByRound) {
   const CommReport report{.ranks = 2,
+                          .spins = false,
                           .cases = {{.bytes = 4096,
                                      .lockstep_us = {1.0, 2.0, 4.0},
                                      .mpi_us = {8.0, 20.0, 28.0},
@@ -79,6 +80,8 @@ TEST(CommReport, ComparesRoundByRound) {
   EXPECT_EQ(json["cases"][0]["mpi_over_lockstep"]["median"], 8.0);
   EXPECT_THAT(CommText(report), HasSubstr("8.00 (7.00 to 10.00)"));
   EXPECT_EQ(json["cases"][0]["in_step_us"]["median"], 3.0);
+  EXPECT_EQ(json["waiting"], "yields");
+  EXPECT_THAT(CommText(report), HasSubstr("the ranks share cores"));
   std::istringstream lines(CommText(report));
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
 }
