@@ -97,10 +97,12 @@ class Link:
 
 
 class Hosts:
-    def __init__(self, count: int, shm: str = "1g", variables: dict[str, dict[str, str]] = {}):
-        """variables: of the environment of single hosts, by their names."""
+    def __init__(self, count: int, shm: str = "1g", variables: dict[str, dict[str, str]] = {},
+                 shares_cores: bool = True):
+        """variables: of the environment of single hosts, by their names. shares_cores: each host takes all of this
+        machine's cores for its own; else they are dealt out, and hosts beyond their number begin again."""
         self.names = [f"node{number}" for number in range(1, count + 1)]
-        self.variables = variables
+        self.variables, self.shares_cores = variables, shares_cores
         self.mark, self.shm = uuid.uuid4().hex, shm
         self.first = {}  # each host's first process, as this machine numbers it
         self.keepers, self.switch = {}, None
@@ -145,10 +147,21 @@ class Hosts:
         return inherited | self.variables.get(name, {}) | {MARK: self.mark, "TMPDIR": str(self.own_folder(name)),
                             "LOCKSTEP_HOSTS_NAMES": str(self.folder / "names"),
                             "LOCKSTEP_HOSTS_SHM": self.shm,
-                            # Each host takes all of this machine's cores for its own.
-                            "OMPI_MCA_mpi_yield_when_idle": "1",
+                            "OMPI_MCA_mpi_yield_when_idle": "1",  # ranks outnumber cores
                             "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
                             "OMPI_MCA_plm_rsh_agent": SHELL, "PRTE_MCA_plm_ssh_agent": SHELL}
+
+    def begin(self, name: str):
+        """What a process of this host does first."""
+        cores = sorted(os.sched_getaffinity(0))
+        if not self.shares_cores:
+            mine = self.names.index(name)
+            cores = cores[mine::len(self.names)] or [cores[mine % len(cores)]]
+
+        def prepare() -> None:
+            die_with_parent()
+            os.sched_setaffinity(0, cores)
+        return prepare
 
     def start_switch(self) -> None:
         self.switch = subprocess.Popen(
@@ -162,7 +175,7 @@ class Hosts:
         keeper = subprocess.Popen(
             ["unshare", *NAMESPACES, "--fork", "--kill-child", "--mount-proc", *SHELL.split(), "serve", name],
             env=self.environment(name), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-            preexec_fn=die_with_parent)
+            preexec_fn=self.begin(name))
         self.keepers[name] = keeper
         if keeper.stdout.readline() != "ready\n":
             raise RuntimeError(f"{name} does not start")
@@ -182,7 +195,7 @@ class Hosts:
         more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
                 "text": True} | more
         return subprocess.Popen(["nsenter", "-t", str(self.first[name]), "--all", "--wd=.", *words],
-                                env=self.environment(name) | environment, preexec_fn=die_with_parent, **more)
+                                env=self.environment(name) | environment, preexec_fn=self.begin(name), **more)
 
     def run(self, name: str, *words: str, timeout: float = 120, **more) -> subprocess.CompletedProcess:
         with self.start(name, *words, **more) as process:
