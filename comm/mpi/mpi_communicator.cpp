@@ -10,9 +10,15 @@
 namespace lockstep {
 namespace {
 
-// Up to here a message's latency should outweigh its bytes. Not tuned: the shared-memory
-// communicator takes these sizes over on one host.
-constexpr std::size_t kWholeBytes = 16 * 1024;
+// Up to here more than two ranks send all values log2(N) times rather than parts of them twice as
+// often: networks that need as long for 64 KiB as for two ways are slow ones.
+constexpr std::size_t kWholeBytes = 64 * 1024;
+
+// MPI sends short messages at once and asks before long ones, which takes two ways more. So up to
+// kMostPieced bytes go in pieces that are short for Open MPI over TCP (btl_tcp_eager_limit, 64 KiB
+// with a header). Longer ones take longer than that anyway, and pieces would cost copies.
+constexpr std::size_t kPieceBytes = 32 * 1024;
+constexpr std::size_t kMostPieced = 1024 * 1024;
 
 // A message of any length: its first packet carries the length and as much as fits, so short
 // ones cost one transfer.
@@ -43,6 +49,15 @@ void OpenPacket(std::span<const std::byte> packet, ControlPlane::Bytes& message)
 template <typename Container>
 auto Rest(Container& message) {
   return std::span(message).subspan(std::min(message.size(), kInlineBytes));
+}
+
+template <typename Byte>
+std::vector<std::span<Byte>> PiecesOf(std::span<Byte> bytes) {
+  const std::size_t length = bytes.size() <= kMostPieced ? kPieceBytes : bytes.size();
+  std::vector<std::span<Byte>> pieces;
+  for (std::size_t at = 0; at < bytes.size(); at += length)
+    pieces.push_back(bytes.subspan(at, std::min(length, bytes.size() - at)));
+  return pieces;
 }
 
 void Add(std::span<float> x, std::span<const float> other) {
@@ -102,21 +117,22 @@ void MpiCommunicator::SumOverRanks(std::span<float> x) {
   const bool paired = rank() < 2 * pairs;
   const bool yields = paired && rank() % 2 == 1;
   if (yields) {
-    channel_.PostSend(rank() - 1, std::as_bytes(x));
+    PostValuesTo(rank() - 1, x);
     channel_.Wait();
-    channel_.PostReceive(rank() - 1, std::as_writable_bytes(x));
+    PostValuesFrom(rank() - 1, x);
     channel_.Wait();
     return;
   }
   if (paired) ReceiveAndAdd(rank() + 1, x);
   const int index = paired ? rank() / 2 : rank() - pairs;
-  if (x.size_bytes() <= kWholeBytes) {
+  // Two ranks exchange as many bytes either way.
+  if (participants <= 2 || x.size_bytes() <= kWholeBytes) {
     SumWhole(x, index, participants);
   } else {
     SumHalves(x, index, participants);
   }
   if (paired) {
-    channel_.PostSend(rank() + 1, std::as_bytes(x));
+    PostValuesTo(rank() + 1, x);
     channel_.Wait();
   }
 }
@@ -130,15 +146,24 @@ int MpiCommunicator::RankOf(int index) const {
 void MpiCommunicator::ReceiveAndAdd(int peer, std::span<float> x) {
   scratch_.resize(std::max(scratch_.size(), x.size()));
   const std::span<float> theirs(scratch_.data(), x.size());
-  channel_.PostReceive(peer, std::as_writable_bytes(theirs));
+  PostValuesFrom(peer, theirs);
   channel_.Wait();
   Add(x, theirs);
 }
 
 void MpiCommunicator::Exchange(int peer, std::span<const float> out, std::span<float> in) {
-  channel_.PostReceive(peer, std::as_writable_bytes(in));
-  channel_.PostSend(peer, std::as_bytes(out));
+  PostValuesFrom(peer, in);
+  PostValuesTo(peer, out);
   channel_.Wait();
+}
+
+void MpiCommunicator::PostValuesFrom(int peer, std::span<float> values) {
+  for (const auto piece : PiecesOf(std::as_writable_bytes(values)))
+    channel_.PostReceive(peer, piece);
+}
+
+void MpiCommunicator::PostValuesTo(int peer, std::span<const float> values) {
+  for (const auto piece : PiecesOf(std::as_bytes(values))) channel_.PostSend(peer, piece);
 }
 
 void MpiCommunicator::SumWhole(std::span<float> x, int index, int ranks) {

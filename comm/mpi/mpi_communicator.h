@@ -71,6 +71,8 @@ class MpiCommunicator final : public Communicator {
   void SumHalves(std::span<float> x, int index, int ranks);
   int RankOf(int index) const;
   void Exchange(int peer, std::span<const float> out, std::span<float> in);
+  void PostValuesFrom(int peer, std::span<float> values);
+  void PostValuesTo(int peer, std::span<const float> values);
   void ReceiveAndAdd(int peer, std::span<float> x);
 
   std::vector<Bytes> GatherDirectly(std::span<const std::byte> mine);

@@ -71,9 +71,10 @@ bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 TEST_F(CommunicatorTest, AddsInTheOrderOfTheSumTreeOnEveryRank) {
-  // Both ways of adding (whole and in halves), sizes that divide by nothing, and more ranks than
-  // elements.
-  for (const std::size_t count : {1u, 2u, 3u, 7u, 1000u, 4095u, 4096u, 4097u, 4099u, 65537u}) {
+  // Both ways of adding (whole and in halves), in pieces and at once, sizes that divide by nothing,
+  // and more ranks than elements.
+  for (const std::size_t count : {1u, 2u, 3u, 7u, 1000u, 4095u, 4096u, 4097u, 4099u, 8193u, 16384u,
+                                  16385u, 65537u, 300'001u}) {
     EXPECT_TRUE(SameBits(AllReduce(Values(rank(), count)), Expected(count))) << count;
   }
 }
