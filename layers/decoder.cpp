@@ -81,7 +81,8 @@ Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& bac
       reducer_(reducer),
       rotary_(MakeRotaryTable(spec_, device_)),
       workspace_(
-          std::make_unique<Workspace>(device_, weights_.layers.front().qkv->activation_dtype())) {
+          std::make_unique<Workspace>(device_, weights_.layers.front().qkv->activation_dtype())),
+      rows_beside_sums_(options.rows_beside_sums) {
   LOCKSTEP_CHECK(plan.tensor_ranks() == reducer.size(), "plan of {} ranks in a world of {}",
                  plan.tensor_ranks(), reducer.size());
   const RankSlices slices = plan.Slices(stage_ * plan.tensor_ranks() + reducer.rank());
@@ -234,9 +235,8 @@ void Decoder::BeginBlocks(Workspace& work) {
 
 // Whether the sums of halves travel while other halves are computed.
 bool Decoder::GoesByHalves(const Batch& batch, const Workspace& work) const {
-  // Weights are read once for each half, which costs less than it saves where there are many rows.
-  constexpr std::int64_t kLeastRows = 64;
-  return background_sums_ != nullptr && work.step.tokens >= kLeastRows && batch.hidden_layer < 0;
+  return background_sums_ != nullptr && work.step.tokens >= rows_beside_sums_ &&
+         batch.hidden_layer < 0;
 }
 
 // With the parallel residual:  x += attention(norm_a(x)) + mlp(norm_b(x)), reduced once.

@@ -39,6 +39,9 @@ struct DecoderOptions {
   // the stage alike.
   enum class Sums : std::uint8_t { kAwaited, kBesideProducts };
   Sums sums = Sums::kAwaited;
+  // Of the steps that go by halves. Fewer rows lose more than they gain: weights are read for each
+  // half, and a sum has less to travel beside.
+  std::int64_t rows_beside_sums = 256;
 };
 
 // The model on one rank: embedding, blocks, final norm, this rank's slice of the LM head. Of a
@@ -148,6 +151,7 @@ class Decoder {
   RotaryTable rotary_;
   std::unique_ptr<Workspace> workspace_;
   std::unique_ptr<BackgroundSums> background_sums_;  // null: sums are awaited
+  std::int64_t rows_beside_sums_;
   std::chrono::nanoseconds all_reduce_time_{};
   TensorView logits_;  // of the last Forward()
   Tensor hidden_;

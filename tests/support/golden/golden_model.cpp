@@ -146,7 +146,8 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
       DecoderOptions{.cache_pages = pages,
                      .cache_dtype = setup.cache.value_or(TableDType(setup.dtype)),
                      .stage = grid_.place().pipeline,
-                     .sums = setup.sums});
+                     .sums = setup.sums,
+                     .rows_beside_sums = 64});  // the cases are short
 }
 
 std::vector<float> GoldenModel::Logits(const std::vector<std::int32_t>& tokens,

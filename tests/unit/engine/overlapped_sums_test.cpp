@@ -123,7 +123,8 @@ class OverlappedSums : public testing::TestWithParam<const char*> {
         Checkpoint::Open(GoldenCheckpoint(folder(), scratch / "checkpoint"));
     ModelWeights weights = LoadWeights(plan.spec(), plan.Slices(0), WeightFormat::kF32,
                                        ReaderOf(checkpoint, plan.spec()), backend, nullptr);
-    Decoder decoder(plan, std::move(weights), backend, reducer, {.cache_pages = 6, .sums = sums});
+    Decoder decoder(plan, std::move(weights), backend, reducer,
+                    {.cache_pages = 6, .sums = sums, .rows_beside_sums = 64});
     const TensorView logits = decoder.Forward(TwoPrompts());
     const float* values = logits.data<float>();
     return {values, values + logits.elements()};
