@@ -78,15 +78,21 @@ class Paged:
             return {"tokens": len(handles) * case["prompt_tokens"], "seconds": first - start}
         return {"tokens": sum(made) - first_count, "seconds": time.perf_counter() - first}
 
-
     def do_job(self, requests):
         start = time.perf_counter()
-        for prompt_tokens, new_tokens in requests:
-            self.add(prompt_tokens, new_tokens)
+        # A request ends with its handle.
+        handles = [self.add(prompt_tokens, new_tokens) for prompt_tokens, new_tokens in requests]
+        tokens = 0
         while self.pipe.has_non_finished_requests():
             self.pipe.step()
-        tokens = sum(new_tokens for _, new_tokens in requests)
-        return {"tokens": tokens, "seconds": time.perf_counter() - start}
+            for handle in handles:
+                if handle.can_read():
+                    tokens += sum(len(one.generated_ids) for one in handle.read().values())
+        seconds = time.perf_counter() - start
+        wanted = sum(new_tokens for _, new_tokens in requests)
+        if tokens != wanted:
+            raise RuntimeError(f"{tokens} tokens instead of {wanted}")
+        return {"tokens": tokens, "seconds": seconds}
 
 
 class Stateful:
