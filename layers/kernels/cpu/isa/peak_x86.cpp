@@ -18,6 +18,11 @@ namespace {
 // its operands are no constants.
 #define LOCKSTEP_OPAQUE(value) asm volatile("" : "+v"(value))
 
+// Sums of integers. __m512i and __m256i may alias anything, so that GCC keeps arrays of them in
+// memory, and stores cost more than the instructions that are measured.
+using Ints512 [[gnu::vector_size(64)]] = int;
+using Ints256 [[gnu::vector_size(32)]] = int;
+
 constexpr int kSums = 20;  // of 32 registers; the units take 2 a cycle and answer after 4 to 6
 
 LOCKSTEP_TARGET("avx512f") void FmaAvx512(std::int64_t iterations) {
@@ -50,19 +55,18 @@ LOCKSTEP_TARGET("avx2,fma") void FmaAvx2(std::int64_t iterations) {
 // Without VNNI integers take an instruction more, which adds what the first has multiplied.
 LOCKSTEP_TARGET("avx2") void DotInt8Avx2(std::int64_t iterations) {
   constexpr int kHalf = 10;  // of 16 registers
-  __m256i sums[kHalf];
-  for (__m256i& sum : sums) sum = _mm256_setzero_si256();
+  Ints256 sums[kHalf] = {};
   const __m256i a = _mm256_set1_epi16(77);
   const __m256i b = _mm256_set1_epi16(-53);
   for (std::int64_t i = 0; i < iterations; ++i) {
 #pragma GCC unroll 10
     for (int j = 0; j < kHalf; ++j) {
-      __m256i products;  // in assembly, or one product would serve all sums
+      Ints256 products;  // in assembly, or one product would serve all sums
       asm volatile("vpmaddwd %1, %2, %0" : "=x"(products) : "x"(a), "x"(b));
-      sums[j] = _mm256_add_epi32(sums[j], products);
+      sums[j] += products;
     }
   }
-  for (__m256i& sum : sums) asm volatile("" : "+x"(sum));
+  for (Ints256& sum : sums) asm volatile("" : "+x"(sum));
 }
 
 LOCKSTEP_TARGET("avx512f,avx512bf16") void DotBf16Avx512(std::int64_t iterations) {
@@ -81,16 +85,18 @@ LOCKSTEP_TARGET("avx512f,avx512bf16") void DotBf16Avx512(std::int64_t iterations
 }
 
 LOCKSTEP_TARGET("avx512f,avx512vnni") void DotInt8Avx512(std::int64_t iterations) {
-  __m512i sums[kSums];
-  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
-  __m512i a = _mm512_set1_epi8(77);
-  __m512i b = _mm512_set1_epi8(-53);
+  Ints512 sums[kSums] = {};
+  const __m512i a = _mm512_set1_epi8(77);
+  const __m512i b = _mm512_set1_epi8(-53);
   for (std::int64_t i = 0; i < iterations; ++i) {
-    LOCKSTEP_OPAQUE(a);
 #pragma GCC unroll 20
-    for (int j = 0; j < kSums; ++j) sums[j] = _mm512_dpbusd_epi32(sums[j], a, b);
+    for (int j = 0; j < kSums; ++j) {
+      Ints512 sum = sums[j];
+      asm volatile("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+      sums[j] = sum;
+    }
   }
-  for (__m512i& sum : sums) LOCKSTEP_OPAQUE(sum);
+  for (Ints512& sum : sums) LOCKSTEP_OPAQUE(sum);
 }
 
 struct alignas(64) TileConfig {
