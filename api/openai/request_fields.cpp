@@ -1,5 +1,7 @@
 #include "api/openai/request_fields.h"
 
+#include <algorithm>
+#include <cctype>
 #include <random>
 
 #include "core/error.h"
@@ -17,16 +19,18 @@ constexpr std::size_t kMostPrompts = 2048;
                  name);
 }
 
-void CheckModel(const Json& object, std::string_view served) {
+void CheckModel(const Json& object, const RequestRules& rules) {
   const Json* model = FindField(object, "model");
-  if (model == nullptr) return;
+  if (model == nullptr || *model == "") return;  // vLLM takes "" for its own, too
   if (!model->is_string())
     throw ApiError(400, fmt::format("model is {}; expected a name", ShownJson(*model)), "model");
-  if (model->get_ref<const std::string&>() != served)
-    throw ApiError(404,
-                   fmt::format("the model {} does not exist; this server has \"{}\"",
-                               ShownJson(*model), served),
-                   "model");
+  if (model->get_ref<const std::string&>() != rules.model)
+    throw ApiError(
+        404,
+        fmt::format("the model {} does not exist; this {} has \"{}\"{}", ShownJson(*model),
+                    rules.line ? "job" : "server", rules.model,
+                    rules.line ? "; set server.model_name to the name that the lines have" : ""),
+        "model");
 }
 
 // {"type": "text"} is what every text is.
@@ -46,18 +50,35 @@ void RefuseFormats(const Json& object) {
                      name);
 }
 
-// What is wrong with a field in the client's words, where a line of a batch job calls it otherwise.
-ApiError InTheirWords(std::string message, const FieldNames& names) {
-  const auto begin = message.find('"') + 1;
-  const auto end = message.find('"', begin);
-  if (begin == 0 || end == std::string::npos) return ApiError(400, message);
-  const std::string name = message.substr(begin, end - begin);
-  for (const auto& [theirs, ours] : names) {
-    if (name != ours) continue;
-    message.replace(begin, name.size(), theirs);
-    return ApiError(400, message, theirs);
+bool IsWordPart(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+// The next word from `begin` on, as a name of a field is one; empty at the end.
+std::string_view NextWord(std::string_view text, std::size_t begin) {
+  while (begin < text.size() && !IsWordPart(text[begin])) ++begin;
+  std::size_t end = begin;
+  while (end < text.size() && IsWordPart(text[end])) ++end;
+  return text.substr(begin, end - begin);
+}
+
+// A message about a line of a batch job in the words of a request, whose fields have other names.
+// The first field that it mentions is the one at fault; where there is none, it is the text.
+ApiError InTheirWords(std::string_view message, const FieldNames& names, const char* text_field) {
+  const bool of_line = message.starts_with("prompt ") || message.starts_with("input ");
+  if (!of_line) return ApiError(400, std::string(message));
+  std::string said, at_fault;
+  std::size_t done = 0;
+  for (std::string_view word; !(word = NextWord(message, done)).empty();) {
+    const auto begin = static_cast<std::size_t>(word.data() - message.data());
+    const auto field =
+        std::ranges::find_if(names, [&](const auto& one) { return word == one.second; });
+    const bool known = field != names.end();
+    said += message.substr(done, begin - done);
+    said += known ? std::string_view(field->first) : word;
+    if (known && at_fault.empty()) at_fault = field->first;
+    done = begin + word.size();
   }
-  return ApiError(400, message);
+  said += message.substr(done);
+  return ApiError(400, said, at_fault.empty() ? text_field : at_fault);
 }
 
 }  // namespace
@@ -80,19 +101,20 @@ Json ReadRequestObject(std::string_view body, const RequestRules& rules) {
   Json object = ParseJson(body, "the request");
   if (!object.is_object())
     throw ApiError(400, fmt::format("the request is {}; expected an object", ShownJson(object)));
-  CheckModel(object, rules.model);
+  CheckModel(object, rules);
   return object;
 }
 
-void ReadInClientsTerms(const RequestRules& rules, const FieldNames& names,
+void ReadInClientsTerms(const RequestRules& rules, const FieldNames& names, const char* text_field,
                         const std::function<void()>& read) {
   try {
     read();
   } catch (const ContextError& error) {
-    RefuseLength(rules.spec.context_tokens, fmt::format("you requested more: {}", error.what()));
+    RefuseLength(rules.spec.context_tokens, fmt::format("you requested more: {}", error.what()),
+                 text_field);
   } catch (const Error& error) {
     if (error.code() != ExitCode::kBadInput) throw;
-    throw InTheirWords(error.what(), names);
+    throw InTheirWords(error.what(), names, text_field);
   }
 }
 
@@ -111,7 +133,8 @@ void ReadStream(const Json& object, ApiRequest& request) {
 }
 
 void RefuseUnsupported(const Json& object) {
-  if (const Json* words = FindField(object, "bad_words"); words != nullptr && !words->empty())
+  if (const Json* words = FindField(object, "bad_words");
+      words != nullptr && *words != Json::array())
     throw ApiError(400, "bad_words is not supported; allowed_token_ids and logit_bias are",
                    "bad_words");
   RefuseFormats(object);
@@ -138,12 +161,34 @@ FieldNames SamplingFields() {
           {"priority", "priority"}};
 }
 
+namespace {
+
+// What clients of OpenAI, vLLM and llama.cpp send where they mean "off" or "the likeliest token".
+void TakeUsualValues(Json& line) {
+  const auto number = [&](const char* name) {
+    const auto found = line.find(name);
+    return found != line.end() && found->is_number() ? found->get<double>() : 1.0;
+  };
+  if (number("top_k") == -1.0) line["top_k"] = 0;
+  if (number("top_p") == 0.0) line["top_p"] = kLeastTopP;
+  if (const double heat = number("temperature"); heat > 0.0 && heat < kLeastTemperature)
+    line["temperature"] = 0;
+  const auto seed = line.find("seed");
+  if (seed == line.end() || !seed->is_number_integer() || seed->is_number_unsigned()) return;
+  if (*seed == -1)
+    line.erase(seed);  // any seed
+  else
+    *seed = static_cast<std::uint64_t>(seed->get<std::int64_t>());  // OpenAI's have a sign
+}
+
+}  // namespace
+
 Json LineOf(const Json& object, const FieldNames& names, const RequestRules& rules) {
   Json line = Json::object();
   if (!rules.defaults.stated.contains("sampling.temperature")) line["temperature"] = 1.0;
   for (const auto& [theirs, ours] : names)
     if (const Json* value = FindField(object, theirs)) line[ours] = *value;
-  if (line.contains("top_k") && line["top_k"] == -1) line["top_k"] = 0;  // off, as vLLM has it
+  TakeUsualValues(line);
   return line;
 }
 
@@ -202,7 +247,8 @@ LineRequest ReadPrompt(const CommonLine& common, const Json& prompt, std::size_t
   if (common.states_tokens && tokens + asked > rules.spec.context_tokens)
     RefuseLength(rules.spec.context_tokens,
                  fmt::format("you requested {} tokens ({} in the prompt, {} for the completion)",
-                             tokens + asked, tokens, asked));
+                             tokens + asked, tokens, asked),
+                 common.text_field);
   return request;
 }
 
@@ -220,11 +266,11 @@ std::vector<Json> PromptsOf(const Json& object, const char* name) {
   return *prompt;
 }
 
-void RefuseLength(std::int64_t context, const std::string& what) {
+void RefuseLength(std::int64_t context, const std::string& what, const char* text_field) {
   throw ApiError(
       400,
       fmt::format("This model's maximum context length is {} tokens. However, {}", context, what),
-      "prompt");
+      text_field);
 }
 
 }  // namespace lockstep

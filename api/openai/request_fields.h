@@ -35,15 +35,18 @@ using FieldNames = std::vector<std::pair<const char*, const char*>>;
 FieldNames SamplingFields();
 
 // Runs what reads a request, and says the errors of what it calls in a client's terms: by the names
-// that the client has for fields.
-void ReadInClientsTerms(const RequestRules& rules, const FieldNames& names,
+// that the client has for fields. `text_field` is the one that has the texts.
+void ReadInClientsTerms(const RequestRules& rules, const FieldNames& names, const char* text_field,
                         const std::function<void()>& read);
 
 // What all prompts of a request have in common.
 struct CommonLine {
   Json fields;
   bool states_tokens = false;  // how many new tokens is the client's
+  const char* text_field = "prompt";
 };
+// Takes values that other servers have for "off": seed -1 is any, top_p 0 and a temperature that is
+// too small to divide by take the likeliest token.
 // A request that names no seed gets a random one, unless it is the line of a batch job.
 Json LineOf(const Json& object, const FieldNames& names, const RequestRules& rules);
 // Where the request asks for beam search; by its n, or its best_of.
@@ -59,6 +62,7 @@ LineRequest ReadPrompt(const CommonLine& common, const Json& prompt, std::size_t
 std::vector<Json> PromptsOf(const Json& object, const char* name);
 
 // Clients look for the beginning of this message.
-[[noreturn]] void RefuseLength(std::int64_t context, const std::string& what);
+[[noreturn]] void RefuseLength(std::int64_t context, const std::string& what,
+                               const char* text_field);
 
 }  // namespace lockstep

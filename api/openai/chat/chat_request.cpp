@@ -170,7 +170,7 @@ FieldNames ChatFields() {
 }
 
 CommonLine LineOfChat(const Json& object, const RequestRules& rules) {
-  CommonLine common{.fields = LineOf(object, ChatFields(), rules)};
+  CommonLine common{.fields = LineOf(object, ChatFields(), rules), .text_field = "messages"};
   common.states_tokens = common.fields.contains("max_new_tokens");
   if (!common.states_tokens && !rules.defaults.stated.contains("sampling.max_new_tokens"))
     common.fields["max_new_tokens"] = rules.spec.context_tokens;
@@ -184,14 +184,13 @@ CommonLine LineOfChat(const Json& object, const RequestRules& rules) {
 ChatRequest ParseChat(std::string_view body, const RequestRules& rules,
                       const ChatSupport& support) {
   ChatRequest request;
-  ReadInClientsTerms(rules, ChatFields(), [&] {
+  ReadInClientsTerms(rules, ChatFields(), "messages", [&] {
     const Json object = ReadRequestObject(body, rules);
     RefuseWhatIsMissing(object);
     if (!support.chat_template)
-      throw ApiError(
-          400, fmt::format("{}; use /v1/completions, or start the server with --chat-template "
-                           "FILE",
-                           support.why_not));
+      throw ApiError(400, fmt::format("{}; use /v1/completions, or {}", support.why_not,
+                                      rules.line ? "set server.chat_template to a file with one"
+                                                 : "start the server with --chat-template FILE"));
     ReadStream(object, request);
     const Chat chat = ReadChat(body, object, support.chat_template->takes_parts());
     const std::string prompt = support.chat_template->Render(chat);

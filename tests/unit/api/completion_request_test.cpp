@@ -126,6 +126,39 @@ TEST_F(CompletionRequestTest, HasTheModelsDefaultsBeforeThoseOfOpenAi) {
   EXPECT_EQ(Parse(R"({"prompt": "ab"})").prompts[0].request.sampling.temperature, 0.25);
 }
 
+TEST_F(CompletionRequestTest, TakesWhatOtherServersTake) {
+  const auto read = [&](const std::string& fields) {
+    return Parse(R"({"prompt": "ab", )" + fields + "}").prompts[0].request.sampling;
+  };
+  EXPECT_EQ(read(R"("top_p": 0)").top_p, kLeastTopP);
+  EXPECT_EQ(read(R"("temperature": 1e-8)").temperature, 0.0);
+  EXPECT_EQ(read(R"("temperature": 1e-6)").temperature, 1e-6);
+  EXPECT_NE(read(R"("seed": -1)").seed, read(R"("seed": -1)").seed) << "any";
+  EXPECT_EQ(read(R"("seed": -5)").seed, std::uint64_t{0} - 5);
+  EXPECT_EQ(read(R"("seed": 18446744073709551615)").seed, std::uint64_t{0} - 1);
+  EXPECT_THAT(Parse(R"({"prompt": "ab", "model": ""})").prompts, SizeIs(1));
+}
+
+TEST_F(CompletionRequestTest, NamesTheFieldAtFaultAsTheClientDoes) {
+  const auto fault = [&](const std::string& body) -> std::string {
+    try {
+      Parse(body);
+    } catch (const ApiError& error) {
+      return error.param() + ": " + error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(fault(R"({"prompt": "ab", "max_tokens": 4, "min_tokens": 5})"),
+            "min_tokens: prompt 0: min_tokens is 5; expected 0 to max_tokens, which is 4");
+  EXPECT_THAT(fault(R"({"prompt": "ab", "max_tokens": "4"})"),
+              testing::StartsWith("max_tokens: prompt 0: \"max_tokens\" is \"4\""));
+  EXPECT_THAT(fault(R"({"prompt": "ab", "logit_bias": {"5": -200}})"),
+              testing::StartsWith("logit_bias: "));
+  EXPECT_THAT(fault(R"({"prompt": [-1]})"), testing::StartsWith("prompt: "));
+  EXPECT_THAT(fault(R"({"prompt": [100000]})"), testing::StartsWith("prompt: "));
+  EXPECT_THAT(fault(R"({"seed)"), testing::StartsWith(": the request: not valid JSON"));
+}
+
 TEST_F(CompletionRequestTest, SaysWhatIsWrong) {
   EXPECT_THAT(Refusal("{"), HasSubstr("400: the request: not valid JSON at byte 2"));
   EXPECT_EQ(Refusal("[]"), "400: the request is []; expected an object");

@@ -42,6 +42,15 @@ TEST_F(EmbeddingRequestTest, RefusesWhatItCannotRead) {
   EXPECT_THAT(Refusal(R"({"input": "a", "model": "b"})"), testing::StartsWith("404: "));
 }
 
+TEST_F(EmbeddingRequestTest, NamesTheInputWhereItIsAtFault) {
+  for (const std::string& text : {std::string(), std::string(5000, 'a')}) try {
+      Parse("{\"input\": \"" + text + "\"}");
+      FAIL() << text.size();
+    } catch (const ApiError& error) {
+      EXPECT_EQ(error.param(), "input") << error.what();
+    }
+}
+
 TEST_F(EmbeddingRequestTest, AnswersWithNumbersOrTheirBytes) {
   std::vector<TextResult> results(2);
   results[0].embedding = {1.5f, -2.0f};

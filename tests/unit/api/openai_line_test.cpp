@@ -101,12 +101,14 @@ TEST_F(OpenAiLineTest, AnswersABodyThatIsRefusedWithItsStatus) {
   EXPECT_TRUE(record.at("error").is_null());
   const auto other = Refusal(Line("/v1/completions", R"({"prompt": "a", "model": "other"})"));
   EXPECT_EQ(other.second.at("response").at("status_code"), 404);
+  EXPECT_THAT(other.first, HasSubstr("this job has \"served\"; set server.model_name to the name"));
   const auto streamed = Refusal(Line("/v1/completions", R"({"prompt": "a", "stream": true})"));
   EXPECT_THAT(streamed.first, HasSubstr("cannot be streamed"));
   const auto chat =
       Refusal(Line("/v1/chat/completions", R"({"messages": [{"role": "user", "content": "a"}]})"));
   EXPECT_EQ(chat.second.at("response").at("status_code"), 400);
-  EXPECT_THAT(chat.first, HasSubstr("no chat template"));
+  EXPECT_THAT(chat.first,
+              HasSubstr("no chat template; use /v1/completions, or set server.chat_template"));
 }
 
 TEST_F(OpenAiLineTest, NamesWhatIsWrongAroundTheBody) {
