@@ -33,6 +33,10 @@ std::string CorsRules::AllowedOrigin(std::string_view origin) const {
   return known ? std::string(origin) : "";
 }
 
+bool IsOfAnotherPage(std::string_view fetch_site) {
+  return fetch_site == "cross-site" || fetch_site == "same-site";
+}
+
 bool IsPreflight(const Preflight& request) {
   return request.method == "OPTIONS" && !request.requested_method.empty();
 }

@@ -24,6 +24,10 @@ class CorsRules {
   bool all_;
 };
 
+// Whether a browser says, by the header Sec-Fetch-Site, that a page of another origin asks. Of a
+// request that a form could send, too, such as one of text/plain, it does not ask before.
+bool IsOfAnotherPage(std::string_view fetch_site);
+
 // What a browser asks before it sends a request of another origin's page.
 struct Preflight {
   std::string_view method;             // of HTTP

@@ -220,6 +220,10 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
   HttpAnswer answer;
   if (!connection->origin.empty() && IsPreflight(preflight)) {
     answer = AnswerPreflight(preflight);
+  } else if (connection->origin.empty() && method == "POST" &&
+             IsOfAnotherPage(FetchSiteOf(request))) {
+    answer = AnswerOf(ApiError(
+        403, "a page of another origin may not ask; server.cors_origins names those that may"));
   } else if (NeedsKey(target) && !MayAsk(*connection, request)) {
     answer = AnswerOf(ApiError(401,
                                "the API key is missing or wrong; send it as "

@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "server/openapi/openapi.h"
+#include "runtime/options/words/nearest.h"
 #include "server/page/playground.h"
 
 namespace lockstep {
@@ -40,7 +40,7 @@ constexpr std::array<Route, 10> kRoutes{{
     {"GET", "/", [](Service&, std::string_view) { return Playground(); }},
     {"GET", "/health", Health},
     {"GET", "/openapi.json",
-     [](Service&, std::string_view) { return HttpAnswer{.body = std::string(OpenApiDocument())}; }},
+     [](Service& service, std::string_view) { return HttpAnswer{.body = service.OpenApi()}; }},
     {"GET", "/v1/models",
      [](Service& service, std::string_view) { return HttpAnswer{.body = service.Models()}; }},
     {"GET", "/v1/defaults",
@@ -174,6 +174,21 @@ std::vector<RouteName> RouteNames() {
   return names;
 }
 
+namespace {
+
+// A base URL with /v1 twice, or without it, is what most often goes wrong.
+HttpAnswer NoSuchRoute(std::string_view path) {
+  std::vector<std::string> paths;
+  for (const RouteName& route : RouteNames()) paths.emplace_back(route.path);
+  const std::string close = CloseName(path, paths);
+  return AnswerOf(
+      ApiError(404, fmt::format("there is no {}; {}", path,
+                                close.empty() ? std::string("GET /openapi.json lists what there is")
+                                              : "the nearest is " + close)));
+}
+
+}  // namespace
+
 HttpAnswer AnswerPlain(Service& service, std::string_view method, std::string_view target,
                        std::string_view body) {
   const std::string_view path = PathOf(target);
@@ -193,7 +208,7 @@ HttpAnswer AnswerPlain(Service& service, std::string_view method, std::string_vi
   } catch (...) {
     return AnswerOfCurrentException();
   }
-  return AnswerOf(ApiError(404, fmt::format("there is no {}", path)));
+  return NoSuchRoute(path);
 }
 
 std::string EventWriter::DataOf(std::vector<CallEvent>& events) {

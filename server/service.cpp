@@ -8,6 +8,7 @@
 #include "api/openai/sampling_defaults.h"
 #include "core/json.h"
 #include "core/version.h"
+#include "server/openapi/openapi.h"
 
 namespace lockstep {
 namespace {
@@ -123,7 +124,10 @@ std::string Service::Detokenize(std::string_view body) const {
   const Json object = ObjectOf(body);
   const auto tokens = object.find("tokens");
   if (tokens == object.end() || !tokens->is_array())
-    throw ApiError(400, "tokens is missing; expected a list of token ids", "tokens");
+    throw ApiError(400,
+                   fmt::format("tokens is {}; expected a list of token ids",
+                               tokens == object.end() ? "missing" : ShownJson(*tokens)),
+                   "tokens");
   std::vector<std::int32_t> ids;
   for (const Json& one : *tokens) {
     if (!one.is_number_integer() || one < 0 || one >= tokenizer_.vocab_size())
@@ -145,6 +149,8 @@ std::string Service::TokenizerInfo() const {
   info["eos_token_id"] = end;
   return DumpJson(info);
 }
+
+std::string Service::OpenApi() const { return OpenApiDocument(tokenizer_.vocab_size()); }
 
 void Service::Drain() {
   draining_ = true;

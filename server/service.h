@@ -51,6 +51,7 @@ class Service {
   std::string Tokenize(std::string_view body) const;
   std::string Detokenize(std::string_view body) const;
   std::string TokenizerInfo() const;
+  std::string OpenApi() const;
 
   // Nothing is accepted from now on; what was accepted is answered.
   void Drain();

@@ -24,6 +24,11 @@ std::string_view HeaderOf(const HttpRequest& request, http::field field) {
   return View(request[field]);
 }
 
+std::string_view FetchSiteOf(const HttpRequest& request) {
+  const auto value = request["Sec-Fetch-Site"];
+  return {value.data(), value.size()};
+}
+
 std::vector<std::string_view> ForwardedFor(const HttpRequest& request) {
   std::vector<std::string_view> lines;
   const auto [first, last] = request.equal_range("X-Forwarded-For");

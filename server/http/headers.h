@@ -24,6 +24,9 @@ inline constexpr const char* kTraceHeader = "traceparent";
 // Empty where there is none.
 std::string_view HeaderOf(const HttpRequest& request, boost::beast::http::field field);
 
+// What a browser says of whose page asks: "same-origin", "cross-site", ...; others say nothing.
+std::string_view FetchSiteOf(const HttpRequest& request);
+
 // In their order.
 std::vector<std::string_view> ForwardedFor(const HttpRequest& request);
 

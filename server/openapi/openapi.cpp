@@ -1,5 +1,7 @@
 #include "server/openapi/openapi.h"
 
+#include <nlohmann/json.hpp>
+
 namespace lockstep {
 namespace {
 
@@ -7,6 +9,11 @@ namespace {
 
 }  // namespace
 
-std::string_view OpenApiDocument() { return kText; }
+std::string OpenApiDocument(std::int64_t vocab_size) {
+  // In the order in which it is written.
+  auto document = nlohmann::ordered_json::parse(std::string_view(kText));
+  document.at("components").at("schemas").at("TokenId")["maximum"] = vocab_size - 1;
+  return document.dump(1);
+}
 
 }  // namespace lockstep

@@ -1,10 +1,12 @@
 #pragma once
 
-#include <string_view>
+#include <cstdint>
+#include <string>
 
 namespace lockstep {
 
-// The description of the server's interface by OpenAPI 3.1 (openapi.json of this folder).
-std::string_view OpenApiDocument();
+// The description of the server's interface by OpenAPI 3.1: openapi.json of this folder, with the
+// ids that a model of `vocab_size` tokens has.
+std::string OpenApiDocument(std::int64_t vocab_size);
 
 }  // namespace lockstep

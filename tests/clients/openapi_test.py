@@ -19,6 +19,8 @@ GOOD = {
         {"prompt": [[5, 6], [7]], **SMALL, "stop": ["x"], "logit_bias": {"3": -1}, "user": "me"},
         {"prompt": ["A", "B"], **SMALL, "prompt_logprobs": 1, "return_token_ids": True, "logprobs": 1,
          "return_tokens_as_token_ids": True},
+        {"prompt": "A", "max_tokens": 2, "seed": -1, "top_p": 0, "temperature": 1e-9, "suffix": "", "bad_words": []},
+        {"prompt": "A", "max_tokens": 2, "seed": -7, "early_stopping": "never", "stream_options": None},
         {"prompt": [5, 6], "max_tokens": None, "stream": None, "temperature": 0, "model": "bard"},
     ],
     "/v1/chat/completions": [
@@ -32,7 +34,13 @@ GOOD = {
     "/detokenize": [{"tokens": []}, {"tokens": [5, 6]}],
 }
 BAD = {
-    "/v1/completions": [{}, {"prompt": 5}, {"prompt": []}, {"prompt": "a", "n": 0}, {"prompt": "a", "n": "1"},
+    "/v1/completions": [{"prompt": "a", "stream_options": {"include_usage": True}},
+                        {"prompt": "a", "stream": False, "stream_options": {}}, {"prompt": "a", "suffix": "b"},
+                        {"prompt": "a", "stop": ""}, {"prompt": "a", "logit_bias": {"x": 1}},
+                        {"prompt": "a", "logit_bias": {"1": 101}}, {"prompt": "a", "bad_words": ["b"]}, {"prompt": "a", "bad_words": {}},
+                        {"prompt": [99999]}, {"prompt": "a", "stop_token_ids": [99999]},
+                        {"prompt": "a", "repetition_penalty": 0}, {"prompt": "a", "early_stopping": 3},
+                        {}, {"prompt": 5}, {"prompt": []}, {"prompt": "a", "n": 0}, {"prompt": "a", "n": "1"},
                         {"prompt": "a", "temperature": -1}, {"prompt": "a", "stream": 1},
                         {"prompt": "a", "max_tokens": 1.5}, {"prompt": "a", "top_p": 2},
                         {"prompt": "a", "stop": 5}, {"prompt": "a", "logit_bias": {"1": "x"}}, 5],
@@ -40,9 +48,9 @@ BAD = {
                              {"messages": [{"role": "user", "content": 5}]},
                              {"messages": [{"role": "user", "content": "x"}], "logprobs": 3}],
     "/v1/load": [{}, {"model": 5}, {"model": ""}, {"model": "a/b", "more": 1}],
-    "/v1/embeddings": [{}, {"input": 5}, {"input": []}, {"input": "a", "encoding_format": "x"}],
+    "/v1/embeddings": [{"input": "a", "dimensions": 2}, {}, {"input": 5}, {"input": []}, {"input": "a", "encoding_format": "x"}],
     "/tokenize": [{}, {"prompt": 5}],
-    "/detokenize": [{}, {"tokens": ["a"]}, {"tokens": [-1]}],
+    "/detokenize": [{}, {"tokens": ["a"]}, {"tokens": [-1]}, {"tokens": [99999]}],
 }
 
 

@@ -38,14 +38,14 @@ def kind(schema: dict) -> str:
         if one == "null":
             continue
         if one == "array":
-            words.append("list of " + kind(schema.get("items", {})))
+            words.append("empty list" if schema.get("maxItems") == 0 else "list of " + kind(schema.get("items", {})))
         elif one in ("integer", "number") and ("minimum" in schema or "maximum" in schema):
             low, high = schema.get("minimum"), schema.get("maximum")
             words.append(one + (f" from {low}" if low is not None else "") +
                          ((" to " if low is not None else " up to ") + str(high) if high is not None else ""))
         else:
             words.append({"string": "text", "object": "object", "boolean": "true or false"}.get(one, one))
-    return " or ".join(words)
+    return " or ".join(words) or "null"
 
 
 def table(name: str) -> str:

@@ -150,6 +150,28 @@ TEST_F(HttpServerTest, AnswersChatsAndEmbeddingsAsCompletions) {
   EXPECT_EQ(none.status, 405);
 }
 
+TEST_F(HttpServerTest, RefusesWhatPagesOfOtherOriginsSendWithoutAskingBefore) {
+  const HttpServer open({.port = 0, .cors_origins = {"https://a.example"}}, service_);
+  const auto ask = [](const HttpServer& server, const std::string& site, const char* method) {
+    const std::string text = fmt::format(
+        "{} {} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n"
+        "Origin: https://a.example\r\n{}Content-Type: text/plain\r\n"
+        "Content-Length: 15\r\n\r\n{{\"prompt\": \"a\"}}",
+        method, method == std::string("GET") ? "/health" : "/tokenize", site);
+    return AskServer(server.port(), text);
+  };
+  for (const char* site : {"cross-site", "same-site"}) {
+    const std::string header = fmt::format("Sec-Fetch-Site: {}\r\n", site);
+    const auto refused = ask(http_, header, "POST");
+    EXPECT_EQ(refused.status, 403) << site;
+    EXPECT_THAT(refused.body, testing::HasSubstr("server.cors_origins names those that may"));
+    EXPECT_EQ(ask(open, header, "POST").status, 200) << site;
+    EXPECT_EQ(ask(http_, header, "GET").status, 200) << site;
+  }
+  EXPECT_EQ(ask(http_, "Sec-Fetch-Site: same-origin\r\n", "POST").status, 200);
+  EXPECT_EQ(ask(http_, "", "POST").status, 200) << "no browser";
+}
+
 TEST_F(HttpServerTest, LetsPagesOfTheOriginsAskThatAreNamed) {
   const HttpServer open({.port = 0, .api_keys = {"k"}, .cors_origins = {"https://a.example"}},
                         service_);

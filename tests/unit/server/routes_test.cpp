@@ -101,6 +101,8 @@ TEST_F(RoutesTest, RefuseWhatTheyCannotRead) {
   for (const char* body : {"{}", R"({"tokens": 5})", R"({"tokens": ["a"]})", R"({"tokens": [-1]})",
                            R"({"tokens": [90]})", R"({"tokens": [1e30]})"})
     EXPECT_EQ(Ask("POST", "/detokenize", body).status, 400u) << body;
+  EXPECT_THAT(Ask("POST", "/detokenize", "{}").body, HasSubstr("tokens is missing"));
+  EXPECT_THAT(Ask("POST", "/detokenize", R"({"tokens": 5})").body, HasSubstr("tokens is 5"));
 }
 
 TEST_F(RoutesTest, NameTheMethodOrThePath) {
@@ -110,6 +112,9 @@ TEST_F(RoutesTest, NameTheMethodOrThePath) {
   EXPECT_EQ(Ask("GET", "/v1/completions").allow, "POST");
   EXPECT_EQ(Ask("GET", "/nowhere").status, 404u);
   EXPECT_THAT(Ask("GET", "/nowhere").body, HasSubstr("\"code\":404"));
+  EXPECT_THAT(Ask("GET", "/nowhere").body, HasSubstr("GET /openapi.json lists what there is"));
+  for (const char* path : {"/completions", "/v1/v1/completions", "/v1/completions/"})
+    EXPECT_THAT(Ask("POST", path).body, HasSubstr("the nearest is /v1/completions\"")) << path;
 }
 
 TEST_F(RoutesTest, SayThatTheServerIsStopping) {
@@ -137,6 +142,11 @@ TEST_F(RoutesTest, AreAllDescribedAndNoOthers) {
       found.insert((method == "get" ? "GET " : "POST ") + path);
     }
   EXPECT_EQ(found, expected);
+}
+
+TEST_F(RoutesTest, DescribeTheIdsOfTheModel) {
+  const Json schemas = Answer("GET", "/openapi.json")["components"]["schemas"];
+  EXPECT_EQ(schemas["TokenId"]["maximum"], tokenizer_.vocab_size() - 1);
 }
 
 TEST(IsBearer, ComparesTheWholeKey) {
