@@ -2,6 +2,7 @@
 
 #include "api/chat_support.h"
 #include "batch/batch_worker.h"
+#include "batch/files/input_format.h"
 #include "batch/job_identity.h"
 #include "batch/output.h"
 #include "batch/queue/remote_work_queue.h"
@@ -58,6 +59,7 @@ bool BatchJob::KeepsJournal() const { return IsAtomicTarget(arguments_.output); 
 void BatchJob::Prepare(const ModelFiles& model) {
   RefuseSameFile(arguments_.input, arguments_.output);
   KeepInput(arguments_.input);
+  RefuseOtherFormats(arguments_.input);
   input_ = SummarizeInput(arguments_.input);
   if (input_.lines == 0)
     throw BadInput("{}: holds no lines; expected at least one request",

@@ -89,13 +89,20 @@ std::int64_t HiddenLayerOf(const EmbedOptions& options, const ModelSpec& spec) {
   return layer;
 }
 
+std::filesystem::path TokenizerPlace(const std::string& path) {
+  const std::filesystem::path place(path);
+  std::error_code ignored;
+  const bool is_path = place.is_absolute() || path.starts_with('.') || place.extension() == ".json";
+  return is_path || std::filesystem::exists(place, ignored) ? place : ResolveModel(path);
+}
+
 Tokenizer OpenTokenizer(const Options& options, const ModelFiles& model) {
   const std::string& path = options.model.tokenizer;
   if (path.empty() && model.folder.empty())
     throw BadInput(
         "model.tokenizer is not set, and random weights have no tokenizer beside them; set it to a "
-        "folder or a tokenizer.json");
-  const std::filesystem::path place = path.empty() ? model.folder : std::filesystem::path(path);
+        "folder, a tokenizer.json or a model's name");
+  const std::filesystem::path place = path.empty() ? model.folder : TokenizerPlace(path);
   Tokenizer tokenizer = Tokenizer::Load(place);
   // Added tokens may lie past the model's rows: many were named without ever being trained. A text
   // that holds one is refused where it is read.

@@ -45,6 +45,10 @@ std::optional<DType> ReadStoredDType(const Arguments& arguments);
 // model has no such layer.
 std::int64_t HiddenLayerOf(const EmbedOptions& options, const ModelSpec& spec);
 
+// Where the tokenizer of model.tokenizer is: a folder or a tokenizer.json as it is written, else
+// that of the model of this name, as for model.path. Throws BadInput where there is no such model.
+std::filesystem::path TokenizerPlace(const std::string& path);
+
 // Throws BadInput when it is missing, or has ids that the model has no rows for.
 Tokenizer OpenTokenizer(const Options& options, const ModelFiles& model);
 

@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "api/json_lines.h"
+#include "batch/files/input_format.h"
 #include "batch/files/input_lines.h"
 #include "batch/output.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "launcher/commands/commands.h"
+#include "runtime/model_files.h"
 #include "runtime/standard_streams.h"
 #include "tokenizer/tokenizer.h"
 
@@ -119,8 +121,11 @@ class TypedLines {
 int RunTokenize(const Arguments& arguments) {
   const std::string& input = arguments.input;
   const bool is_typed = input.empty() || input == "-";
-  if (!is_typed) RefuseSameFile(input, arguments.output);
-  const Tokenizer tokenizer = Tokenizer::Load(arguments.options.model.tokenizer);
+  if (!is_typed) {
+    RefuseSameFile(input, arguments.output);
+    RefuseOtherFormats(input);
+  }
+  const Tokenizer tokenizer = Tokenizer::Load(TokenizerPlace(arguments.options.model.tokenizer));
   TypedLines typed;
   std::optional<InputLines> file;
   if (!is_typed) file.emplace(input);

@@ -29,6 +29,15 @@ TEST_F(BatchTest, GivesARecordForEveryLineBadOnesToo) {
   EXPECT_EQ(index, 40);
 }
 
+// A file of another kind would be a job of error records otherwise.
+TEST_F(BatchTest, RefusesAFileThatHoldsNoLines) {
+  WriteText(Path("in.jsonl"), "[{\"prompt\": \"a\"},\n {\"prompt\": \"b\"}]\n");
+  const Outcome run = RunLockstep(Command());
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.errors, HasSubstr("in.jsonl: is one list of objects; expected JSON lines"));
+  EXPECT_FALSE(FileExists(Path("out.jsonl")));
+}
+
 TEST_F(BatchTest, EndsWithOneLineOfTotals) {
   WriteInput(20);
   std::vector<std::string> command = Command();

@@ -51,6 +51,17 @@ TEST_F(Tokenize, TakesAFolder) {
   EXPECT_EQ(run.output, "{\"tokens\":[32,33]}\n");
 }
 
+TEST_F(Tokenize, TakesTheNameOfAModel) {
+  const Outcome run = RunLockstep({"tokenize", "shakespeare-neox"}, "{\"text\": \"To be\"}\n");
+  EXPECT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_EQ(run.output, "{\"tokens\":[398,306]}\n");
+  const Outcome none = RunLockstep({"tokenize", "nobody/nothing"}, "");
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.errors, testing::HasSubstr("nor the cached model"));
+  const Outcome no_file = RunLockstep({"tokenize", "nobody/tokenizer.json"}, "");
+  EXPECT_EQ(no_file.errors, "lockstep: error: nobody/tokenizer.json: no such file\n");
+}
+
 TEST_F(Tokenize, GoesOnAfterABadLine) {
   const Outcome run = Run("{\"text\": \"!\"}\n\n{\"text\": 3}\n{\"text\": \"!\"}\n");
   EXPECT_EQ(run.exit_code, 2);
