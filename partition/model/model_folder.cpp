@@ -149,6 +149,22 @@ std::string CachedRevisions(const fs::path& cached) {
   return text.empty() ? "none" : text;
 }
 
+// The configuration that comes with the program whose name begins most alike; empty where none
+// does.
+std::string ConfigLike(std::string_view name) {
+  constexpr std::ptrdiff_t kLeastAlike = 4;
+  std::string nearest;
+  std::ptrdiff_t longest = kLeastAlike - 1;
+  for (const fs::path file : ShippedNames("configs")) {
+    const std::string stem = file.stem().string();
+    const auto alike = std::ranges::mismatch(stem, name).in1 - stem.begin();
+    if (file.extension() != ".yaml" || alike <= longest) continue;
+    longest = alike;
+    nearest = stem;
+  }
+  return nearest;
+}
+
 // ", or take one that comes with lockstep: shakespeare-gptj, shakespeare-neox", for a name that
 // may have been meant for one.
 std::string ShippedAdvice(const std::string& repository) {
@@ -156,7 +172,10 @@ std::string ShippedAdvice(const std::string& repository) {
   std::string names;
   for (const std::string& name : ShippedNames(kShippedModels))
     names += (names.empty() ? "" : ", ") + name;
-  return names.empty() ? "" : ", or take one that comes with lockstep: " + names;
+  if (names.empty()) return "";
+  const std::string config = ConfigLike(repository);
+  return ", or take one that comes with lockstep: " + names +
+         (config.empty() ? "" : fmt::format("; the nearest configuration is --config {}", config));
 }
 
 bool IsShippedConfig(const std::string& name) {

@@ -41,8 +41,8 @@ void AddModelKeys(std::vector<OptionKey>& table) {
       "model.path", "a folder, or org/name[@revision] in the Hugging Face cache", TextType{},
       [](auto& o) -> auto& { return o.model.path; }));
   table.push_back(Key(
-      "model.tokenizer", {"a folder or a tokenizer.json", "the model's own"}, TextType{},
-      [](auto& o) -> auto& { return o.model.tokenizer; }));
+      "model.tokenizer", {"a folder, a tokenizer.json or a model's name", "the model's own"},
+      TextType{}, [](auto& o) -> auto& { return o.model.tokenizer; }));
   table.push_back(Key(
       "model.generation_config",
       "whose sampling defaults: auto (the model's generation_config.json), none, or a path",

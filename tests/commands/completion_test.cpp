@@ -49,6 +49,22 @@ TEST(BashCompletion, OffersWhatComesWithTheProgramBeforeFiles) {
   EXPECT_EQ(BashOffers("lockstep generate shake"), models);
   EXPECT_EQ(BashOffers("lockstep serve --config pythia-12"), "pythia-12b\n");
   EXPECT_EQ(BashOffers("lockstep completion \"\""), "bash\nzsh\nfish\n");
+  EXPECT_EQ(BashOffers("lockstep tokenize shake"), models);
+  // Where no weights are read a configuration is a model.
+  for (const char* command : {"plan", "plan --model", "bench decode", "bench scaling"})
+    EXPECT_EQ(BashOffers(std::string("lockstep ") + command + " pythia-12"), "pythia-12b\n");
+  EXPECT_EQ(BashOffers("lockstep generate pythia-12"), "\n");
+}
+
+TEST(BashCompletion, OffersNoFilesWhereNoneMayStand) {
+  if (!IsInstalled("bash")) GTEST_SKIP() << "bash is not installed";
+  const TemporaryFolder folder;
+  WriteText(folder / "plan.txt", "");
+  EXPECT_EQ(BashOffers("lockstep manual pla"), "plan\n");
+  const std::string file = (folder / "plan").string();
+  for (const char* command : {"manual", "completion", "bench", "env"})
+    EXPECT_EQ(BashOffers(fmt::format("lockstep {} {}", command, file)), "\n") << command;
+  EXPECT_EQ(BashOffers("lockstep trace " + file), file + ".txt\n");
 }
 
 TEST(BashCompletion, OffersFiles) {

@@ -57,6 +57,13 @@ TEST(PlanByName, IsOfAConfigurationThatComesWithTheProgram) {
   const Outcome read = RunLockstep({"generate", "pythia-12b", "--prompt", "A"});
   EXPECT_EQ(read.exit_code, 2);
   EXPECT_NE(read.errors.find("give --config pythia-12b"), std::string::npos) << read.errors;
+  const Outcome near = RunLockstep({"plan", "pythia-12"});
+  EXPECT_EQ(near.exit_code, 2);
+  EXPECT_NE(near.errors.find("the nearest configuration is --config pythia-12b\n"),
+            std::string::npos)
+      << near.errors;
+  const Outcome unlike = RunLockstep({"plan", "nothing"});
+  EXPECT_EQ(unlike.errors.find("configuration"), std::string::npos) << unlike.errors;
 }
 
 class PlanOfConfig : public testing::TestWithParam<Model> {};

@@ -283,7 +283,7 @@ void AddTokenize(CLI::App& app, AllBindings& all) {
   CLI::App& command = *app.get_subcommand("tokenize");
   bound.flags.Add(command, kModelGroup,
                   {{"PATH,--tokenizer", "model.tokenizer", "PATH",
-                    "a folder with a tokenizer, or a tokenizer.json", ""}});
+                    "a folder with a tokenizer, a tokenizer.json, or a model's name", ""}});
   command.add_flag("--decode", bound.decode, "turns token ids into text")->group(kTextGroup);
   AddLineFiles(command, bound, "standard input");
 }

@@ -21,6 +21,12 @@ std::vector<std::string> StemsOf(const char* folder) {
   return names;
 }
 
+// Those that read no weights take a configuration's name for a model (FillOptions()).
+bool TakesConfigurations(const CommandPage& page) {
+  return page.name == "plan" || (page.name.starts_with("bench ") && page.name != "bench serve" &&
+                                 page.name != "bench compare");
+}
+
 }  // namespace
 
 std::string CompletionScript(std::string_view shell, std::span<const CommandPage> pages) {
@@ -31,9 +37,15 @@ std::string CompletionScript(std::string_view shell, std::span<const CommandPage
   throw BadInput("completion: the shell is {}; expected bash, zsh or fish", QuotedText(shell));
 }
 
-Completed CompletedValue(const FlagEntry& entry) {
+Completed CompletedValue(const CompletionPlace& place, const FlagEntry& entry) {
   Completed completed{entry.choices(), entry.takes_path()};
-  if (entry.key == "model.path") completed.words = ShippedNames("models");
+  if (entry.key == "model.path" || entry.key == "model.tokenizer")
+    completed.words = ShippedNames("models");
+  if (entry.key == "model.path" && TakesConfigurations(place.page))
+    std::ranges::copy(StemsOf("configs"), std::back_inserter(completed.words));
+  if (place.page.name == "manual" && entry.is_argument)
+    for (const CommandPage::Below& command : place.pages.front().commands)
+      completed.words.push_back(command.name);
   if (entry.name == "--config") completed.words = StemsOf("configs");
   if (entry.name == "--machine")
     std::ranges::copy(StemsOf("configs/machines"), std::back_inserter(completed.words));
@@ -41,6 +53,19 @@ Completed CompletedValue(const FlagEntry& entry) {
   completed.continues = true;
   for (const OptionKey& key : OptionTable()) completed.words.push_back(key.path + "=");
   return completed;
+}
+
+Completed CompletedArguments(const CompletionPlace& place) {
+  Completed all;
+  for (const CommandPage::Below& below : place.page.commands) all.words.push_back(below.name);
+  for (const FlagGroup& group : place.page.groups)
+    for (const FlagEntry& entry : group.entries) {
+      if (!entry.is_argument && !entry.may_lead) continue;
+      const Completed one = CompletedValue(place, entry);
+      std::ranges::copy(one.words, std::back_inserter(all.words));
+      all.is_path = all.is_path || one.is_path;
+    }
+  return all;
 }
 
 std::vector<std::string> SpellingsOf(const FlagEntry& entry) {

@@ -1,8 +1,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-
 #include "launcher/flags/pages/completion.h"
 
 namespace lockstep {
@@ -45,8 +43,8 @@ std::vector<std::string> FlagsOf(const CommandPage& page) {
 }
 
 // What stands behind the flag before the cursor, where that has a value.
-std::string BashValue(const FlagEntry& entry) {
-  const Completed completed = CompletedValue(entry);
+std::string BashValue(const CompletionPlace& place, const FlagEntry& entry) {
+  const Completed completed = CompletedValue(place, entry);
   std::string action;
   if (completed.continues) action = "compopt -o nospace 2>/dev/null; ";
   const char* function = completed.is_path ? "_lockstep_either" : "_lockstep_words";
@@ -57,20 +55,17 @@ std::string BashValue(const FlagEntry& entry) {
   return fmt::format("        {}) {}return ;;\n", fmt::join(SpellingsOf(entry), "|"), action);
 }
 
-std::string BashCase(const CommandPage& page) {
+std::string BashCase(const CompletionPlace& place) {
+  const CommandPage& page = place.page;
   std::string text = fmt::format("    \"{}\")\n      case $prev in\n", page.name);
   for (const FlagGroup& group : page.groups)
     for (const FlagEntry& entry : group.entries)
-      if (!entry.is_argument && !entry.value.empty()) text += BashValue(entry);
+      if (!entry.is_argument && !entry.value.empty()) text += BashValue(place, entry);
   text += "      esac\n";
   text += fmt::format("      flags=\"{}\"\n", fmt::join(FlagsOf(page), " "));
-  std::vector<std::string> words;
-  for (const CommandPage::Below& below : page.commands) words.push_back(below.name);
-  for (const FlagGroup& group : page.groups)
-    for (const FlagEntry& entry : group.entries)
-      if (entry.is_argument || entry.may_lead)
-        std::ranges::copy(CompletedValue(entry).words, std::back_inserter(words));
-  return text + fmt::format("      words=\"{}\" ;;\n", fmt::join(words, " "));
+  const Completed arguments = CompletedArguments(place);
+  if (arguments.is_path) text += "      paths=1\n";
+  return text + fmt::format("      words=\"{}\" ;;\n", fmt::join(arguments.words, " "));
 }
 
 }  // namespace
@@ -83,13 +78,13 @@ std::string BashCompletion(std::span<const CommandPage> pages) {
           "  [ \"$command ${{COMP_WORDS[2]}}\" != \"{0}\" ] || [ \"$COMP_CWORD\" -le 2 ] || "
           "command=\"{0}\"\n",
           page.name);
-  text += "  local flags= words=\n  case $command in\n";
-  for (const CommandPage& page : pages) text += BashCase(page);
+  text += "  local flags= words= paths=\n  case $command in\n";
+  for (const CommandPage& page : pages) text += BashCase({page, pages});
   text += R"(  esac
   case $cur in
     -*) _lockstep_words "$flags" ;;
     *)
-      if [ -z "$command" ]; then _lockstep_words "$words"; else _lockstep_either "$words"; fi ;;
+      if [ -z "$paths" ]; then _lockstep_words "$words"; else _lockstep_either "$words"; fi ;;
   esac
 }
 complete -F _lockstep lockstep

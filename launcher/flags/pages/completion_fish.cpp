@@ -19,28 +19,31 @@ std::string FishLine(const CommandPage& page, const std::string& rest) {
   return fmt::format("complete -c lockstep -n '__lockstep_is \"{}\"' {}\n", page.name, rest);
 }
 
-std::string FishFlag(const CommandPage& page, const FlagEntry& entry) {
+std::string FishFlag(const CompletionPlace& place, const FlagEntry& entry) {
   std::string rest = "-l " + entry.name.substr(2);
   if (!entry.letter.empty()) rest = fmt::format("-s {} {}", entry.letter.substr(1), rest);
   if (!entry.value.empty()) {
-    const Completed completed = CompletedValue(entry);
+    const Completed completed = CompletedValue(place, entry);
     rest += completed.is_path ? " -r -F" : " -x";
     if (!completed.words.empty())
       rest += " -a " + FishQuoted(fmt::format("{}", fmt::join(completed.words, " ")));
   }
-  return FishLine(page, rest + " -d " + FishQuoted(entry.help));
+  return FishLine(place.page, rest + " -d " + FishQuoted(entry.help));
 }
 
-std::string FishPage(const CommandPage& page) {
+std::string FishPage(const CompletionPlace& place) {
+  const CommandPage& page = place.page;
   std::string text;
   for (const CommandPage::Below& below : page.commands)
     text += FishLine(page, fmt::format("-f -a {} -d {}", below.name, FishQuoted(below.summary)));
   for (const FlagGroup& group : page.groups)
     for (const FlagEntry& entry : group.entries) {
-      if (!entry.is_argument)
-        text += FishFlag(page, entry);
-      else if (const auto words = entry.choices(); !words.empty())
-        text += FishLine(page, "-f -a " + FishQuoted(fmt::format("{}", fmt::join(words, " "))));
+      if (!entry.is_argument) text += FishFlag(place, entry);
+      if (!entry.is_argument && !entry.may_lead) continue;
+      const Completed argument = CompletedValue(place, entry);
+      if (argument.words.empty()) continue;
+      text += FishLine(page, (argument.is_path ? "-a " : "-f -a ") +
+                                 FishQuoted(fmt::format("{}", fmt::join(argument.words, " "))));
     }
   return text;
 }
@@ -65,7 +68,7 @@ end
       below);
   // Before a command there is no path.
   text += FishLine(pages.front(), "-f");
-  for (const CommandPage& page : pages) text += FishPage(page);
+  for (const CommandPage& page : pages) text += FishPage({page, pages});
   return text;
 }
 

@@ -21,8 +21,8 @@ std::string ZshText(std::string_view text) {
 }
 
 // What _arguments does for a value: ":message:action".
-std::string ZshValue(const FlagEntry& entry) {
-  const Completed completed = CompletedValue(entry);
+std::string ZshValue(const CompletionPlace& place, const FlagEntry& entry) {
+  const Completed completed = CompletedValue(place, entry);
   const std::string words = fmt::format("{}", fmt::join(completed.words, " "));
   std::string action = " ";  // nothing is known of it
   if (completed.continues)
@@ -36,23 +36,24 @@ std::string ZshValue(const FlagEntry& entry) {
   return fmt::format(":{}:{}", ZshText(entry.is_argument ? entry.name : entry.value), action);
 }
 
-std::string ZshFlags(const CommandPage& page) {
+std::string ZshFlags(const CompletionPlace& place) {
   std::string text;
-  for (const FlagGroup& group : page.groups)
+  for (const FlagGroup& group : place.page.groups)
     for (const FlagEntry& entry : group.entries) {
       if (entry.is_argument) continue;
       for (const std::string& name : SpellingsOf(entry)) {
         // "--flag=value" or "--flag value"; of a letter only the latter.
         const char* equals = entry.value.empty() || !name.starts_with("--") ? "" : "=";
         text += fmt::format(" \\\n        '*{}{}[{}]{}'", name, equals, ZshText(entry.help),
-                            entry.value.empty() ? "" : ZshValue(entry));
+                            entry.value.empty() ? "" : ZshValue(place, entry));
       }
     }
   return text;
 }
 
-std::string ZshCase(const CommandPage& page) {
-  std::string text = fmt::format("    \"{}\")\n      _arguments -S", page.name) + ZshFlags(page);
+std::string ZshCase(const CompletionPlace& place) {
+  const CommandPage& page = place.page;
+  std::string text = fmt::format("    \"{}\")\n      _arguments -S", page.name) + ZshFlags(place);
   std::string words;
   for (const CommandPage::Below& below : page.commands)
     words += fmt::format(" {}\\:\"{}\"", below.name, ZshText(below.summary));
@@ -60,7 +61,7 @@ std::string ZshCase(const CommandPage& page) {
   for (const FlagGroup& group : page.groups)
     for (const FlagEntry& entry : group.entries)
       if (entry.is_argument || entry.may_lead)
-        text += fmt::format(" \\\n        '{}'", ZshValue(entry));
+        text += fmt::format(" \\\n        '{}'", ZshValue(place, entry));
   return text + " ;;\n";
 }
 
@@ -85,7 +86,7 @@ _lockstep() {
           "fi ;;\n",
           page.name);
   text += "  esac\n  case $command in\n";
-  for (const CommandPage& page : pages) text += ZshCase(page);
+  for (const CommandPage& page : pages) text += ZshCase({page, pages});
   text += R"(  esac
 }
 if [ "$funcstack[1]" = _lockstep ]; then

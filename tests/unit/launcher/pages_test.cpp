@@ -196,15 +196,18 @@ TEST(Completion, KnowsEveryFlagOfEveryCommand) {
 }
 
 TEST(CompletedValue, HasWordsPathsOrKeys) {
-  EXPECT_THAT(CompletedValue({.name = "--dtype", .value = "fp32|bf16"}).words,
+  const CommandPage page;
+  const CompletionPlace place{page, {}};
+  EXPECT_THAT(CompletedValue(place, {.name = "--dtype", .value = "fp32|bf16"}).words,
               testing::ElementsAre("fp32", "bf16"));
-  const Completed path = CompletedValue({.name = "--generation-config", .value = "none|auto|PATH"});
+  const Completed path =
+      CompletedValue(place, {.name = "--generation-config", .value = "none|auto|PATH"});
   EXPECT_TRUE(path.is_path);
   EXPECT_THAT(path.words, testing::ElementsAre("none", "auto"));
-  const Completed set = CompletedValue({.name = "--set", .value = "KEY.PATH=VALUE"});
+  const Completed set = CompletedValue(place, {.name = "--set", .value = "KEY.PATH=VALUE"});
   EXPECT_TRUE(set.continues);
   EXPECT_THAT(set.words, testing::Contains("parallel.tp="));
-  const Completed number = CompletedValue({.name = "--tp", .value = "N"});
+  const Completed number = CompletedValue(place, {.name = "--tp", .value = "N"});
   EXPECT_FALSE(number.is_path);
   EXPECT_TRUE(number.words.empty());
 }

@@ -125,7 +125,8 @@ TEST(PrintOptions, SaysWhatHoldsOfUnsetKeys) {
   const std::string text = PrintOptions(Options{});
   for (const char* line :
        {"tp: null  # ranks to divide the model over; null: one, or those of mpirun\n",
-        "tokenizer: \"\"  # a folder or a tokenizer.json; empty: the model's own\n"})
+        "tokenizer: \"\"  # a folder, a tokenizer.json or a model's name; empty: the model's "
+        "own\n"})
     EXPECT_THAT(text, HasSubstr(line));
 }
 
