@@ -144,14 +144,21 @@ const char* NameOf(Change change) {
   return "?";
 }
 
+// Of what is below one, such as the seconds of a step, the first digits count, not the third
+// decimal.
+std::string FigureText(double value) {
+  return value != 0.0 && std::abs(value) < 1.0 ? fmt::format("{:.4g}", value)
+                                               : fmt::format("{:.3f}", value);
+}
+
 std::string Line(const Comparison& one) {
   const std::string change = std::isfinite(one.change)
                                  ? fmt::format("{:+.1f} %", 100.0 * one.change)
                                  : std::string("from 0");
   const bool fits = one.name.size() <= 31;
-  return fmt::format("{}{:<31}{:>12.3f}{:>12.3f}{:>10}{:>7.3f}  {}\n", fits ? "" : one.name + "\n",
-                     fits ? one.name : "", SpreadOf(one.before).median, SpreadOf(one.after).median,
-                     change, one.p, NameOf(one.verdict));
+  return fmt::format("{}{:<31}{:>12}{:>12}{:>10}{:>7.3f}  {}\n", fits ? "" : one.name + "\n",
+                     fits ? one.name : "", FigureText(SpreadOf(one.before).median),
+                     FigureText(SpreadOf(one.after).median), change, one.p, NameOf(one.verdict));
 }
 
 std::int64_t CountOf(const CompareReport& report, Change verdict) {

@@ -54,11 +54,11 @@ std::string SimulationText(const SimulationReport& report) {
   const Simulation& simulation = report.simulation;
   std::string text = fmt::format("{} in {}, on {}\n", report.model, Name(layout.format),
                                  report.question.machine.title);
-  text +=
-      fmt::format("{} ranks: {} cop{} of {}; {} requests, {} a second, of {} + {} tokens\n\n",
-                  layout.ranks(), layout.dp, layout.dp == 1 ? "y" : "ies", layout.ranks_of_copy(),
-                  GroupedText(report.arrivals.requests), RateText(report.arrivals.per_second),
-                  report.question.workload.prompt_tokens, report.question.workload.new_tokens);
+  text += fmt::format("{} rank{}: {} cop{} of {}; {} requests, {} a second, of {} + {} tokens\n\n",
+                      layout.ranks(), layout.ranks() == 1 ? "" : "s", layout.dp,
+                      layout.dp == 1 ? "y" : "ies", layout.ranks_of_copy(),
+                      GroupedText(report.arrivals.requests), RateText(report.arrivals.per_second),
+                      report.question.workload.prompt_tokens, report.question.workload.new_tokens);
   text += fmt::format("{:<26}{:>11}{:>11}{:>11}\n", "time", "median", "90 %", "99 %");
   for (const Figure& figure : kFigures) {
     const std::vector<float> values = ValuesOf(simulation, figure);

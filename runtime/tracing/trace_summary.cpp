@@ -36,8 +36,10 @@ class TraceReader {
     };
     try {
       summary_.about = Json::parse(text, take).at("otherData");
-    } catch (const Json::exception& error) {
-      throw NoTrace(error.what());
+    } catch (const Json::parse_error& error) {
+      throw NoTrace(fmt::format("no JSON at byte {}", error.byte));
+    } catch (const Json::exception&) {
+      throw NoTrace("\"otherData\" is missing");
     }
     if (!summary_.about.is_object() || !FindString(summary_.about, "program", file_))
       throw NoTrace("nobody is named who has written it");

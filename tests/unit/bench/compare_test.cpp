@@ -135,6 +135,8 @@ TEST(CompareText, FitsEightyColumnsAndNamesTheTest) {
                                               Result({20, 21, 22, 23}, {6, 6.1, 6.2, 6.3}));
   const std::string text = CompareText(report, {.before = "a.json", .after = "b.json"});
   ExpectNarrow(text);
+  const CompareReport small = CompareResults(Result({1e-4, 2e-4}, {1}), Result({3e-4, 4e-4}, {1}));
+  EXPECT_THAT(CompareText(small, {}), HasSubstr("0.00015     0.00035"));
   for (const char* part :
        {"SLOWER", "faster", "+87.0 %", "0.029", "Mann-Whitney", "1 faster, 1 slower"})
     EXPECT_THAT(text, HasSubstr(part));

@@ -139,6 +139,9 @@ TEST(SimulationText, FitsEightyColumns) {
   const std::string text = SimulationText(report);
   EXPECT_THAT(text, HasSubstr("4 ranks: 2 copies of 2; 50 requests, 10.0 a second"));
   ExpectNarrow(text);
+  Case alone;
+  const SimulationReport of_one{"a.yaml", alone.question(), alone.layout, arrivals, simulation};
+  EXPECT_THAT(SimulationText(of_one), HasSubstr("1 rank: 1 copy of 1; "));
   EXPECT_GT(SimulationJson(report)["first_token_seconds"]["p99"].get<double>(), 0.0);
 }
 

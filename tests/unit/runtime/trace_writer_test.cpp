@@ -228,7 +228,9 @@ TEST_F(ATraceSummary, RefusesWhatIsNoTrace) {
         R"({"otherData": {"program": "x"}, "traceEvents":
             [{"ph": "e", "pid": 1, "ts": 1, "id2": {"local": "0x1"}, "name": "queued"}]})"})
     EXPECT_THAT(Fault(text), HasSubstr("trace.json: ")) << text;
-  EXPECT_THAT(Fault("{}"), HasSubstr("trace.json: is no trace of lockstep's: "));
+  EXPECT_THAT(Fault("{}"),
+              HasSubstr("trace.json: is no trace of lockstep's: \"otherData\" is missing;"));
+  EXPECT_THAT(Fault("{\"a\": x"), HasSubstr("is no trace of lockstep's: no JSON at byte 7; "));
   EXPECT_THAT(MessageOf([&] { ReadTrace(folder_ / "none.json"); }), HasSubstr("no such file"));
 }
 
