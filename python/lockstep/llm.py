@@ -118,6 +118,10 @@ class LLM:
             params = [sampling_params] * len(asked)
         else:
             params = list(sampling_params)
+        for one in params:
+            if not (one is None or isinstance(one, SamplingParams)):
+                raise TypeError(f"generate: sampling_params has {one!r}; expected SamplingParams(...), or a list of "
+                                "them, one for each prompt")
         if len(params) != len(asked):
             raise ValueError(f"generate: there are {len(asked)} prompts and {len(params)} sampling_params; give one "
                              "for all, or as many as prompts")
@@ -273,7 +277,11 @@ def _prompts_of(prompts: Any) -> list[Any]:
     """Texts and lists of token ids, of all the forms in which prompts may be given."""
     if isinstance(prompts, (str, dict)):
         prompts = [prompts]
-    prompts = list(prompts)
+    try:
+        prompts = list(prompts)
+    except TypeError:
+        raise TypeError(f"the prompts are {prompts!r}; expected a text, a list of token ids, or a list of "
+                        "prompts") from None
     if prompts and isinstance(prompts[0], int):
         prompts = [prompts]
     return [_prompt_of(one) for one in prompts]
@@ -285,7 +293,12 @@ def _prompt_of(prompt: Any) -> Any:
         if found is None:
             raise TypeError("a prompt is a dict without \"prompt\" and \"prompt_token_ids\"; expected one of them")
         prompt = found
-    return prompt if isinstance(prompt, str) else [int(token) for token in prompt]
+    if isinstance(prompt, str):
+        return prompt
+    try:
+        return [int(token) for token in prompt]
+    except (TypeError, ValueError):
+        raise TypeError(f"a prompt is {prompt!r}; expected a text or a list of token ids") from None
 
 
 def _parts(items: list[Any], size: int) -> Iterator[list[Any]]:

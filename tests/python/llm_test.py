@@ -199,6 +199,17 @@ class Vectors(unittest.TestCase):
                         self.assertAlmostEqual(value, expected, delta=1e-4)
 
 
+class WrongArguments(unittest.TestCase):
+    def test_are_named(self):
+        with start() as llm:
+            for prompts, params, words in ((5, GREEDY, "the prompts are 5; expected a text"),
+                                           (None, None, "the prompts are None; expected a text"),
+                                           ([{"prompt": 3}], GREEDY, "a prompt is 3; expected a text or a list"),
+                                           ("a", {"max_tokens": 4}, "sampling_params has 'max_tokens'; expected")):
+                with self.assertRaisesRegex(TypeError, words):
+                    llm.generate(prompts, params)
+
+
 class Life(unittest.TestCase):
     def test_ends_with_the_block(self):
         with start(tp=2) as llm:
