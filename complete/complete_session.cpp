@@ -65,7 +65,7 @@ void CheckName(std::string_view name) {
 
 // As for any request, so that a value is refused when it is set and not with every text after.
 void CheckValue(const std::string& name, const Json& value) {
-  if (name == "top_k" && value == -1) return;  // off, in requests
+  if ((name == "top_k" || name == "seed") && value == -1) return;  // all, any: of requests alone
   ParseGenerateObject(Json{{"prompt", "text"}, {name, value}}, "/set", 0, Options{});
 }
 

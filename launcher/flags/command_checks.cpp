@@ -43,6 +43,9 @@ void CheckTexts(const Arguments& arguments, const std::string& output_given) {
   if (arguments.options.parallel.dp > 1 && prompt)
     throw BadInput("{}: --dp is {}; expected 1: groups share the lines of --input only", name,
                    arguments.options.parallel.dp);
+  if (arguments.command == Command::kEmbed && arguments.output.ends_with(".npz"))
+    throw BadInput("embed: --output {}: an array for NumPy is written to a file .npy",
+                   arguments.output);
   if (arguments.options.input.unknown_fields == UnknownFields::kPassThrough &&
       arguments.command == Command::kEmbed && arguments.output.ends_with(".npy"))
     throw BadInput(

@@ -263,6 +263,8 @@ TEST(ParseCommandLine, RefusesWhatWouldHaveNoEffect) {
               HasSubstr("--restart goes with --input and --output"));
   EXPECT_EQ(ArgumentsOf({"score", "--model", "m", "--input", "a", "--dp", "2"}).options.parallel.dp,
             2);
+  EXPECT_THAT(ParseError({"embed", "--model", "m", "--input", "a", "--output", "b.npz"}),
+              HasSubstr("--output b.npz: an array for NumPy is written to a file .npy"));
   EXPECT_THAT(
       ParseError({"embed", "--model", "m", "--input", "a", "--output", "b.npy", "--pass-through"}),
       HasSubstr("a .npy file has no room for fields that are passed through"));
