@@ -4,8 +4,8 @@
 
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/kernels/kernels.h"
-#include "layers/kernels/cuda/products/leaf_product.h"
 #include "layers/kernels/cuda/products/quantise.h"
+#include "layers/kernels/cuda/products/quantise_int4.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -15,19 +15,55 @@ constexpr std::int64_t kWorkspaceBytes = std::int64_t{32} << 20;
 
 static_assert(kLeafGroupInputs == kInt8GroupInputs);
 
-// The leaves of inputs that every rank has whole, which are not those of the ranks. Fixed by their
-// number alone: few rows are multiplied by more blocks than there are outputs for, and a chain
-// keeps some length. Each begins on a stage.
-std::vector<Range> FixedLeaves(std::int64_t inputs) {
-  constexpr std::int64_t kLeastInputs = 512, kUnit = 64;
+// How many leaves so many inputs are cut into where nothing else says: few rows are multiplied by
+// more blocks than there are outputs for, and a chain keeps some length.
+std::int64_t LeafCount(std::int64_t inputs) {
+  constexpr std::int64_t kLeastInputs = 512;
   std::int64_t count = 1;
   while (count < kMostLeaves && inputs >= 2 * count * kLeastInputs) count *= 2;
+  return count;
+}
+
+// Each begins on a multiple of `unit`.
+std::vector<Range> CutLeaves(std::int64_t inputs, std::int64_t count, std::int64_t unit) {
   const auto boundary = [&](std::int64_t i) {
-    return std::min((i * inputs / count + kUnit - 1) / kUnit * kUnit, inputs);
+    return std::min((i * inputs / count + unit - 1) / unit * unit, inputs);
   };
   std::vector<Range> leaves;
   for (std::int64_t i = 0; i < count; ++i) leaves.push_back({boundary(i), boundary(i + 1)});
   return leaves;
+}
+
+// The leaves of each part. In the fixed order those of the ranks, or, of inputs that every rank has
+// whole, as many as their number says, each from a stage on. Else any will do that keep groups
+// whole: those of int4 belong to the ranks' leaves, as on processors; those of int8 to all inputs,
+// as the kernels for few rows count them.
+std::vector<std::vector<Range>> LeavesOf(const LinearSource& source, SumOrder order) {
+  constexpr std::int64_t kStage = 64;
+  static_assert(kStage % kInt4GroupInputs == 0 && kInt8GroupInputs % kStage == 0);
+  std::int64_t all = 0;
+  for (const LinearPart& part : source.parts) all += part.weight.view().dim(1);
+  const bool int4 = source.format == WeightFormat::kInt4;
+  std::vector<std::vector<Range>> leaves;
+  for (const LinearPart& part : source.parts) {
+    const std::int64_t inputs = part.weight.view().dim(1);
+    if (order == SumOrder::kFixed)
+      leaves.push_back(part.leaves.empty() ? CutLeaves(inputs, LeafCount(inputs), kStage)
+                                           : part.leaves);
+    else if (int4 && part.leaves.size() > 1)
+      leaves.push_back(part.leaves);
+    else
+      leaves.push_back(CutLeaves(inputs, LeafCount(all), int4 ? kStage : kInt8GroupInputs));
+  }
+  return leaves;
+}
+
+LeafWeights WeightsOf(WeightFormat format) {
+  switch (format) {
+    case WeightFormat::kInt8: return LeafWeights::kInt8;
+    case WeightFormat::kInt4: return LeafWeights::kInt4;
+    default: return LeafWeights::kSixteenBits;
+  }
 }
 
 cudaDataType_t TypeOf(DType dtype) {
@@ -61,43 +97,55 @@ Cublas::~Cublas() { static_cast<void>(cublasDestroy(handle_)); }
 CudaLinear::CudaLinear(const LinearSource& source, SumOrder order, const Stage& stage)
     : outputs_(source.parts.front().weight.view().dim(0)),
       activations_(source.format == WeightFormat::kF16 ? DType::kF16 : DType::kBF16),
+      weights_(WeightsOf(source.format)),
       order_(order) {
-  if (source.format == WeightFormat::kF32 || source.format == WeightFormat::kInt4)
+  if (source.format == WeightFormat::kF32)
     throw BadInput(
-        "--dtype {}: --device cuda multiplies bf16, fp16 and int8; use one of them, or "
+        "--dtype {}: --device cuda multiplies bf16, fp16, int8 and int4; use one of them, or "
         "--device cpu",
         Name(source.format));
-  for (const LinearPart& part : source.parts)
-    parts_.push_back(MakePart(part, source.format, stage));
+  std::vector<std::vector<Range>> leaves = LeavesOf(source, order);
+  for (std::size_t i = 0; i < source.parts.size(); ++i)
+    parts_.push_back(MakePart(source.parts[i].weight.view(), std::move(leaves[i]), stage));
   if (source.bias.empty()) return;
   bias_ = DeviceTensor(DType::kF32, {outputs_});
   stage(source.bias.view(), bias_.view());
 }
 
-CudaLinear::Part CudaLinear::MakePart(const LinearPart& source, WeightFormat format,
+CudaLinear::Part CudaLinear::MakePart(const TensorView& weight, std::vector<Range> leaves,
                                       const Stage& stage) const {
-  const TensorView& weight = source.weight.view();
-  Part part{.inputs = weight.dim(1),
-            .values = {},
-            .scales = {},
-            .leaves = source.leaves,
-            .first_group = {}};
-  if (order_ == SumOrder::kQuickest)
-    part.leaves = {{0, part.inputs}};
-  else if (part.leaves.empty())
-    part.leaves = FixedLeaves(part.inputs);
-  if (format != WeightFormat::kInt8) {
-    part.values = DeviceTensor(activations_, weight.shape());
-    stage(weight, part.values.view());
-    return part;
+  Part part;
+  part.inputs = weight.dim(1);
+  part.leaves = std::move(leaves);
+  const auto to_device = [&stage](const TensorView& host, DType dtype) {
+    Tensor device = DeviceTensor(dtype, host.shape());
+    stage(host, device.view());
+    return device;
+  };
+  switch (weights_) {
+    case LeafWeights::kSixteenBits: part.values = to_device(weight, activations_); break;
+    case LeafWeights::kInt8: {
+      QuantisedWeight made = Quantise(weight, part.leaves);
+      part.first_group = std::move(made.first_group);
+      part.groups = made.scales.view().dim(1);
+      part.values = to_device(made.values.view(), DType::kI32);
+      part.scales = to_device(made.scales.view(), DType::kF32);
+      break;
+    }
+    case LeafWeights::kInt4: {
+      Int4Weight made = QuantiseToInt4(weight, part.leaves);
+      part.first_group = std::move(made.first_group);
+      part.groups = made.groups;
+      part.values = to_device(made.blocks.view(), DType::kI32);
+      break;
+    }
   }
-  QuantisedWeight made = Quantise(weight, part.leaves);
-  part.first_group = std::move(made.first_group);
-  part.values = DeviceTensor(DType::kI32, made.values.view().shape());
-  part.scales = DeviceTensor(DType::kF32, made.scales.view().shape());
-  stage(made.values.view(), part.values.view());
-  stage(made.scales.view(), part.scales.view());
   return part;
+}
+
+bool CudaLinear::IsByLeaves(std::int64_t rows) const {
+  if (order_ == SumOrder::kFixed || weights_ == LeafWeights::kInt4) return true;
+  return weights_ == LeafWeights::kInt8 && rows > kFewRows && rows <= kMostWidenedRows;
 }
 
 void CudaLinear::Run(const LinearArgs& args, LinearLane& lane) const {
@@ -113,7 +161,7 @@ void CudaLinear::Run(const LinearArgs& args, LinearLane& lane) const {
                    "x_second {}", args.x_second.shape().ToString());
   }
   if (rows == 0) return;
-  if (order_ == SumOrder::kFixed) return RunByLeaves(args, lane);
+  if (IsByLeaves(rows)) return RunByLeaves(args, lane);
   if (rows <= kFewRows) return RunFewRows(args, lane);
   Multiply(parts_.front(), args.x, args.y, Sum::kBegin, lane);
   if (parts_.size() == 2) Multiply(parts_.back(), args.x_second, args.y, Sum::kGoOn, lane);
@@ -130,6 +178,7 @@ void CudaLinear::Run(const LinearArgs& args, LinearLane& lane) const {
 void CudaLinear::RunByLeaves(const LinearArgs& args, LinearLane& lane) const {
   LeafProductArgs product{.leaf_count = static_cast<std::int32_t>(parts_.front().leaves.size()),
                           .x_type = activations_,
+                          .weights = weights_,
                           .bias = bias(),
                           .gelu = GeluOf(args.activation),
                           .y = args.y.raw(),
@@ -144,13 +193,12 @@ void CudaLinear::RunByLeaves(const LinearArgs& args, LinearLane& lane) const {
         "{} leaves", part.leaves.size());
     to = {.x = (i == 0 ? args.x : args.x_second).raw(),
           .weight = part.values.view().raw(),
-          .inputs = static_cast<std::int32_t>(part.inputs)};
+          .scales = part.scales.empty() ? nullptr : part.scales.view().data<float>(),
+          .inputs = static_cast<std::int32_t>(part.inputs),
+          .groups = static_cast<std::int32_t>(part.groups)};
     for (std::size_t leaf = 0; leaf < part.leaves.size(); ++leaf)
       to.leaves[leaf] = {static_cast<std::int32_t>(part.leaves[leaf].begin),
                          static_cast<std::int32_t>(part.leaves[leaf].end)};
-    if (part.scales.empty()) continue;
-    to.scales = part.scales.view().data<float>();
-    to.groups = static_cast<std::int32_t>(part.scales.view().dim(1));
     for (std::size_t leaf = 0; leaf < part.first_group.size(); ++leaf)
       to.first_group[leaf] = static_cast<std::int32_t>(part.first_group[leaf]);
   }

@@ -8,6 +8,7 @@
 
 #include "layers/kernels/cuda/cuda_stream.h"
 #include "layers/kernels/cuda/kernels/sum_order.h"
+#include "layers/kernels/cuda/products/leaf_product.h"
 #include "layers/kernels/cuda/products/leaf_scratch.h"
 #include "layers/kernels/ops.h"
 
@@ -50,10 +51,16 @@ class LinearLane {
   LeafScratch leaf_scratch_;
 };
 
-// Weights of bf16 or fp16; or of 8 bits with a scale for each output and group of inputs. Inputs
-// are of the weights' type, with 8 bits bf16; sums are fp32. By SumOrder::kFixed one kernel
-// multiplies all (products/leaf_product.h), else kernels for few rows (one_row.cu, few_rows.cu),
-// and cuBLAS for more, for which 8 bits are widened first.
+// Rows up to which a product of int8 widens its weights in registers; more are cuBLAS's, for which
+// the matrix is widened in memory. An estimate from published rates: widening moves three bytes for
+// each weight, which cuBLAS makes up for from 290 (H100) or 400 rows (A100) on, as it multiplies
+// twice as fast (docs/dev/cuda_kernels.md). scripts/gpu_check measures both ways.
+inline constexpr std::int64_t kMostWidenedRows = 256;
+
+// Weights of bf16 or fp16; or of 8 or 4 bits with a scale for each output and group of inputs.
+// Inputs are of the weights' type, with fewer bits bf16; sums are fp32. By SumOrder::kFixed, and of
+// 4 bits always, one kernel multiplies all (products/leaf_product.h); else kernels for few rows
+// (one_row.cu, few_rows.cu) and cuBLAS for more.
 class CudaLinear final : public LinearWeight {
  public:
   // Sends the weight to the device: `stage` copies host bytes to memory of the device.
@@ -69,15 +76,18 @@ class CudaLinear final : public LinearWeight {
  private:
   struct Part {
     std::int64_t inputs = 0;
-    Tensor values;              // [outputs, inputs] bf16, fp16, or of 8 bits, four in an int32
-    Tensor scales;              // [outputs, groups] fp32; empty: not of 8 bits
-    std::vector<Range> leaves;  // of the inputs; one unless the order is fixed
+    // [outputs, inputs] bf16, fp16, or of 8 bits, four in an int32; or of 4 bits Int4Block
+    Tensor values;
+    Tensor scales;                          // [outputs, groups] fp32; empty: not of 8 bits
+    std::vector<Range> leaves;              // of the inputs
+    std::int64_t groups = 0;                // that have a scale
     std::vector<std::int64_t> first_group;  // of each leaf
   };
   enum class Sum { kBegin, kGoOn };
 
   const float* bias() const { return bias_.empty() ? nullptr : bias_.view().data<float>(); }
-  Part MakePart(const LinearPart& source, WeightFormat format, const Stage& stage) const;
+  Part MakePart(const TensorView& weight, std::vector<Range> leaves, const Stage& stage) const;
+  bool IsByLeaves(std::int64_t rows) const;
   void RunByLeaves(const LinearArgs& args, LinearLane& lane) const;
   void RunFewRows(const LinearArgs& args, LinearLane& lane) const;
   void Multiply(const Part& part, const TensorView& x, const TensorView& y, Sum sum,
@@ -85,6 +95,7 @@ class CudaLinear final : public LinearWeight {
 
   std::int64_t outputs_;
   DType activations_;
+  LeafWeights weights_;
   SumOrder order_;
   std::vector<Part> parts_;
   Tensor bias_;  // [outputs] fp32, or empty

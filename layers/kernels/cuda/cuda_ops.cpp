@@ -34,10 +34,11 @@ void CudaOps::Reserve(const StepSizes& sizes, const StepRows& most, std::int64_t
 }
 
 void CudaOps::ReserveProducts(const StepSizes& sizes, std::int64_t rows) {
-  if (order_ == SumOrder::kFixed) return side_lane_.leaf_scratch().Take(side_.stream());
-  if (rows <= kFewRows) return;
+  if (order_ == SumOrder::kFixed || has_leaf_products_)
+    side_lane_.leaf_scratch().Take(side_.stream());
+  if (order_ == SumOrder::kFixed || rows <= kFewRows) return;
   side_lane_.cublas();
-  if (widened_elements_ == 0) return;
+  if (widened_elements_ == 0 || rows <= kMostWidenedRows) return;
   const auto bytes = [](std::int64_t elements) {
     return static_cast<std::size_t>(elements) * SizeOf(DType::kBF16);
   };
@@ -63,6 +64,10 @@ std::unique_ptr<LinearWeight> CudaOps::MakeLinear(LinearSource source) {
   if (source.format == WeightFormat::kInt8 && order_ == SumOrder::kQuickest)
     for (const LinearPart& part : source.parts)
       widened_elements_ = std::max(widened_elements_, part.weight.view().elements());
+  if (source.format == WeightFormat::kInt8 || source.format == WeightFormat::kInt4) {
+    has_leaf_products_ = true;
+    lane_.leaf_scratch().Take(stream_);
+  }
   return std::make_unique<CudaLinear>(
       source, order_,
       [this](const TensorView& host, const TensorView& device) { device_.Upload(host, device); });

@@ -122,11 +122,20 @@ TEST(ReservedSteps, NeitherAllocateNorFree) {
 }
 
 TEST(ReservedSteps, OfWeightsInEightBitsWidenThemInTheirPlace) {
-  ExpectNoAllocations(Family::kGptNeoX, {.format = WeightFormat::kInt8, .cache = DType::kF8});
+  ExpectNoAllocations(
+      Family::kGptNeoX,
+      {.format = WeightFormat::kInt8,
+       .cache = DType::kF8,
+       .limits = {.tokens = 290, .logit_rows = 30, .sequences = 20, .positions = kContext}});
+}
+
+TEST(ReservedSteps, OfWeightsInFewerBitsNeitherAllocateNorFree) {
+  for (const WeightFormat format : {WeightFormat::kInt8, WeightFormat::kInt4})
+    ExpectNoAllocations(Family::kGptJ, {.format = format});
 }
 
 TEST(ReservedSteps, OfOneOrderNeitherAllocateNorFree) {
-  for (const WeightFormat format : {WeightFormat::kBF16, WeightFormat::kInt8})
+  for (const WeightFormat format : {WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4})
     ExpectNoAllocations(Family::kGptJ, {.format = format, .batch_invariant = BatchInvariance::kOn});
 }
 

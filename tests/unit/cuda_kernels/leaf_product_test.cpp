@@ -11,7 +11,7 @@ namespace {
 struct LeafShape {
   std::int64_t outputs;
   std::vector<std::int32_t> leaves[2];
-  bool int8 = false;
+  LeafWeights weights = LeafWeights::kSixteenBits;
   std::int32_t more_inputs = 0;  // behind the leaves, which belong to none
 
   std::int32_t Inputs(std::size_t part) const {
@@ -19,7 +19,29 @@ struct LeafShape {
     for (const std::int32_t inputs : leaves[part]) all += inputs;
     return all == 0 ? 0 : all + more_inputs;
   }
+  std::int32_t GroupInputs() const {
+    return weights == LeafWeights::kInt4 ? kInt4BlockInputs : kLeafGroupInputs;
+  }
 };
+
+constexpr LeafWeights kAllWeights[] = {LeafWeights::kSixteenBits, LeafWeights::kInt8,
+                                       LeafWeights::kInt4};
+
+// Blocks of which nothing has been set: what belongs to no weight must not matter.
+std::vector<Int4Block> UnsetBlocks(std::int64_t outputs, std::int64_t groups) {
+  Int4Block block;
+  for (auto& lane : block.words)
+    for (std::uint32_t& word : lane) word = 0x5a5a5a5au;
+  for (std::uint16_t& scale : block.scales) scale = 0x7fc0;  // NaN
+  return std::vector<Int4Block>(static_cast<std::size_t>((outputs + 15) / 16 * groups), block);
+}
+
+void SetInt4(Int4Block& block, int output, int input, int value) {
+  const Int4Place place = PlaceInInt4Block(output, input);
+  std::uint32_t& word = block.words[place.lane][place.word];
+  word &= ~(15u << place.shift);
+  word |= static_cast<std::uint32_t>(value + 8) << place.shift;
+}
 
 // A product's weights and inputs on host and device.
 class LeafProductCase {
@@ -36,6 +58,7 @@ class LeafProductCase {
   LeafProductArgs Args(std::int64_t rows) const {
     LeafProductArgs args{.leaf_count = static_cast<std::int32_t>(shape_.leaves[0].size()),
                          .x_type = type_,
+                         .weights = shape_.weights,
                          .bias = device_bias_.data(),
                          .rows = rows,
                          .outputs = shape_.outputs,
@@ -89,6 +112,7 @@ class LeafProductCase {
     std::unique_ptr<Device<std::uint16_t>> device_x, device_weight;
     std::unique_ptr<Device<std::int8_t>> device_values;
     std::unique_ptr<Device<float>> device_scales;
+    std::unique_ptr<Device<Int4Block>> device_blocks;
   };
 
   void AddPart(std::size_t index, Random& random) {
@@ -100,14 +124,14 @@ class LeafProductCase {
     for (std::size_t leaf = 0; leaf < shape_.leaves[index].size(); ++leaf) {
       to.leaves[leaf] = {at, at + shape_.leaves[index][leaf]};
       to.first_group[leaf] = to.groups;
-      to.groups += (shape_.leaves[index][leaf] + kLeafGroupInputs - 1) / kLeafGroupInputs;
+      to.groups += (shape_.leaves[index][leaf] + shape_.GroupInputs() - 1) / shape_.GroupInputs();
       at = to.leaves[leaf].end;
     }
     // The same numbers whatever lies behind the leaves.
     part.x = Spread(Rounded(type_, random.Values(rows_ * at)), at, to.inputs);
     part.device_x = std::make_unique<Device<std::uint16_t>>(Pack(type_, part.x));
     to.x = part.device_x->data();
-    if (shape_.int8) return AddInt8(part, at, random);
+    if (shape_.weights != LeafWeights::kSixteenBits) return AddQuantised(part, at, random);
     const Floats weight =
         Spread(Rounded(type_, random.Values(shape_.outputs * at, 0.1f)), at, to.inputs);
     part.weight.assign(weight.begin(), weight.end());
@@ -115,21 +139,34 @@ class LeafProductCase {
     to.weight = part.device_weight->data();
   }
 
-  void AddInt8(Part& part, std::int32_t used, Random& random) {
+  void AddQuantised(Part& part, std::int32_t used, Random& random) {
     LeafPart& to = part.on_device;
+    const bool int4 = shape_.weights == LeafWeights::kInt4;
     std::vector<std::int8_t> values(static_cast<std::size_t>(shape_.outputs * to.inputs));
-    const Floats scales = random.Values(shape_.outputs * to.groups, 0.01f);
+    std::vector<Int4Block> blocks = UnsetBlocks(shape_.outputs, to.groups);
+    const Floats scales = Rounded(int4 ? DType::kBF16 : DType::kF32,
+                                  random.Values(shape_.outputs * to.groups, 0.01f));
+    const Bits scale_bits = Pack(DType::kBF16, scales);
     part.weight.resize(values.size());
     for (std::int64_t output = 0; output < shape_.outputs; ++output)
       for (std::int32_t leaf = 0, i = 0; i < used; ++i) {
         while (i >= to.leaves[leaf].end) ++leaf;
-        const std::int64_t group =
-            to.first_group[leaf] + (i - to.leaves[leaf].begin) / kLeafGroupInputs;
+        const std::int32_t from_begin = i - to.leaves[leaf].begin;
+        const std::int64_t group = to.first_group[leaf] + from_begin / shape_.GroupInputs();
         const auto place = static_cast<std::size_t>(output * to.inputs + i);
-        values[place] = static_cast<std::int8_t>(random.Int(-128, 127));
-        part.weight[place] = static_cast<double>(values[place]) *
-                             scales[static_cast<std::size_t>(output * to.groups + group)];
+        const auto scale = static_cast<std::size_t>(output * to.groups + group);
+        values[place] = static_cast<std::int8_t>(int4 ? random.Int(-8, 7) : random.Int(-128, 127));
+        part.weight[place] = static_cast<double>(values[place]) * scales[scale];
+        if (!int4) continue;
+        Int4Block& block = blocks[static_cast<std::size_t>(output / 16 * to.groups + group)];
+        SetInt4(block, static_cast<int>(output % 16), from_begin % kInt4BlockInputs, values[place]);
+        block.scales[output % 16] = scale_bits[scale];
       }
+    if (int4) {
+      part.device_blocks = std::make_unique<Device<Int4Block>>(blocks);
+      to.weight = part.device_blocks->data();
+      return;
+    }
     part.device_values = std::make_unique<Device<std::int8_t>>(values);
     part.device_scales = std::make_unique<Device<float>>(scales);
     to.weight = part.device_values->data();
@@ -170,8 +207,10 @@ TEST_P(LeafProducts, MatchPlainLoops) {
   const LeafShape shapes[] = {{70, {{300}, {}}},
                               {19, {{40, 24, 0, 88}, {72, 16, 8, 0}}},
                               {5, {{13, 20}, {33, 7}}},
-                              {66, {{272, 528}, {64, 16}}, true},
-                              {3, {{13, 280}, {33, 7}}, true}};
+                              {66, {{272, 528}, {64, 16}}, LeafWeights::kInt8},
+                              {3, {{13, 280}, {33, 7}}, LeafWeights::kInt8},
+                              {70, {{136, 0, 64, 328}, {72, 16, 8, 0}}, LeafWeights::kInt4},
+                              {3, {{13, 140}, {33, 7}}, LeafWeights::kInt4}};
   for (const LeafShape& shape : shapes)
     for (const std::int64_t rows : {1, 11, 40, 67}) {
       SCOPED_TRACE(testing::Message() << shape.outputs << " outputs, " << rows << " rows");
@@ -192,8 +231,8 @@ TEST_P(LeafProducts, MatchPlainLoops) {
 }
 
 TEST_P(LeafProducts, GiveARowTheSameBitsInEveryBatch) {
-  for (const LeafShape& shape :
-       {LeafShape{70, {{64, 104}, {136, 72}}}, LeafShape{70, {{64, 112}, {272, 80}}, true}}) {
+  for (const LeafWeights weights : kAllWeights) {
+    const LeafShape shape{70, {{64, 112}, {272, 80}}, weights};
     const LeafProductCase product(shape, 130, type(), random_);
     const Floats all = product.Run(130, 0, stream_);
     for (const std::int64_t rows : {1, 2, 8, 9, 32, 33, 64, 65}) {
@@ -204,8 +243,9 @@ TEST_P(LeafProducts, GiveARowTheSameBitsInEveryBatch) {
 }
 
 TEST_P(LeafProducts, GiveTheSameBitsHoweverManyBlocksShareTheLeaves) {
-  const LeafShape shape{70, {{40, 24, 0, 88, 32, 64, 96, 8}, {72, 16, 8, 0, 64, 32, 40, 128}}};
+  LeafShape shape{70, {{40, 24, 0, 88, 32, 64, 96, 8}, {72, 16, 8, 0, 64, 32, 40, 128}}};
   for (const std::int64_t rows : {3, 40, 66}) {
+    shape.weights = rows == 40 ? LeafWeights::kInt4 : LeafWeights::kSixteenBits;
     const LeafProductCase product(shape, rows, type(), random_);
     const Floats alone = product.Run(rows, 1, stream_);
     for (const std::int32_t splits : {0, 2, 4, 8})
@@ -215,9 +255,9 @@ TEST_P(LeafProducts, GiveTheSameBitsHoweverManyBlocksShareTheLeaves) {
 
 // A rank of 2, 4 or 8 has a branch of the tree.
 TEST_P(LeafProducts, OfRanksAddUpToThoseOfOne) {
-  for (const bool int8 : {false, true}) {
+  for (const LeafWeights weights : kAllWeights) {
     const LeafShape shape{
-        20, {{32, 16, 0, 80, 32, 64, 96, 16}, {272, 16, 48, 0, 64, 32, 48, 128}}, int8};
+        20, {{32, 16, 0, 80, 32, 64, 96, 16}, {272, 16, 48, 0, 64, 32, 48, 128}}, weights};
     const LeafProductCase product(shape, 9, type(), random_);
     const Floats whole = product.Run(9, 0, stream_, 0, 8);
     for (const std::int32_t count : {4, 2, 1}) {
@@ -235,8 +275,8 @@ TEST_P(LeafProducts, OfRanksAddUpToThoseOfOne) {
 
 // Where leaves lie in a rank's matrix decides how they are read: by vectors, or by elements.
 TEST_P(LeafProducts, GiveTheSameBitsWhereverTheLeavesLie) {
-  for (const bool int8 : {false, true}) {
-    LeafShape shape{70, {{64, 112}, {272, 80}}, int8};
+  for (const LeafWeights weights : kAllWeights) {
+    LeafShape shape{70, {{64, 112}, {272, 80}}, weights};
     const Floats vectors = LeafProductCase(shape, 20, type(), random_).Run(20, 0, stream_);
     shape.more_inputs = 3;
     EXPECT_EQ(LeafProductCase(shape, 20, type(), random_).Run(20, 0, stream_), vectors);
@@ -259,6 +299,13 @@ TEST_P(LeafProducts, RefuseWhatTheyHaveNoKernelFor) {
   refused({.parts = {wide}, .leaf_count = 3, .x_type = type(), .rows = 1, .outputs = 4});
   refused({.parts = {wide}, .leaf_count = 16, .x_type = type(), .rows = 1, .outputs = 4});
   refused({.parts = {wide, narrow}, .x_type = type(), .rows = 1, .outputs = 4});
+  refused(
+      {.parts = {wide}, .x_type = type(), .weights = LeafWeights::kInt8, .rows = 1, .outputs = 4});
+  refused({.parts = {narrow},
+           .x_type = type(),
+           .weights = LeafWeights::kInt4,
+           .rows = 1,
+           .outputs = 4});
   refused({.parts = {wide}, .x_type = type(), .y_type = other, .rows = 1, .outputs = 4});
   refused({.parts = {wide}, .x_type = type(), .rows = 1, .outputs = 4, .splits = 2});
   refused({.parts = {wide},

@@ -54,11 +54,19 @@ struct StageCopies {
   __device__ __forceinline__ void CopyWeights(const StageCursor& cursor, int number) const {
     if (cursor.done()) return;
     const LeafPart& part = args.parts[cursor.part];
-    const Lines<W> lines{static_cast<const W*>(part.weight) +
-                             std::int64_t{blockIdx.x} * Tile::kOutputs * part.inputs,
-                         part.inputs, place.outputs_left};
-    CopyLines<kAccess, Tile::kOutputs, Tile::kThreads>(
-        lines, cursor.at, part.leaves[cursor.leaf].end, StageOf(number));
+    const InputRange leaf = part.leaves[cursor.leaf];
+    const std::int64_t first = std::int64_t{blockIdx.x} * Tile::kOutputs;
+    const W* weights = static_cast<const W*>(part.weight);
+    if constexpr (std::is_same_v<W, Int4Block>) {
+      const int group = part.first_group[cursor.leaf] + (cursor.at - leaf.begin) / kStageInputs;
+      const Int4Blocks blocks{weights + first / 16 * part.groups + group, part.groups,
+                              place.outputs_left};
+      CopyBlocks<Tile::kOutputs, Tile::kThreads>(blocks, StageOf(number));
+    } else {
+      const Lines<W> lines{weights + first * part.inputs, part.inputs, place.outputs_left};
+      CopyLines<kAccess, Tile::kOutputs, Tile::kThreads>(lines, cursor.at, leaf.end,
+                                                         StageOf(number));
+    }
   }
   // And makes a group of the stage's copies, whether there is such a stage or not.
   __device__ __forceinline__ void CopyRows(const StageCursor& cursor, int number) const {
@@ -75,20 +83,31 @@ struct StageCopies {
   }
 };
 
-// Of 8 bits: sums += the group's scale of each output times the group's sums.
-template <typename Tile>
+// The group's scale of an output of the tile; of 4 bits it has come with the stage.
+template <typename W, typename Tile>
+__device__ __forceinline__ float ScaleOf(const LeafPart& part, int group, int output,
+                                         const unsigned char* stage, const WarpPlace<Tile>& place) {
+  if constexpr (std::is_same_v<W, Int4Block>) {
+    return Int4Scale(reinterpret_cast<const Int4Block*>(stage)[output / 16], output % 16);
+  } else {
+    const std::int64_t line =
+        std::int64_t{blockIdx.x} * Tile::kOutputs + min(output, place.outputs_left - 1);
+    return part.scales[line * part.groups + group];
+  }
+}
+
+// sums += the group's scale of each output times the group's sums.
+template <typename W, typename Tile>
 __device__ __forceinline__ void AddScaled(const LeafPart& part, int group,
-                                          const WarpPlace<Tile>& place,
+                                          const unsigned char* stage, const WarpPlace<Tile>& place,
                                           const LeafSums<Tile>& of_group, LeafSums<Tile>& sums) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
 #pragma unroll
   for (int m = 0; m < Tile::kSixteens; ++m)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const int own = place.output + 16 * m + 8 * half + lane / 4;
-      const std::int64_t output =
-          std::int64_t{blockIdx.x} * Tile::kOutputs + min(own, place.outputs_left - 1);
-      const float scale = part.scales[output * part.groups + group];
+      const int output = place.output + 16 * m + 8 * half + lane / 4;
+      const float scale = ScaleOf<W, Tile>(part, group, output, stage, place);
 #pragma unroll
       for (int n = 0; n < Tile::kEights; ++n)
 #pragma unroll
@@ -97,21 +116,23 @@ __device__ __forceinline__ void AddScaled(const LeafPart& part, int group,
     }
 }
 
-// sums += the stage's products, those of 8 bits when their group is complete.
+// sums += the stage's products, those of fewer bits when their group is complete.
 template <typename T, typename W, typename Tile>
 __device__ __forceinline__ void AddStage(const LeafPart& part, int leaf, int at,
                                          const unsigned char* stage, const WarpPlace<Tile>& place,
                                          LeafSums<Tile>& of_group, LeafSums<Tile>& sums) {
   const InputRange range = part.leaves[leaf];
-  if constexpr (sizeof(W) > 1) {
+  constexpr int kGroup = kGroupInputs<W>;
+  if constexpr (kGroup == 0) {
     MultiplyStage<T, W, Tile>(stage, range.end - at, place, sums);
   } else {
+    constexpr bool kIsGroup = kGroup == kStageInputs;
     const int from_begin = at - range.begin, next = from_begin + kStageInputs;
-    if (from_begin % kLeafGroupInputs == 0) SetToZero<Tile>(of_group);
+    if (kIsGroup || from_begin % kGroup == 0) SetToZero<Tile>(of_group);
     MultiplyStage<T, W, Tile>(stage, range.end - at, place, of_group);
-    if (next % kLeafGroupInputs == 0 || at + kStageInputs >= range.end)
-      AddScaled<Tile>(part, part.first_group[leaf] + from_begin / kLeafGroupInputs, place, of_group,
-                      sums);
+    if (kIsGroup || next % kGroup == 0 || at + kStageInputs >= range.end)
+      AddScaled<W, Tile>(part, part.first_group[leaf] + from_begin / kGroup, stage, place, of_group,
+                         sums);
   }
 }
 
@@ -253,8 +274,8 @@ void LaunchFor(const LeafProductArgs& args, Access access, cudaStream_t stream) 
     return LaunchTiles<kVectors, T, W, TileOf8Rows>(args, stream);
   if (args.rows <= TileOf32Rows::kRows)
     return LaunchTiles<kVectors, T, W, TileOf32Rows>(args, stream);
-  if constexpr (sizeof(W) == 1) {
-    LaunchTiles<kVectors, T, W, TileOf8Bits>(args, stream);
+  if constexpr (kGroupInputs<W> != 0) {
+    LaunchTiles<kVectors, T, W, TileOfFewerBits>(args, stream);
   } else {
     if (args.rows <= TileOf64Rows::kRows)
       return LaunchTiles<kVectors, T, W, TileOf64Rows>(args, stream);
@@ -262,10 +283,9 @@ void LaunchFor(const LeafProductArgs& args, Access access, cudaStream_t stream) 
   }
 }
 
-bool IsInt8(const LeafPart& part) { return part.scales != nullptr; }
-
+// Blocks of 4 bits lie on 16 bytes wherever the leaves do.
 Access AccessOfLeaves(const LeafProductArgs& args) {
-  const int chunk = IsInt8(args.parts[0]) ? kChunk<std::int8_t> : kChunk<BF16>;
+  const int chunk = args.weights == LeafWeights::kInt8 ? kChunk<std::int8_t> : kChunk<BF16>;
   for (const LeafPart& part : args.parts) {
     int bits = part.inputs;
     for (int leaf = 0; leaf < args.leaf_count; ++leaf)
@@ -280,8 +300,9 @@ void CheckArguments(const LeafProductArgs& args) {
   const std::int32_t leaves = args.leaf_count;
   if (leaves < 1 || leaves > kMostLeaves || (leaves & (leaves - 1)) != 0)
     RefuseArguments("LeafProduct", "leaves are 1, 2, 4 or 8");
-  if (args.parts[1].inputs > 0 && IsInt8(args.parts[0]) != IsInt8(args.parts[1]))
-    RefuseArguments("LeafProduct", "parts of weights of two kinds");
+  for (const LeafPart& part : args.parts)
+    if (part.inputs > 0 && (part.scales != nullptr) != (args.weights == LeafWeights::kInt8))
+      RefuseArguments("LeafProduct", "int8 has scales beside its values, and nothing else has");
   if (args.y_type != DType::kF32 && args.y_type != args.x_type)
     RefuseArguments("LeafProduct", "y is fp32 or of x's type");
 }
@@ -293,8 +314,11 @@ void LeafProduct(const LeafProductArgs& args, cudaStream_t stream) {
   const Access access = AccessOfLeaves(args);
   ForHalfType(args.x_type, "LeafProduct", [&](auto type) {
     using T = decltype(type);
-    if (IsInt8(args.parts[0])) return LaunchFor<T, std::int8_t>(args, access, stream);
-    LaunchFor<T, T>(args, access, stream);
+    switch (args.weights) {
+      case LeafWeights::kSixteenBits: return LaunchFor<T, T>(args, access, stream);
+      case LeafWeights::kInt8: return LaunchFor<T, std::int8_t>(args, access, stream);
+      case LeafWeights::kInt4: return LaunchFor<T, Int4Block>(args, access, stream);
+    }
   });
 }
 

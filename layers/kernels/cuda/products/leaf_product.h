@@ -10,12 +10,15 @@
 
 #include "core/numbers/dtype.h"
 #include "layers/kernels/cuda/kernels/kernels.h"
+#include "layers/kernels/cuda/products/int4_block.h"
 
 namespace lockstep::cuda {
 
 inline constexpr int kMostLeaves = 8;
-// Inputs of an 8-bit weight that share a scale, counted anew from where each leaf begins.
-inline constexpr int kLeafGroupInputs = 256;
+// What weights are kept in. Those of fewer bits have a scale for each output and group of inputs,
+// counted anew from where each leaf begins.
+enum class LeafWeights : std::uint8_t { kSixteenBits, kInt8, kInt4 };
+inline constexpr int kLeafGroupInputs = 256;  // of int8; of int4 kInt4BlockInputs
 
 // Inputs [begin, end) of a part.
 struct InputRange {
@@ -25,9 +28,10 @@ struct InputRange {
 
 // x W^T, or one of the two that are added.
 struct LeafPart {
-  const void* x = nullptr;        // [rows, inputs] of x_type
-  const void* weight = nullptr;   // [outputs, inputs] of x_type, or int8 where there are scales
-  const float* scales = nullptr;  // [outputs, groups]; null: weights of x_type
+  const void* x = nullptr;  // [rows, inputs] of x_type
+  // [outputs, inputs] of x_type or int8; or Int4Block [outputs in sixteens, groups], on 16 bytes
+  const void* weight = nullptr;
+  const float* scales = nullptr;  // [outputs, groups], of int8 alone
   std::int32_t inputs = 0;        // 0: no such part
   std::int32_t groups = 0;        // of all leaves, one leaf's behind the other's
   InputRange leaves[kMostLeaves] = {};
@@ -40,6 +44,7 @@ struct LeafProductArgs {
   LeafPart parts[2] = {};
   std::int32_t leaf_count = 1;  // a power of two, at most kMostLeaves
   DType x_type = DType::kBF16;
+  LeafWeights weights = LeafWeights::kSixteenBits;
   const float* bias = nullptr;  // [outputs] or null
   Gelu gelu = Gelu::kNone;
   void* y = nullptr;  // [rows, outputs] of y_type: fp32 or x_type

@@ -12,6 +12,7 @@
 
 #include "layers/kernels/cuda/kernels/tensor_core.h"
 #include "layers/kernels/cuda/products/few_rows.h"
+#include "layers/kernels/cuda/products/int4.h"
 #include "layers/kernels/cuda/products/int8.h"
 #include "layers/kernels/cuda/products/leaf_product.h"
 
@@ -20,7 +21,21 @@ namespace lockstep::cuda {
 constexpr int kStepInputs = 32;
 constexpr int kStageSteps = 2;
 constexpr int kStageInputs = kStageSteps * kStepInputs;
-static_assert(kLeafGroupInputs % kStageInputs == 0, "a stage has one scale");
+static_assert(kLeafGroupInputs % kStageInputs == 0 && kInt4BlockInputs == kStageInputs,
+              "a stage has one scale");
+
+// Weights W: T, std::int8_t or Int4Block. The inputs that share a scale; 0: there are no scales.
+template <typename W>
+constexpr int kGroupInputs = 0;
+template <>
+constexpr int kGroupInputs<std::int8_t> = kLeafGroupInputs;
+template <>
+constexpr int kGroupInputs<Int4Block> = kInt4BlockInputs;
+// A stage's bytes of sixteen outputs.
+template <typename W>
+constexpr int kSixteenBytes = 16 * kStageInputs* static_cast<int>(sizeof(W));
+template <>
+constexpr int kSixteenBytes<Int4Block> = static_cast<int>(sizeof(Int4Block));
 
 // A tile by how many warps it has along outputs and rows, and what each of them has: outputs in
 // sixteens, rows in eights. And how many blocks of it are to fit on a multiprocessor: told so, the
@@ -43,17 +58,18 @@ using TileOf8Rows = LeafTile<4, 1, 1, 1, 5>;
 using TileOf32Rows = LeafTile<4, 1, 1, 4, 3>;
 using TileOf64Rows = LeafTile<2, 2, 2, 4, 2>;
 using TileOfManyRows = LeafTile<4, 2, 2, 4, 1>;
-// More than 32 rows and weights of 8 bits, which have a second set of sums: half as many a thread.
-using TileOf8Bits = LeafTile<4, 2, 1, 4, 1>;
+// More than 32 rows and weights with scales, which have a second set of sums: half as many a
+// thread.
+using TileOfFewerBits = LeafTile<4, 2, 1, 4, 1>;
 
 // A thread's sums: [sixteen, eight, as a multiplication leaves them].
 template <typename Tile>
 using LeafSums = float[Tile::kSixteens][Tile::kEights][4];
 
-// A stage in shared memory: of each step the weights' lines, then the rows'.
+// A stage in shared memory: of each step the weights' lines, or their blocks, then the rows' lines.
 template <typename Tile, typename W>
 struct LeafStage {
-  static constexpr int kWeightBytes = Tile::kOutputs * kStageInputs * static_cast<int>(sizeof(W));
+  static constexpr int kWeightBytes = Tile::kOutputs / 16 * kSixteenBytes<W>;
   static constexpr int kBytes = kWeightBytes + Tile::kRows * kStageInputs * 2;
   static constexpr int kStages = 4;
   static constexpr int kSharedBytes = kStages * kBytes;
@@ -94,6 +110,25 @@ __device__ __forceinline__ void CopyLines(const Lines<E>& lines, int at, int end
   }
 }
 
+// The blocks of 4 bits that a stage takes, each `pitch` behind the one before.
+struct Int4Blocks {
+  const Int4Block* first;
+  std::int64_t pitch;
+  int outputs;  // that exist; further ones are zeros
+};
+
+template <int kOutputs, int kThreads>
+__device__ __forceinline__ void CopyBlocks(const Int4Blocks& blocks, unsigned char* to) {
+  constexpr int kCopies = kSixteenBytes<Int4Block> / 16;  // of a block
+#pragma unroll 1
+  for (int i = static_cast<int>(threadIdx.x); i < kOutputs / 16 * kCopies; i += kThreads) {
+    const int sixteen = i / kCopies;
+    const bool exists = 16 * sixteen < blocks.outputs;
+    const Int4Block* from = blocks.first + (exists ? sixteen * blocks.pitch : 0);
+    CopyAsync(to + 16 * i, reinterpret_cast<const uint4*>(from) + i % kCopies, exists ? 16 : 0);
+  }
+}
+
 // Four words: the eight inputs that a lane brings of a line in a step, as T.
 struct EightInputs {
   unsigned words[4];
@@ -114,6 +149,32 @@ __device__ __forceinline__ EightInputs LoadEight(const unsigned char* lines, int
     BytesToFloats(raw.y, values + 4);
     return {{PackPair<T>(values[0], values[1]), PackPair<T>(values[2], values[3]),
              PackPair<T>(values[4], values[5]), PackPair<T>(values[6], values[7])}};
+  }
+}
+
+template <typename T>
+__device__ __forceinline__ EightInputs WidenEight(unsigned word) {
+  return {{Int4Pair<T>(word, 0), Int4Pair<T>(word, 1), Int4Pair<T>(word, 2), Int4Pair<T>(word, 3)}};
+}
+
+// What a lane brings of sixteen outputs in a step: of its output, and of the one eight behind it.
+struct SixteenOutputs {
+  EightInputs low, high;
+};
+
+// The sixteen from `output` of the tile on.
+template <typename T, typename W, typename Tile>
+__device__ __forceinline__ SixteenOutputs LoadSixteen(const unsigned char* stage, int step,
+                                                      int output) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  if constexpr (std::is_same_v<W, Int4Block>) {
+    const auto& block = reinterpret_cast<const Int4Block*>(stage)[output / 16];
+    const uint4 raw = *reinterpret_cast<const uint4*>(block.words[lane]);
+    return {WidenEight<T>(step == 0 ? raw.x : raw.z), WidenEight<T>(step == 0 ? raw.y : raw.w)};
+  } else {
+    const int own = output + lane / 4;
+    return {LoadEight<T, Tile::kOutputs, W>(stage, step, own),
+            LoadEight<T, Tile::kOutputs, W>(stage, step, own + 8)};
   }
 }
 
@@ -146,13 +207,10 @@ __device__ __forceinline__ void MultiplyStage(const unsigned char* stage, int in
 #pragma unroll
   for (int step = 0; step < kStageSteps; ++step) {
     if (step * kStepInputs >= inputs) break;
-    EightInputs low[Tile::kSixteens], high[Tile::kSixteens];
+    SixteenOutputs w[Tile::kSixteens];
 #pragma unroll
-    for (int m = 0; m < Tile::kSixteens; ++m) {
-      const int output = place.output + 16 * m + line;
-      low[m] = LoadEight<T, Tile::kOutputs, W>(stage, step, output);
-      high[m] = LoadEight<T, Tile::kOutputs, W>(stage, step, output + 8);
-    }
+    for (int m = 0; m < Tile::kSixteens; ++m)
+      w[m] = LoadSixteen<T, W, Tile>(stage, step, place.output + 16 * m);
 #pragma unroll
     for (int n = 0; n < Tile::kEights; ++n) {
       if (!place.HasEight(n)) continue;
@@ -162,8 +220,8 @@ __device__ __forceinline__ void MultiplyStage(const unsigned char* stage, int in
 #pragma unroll
         for (int m = 0; m < Tile::kSixteens; ++m) {
           if (!place.HasSixteen(m)) continue;
-          const unsigned a[4] = {low[m].words[2 * half], high[m].words[2 * half],
-                                 low[m].words[2 * half + 1], high[m].words[2 * half + 1]};
+          const unsigned a[4] = {w[m].low.words[2 * half], w[m].high.words[2 * half],
+                                 w[m].low.words[2 * half + 1], w[m].high.words[2 * half + 1]};
           const unsigned b[2] = {x.words[2 * half], x.words[2 * half + 1]};
           MultiplyAdd<T>(a, b, sums[m][n]);
         }
