@@ -174,7 +174,7 @@ std::int64_t LeastPages(const LoadJob& job) {
 
 std::vector<WeightFormat> FormatsOf(const RankDevice& device) {
   if (!device.on_gpu()) return {WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4};
-  return {WeightFormat::kInt8};
+  return {WeightFormat::kInt8, WeightFormat::kInt4};
 }
 
 struct LoadPlace {

@@ -21,8 +21,9 @@ std::string WhyNotCuda(const DeviceRequest& request) {
   if (request.cpu_backend == BackendKind::kReference)
     return "engine.backend: reference computes on the processor";
   if (!request.format) return "";
-  if (request.format == WeightFormat::kF32 || request.format == WeightFormat::kInt4)
-    return fmt::format("--dtype {}: GPUs compute in bf16, fp16 or int8", Name(*request.format));
+  if (request.format == WeightFormat::kF32)
+    return fmt::format("--dtype {}: GPUs compute in bf16, fp16, int8 or int4",
+                       Name(*request.format));
   const DType kept = TableDType(*request.format);
   const DType cache = request.cache_dtype.value_or(kept);
   if (cache != kept && cache != DType::kF8)

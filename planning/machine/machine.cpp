@@ -21,10 +21,10 @@ Machine WithoutLosses(Machine machine) {
 bool Computes(MachineKind kind, WeightFormat format) {
   switch (format) {
     case WeightFormat::kBF16:
-    case WeightFormat::kInt8: return true;
+    case WeightFormat::kInt8:
+    case WeightFormat::kInt4: return true;
     case WeightFormat::kF16: return kind == MachineKind::kGpu;
-    case WeightFormat::kF32:
-    case WeightFormat::kInt4: break;
+    case WeightFormat::kF32: break;
   }
   return kind == MachineKind::kCpu;
 }

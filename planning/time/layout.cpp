@@ -14,7 +14,7 @@ void CheckFormat(const Machine& machine, WeightFormat format) {
   if (Computes(machine.kind, format)) return;
   const bool gpu = machine.kind == MachineKind::kGpu;
   throw BadInput("plan: {} on {}: {}", Name(format), machine.title,
-                 gpu ? "GPUs compute in bf16, fp16 or int8; use --dtype bf16"
+                 gpu ? "GPUs compute in bf16, fp16, int8 or int4; use --dtype bf16"
                      : "only GPUs compute in fp16; use --dtype bf16");
 }
 

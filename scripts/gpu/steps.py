@@ -102,10 +102,15 @@ def invariance(machine, model):
 
 
 def formats(machine, model):
-    for dtype in ("int8", "fp16"):
+    for dtype in ("int8", "int4", "fp16"):
         yield bench(machine, "batch", model, "128", 60, f"{dtype}, batches",
                     ["--batch", "1,8,9,64"], dtype=dtype)
         yield bench(machine, "prefill", model, "1900", 40, f"{dtype}, prompts", dtype=dtype)
+    # Around kMostWidenedRows: in one order all rows take the kernel that widens in registers.
+    for setting in ("off", "on"):
+        yield bench(machine, "prefill", model, "128,256,320,512", 60,
+                    f"int8, prompts of few rows, one order: {setting}",
+                    ["--set", f"parallel.batch_invariant={setting}"], dtype="int8")
     yield bench(machine, "batch", model, "1900", 60, "fp8 cache, batches",
                 ["--batch", "1,32", "--set", "model.cache_dtype=fp8"])
 

@@ -132,6 +132,7 @@ INSTANTIATE_TEST_SUITE_P(
     Models, CudaSameBits,
     ::testing::Values(BitsCase{"gptj_12_heads_exact_gelu", WeightFormat::kBF16},
                       BitsCase{"gptj_12_heads_exact_gelu", WeightFormat::kInt8},
+                      BitsCase{"gptj_12_heads_exact_gelu", WeightFormat::kInt4},
                       BitsCase{"neox_unit_rotary_pct_16_heads", WeightFormat::kF16},
                       BitsCase{"neox_sequential_exact_gelu", WeightFormat::kBF16}),
     [](const auto& one) { return NameOf(one.param); });

@@ -121,7 +121,7 @@ TEST(ShareOf, RefusesWhatIsTooLarge) {
 
 TEST(ShareOf, RefusesAFormatThatIsNotComputedThere) {
   EXPECT_EQ(MessageOf([] { ShareOf(RoundGpus(), {.format = WeightFormat::kF32}); }),
-            "plan: fp32 on round GPUs: GPUs compute in bf16, fp16 or int8; use --dtype bf16");
+            "plan: fp32 on round GPUs: GPUs compute in bf16, fp16, int8 or int4; use --dtype bf16");
   EXPECT_THAT(MessageOf([] { ShareOf(RoundHost(), {.format = WeightFormat::kF16}); }),
               HasSubstr("only GPUs compute in fp16"));
 }
