@@ -1,6 +1,7 @@
 #include "server/service.h"
 
 #include <chrono>
+#include <cmath>
 #include <random>
 #include <utility>
 
@@ -130,12 +131,14 @@ std::string Service::Detokenize(std::string_view body) const {
                    "tokens");
   std::vector<std::int32_t> ids;
   for (const Json& one : *tokens) {
-    if (!one.is_number_integer() || one < 0 || one >= tokenizer_.vocab_size())
+    // 3.0 is an id too, as in prompts.
+    const double id = one.is_number() ? one.get<double>() : -1.0;
+    if (!(id >= 0.0 && id < static_cast<double>(tokenizer_.vocab_size())) || std::floor(id) != id)
       throw ApiError(400,
                      fmt::format("tokens has {}; expected ids from 0 to {}", ShownJson(one),
                                  tokenizer_.vocab_size() - 1),
                      "tokens");
-    ids.push_back(one.get<std::int32_t>());
+    ids.push_back(static_cast<std::int32_t>(id));
   }
   return DumpJson({{"prompt", tokenizer_.Decode(ids, SpecialTokens::kKeep)}});
 }

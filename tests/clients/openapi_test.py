@@ -25,13 +25,14 @@ GOOD = {
     ],
     "/v1/chat/completions": [
         {"messages": [{"role": "user", "content": "ROMEO:"}], **SMALL},
+        {"messages": [{"role": "user", "content": "A"}, {"role": "assistant", "content": None}], **SMALL},
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "O"}]}], **SMALL,
          "logprobs": True, "top_logprobs": 2, "n": 2},
     ],
     "/v1/load": [{"model": str(served.demo_model())}],
     "/v1/embeddings": [{"input": "ROMEO"}, {"input": [[5, 6], [7]], "encoding_format": "base64"}],
     "/tokenize": [{"prompt": ""}, {"prompt": "ROMEO"}],
-    "/detokenize": [{"tokens": []}, {"tokens": [5, 6]}],
+    "/detokenize": [{"tokens": []}, {"tokens": [5, 6.0]}],
 }
 BAD = {
     "/v1/completions": [{"prompt": "a", "stream_options": {"include_usage": True}},
@@ -44,7 +45,8 @@ BAD = {
                         {"prompt": "a", "temperature": -1}, {"prompt": "a", "stream": 1},
                         {"prompt": "a", "max_tokens": 1.5}, {"prompt": "a", "top_p": 2},
                         {"prompt": "a", "stop": 5}, {"prompt": "a", "logit_bias": {"1": "x"}}, 5],
-    "/v1/chat/completions": [{}, {"messages": []}, {"messages": [{"content": "x"}]},
+    "/v1/chat/completions": [{}, {"messages": []}, {"messages": [{"content": "x"}]}, {"messages": [{"role": "user"}]},
+                             {"messages": [{"role": "user", "content": None}]},
                              {"messages": [{"role": "user", "content": 5}]},
                              {"messages": [{"role": "user", "content": "x"}], "logprobs": 3}],
     "/v1/load": [{}, {"model": 5}, {"model": ""}, {"model": "a/b", "more": 1}],

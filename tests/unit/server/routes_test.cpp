@@ -93,13 +93,15 @@ TEST_F(RoutesTest, TokenizeThereAndBack) {
   EXPECT_EQ(tokens["count"], 3);
   const Json text = Answer("POST", "/detokenize", DumpJson({{"tokens", tokens["tokens"]}}));
   EXPECT_EQ(text["prompt"], "abc");
+  EXPECT_EQ(Answer("POST", "/detokenize", R"({"tokens": [3.0]})"),
+            Answer("POST", "/detokenize", R"({"tokens": [3]})"));
 }
 
 TEST_F(RoutesTest, RefuseWhatTheyCannotRead) {
   for (const char* body : {"", "{", "[]", "{}", R"({"prompt": 5})"})
     EXPECT_EQ(Ask("POST", "/tokenize", body).status, 400u) << body;
   for (const char* body : {"{}", R"({"tokens": 5})", R"({"tokens": ["a"]})", R"({"tokens": [-1]})",
-                           R"({"tokens": [90]})", R"({"tokens": [1e30]})"})
+                           R"({"tokens": [90]})", R"({"tokens": [1.5]})", R"({"tokens": [1e30]})"})
     EXPECT_EQ(Ask("POST", "/detokenize", body).status, 400u) << body;
   EXPECT_THAT(Ask("POST", "/detokenize", "{}").body, HasSubstr("tokens is missing"));
   EXPECT_THAT(Ask("POST", "/detokenize", R"({"tokens": 5})").body, HasSubstr("tokens is 5"));
