@@ -16,8 +16,16 @@ namespace {
 using boost::asio::ssl::context;
 using Code = boost::system::error_code;
 
+std::string ReadOf(const char* flag, const std::string& file) {
+  try {
+    return ReadFile(file);
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{} {}", flag, error.what()));
+  }
+}
+
 void UseCertificate(context& tls, const std::string& file) {
-  const std::string pem = ReadFile(file);
+  const std::string pem = ReadOf("--tls-cert", file);
   Code code;
   tls.use_certificate_chain(boost::asio::buffer(pem), code);
   if (code)
@@ -29,7 +37,7 @@ void UseCertificate(context& tls, const std::string& file) {
 
 // A key that wants a passphrase would have the server wait for somebody to type it.
 void UseKey(context& tls, const TlsFiles& files) {
-  const std::string pem = ReadFile(files.key);
+  const std::string pem = ReadOf("--tls-key", files.key);
   if (pem.find("ENCRYPTED") != std::string::npos)
     throw BadInput(
         "--tls-key {}: is encrypted; expected a key without a passphrase (openssl pkey -in FILE)",

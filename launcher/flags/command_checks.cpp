@@ -129,7 +129,7 @@ void CheckCommand(const Arguments& arguments, const std::string& output_given) {
     case Command::kComplete: return CheckComplete(arguments);
     case Command::kTokenize:
       if (arguments.options.model.tokenizer.empty())
-        throw BadInput("tokenize: no tokenizer; expected --tokenizer PATH");
+        throw BadInput("tokenize: no tokenizer; expected --tokenizer PATH, or a model's name");
       return;
     case Command::kBenchServe: return CheckBenchServe(arguments);
     case Command::kBenchCompare:

@@ -108,7 +108,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "--set sampling.topk=3: unknown key \"sampling.topk\"; the nearest known key is "
                 "\"sampling.top_k\""},
         Refused{{"plan"}, "plan: no model; expected --model MODEL or --config FILE.yaml"},
-        Refused{{"tokenize"}, "tokenize: no tokenizer; expected --tokenizer PATH"},
+        Refused{{"tokenize"},
+                "tokenize: no tokenizer; expected --tokenizer PATH, or a model's name"},
         Refused{{"generate", "--model", "m"},
                 "generate: no text; expected --prompt TEXT or --input FILE.jsonl"},
         Refused{{"score", "--model", "m"}, "score: no text; expected --input FILE.jsonl"},
