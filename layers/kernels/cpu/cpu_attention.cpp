@@ -55,19 +55,20 @@ void Rotate(float* head, const RotaryArgs& rotary, std::int64_t position) {
   }
 }
 
-// Room of one thread, kept from call to call.
+// Room of one thread, kept from call to call, for kBlockRows rows of all heads that are computed
+// together.
 struct Scratch {
   alignas(64) std::byte queries[kBlockRows * kMostWidth * 4];
   alignas(64) float scores[kStepTokens * kBlockRows];
-  alignas(64) float probabilities[kBlockRows * kStepTokens];
+  alignas(64) float probabilities[kStepTokens];
   alignas(64) std::byte weights[kBlockRows * kStepTokens * 4];  // the probabilities as tiles
   alignas(64) float sums[kBlockRows * kMostWidth];              // [panel][row][16]
   float max[kBlockRows];
   float sum[kBlockRows];
   // int8: one page's keys or values as bf16, and the scales of a step's positions.
   alignas(64) std::byte widened[kMostPageTokens * kMostWidth * 2];
-  alignas(64) float key_scales[kStepTokens];
-  alignas(64) float value_scales[kStepTokens];
+  alignas(64) float key_scales[kBlockRows * kStepTokens];
+  alignas(64) float value_scales[kBlockRows * kStepTokens];
 };
 
 Scratch& OwnScratch() {
@@ -118,18 +119,54 @@ class AttentionRun {
               page, head);
   }
 
-  void Attend(const Run& run, std::int64_t head, Scratch& scratch) const {
-    PackQueries(run, head, scratch);
-    std::fill_n(scratch.max, run.count, -std::numeric_limits<float>::infinity());
-    std::fill_n(scratch.sum, run.count, 0.0f);
-    std::fill_n(scratch.sums, layout_.value_panels() * run.count * kPanelOutputs, 0.0f);
+  // Heads that are computed together: a page has the keys of all heads one behind the other, and so
+  // the values, in parts of a few KiB. Rows that are few read them as fast as memory gives them,
+  // and it gives long streams faster.
+  static std::int64_t HeadsTogether(const Run& run) { return kBlockRows / run.count; }
+
+  // At most HeadsTogether().
+  void Attend(const Run& run, Range heads, Scratch& scratch) const {
+    const std::int64_t rows = heads.size() * run.count;
+    std::fill_n(scratch.max, rows, -std::numeric_limits<float>::infinity());
+    std::fill_n(scratch.sum, rows, 0.0f);
+    std::fill_n(scratch.sums, rows * layout_.value_panels() * kPanelOutputs, 0.0f);
+    const auto each_head = [&](const auto& work) {
+      for (std::int64_t head = heads.begin; head < heads.end; ++head)
+        work(Part{run, head, head - heads.begin});
+    };
+    each_head([&](const Part& part) { PackQueries(part, scratch); });
     const std::int64_t end = run.position(run.count - 1) + 1;
     for (std::int64_t first = 0; first < end; first += kStepTokens)
-      Step(run, head, {first, std::min(end, first + kStepTokens)}, scratch);
-    for (std::int64_t i = 0; i < run.count; ++i) WriteRow(run, head, i, scratch);
+      Step(run, each_head, {first, std::min(end, first + kStepTokens)}, scratch);
+    each_head([&](const Part& part) {
+      for (std::int64_t i = 0; i < run.count; ++i) WriteRow(part, i, scratch);
+    });
   }
 
  private:
+  // A run's rows of one head, and which of the heads that are computed together it is.
+  struct Part {
+    const Run& run;
+    std::int64_t head;
+    std::int64_t number;
+
+    std::int64_t row(std::int64_t i) const { return number * run.count + i; }  // of the scratch
+    float* scores(Scratch& scratch) const { return scratch.scores + row(0) * kStepTokens; }
+  };
+
+  std::byte* Queries(const Part& part, Scratch& scratch) const {
+    return scratch.queries + part.row(0) * layout_.key_tiles() * kLineBytes;
+  }
+  // Of a page's positions, from the step's first page on.
+  std::byte* Weights(const Part& part, std::int64_t page, Scratch& scratch) const {
+    const std::int64_t step_tiles = kStepTokens / layout_.tile_inputs();
+    return scratch.weights +
+           (part.row(0) * step_tiles + page * layout_.value_tiles() * part.run.count) * kLineBytes;
+  }
+  float* Sums(const Part& part, Scratch& scratch) const {
+    return scratch.sums + part.row(0) * layout_.value_panels() * kPanelOutputs;
+  }
+
   float* Head(std::int64_t row, std::int64_t head) const {
     return args_.qkv.data<float>() + row * geometry_.qkv_stride + head * geometry_.head_stride;
   }
@@ -138,48 +175,75 @@ class AttentionRun {
     return run.sequence->page_table[static_cast<std::size_t>(position / args_.cache.page_tokens)];
   }
 
-  void PackQueries(const Run& run, std::int64_t head, Scratch& scratch) const {
-    const std::int64_t tile = run.count * kLineBytes;
+  void PackQueries(const Part& part, Scratch& scratch) const {
+    const std::int64_t tile = part.run.count * kLineBytes;
+    std::byte* queries = Queries(part, scratch);
     // Dims that only fill up the last tile.
-    std::memset(scratch.queries, 0, static_cast<std::size_t>(layout_.key_tiles() * tile));
-    for (std::int64_t i = 0; i < run.count; ++i)
-      pack_({.x = Head(run.row(i), head),
+    std::memset(queries, 0, static_cast<std::size_t>(layout_.key_tiles() * tile));
+    for (std::int64_t i = 0; i < part.run.count; ++i)
+      pack_({.x = Head(part.run.row(i), part.head),
              .count = geometry_.d_head,
-             .out = scratch.queries + i * kLineBytes,
+             .out = queries + i * kLineBytes,
              .stride = tile});
   }
 
   // Scores, softmax and values of one range of positions, all within one step.
-  void Step(const Run& run, std::int64_t head, Range positions, Scratch& scratch) const {
+  template <typename EachHead>
+  void Step(const Run& run, const EachHead& each_head, Range positions, Scratch& scratch) const {
     const std::int64_t page_tokens = args_.cache.page_tokens;
     const std::int64_t pages = (positions.size() + page_tokens - 1) / page_tokens;
-    const std::int64_t panel_floats = run.count * kPanelOutputs;
     for (std::int64_t page = 0; page < pages; ++page) {
-      std::byte* keys = layout_.Keys(Page(run, positions.begin + page * page_tokens), head);
-      multiply_({.rows = scratch.queries,
-                 .block_rows = run.count,
-                 .panels = Readable(keys, scratch),
-                 .panel_stride = layout_.key_tiles() * kTileBytes,
-                 .panel_count = layout_.key_panels(),
-                 .tiles = layout_.key_tiles(),
-                 .c = scratch.scores + page * layout_.key_panels() * panel_floats,
-                 .c_panel_stride = panel_floats});
+      const std::int64_t number = Page(run, positions.begin + page * page_tokens);
+      each_head([&](const Part& part) { Score(part, page, number, scratch); });
     }
-    if (quantised_) GatherScales(run, head, positions, scratch);
     const std::int64_t panels = pages * layout_.key_panels();
-    for (std::int64_t i = 0; i < run.count; ++i) Soften(run, i, {positions.begin, panels}, scratch);
+    each_head([&](const Part& part) {
+      if (quantised_) GatherScales(part, positions, scratch);
+      for (std::int64_t i = 0; i < run.count; ++i)
+        Soften(part, i, {positions.begin, panels}, scratch);
+    });
     for (std::int64_t page = 0; page < pages; ++page) {
-      std::byte* values = layout_.Values(Page(run, positions.begin + page * page_tokens), head);
-      multiply_({.rows = scratch.weights + page * layout_.value_tiles() * run.count * kLineBytes,
-                 .block_rows = run.count,
-                 .panels = Readable(values, scratch),
-                 .panel_stride = layout_.value_tiles() * kTileBytes,
-                 .panel_count = layout_.value_panels(),
-                 .tiles = layout_.value_tiles(),
-                 .c = scratch.sums,
-                 .c_panel_stride = panel_floats,
-                 .start = Start::kContinue});
+      const std::int64_t number = Page(run, positions.begin + page * page_tokens);
+      each_head([&](const Part& part) { AddValues(part, page, number, scratch); });
     }
+  }
+
+  // What lies behind a part: that of the next head. In the order of its bytes, which the processor
+  // takes as a reason to go on by itself; a product reads several panels at a time.
+  void FetchBehind(const Part& part, const std::byte* keys_or_values) const {
+    if (HeadsTogether(part.run) == 1) return;
+    const std::byte* behind = keys_or_values + layout_.part_bytes();
+    for (std::int64_t at = 0; at < layout_.part_bytes(); at += kLineBytes)
+      __builtin_prefetch(behind + at, 0, 3);
+  }
+
+  // With the keys of the step's `page`, which is page `number` of the cache.
+  void Score(const Part& part, std::int64_t page, std::int64_t number, Scratch& scratch) const {
+    const std::int64_t panel_floats = part.run.count * kPanelOutputs;
+    const std::byte* keys = layout_.Keys(number, part.head);
+    FetchBehind(part, keys);
+    multiply_({.rows = Queries(part, scratch),
+               .block_rows = part.run.count,
+               .panels = Readable(keys, scratch),
+               .panel_stride = layout_.key_tiles() * kTileBytes,
+               .panel_count = layout_.key_panels(),
+               .tiles = layout_.key_tiles(),
+               .c = part.scores(scratch) + page * layout_.key_panels() * panel_floats,
+               .c_panel_stride = panel_floats});
+  }
+
+  void AddValues(const Part& part, std::int64_t page, std::int64_t number, Scratch& scratch) const {
+    const std::byte* values = layout_.Values(number, part.head);
+    FetchBehind(part, values);
+    multiply_({.rows = Weights(part, page, scratch),
+               .block_rows = part.run.count,
+               .panels = Readable(values, scratch),
+               .panel_stride = layout_.value_tiles() * kTileBytes,
+               .panel_count = layout_.value_panels(),
+               .tiles = layout_.value_tiles(),
+               .c = Sums(part, scratch),
+               .c_panel_stride = part.run.count * kPanelOutputs,
+               .start = Start::kContinue});
   }
 
   // One part of a page as the products take it.
@@ -190,13 +254,15 @@ class AttentionRun {
   }
 
   // int8: the scales of the step's positions, gathered from its pages.
-  void GatherScales(const Run& run, std::int64_t head, Range positions, Scratch& scratch) const {
+  void GatherScales(const Part& part, Range positions, Scratch& scratch) const {
     const std::int64_t page_tokens = args_.cache.page_tokens;
     const auto bytes = static_cast<std::size_t>(page_tokens) * sizeof(float);
     for (std::int64_t at = 0; at < positions.size(); at += page_tokens) {
-      const std::int64_t page = Page(run, positions.begin + at);
-      std::memcpy(scratch.key_scales + at, layout_.Scales(layout_.Keys(page, head)), bytes);
-      std::memcpy(scratch.value_scales + at, layout_.Scales(layout_.Values(page, head)), bytes);
+      const std::int64_t page = Page(part.run, positions.begin + at);
+      const std::int64_t to = part.number * kStepTokens + at;
+      std::memcpy(scratch.key_scales + to, layout_.Scales(layout_.Keys(page, part.head)), bytes);
+      std::memcpy(scratch.value_scales + to, layout_.Scales(layout_.Values(page, part.head)),
+                  bytes);
     }
   }
 
@@ -206,49 +272,54 @@ class AttentionRun {
   };
 
   // One row's scores into probabilities, as rows of the product with the values.
-  void Soften(const Run& run, std::int64_t i, Scores scores, Scratch& scratch) const {
-    const std::int64_t panel_floats = run.count * kPanelOutputs;
-    if (quantised_) ScaleScores(scratch.scores + i * kPanelOutputs, panel_floats, scores, scratch);
+  void Soften(const Part& part, std::int64_t i, Scores scores, Scratch& scratch) const {
+    const std::int64_t panel_floats = part.run.count * kPanelOutputs;
+    float* row = part.scores(scratch) + i * kPanelOutputs;
+    if (quantised_) ScaleScores(row, panel_floats, scores.panels, KeyScales(part, scratch));
     SoftmaxStep step{
-        .scores = scratch.scores + i * kPanelOutputs,
+        .scores = row,
         .panel_stride = panel_floats,
         .panels = scores.panels,
-        .visible = std::clamp<std::int64_t>(run.position(i) + 1 - scores.first_position, 0,
+        .visible = std::clamp<std::int64_t>(part.run.position(i) + 1 - scores.first_position, 0,
                                             scores.panels * kPanelOutputs),
         .scale = geometry_.scale,
         .probabilities = scratch.probabilities,
-        .max = scratch.max[i],
-        .sum = scratch.sum[i]};
+        .max = scratch.max[part.row(i)],
+        .sum = scratch.sum[part.row(i)]};
     kernels_.softmax(step);
-    scratch.max[i] = step.max;
-    scratch.sum[i] = step.sum;
+    scratch.max[part.row(i)] = step.max;
+    scratch.sum[part.row(i)] = step.sum;
     if (step.correction != 1.0f)
       for (std::int64_t panel = 0; panel < layout_.value_panels(); ++panel)
         kernels_.scale(step.correction, kPanelOutputs,
-                       scratch.sums + panel * panel_floats + i * kPanelOutputs);
+                       Sums(part, scratch) + panel * panel_floats + i * kPanelOutputs);
     if (quantised_)
-      for (std::int64_t n = 0; n < scores.panels * kPanelOutputs; ++n)
-        scratch.probabilities[n] *= scratch.value_scales[n];
+      ScaleScores(scratch.probabilities, kPanelOutputs, scores.panels,
+                  scratch.value_scales + part.number * kStepTokens);
     pack_({.x = scratch.probabilities,
            .count = scores.panels * kPanelOutputs,
-           .out = scratch.weights + i * kLineBytes,
-           .stride = run.count * kLineBytes});
+           .out = Weights(part, 0, scratch) + i * kLineBytes,
+           .stride = part.run.count * kLineBytes});
   }
 
-  static void ScaleScores(float* row, std::int64_t panel_stride, Scores scores,
-                          const Scratch& scratch) {
-    const float* scales = scratch.key_scales;
-    for (std::int64_t panel = 0; panel < scores.panels; ++panel, row += panel_stride)
+  static const float* KeyScales(const Part& part, const Scratch& scratch) {
+    return scratch.key_scales + part.number * kStepTokens;
+  }
+
+  static void ScaleScores(float* row, std::int64_t panel_stride, std::int64_t panels,
+                          const float* scales) {
+    for (std::int64_t panel = 0; panel < panels; ++panel, row += panel_stride)
       for (std::int64_t lane = 0; lane < kPanelOutputs; ++lane) row[lane] *= *scales++;
   }
 
-  void WriteRow(const Run& run, std::int64_t head, std::int64_t i, const Scratch& scratch) const {
+  void WriteRow(const Part& part, std::int64_t i, Scratch& scratch) const {
     const std::int64_t d_head = geometry_.d_head;
-    float* y = args_.y.data<float>() + (run.row(i) * geometry_.local_heads + head) * d_head;
-    const float factor = 1.0f / scratch.sum[i];
+    const Run& run = part.run;
+    float* y = args_.y.data<float>() + (run.row(i) * geometry_.local_heads + part.head) * d_head;
+    const float factor = 1.0f / scratch.sum[part.row(i)];
+    const float* sums = Sums(part, scratch);
     for (std::int64_t d = 0; d < d_head; ++d)
-      y[d] = factor *
-             scratch.sums[(d / kPanelOutputs * run.count + i) * kPanelOutputs + d % kPanelOutputs];
+      y[d] = factor * sums[(d / kPanelOutputs * run.count + i) * kPanelOutputs + d % kPanelOutputs];
   }
 
   const AttentionArgs& args_;
@@ -265,18 +336,27 @@ class AttentionRun {
 void RunAttention(const AttentionArgs& args, const Kernels& kernels, ThreadPool& pool) {
   const AttentionRun attention(args, kernels);
   const std::int64_t heads = args.cache.local_heads;
-  const auto each = [&](const std::vector<Run>& runs, const auto& work) {
-    pool.ParallelForPieces(static_cast<std::int64_t>(runs.size()) * heads, kPieceTasks,
-                           [&](std::int64_t begin, std::int64_t end) {
-                             for (std::int64_t task = begin; task < end; ++task)
-                               work(runs[static_cast<std::size_t>(task / heads)], task % heads);
-                           });
+  // Of each run, some heads that follow each other, as many as `together` says at most.
+  const auto each = [&](const std::vector<Run>& runs, const auto& together, const auto& work) {
+    pool.ParallelForPieces(
+        static_cast<std::int64_t>(runs.size()) * heads, kPieceTasks,
+        [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t task = begin; task < end;) {
+            const Run& run = runs[static_cast<std::size_t>(task / heads)];
+            const std::int64_t head = task % heads;
+            const std::int64_t count = std::min({together(run), heads - head, end - task});
+            work(run, Range{head, head + count});
+            task += count;
+          }
+        });
   };
   // Every key must be in the cache before the first query of the batch reads it.
-  each(Cut(args.sequences, args.cache.page_tokens, args.cache.page_tokens),
-       [&](const Run& run, std::int64_t head) { attention.Append(run, head); });
-  each(Cut(args.sequences, kStepTokens, kBlockRows),
-       [&](const Run& run, std::int64_t head) { attention.Attend(run, head, OwnScratch()); });
+  each(
+      Cut(args.sequences, args.cache.page_tokens, args.cache.page_tokens),
+      [](const Run&) { return std::int64_t{1}; },
+      [&](const Run& run, Range head) { attention.Append(run, head.begin); });
+  each(Cut(args.sequences, kStepTokens, kBlockRows), AttentionRun::HeadsTogether,
+       [&](const Run& run, Range some) { attention.Attend(run, some, OwnScratch()); });
 }
 
 }  // namespace lockstep::cpu
