@@ -8,7 +8,7 @@
 namespace lockstep {
 
 // What a model's matrices are kept in and multiplied as. int8 and int4 are made while loading:
-// a scale for each output and group of inputs, rows rounded to 8 bits per token and group. fp16 is
+// a scale for each output and group of inputs, rows, on processors, rounded to 8 bits. fp16 is
 // for GPUs alone.
 enum class WeightFormat : std::uint8_t { kF32, kBF16, kInt8, kInt4, kF16 };
 

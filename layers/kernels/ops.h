@@ -148,7 +148,7 @@ class Ops {
   virtual ~Ops() = default;
 
   // Brings a weight into the form it is multiplied in. bf16: inputs are rounded to bf16, sums are
-  // fp32; int8 and int4: inputs are rounded to 8 bits, with one scale per token and group.
+  // fp32; int8 and int4: on processors inputs are rounded to 8 bits, a scale per token and group.
   // Throws BadInput for a format that this backend does not multiply.
   virtual std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) = 0;
 
