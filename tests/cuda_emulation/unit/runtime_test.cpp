@@ -89,6 +89,35 @@ TEST_F(Runtime, HostFunctionsRunInTheOrderOfTheStream) {
   EXPECT_EQ(host[0], 5.0f);
 }
 
+// Whatever is freed, and wherever the work is: nobody can end that wait, so no step may free.
+TEST_F(Runtime, FreeingMemoryWaitsForAllThatTheDeviceDoes) {
+  settings().stream_policy = StreamPolicy::kLazy;
+  settings().idle_ms = 60000;
+  void* device = nullptr;
+  void* pinned = nullptr;
+  ASSERT_CUDA(cudaMalloc(&device, 64));
+  ASSERT_CUDA(cudaMallocHost(&pinned, 64));
+  float done = 0;
+  const auto work = [&] {
+    done = 0;
+    EXPECT_CUDA(cudaLaunchHostFunc(
+        stream_, [](void* value) { *static_cast<float*>(value) = 1.0f; }, &done));
+    EXPECT_EQ(done, 0.0f) << "or it was not left to be waited for";
+  };
+  work();
+  EXPECT_CUDA(cudaFree(device));
+  EXPECT_EQ(done, 1.0f);
+  work();
+  EXPECT_CUDA(cudaFreeHost(pinned));
+  EXPECT_EQ(done, 1.0f);
+  const TestStream other;
+  ASSERT_CUDA(cudaMalloc(&device, 64));
+  work();
+  EXPECT_CUDA(cudaFreeAsync(device, other));
+  EXPECT_EQ(done, 0.0f) << "this one is ordered on its stream";
+  EXPECT_CUDA(cudaDeviceSynchronize());
+}
+
 class Graphs : public Runtime, public ::testing::WithParamInterface<StreamPolicy> {
  protected:
   Graphs() { settings().stream_policy = GetParam(); }
