@@ -8,22 +8,9 @@
 namespace lockstep {
 namespace {
 
-std::span<const std::byte> BytesIn(const TensorView& tensor) {
-  return {static_cast<const std::byte*>(tensor.raw()), tensor.bytes()};
-}
-
-// The part of fp32 values, given as bytes, that one of so many ranks sends.
-struct ActivationSlice {
-  std::size_t begin = 0;
-  std::size_t bytes = 0;
-};
-
-ActivationSlice SliceOfActivations(std::size_t bytes, int index, int ranks) {
-  const auto bound = [&](int rank) {
-    return bytes / sizeof(float) * static_cast<std::size_t>(rank) /
-           static_cast<std::size_t>(ranks) * sizeof(float);
-  };
-  return {bound(index), bound(index + 1) - bound(index)};
+// Of so many values, those that one of so many ranks sends.
+Range SliceOf(std::int64_t values, int index, int ranks) {
+  return {.begin = values * index / ranks, .end = values * (index + 1) / ranks};
 }
 
 }  // namespace
@@ -51,13 +38,28 @@ StageTraffic::StageTraffic(Decoder& decoder, const EngineRanks& ranks)
   is_given_slices_ = !decoder.is_first_stage() && IsGivenSlices(hosts, ranks_, stage);
 }
 
+std::int64_t StageTraffic::ValuesOf(std::int64_t tokens) const {
+  return tokens * decoder_.spec().d_model;
+}
+
 std::size_t StageTraffic::BytesOf(std::int64_t tokens) const {
-  return static_cast<std::size_t>(tokens * decoder_.spec().d_model) * sizeof(float);
+  return static_cast<std::size_t>(ValuesOf(tokens)) * sizeof(float);
+}
+
+Range StageTraffic::OwnSlice(std::int64_t tokens) const {
+  return SliceOf(ValuesOf(tokens), control_.rank() % ranks_, ranks_);
 }
 
 void StageTraffic::BeginStep() {
   std::swap(current_, next_);
   next_.step = 0;
+  output_ = {};
+}
+
+void StageTraffic::TakeOutput(std::int64_t tokens) {
+  if (decoder_.is_last_stage()) return;
+  output_ = decoder_.Output(gives_slices_ ? OwnSlice(tokens)
+                                          : Range{.begin = 0, .end = ValuesOf(tokens)});
 }
 
 std::span<const std::byte> StageTraffic::Input(std::int64_t step, std::int64_t tokens) const {
@@ -81,16 +83,11 @@ void StageTraffic::Exchange(std::span<const std::int64_t> stages, const Tokens& 
 }
 
 void StageTraffic::Send(std::int64_t tokens) {
-  std::span<const std::byte> output = BytesIn(decoder_.output());
-  if (gives_slices_) {
-    const auto [begin, bytes] = SliceOfActivations(output.size(), control_.rank() % ranks_, ranks_);
-    output = output.subspan(begin, bytes);
-  }
   const std::span<const float> hidden = Hidden(tokens);
   const int to = control_.rank() + ranks_;
-  if (hidden.empty()) return control_.Send(to, output);
+  if (hidden.empty()) return control_.Send(to, output_);
   const std::span<const std::byte> kept = std::as_bytes(hidden);
-  both_.assign(output.begin(), output.end());
+  both_.assign(output_.begin(), output_.end());
   both_.insert(both_.end(), kept.begin(), kept.end());
   control_.Send(to, both_);
 }
@@ -103,8 +100,7 @@ void StageTraffic::Receive(std::int64_t step, std::int64_t tokens) {
 
 // The other ranks' slices beside this one's; hidden states stay behind them.
 void StageTraffic::GatherSlices(std::int64_t tokens) {
-  const std::size_t mine =
-      SliceOfActivations(BytesOf(tokens), control_.rank() % ranks_, ranks_).bytes;
+  const auto mine = static_cast<std::size_t>(OwnSlice(tokens).size()) * sizeof(float);
   LOCKSTEP_CHECK(next_.bytes.size() >= mine, "stage {} has {} bytes of its slice of {}",
                  decoder_.stage(), next_.bytes.size(), mine);
   const auto received = std::span(next_.bytes);

@@ -33,6 +33,9 @@ class StageTraffic {
   // Empty in the first stage.
   std::span<const std::byte> Input(std::int64_t step, std::int64_t tokens) const;
 
+  // This stage has computed its batch of so many tokens: waits for what it gives to the next one.
+  void TakeOutput(std::int64_t tokens);
+
   // After this rank's part of a step, in which each stage has computed the batch that began in
   // stages[stage], or nothing (0): sends what this one has, and receives what the one before has.
   // Stages of even numbers send first, so that nobody waits for somebody who waits for it.
@@ -52,7 +55,9 @@ class StageTraffic {
     ControlPlane::Bytes bytes;  // activations, and hidden states behind them
   };
 
+  std::int64_t ValuesOf(std::int64_t tokens) const;
   std::size_t BytesOf(std::int64_t tokens) const;
+  Range OwnSlice(std::int64_t tokens) const;
   void Send(std::int64_t tokens);
   void Receive(std::int64_t step, std::int64_t tokens);
   void GatherSlices(std::int64_t tokens);
@@ -63,7 +68,8 @@ class StageTraffic {
   int ranks_;            // of a stage
   bool gives_slices_ = false;
   bool is_given_slices_ = false;
-  Received current_;  // of this step
+  std::span<const std::byte> output_;  // of this step: what is sent
+  Received current_;                   // the same: what has been received
   Received next_;
   ControlPlane::Bytes both_;   // to be sent, where there are hidden states
   ControlPlane::Bytes whole_;  // put together of slices

@@ -70,6 +70,7 @@ void StepExecutor::Launch(const StepMessage& message) {
   if (mine != nullptr) {
     const Activity doing(Doing(*mine));
     decoder_.Forward(mine->batch, traffic_.Input(mine->step, tokens));
+    traffic_.TakeOutput(tokens);
   }
   if (!has_stages()) return;
   const Activity doing("passing activations from stage to stage");

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <deque>
 #include <utility>
 
@@ -79,6 +78,7 @@ Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& bac
       ops_(*backend.ops),
       steps_(*backend.steps),
       reducer_(reducer),
+      transfer_(device_),
       rotary_(MakeRotaryTable(spec_, device_)),
       workspace_(
           std::make_unique<Workspace>(device_, weights_.layers.front().qkv->activation_dtype())),
@@ -154,7 +154,7 @@ TensorView Decoder::Forward(const Batch& batch, std::span<const std::byte> input
   work.step = steps_.Begin(
       {.ids = batch.ids, .sequences = batch.sequences, .logit_rows = batch.logit_rows});
   work.Reserve(std::max(work.step.tokens, work.step.logits), spec_.d_model, reducer_);
-  if (!is_first_stage()) TakeInput(input, work);
+  if (!is_first_stage()) transfer_.Take(input, work.x.view().Rows(0, work.step.tokens));
   // States that are kept are waited for on the way.
   if (batch.hidden_layer >= 0)
     RunOnce(batch, work);
@@ -165,15 +165,13 @@ TensorView Decoder::Forward(const Batch& batch, std::span<const std::byte> input
   return logits_;
 }
 
-// Stages are on the host (runtime/rank_device.h).
-void Decoder::TakeInput(std::span<const std::byte> input, Workspace& work) {
-  const TensorView x = work.x.view().Rows(0, work.step.tokens);
-  LOCKSTEP_CHECK(IsOnHost() && input.size() == x.bytes(), "stage {} was given {} bytes of {}",
-                 stage_, input.size(), x.bytes());
-  std::memcpy(x.raw(), input.data(), input.size());
+std::span<const std::byte> Decoder::Output(const Range& values) {
+  const TensorView x = workspace_->x.view();
+  LOCKSTEP_CHECK(values.begin >= 0 && values.end <= x.elements(), "values {} to {} of {}",
+                 values.begin, values.end, x.elements());
+  auto* first = x.data<float>() + values.begin;
+  return transfer_.Give(TensorView(first, DType::kF32, {values.size()}));
 }
-
-TensorView Decoder::output() const { return workspace_->x.view().Rows(0, workspace_->step.tokens); }
 
 std::vector<std::byte> Decoder::Answer(std::span<const RowQuestion> questions, FirstQuestions first,
                                        std::int64_t vocab_limit) {

@@ -13,6 +13,7 @@
 #include "layers/kv_cache.h"
 #include "layers/rotary_table.h"
 #include "layers/rows/answer_rows.h"
+#include "layers/stage_transfer.h"
 #include "layers/step_parts.h"
 #include "layers/weights.h"
 #include "partition/plan/shard_plan.h"
@@ -70,8 +71,9 @@ class Decoder {
   // stage; of others none. Without an LM head none can be asked for.
   TensorView Forward(const Batch& batch, std::span<const std::byte> input = {});
   // What the last Forward() leaves for the next stage, the same on every rank of this one:
-  // [tokens, d_model] fp32 in memory of the device, valid until the next call.
-  TensorView output() const;
+  // [tokens, d_model] fp32. Of all its values these, on the host, as bytes. Waits for the device.
+  // Valid until the next call of either.
+  std::span<const std::byte> Output(const Range& values);
 
   // This rank's answer, for MergeAnswers(), to questions about the logits of the last Forward().
   // Ids from vocab_limit on are in no search. Waits for the device.
@@ -108,7 +110,6 @@ class Decoder {
 
   void RunOnce(const Batch& batch, Workspace& work);
   void EmbedTokens(const Batch& batch, Workspace& work);
-  void TakeInput(std::span<const std::byte> input, Workspace& work);
   void BeginBlocks(Workspace& work);
   bool GoesByHalves(const Batch& batch, const Workspace& work) const;
   void RunBlocks(const Batch& batch, Workspace& work);
@@ -147,6 +148,7 @@ class Decoder {
   Ops& ops_;
   StepRunner& steps_;
   Reducer& reducer_;
+  StageTransfer transfer_;
   KvCache cache_;
   RotaryTable rotary_;
   std::unique_ptr<Workspace> workspace_;

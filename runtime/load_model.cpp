@@ -290,8 +290,7 @@ DeviceRequest DeviceRequestOf(const Options& options, std::optional<WeightFormat
           .format = format,
           .cache_dtype = format ? options.model.kv_dtype(*format) : options.model.cache_dtype,
           .settings = {.graphs = options.parallel.cuda_graphs,
-                       .batch_invariant = options.parallel.batch_invariant},
-          .stages = options.parallel.pp};
+                       .batch_invariant = options.parallel.batch_invariant}};
 }
 
 LoadedModel LoadModel(const Arguments& arguments, const ModelFiles& model,

@@ -16,8 +16,6 @@ namespace {
 
 // Why a GPU is not what this request wants; empty: it is.
 std::string WhyNotCuda(const DeviceRequest& request) {
-  if (request.stages > 1)
-    return fmt::format("--pp {}: the stages of a pipeline compute on processors", request.stages);
   if (request.cpu_backend == BackendKind::kReference)
     return "engine.backend: reference computes on the processor";
   if (!request.format) return "";
@@ -114,11 +112,6 @@ DeviceDecision Decide(const DeviceRequest& request, ControlPlane& world) {
 void CheckDevice(const DeviceRequest& request) {
   if (request.choice == DeviceChoice::kCpu) CheckCpu(request);
   if (request.choice != DeviceChoice::kCuda) return;
-  if (request.stages > 1)
-    throw BadInput(
-        "--pp {}: the stages of a pipeline compute on processors only; use --device cpu, or divide "
-        "the model over the GPUs by --tp alone",
-        request.stages);
   const std::string why = WhyNotCuda(request);
   if (!why.empty())
     throw BadInput(

@@ -22,13 +22,12 @@ struct DeviceRequest {
   std::optional<WeightFormat> format = WeightFormat::kF32;  // unset: still to be chosen
   std::optional<DType> cache_dtype = DType::kF32;           // the same
   BackendSettings settings = {};
-  std::int64_t stages = 1;  // of a pipeline
 };
 
 // What a rank computes with. Destroyed last first.
 struct RankDevice {
   Backend backend;
-  std::unique_ptr<Reducer> sums;  // of the group, in the device's memory; null: the group's own
+  std::unique_ptr<Reducer> sums;  // of the stage, in the device's memory; null: the group's own
   int index = -1;                 // of a device with memory of its own
   std::string name = "cpu";
 

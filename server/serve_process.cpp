@@ -47,33 +47,48 @@ std::vector<std::vector<int>> CoresOfGroups(int groups) {
 
 constexpr const char* kNoDevice = "-1";
 
+// What all groups together need.
+struct GpusAsked {
+  int groups = 1;
+  int ranks = 1;  // of a group: of all its stages
+  std::string why;
+
+  int count() const { return groups * ranks; }
+};
+
+GpusAsked GpusOf(const ParallelOptions& parallel) {
+  const auto tensor = static_cast<int>(parallel.tp.value_or(1));
+  const auto stages = static_cast<int>(parallel.pp);
+  const auto groups = static_cast<int>(parallel.dp);
+  const std::string of_stages = stages == 1 ? "" : fmt::format("--pp {} times ", stages);
+  return {.groups = groups,
+          .ranks = stages * tensor,
+          .why = fmt::format("--dp {} times {}--tp {} needs {} GPUs", groups, of_stages, tensor,
+                             groups * stages * tensor)};
+}
+
 // The GPUs of each group, as GroupProcess::Start has them. kNoDevice for all of them where there
 // are not enough, or groups would compute with different bits.
 std::vector<std::string> DevicesFor(const Options& options) {
-  const auto groups = static_cast<int>(options.parallel.dp);
-  const auto ranks = static_cast<int>(options.parallel.tp.value_or(1));
-  std::vector<std::string> devices(static_cast<std::size_t>(groups));
+  const GpusAsked asked = GpusOf(options.parallel);
+  std::vector<std::string> devices(static_cast<std::size_t>(asked.groups));
   const DeviceChoice choice = options.parallel.device;
-  if (groups == 1 || choice == DeviceChoice::kCpu || SharedDeviceAsked()) return devices;
+  if (asked.groups == 1 || choice == DeviceChoice::kCpu || SharedDeviceAsked()) return devices;
   int count = 0;
   try {
     count = CudaModule().DeviceCount();
   } catch (const Error&) {
     if (choice == DeviceChoice::kCuda) throw;
   }
-  if (count >= groups * ranks)
-    return DevicesOfGroups(groups, ranks, std::getenv("CUDA_VISIBLE_DEVICES"));
+  if (count >= asked.count())
+    return DevicesOfGroups(asked.groups, asked.ranks, std::getenv("CUDA_VISIBLE_DEVICES"));
   if (choice == DeviceChoice::kCuda)
     throw EnvironmentError(
-        "serve: --dp {} times --tp {} needs {} GPUs, and {} can be seen here; start at most --dp "
-        "{}, "
-        "or use --device cpu",
-        groups, ranks, groups * ranks, count, std::max(1, count / ranks));
+        "serve: {}, and {} can be seen here; start at most --dp {}, or use --device cpu", asked.why,
+        count, std::max(1, count / asked.ranks));
   if (count > 0)
     WriteLog(LogLevel::kInfo,
-             fmt::format("computing on the CPU: --dp {} times --tp {} needs {} GPUs, "
-                         "and {} can be seen here",
-                         groups, ranks, groups * ranks, count));
+             fmt::format("computing on the CPU: {}, and {} can be seen here", asked.why, count));
   std::ranges::fill(devices, kNoDevice);
   return devices;
 }

@@ -85,9 +85,10 @@ class Sweep {
     if (options.ranks.empty() && parallel.tp)
       for (const std::int64_t stages : options.stages)
         options.ranks.push_back(*parallel.tp * stages);
+    // Of GPUs as few as there can be.
     if (options.ranks.empty())
-      options.ranks = parallel.device == DeviceChoice::kCpu ? DefaultRankCounts(cores)
-                                                            : std::vector<std::int64_t>{1};
+      options.ranks =
+          parallel.device == DeviceChoice::kCpu ? DefaultRankCounts(cores) : options.stages;
     if (options.dtypes.empty()) options.dtypes = {OpenModel(arguments).format};
     threads_ = parallel.threads > 0 ? parallel.threads : ThreadsOfSweep(options.ranks, cores);
     worlds_ = WorldsOfSweep(options);
@@ -116,11 +117,8 @@ class Sweep {
           "bench scaling: this build has no MPI, which starts the ranks; build with "
           "-DLOCKSTEP_MPI=ON, or measure one rank with bench decode");
     CheckScalingFiles(result_.options);
-    for (const std::int64_t stages : result_.options.stages) {
-      Options options = arguments_.options;
-      options.parallel.pp = stages;
-      CheckDevice(DeviceRequestOf(options, options.model.dtype.format, 1));
-    }
+    const Options& asked = arguments_.options;
+    CheckDevice(DeviceRequestOf(asked, asked.model.dtype.format, 1));
     if (!arguments_.trace_file.empty()) CheckTraceFile(arguments_.trace_file);
     const ModelFiles model = OpenModel(arguments_);
     for (const ScalingWorld& world : worlds_) {

@@ -71,7 +71,8 @@ class Searcher {
  private:
   // What stages are for: a network between them.
   std::vector<std::int64_t> StageCounts() const {
-    if (search_.machine.kind == MachineKind::kGpu && !search_.pp) return {1};
+    const bool gpu = search_.machine.kind == MachineKind::kGpu;
+    if (gpu && !search_.machine.link(LinkLevel::kHost) && !search_.pp) return {1};
     return CountsUpTo(std::min(search_.machine.nodes, search_.spec.layer_count), search_.pp);
   }
 

@@ -43,7 +43,8 @@ enum class LinkLevel : std::uint8_t {
   kCores,    // of one socket: shared memory
   kSockets,  // of one host
   kNvlink,   // between the GPUs of a node
-  kNetwork   // between nodes
+  kNetwork,  // between nodes
+  kHost      // from GPU to GPU of a node through its host's memory, as stages pass on activations
 };
 
 struct Link {
@@ -90,7 +91,7 @@ struct Machine {
   double unit_bandwidth = 0.0;  // of it, what one core can have alone
 
   PerFormat arithmetic;  // operations per second of a unit, by what the format is multiplied as
-  std::array<std::optional<Link>, 4> links;
+  std::array<std::optional<Link>, 5> links;
   Efficiency efficiency;
   Overhead overhead;
 

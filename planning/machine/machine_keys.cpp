@@ -122,13 +122,21 @@ void AddLinks(std::vector<MachineKey>& keys) {
   struct Level {
     LinkLevel level;
     const char* name;
-    const char* between;
+    const char* latency_of;
     Where where;
   };
-  for (const Level& one : {Level{LinkLevel::kCores, "cores", "ranks of one socket", Where::kCpu},
-                           Level{LinkLevel::kSockets, "sockets", "sockets of a host", Where::kCpu},
-                           Level{LinkLevel::kNvlink, "nvlink", "GPUs of a node", Where::kGpu},
-                           Level{LinkLevel::kNetwork, "network", "nodes", Where::kBoth}}) {
+  for (const Level& one :
+       {Level{LinkLevel::kCores, "cores", "of a small all-reduce between two ranks of one socket",
+              Where::kCpu},
+        Level{LinkLevel::kSockets, "sockets", "of a small all-reduce between two sockets of a host",
+              Where::kCpu},
+        Level{LinkLevel::kNvlink, "nvlink", "of a small all-reduce between two GPUs of a node",
+              Where::kGpu},
+        Level{LinkLevel::kHost, "host",
+              "of a small message from GPU to GPU of a node through the host's memory",
+              Where::kGpu},
+        Level{LinkLevel::kNetwork, "network", "of a small all-reduce between two nodes",
+              Where::kBoth}}) {
     const LinkLevel level = one.level;
     const auto link = [level](Machine& m) -> Link& {
       std::optional<Link>& value = m.link(level);
@@ -136,8 +144,7 @@ void AddLinks(std::vector<MachineKey>& keys) {
       return *value;
     };
     MachineKey latency = Number(
-        fmt::format("links.{}.latency_us", one.name),
-        fmt::format("of a small all-reduce between two {}", one.between),
+        fmt::format("links.{}.latency_us", one.name), one.latency_of,
         {kTime, kMicro}, [link](Machine & m) -> auto& { return link(m).latency; });
     MachineKey bandwidth = Number(
         fmt::format("links.{}.gb_s", one.name), "in one direction",

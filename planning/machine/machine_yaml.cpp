@@ -102,6 +102,7 @@ class Reader {
     Need("cores", cpu && machine_.cores > 1, "a socket has several cores");
     Need("sockets", cpu && machine_.sockets > 1, "a node has several sockets");
     Need("nvlink", !cpu && machine_.gpus > 1, "a node has several GPUs");
+    Need("host", false, "");
     Need("network", machine_.nodes > 1, "there are several nodes");
   }
 

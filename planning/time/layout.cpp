@@ -19,9 +19,10 @@ void CheckFormat(const Machine& machine, WeightFormat format) {
 }
 
 void CheckStages(const Machine& machine, const Layout& layout) {
-  if (layout.pp > 1 && machine.kind == MachineKind::kGpu)
+  if (layout.pp > 1 && machine.kind == MachineKind::kGpu && !machine.link(LinkLevel::kHost))
     throw BadInput(
-        "plan: --pp {} on {}: the stages of a pipeline compute on processors only; use --tp alone",
+        "plan: --pp {} on {}: stages pass on their activations through the host's memory, and how "
+        "fast that is nobody has said; give links.host.latency_us and links.host.gb_s",
         layout.pp, machine.title);
 }
 
@@ -87,10 +88,17 @@ bool StagesAreOnNodes(const Layout& layout, const Room& room) {
   return true;
 }
 
+// One way behind the other.
+Link Behind(const Link& first, const Link& then) {
+  return {.latency = first.latency + then.latency,
+          .bandwidth = 1.0 / (1.0 / first.bandwidth + 1.0 / then.bandwidth)};
+}
+
 // The slowest link from a rank to that of the same number in the next stage. What all ranks of a
 // stage send over a network goes through one card: a slice of each where stages are on one node
-// each, else all of it as often as there are ranks.
+// each, else all of it as often as there are ranks. GPUs go through their hosts' memory.
 Link NextStageLink(const Machine& machine, const Layout& layout, const Room& room) {
+  const bool gpu = machine.kind == MachineKind::kGpu;
   const auto leaves = [&](std::int64_t ranks_of_place) {
     for (std::int64_t rank = 0; rank < layout.ranks(); ++rank) {
       const bool is_last_stage = rank % layout.ranks_of_copy() / layout.tp == layout.pp - 1;
@@ -101,10 +109,11 @@ Link NextStageLink(const Machine& machine, const Layout& layout, const Room& roo
   };
   if (leaves(room.of_node)) {
     Link network = LinkOf(machine, LinkLevel::kNetwork);
-    if (StagesAreOnNodes(layout, room)) return network;
-    network.bandwidth /= static_cast<double>(std::min(layout.tp, room.of_node));
-    return network;
+    if (!StagesAreOnNodes(layout, room))
+      network.bandwidth /= static_cast<double>(std::min(layout.tp, room.of_node));
+    return gpu ? Behind(LinkOf(machine, LinkLevel::kHost), network) : network;
   }
+  if (gpu) return LinkOf(machine, LinkLevel::kHost);
   return LinkOf(machine, leaves(room.of_socket) ? LinkLevel::kSockets : LinkLevel::kCores);
 }
 

@@ -50,7 +50,7 @@ struct RankShare {
 // are spread evenly over its sockets. What a socket reads is divided among the ranks on it, and no
 // rank reads more than its cores can. Of the copies, and of their stages, the one counts that is on
 // most sockets and nodes: it is the slowest. Throws BadInput where the machine is too small, or
-// does not compute in the format, or has GPUs and the layout stages.
+// does not compute in the format, or has GPUs between whose stages nobody has said what is.
 RankShare ShareOf(const Machine& machine, const Layout& layout);
 
 // The time of one all-reduce of so many bytes in seconds: at each level, latency for each of the

@@ -9,6 +9,7 @@ import sys
 PROGRAMS = ["lockstep", "liblockstep_cuda.so", "tests/gpu/gpu_kernels",
             "tests/multi_rank/cuda/multi_rank_cuda", "tests/multi_rank/cuda/multi_rank_cuda_graphs",
             "tests/multi_rank/cuda/multi_rank_cuda_same_bits",
+            "tests/multi_rank/cuda/multi_rank_cuda_pipeline",
             "tests/multi_rank/cuda/cuda_program"]
 # Every system has those, or its driver brings them; another's would not fit its kernel or loader.
 LEFT_OUT = re.compile(r"^(linux-vdso|ld-linux|libc\.|libm\.|libdl\.|libpthread\.|librt\.|libstdc\+\+|"

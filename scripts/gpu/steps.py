@@ -8,7 +8,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The release's list, for builds that are to run anywhere.
 ARCHITECTURES = "80-real;86-real;89-real;90-real;100"
 TARGETS = ["lockstep", "lockstep_cuda", "gpu_kernels", "multi_rank_cuda", "multi_rank_cuda_graphs",
-           "multi_rank_cuda_same_bits", "cuda_program"]
+           "multi_rank_cuda_same_bits", "multi_rank_cuda_pipeline", "cuda_program"]
 BATCHES = "1,2,4,8,9,16,32,64,128"
 
 
@@ -126,6 +126,9 @@ def several_ranks(machine):
                missing=no_mpirun)
     yield Step("The same, replayed", ranks(2, graphs), 60, missing=no_mpirun)
     yield Step("The same bits on two ranks as on one", ranks(2, same_bits), 60, missing=no_mpirun)
+    stages = [test_program(machine, "multi_rank_cuda_pipeline"), "--gtest_brief=1"]
+    yield Step("Two stages of a pipeline, the bits of one GPU", ranks(2, stages), 60,
+               missing=no_mpirun)
     # NCCL 2.30 and newer allow it.
     nccl = {"LOCKSTEP_PEER_REDUCE": "off", "NCCL_MULTI_RANK_GPU_ENABLE": "1", "NCCL_DEBUG": "WARN"}
     yield Step("NCCL, two ranks on one GPU: sums", ranks(2, only_sums), 40, nccl, no_mpirun)

@@ -119,10 +119,6 @@ TEST_F(PipelineTest, IsRefusedWhereThereIsNone) {
   EXPECT_EQ(refusal(RunLockstep(With(generate, {"--pp", "5"}))),
             "lockstep: error: pipeline: 4 blocks over 5 stages leaves 1 stage empty; use at most "
             "--pp 4\n");
-  EXPECT_EQ(
-      refusal(RunLockstep(With(generate, {"--pp", "2", "--device", "cuda", "--dtype", "bf16"}))),
-      "lockstep: error: --pp 2: the stages of a pipeline compute on processors only; use "
-      "--device cpu, or divide the model over the GPUs by --tp alone\n");
   EXPECT_THAT(refusal(RunUnderMpirun(3, With(generate, {"--pp", "2"}))),
               HasSubstr("--pp 2 was asked for, but a world of 3 cannot be divided into 2 stages of "
                         "as many ranks; start it with mpirun -n 4"));

@@ -59,6 +59,17 @@ TEST(PlanForecast, PredictsMemoryAndTimes) {
   EXPECT_GT(plan["forecast"]["tokens_per_second"]["in_all"].get<double>(), 100.0);
 }
 
+TEST(PlanForecast, CutsAModelIntoStagesOfGpus) {
+  const auto plan = [](const std::string& tensor, const std::string& stages) {
+    return JsonOf({"plan", Config("pythia-12b"), "--machine", "h100", "--dtype", "bf16", "--tp",
+                   tensor, "--pp", stages, "--json"})["forecast"];
+  };
+  const Json whole = plan("2", "1"), staged = plan("2", "2");
+  EXPECT_EQ(staged["layout"]["pp"], 2);
+  EXPECT_LT(staged["memory"]["weight_bytes"].get<double>(),
+            whole["memory"]["weight_bytes"].get<double>());
+}
+
 TEST(PlanForecast, KnowsThisHost) {
   const Json plan = JsonOf({"plan", Config("demo-neox"), "--machine", "here", "--json"});
   EXPECT_THAT(plan["forecast"]["machine"].get<std::string>(), HasSubstr("this host, as "));

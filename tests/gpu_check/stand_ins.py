@@ -51,7 +51,7 @@ def build(folder, **instead):
     """A folder for --build. instead: other text for the programs of these names."""
     names = {"lockstep": BENCH, "gpu_kernels": 'echo "[  PASSED  ] 62 tests."\n',
              "multi_rank_cuda": "echo of $LOCKSTEP_PEER_REDUCE\n", "multi_rank_cuda_graphs": "exit 0\n",
-             "multi_rank_cuda_same_bits": "exit 0\n",
+             "multi_rank_cuda_same_bits": "exit 0\n", "multi_rank_cuda_pipeline": "exit 0\n",
              "cuda_program": "exit 0\n", **instead}
     places = {"lockstep": ".", "gpu_kernels": "tests/gpu"}
     for name, text in names.items():

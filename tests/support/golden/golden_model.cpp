@@ -131,7 +131,7 @@ GoldenModel::GoldenModel(const std::filesystem::path& case_folder, Communicator&
                    ? setup.module->MakeBackend(communicator.rank() % setup.module->DeviceCount(),
                                                setup.settings)
                    : MakeBackend(setup.backend, setup.threads)),
-      device_sums_(setup.module != nullptr ? setup.module->MakeReducer(communicator, backend_)
+      device_sums_(setup.module != nullptr ? setup.module->MakeReducer(grid_.tensor(), backend_)
                                            : nullptr),
       sums_(device_sums_ != nullptr ? *device_sums_ : static_cast<Reducer&>(grid_.tensor())) {
   const Checkpoint checkpoint =

@@ -104,10 +104,23 @@ TEST(ShareOf, KnowsTheSlowestLinkBetweenStages) {
       << "of the third copy";
 }
 
-TEST(ShareOf, RefusesStagesOfGpus) {
-  EXPECT_EQ(MessageOf([] { ShareOf(RoundGpus(), {.tp = 2, .pp = 2}); }),
-            "plan: --pp 2 on round GPUs: the stages of a pipeline compute on processors only; use "
-            "--tp alone");
+// Through the memory of their hosts, and over the network between these.
+TEST(ShareOf, LeadsFromStageToStageOfGpusThroughTheirHosts) {
+  const RankShare near = ShareOf(RoundGpus(), {.tp = 2, .pp = 2});
+  EXPECT_EQ(*near.next_stage, (Link{30e-6, 5e9}));
+  EXPECT_THAT(HopsOf(near), testing::ElementsAre(std::pair(LinkLevel::kNvlink, 2)));
+  const RankShare far = ShareOf(RoundGpus(), {.tp = 4, .pp = 2});
+  EXPECT_DOUBLE_EQ(TransferSeconds(far, 1e6), 30e-6 + 20e-6 + 1e6 / 5e9 + 1e6 / 10e9);
+  EXPECT_THAT(HopsOf(far), testing::ElementsAre(std::pair(LinkLevel::kNvlink, 4)));
+}
+
+TEST(ShareOf, RefusesStagesOfGpusWhereNobodyHasSaidHowFastTheirHostsAre) {
+  Machine machine = RoundGpus();
+  machine.link(LinkLevel::kHost).reset();
+  EXPECT_EQ(MessageOf([&] { ShareOf(machine, {.tp = 2, .pp = 2}); }),
+            "plan: --pp 2 on round GPUs: stages pass on their activations through the host's "
+            "memory, and how fast that is nobody has said; give links.host.latency_us and "
+            "links.host.gb_s");
 }
 
 TEST(ShareOf, RefusesWhatIsTooLarge) {

@@ -37,6 +37,7 @@ inline Machine RoundGpus() {
   machine.bandwidth = 1e12;
   machine.arithmetic = PerFormat(100e12);
   machine.link(LinkLevel::kNvlink) = Link{5e-6, 100e9};
+  machine.link(LinkLevel::kHost) = Link{30e-6, 5e9};
   machine.link(LinkLevel::kNetwork) = Link{20e-6, 10e9};
   return machine;
 }
