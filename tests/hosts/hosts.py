@@ -147,7 +147,7 @@ class Hosts:
         return inherited | self.variables.get(name, {}) | {MARK: self.mark, "TMPDIR": str(self.own_folder(name)),
                             "LOCKSTEP_HOSTS_NAMES": str(self.folder / "names"),
                             "LOCKSTEP_HOSTS_SHM": self.shm,
-                            "OMPI_MCA_mpi_yield_when_idle": "1",  # ranks outnumber cores
+                            "OMPI_MCA_mpi_yield_when_idle": "1",  # hosts share cores
                             "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
                             "OMPI_MCA_plm_rsh_agent": SHELL, "PRTE_MCA_plm_ssh_agent": SHELL}
 

@@ -88,7 +88,7 @@ class World(unittest.TestCase):
         """Those of halves would go the way twice."""
         with hosts.Hosts(2) as two:
             for name in two.names:
-                two.link(name).set(delay_ms=1)
+                two.link(name).set(delay_ms=5)  # of each link and direction
             result = two.run("node1", *two.mpirun("node1:1,node2:1", served.program(), *COMMAND, "--verbose"))
             self.assertEqual((result.returncode, result.stdout), (0, served.run(*COMMAND)), result.stderr)
             self.assertRegex(result.stderr, r"a small sum over the hosts takes [0-9.]+ ms: those of prompts are awaited\n")
