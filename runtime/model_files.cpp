@@ -93,7 +93,16 @@ std::filesystem::path TokenizerPlace(const std::string& path) {
   const std::filesystem::path place(path);
   std::error_code ignored;
   const bool is_path = place.is_absolute() || path.starts_with('.') || place.extension() == ".json";
-  return is_path || std::filesystem::exists(place, ignored) ? place : ResolveModel(path);
+  if (is_path || std::filesystem::exists(place, ignored)) return place;
+  try {
+    return ResolveModel(path);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kBadInput) throw;
+    throw BadInput(
+        "tokenizer {}: no such file or folder, and no model of that name in the local cache; give "
+        "a tokenizer.json, a folder with one, or the name of a model that was downloaded",
+        path);
+  }
 }
 
 Tokenizer OpenTokenizer(const Options& options, const ModelFiles& model) {

@@ -32,8 +32,10 @@ constexpr std::array kOtherFormats = {
     InputFormat{"\xfe\xff"sv, "in UTF-16", "convert it with iconv -f UTF-16 -t UTF-8"},
 };
 
-// "[", and then an object or the end of the line: no line of a job is a list.
+// "[" and then "{", on this line or a later one: no line of a job is a list.
 bool IsListOfObjects(std::string_view text) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   constexpr std::string_view kBlank = " \t\r\n";
   const auto begin = text.find_first_not_of(kBlank);
   if (begin == text.npos || text[begin] != '[') return false;

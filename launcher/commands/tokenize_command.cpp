@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/json_lines.h"
+#include "batch/files/input_file.h"
 #include "batch/files/input_format.h"
 #include "batch/files/input_lines.h"
 #include "batch/output.h"
@@ -123,6 +124,7 @@ int RunTokenize(const Arguments& arguments) {
   const bool is_typed = input.empty() || input == "-";
   if (!is_typed) {
     RefuseSameFile(input, arguments.output);
+    KeepInput(input);  // a pipe is read once
     RefuseOtherFormats(input);
   }
   const Tokenizer tokenizer = Tokenizer::Load(TokenizerPlace(arguments.options.model.tokenizer));

@@ -57,7 +57,9 @@ TEST_F(Tokenize, TakesTheNameOfAModel) {
   EXPECT_EQ(run.output, "{\"tokens\":[398,306]}\n");
   const Outcome none = RunLockstep({"tokenize", "nobody/nothing"}, "");
   EXPECT_EQ(none.exit_code, 2);
-  EXPECT_THAT(none.errors, testing::HasSubstr("nor the cached model"));
+  EXPECT_THAT(none.errors,
+              testing::HasSubstr(
+                  "tokenizer nobody/nothing: no such file or folder, and no model of that name"));
   const Outcome no_file = RunLockstep({"tokenize", "nobody/tokenizer.json"}, "");
   EXPECT_EQ(no_file.errors, "lockstep: error: nobody/tokenizer.json: no such file\n");
 }
@@ -81,6 +83,13 @@ TEST_F(Tokenize, ReadsAndWritesFiles) {
   EXPECT_EQ(ReadFile(out), "{\"tokens\":[0]}\n{\"id\":7,\"tokens\":[32,33]}\n");
   EXPECT_EQ(Run("", {"--input", in, "--output", in}).exit_code, 2);
   EXPECT_EQ(Run("", {"--input", (folder_ / "missing").string()}).exit_code, 2);
+}
+
+TEST_F(Tokenize, ReadsAPipeOnce) {
+  const Outcome run = RunScript("echo '{\"text\": \"AB\"}' | \"$@\" --input /dev/stdin",
+                                {"tokenize", "--tokenizer", (folder_ / "tokenizer.json").string()});
+  EXPECT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_EQ(run.output, "{\"tokens\":[32,33]}\n");
 }
 
 TEST_F(Tokenize, NamesMissingAndUnknownFields) {

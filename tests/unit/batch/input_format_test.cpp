@@ -31,6 +31,7 @@ TEST_F(InputFormatTest, RefusesWhatIsNoJsonLinesAsAWhole) {
                                     {"PAR1 and so on", "is a Parquet file"},
                                     {"\xff\xfe{", "is in UTF-16"},
                                     {"[{\"prompt\": \"a\"},\n", "is one list of objects"},
+                                    {"\xef\xbb\xbf[{\"prompt\": \"a\"}]", "is one list of objects"},
                                     {" [\n {\"prompt\": \"a\"}\n]\n", "is one list of objects"}})
     EXPECT_THAT(Fault(bytes), HasSubstr(name));
   EXPECT_THAT(Fault("\x1f\x8b\x08"),
