@@ -1,12 +1,18 @@
 #include "server/cors.h"
 
 #include <algorithm>
+#include <cctype>
 #include <utility>
 
 #include "core/error.h"
 
 namespace lockstep {
 namespace {
+
+bool EqualWithoutCase(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
 
 void CheckOrigin(std::string_view origin) {
   const auto scheme = origin.find("://");
@@ -17,6 +23,13 @@ void CheckOrigin(std::string_view origin) {
         "server.cors_origins: \"{}\" is no origin; expected a scheme and a host, such as "
         "\"https://example.com\", and no path, or \"*\"",
         origin);
+}
+
+bool IsSentWithoutAsking(std::string_view content_type) {
+  const std::string_view type = content_type.substr(0, content_type.find(';'));
+  return type.empty() || EqualWithoutCase(type, "text/plain") ||
+         EqualWithoutCase(type, "application/x-www-form-urlencoded") ||
+         EqualWithoutCase(type, "multipart/form-data");
 }
 
 }  // namespace
@@ -33,8 +46,13 @@ std::string CorsRules::AllowedOrigin(std::string_view origin) const {
   return known ? std::string(origin) : "";
 }
 
-bool IsOfAnotherPage(std::string_view fetch_site) {
-  return fetch_site == "cross-site" || fetch_site == "same-site";
+bool IsOfAnotherPage(const PageRequest& request) {
+  if (request.fetch_site == "cross-site" || request.fetch_site == "same-site") return true;
+  if (request.origin.empty() || !request.fetch_site.empty()) return false;
+  const auto scheme = request.origin.find("://");
+  const bool is_own = scheme != request.origin.npos &&
+                      EqualWithoutCase(request.origin.substr(scheme + 3), request.host);
+  return !is_own && IsSentWithoutAsking(request.content_type);
 }
 
 bool IsPreflight(const Preflight& request) {

@@ -24,9 +24,16 @@ class CorsRules {
   bool all_;
 };
 
-// Whether a browser says, by the header Sec-Fetch-Site, that a page of another origin asks. Of a
-// request that a form could send, too, such as one of text/plain, it does not ask before.
-bool IsOfAnotherPage(std::string_view fetch_site);
+// The headers by which a browser says whose page asks.
+struct PageRequest {
+  std::string_view origin;      // empty: none
+  std::string_view host;        // of this server, as it is called
+  std::string_view fetch_site;  // Sec-Fetch-Site; empty over plain HTTP, but for this host's own
+  std::string_view content_type;
+};
+// Whether that is a page of another origin, which a browser does not ask about before it sends what
+// a form could send, too, such as text/plain. Programs that are no browsers say nothing of pages.
+bool IsOfAnotherPage(const PageRequest& request);
 
 // What a browser asks before it sends a request of another origin's page.
 struct Preflight {

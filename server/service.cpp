@@ -39,6 +39,7 @@ Json ObjectOf(std::string_view body) {
 
 Service::Service(const Parts& parts)
     : tokenizer_(parts.tokenizer),
+      openapi_(OpenApiDocument(tokenizer_.vocab_size())),
       spec_(parts.spec),
       format_(parts.format),
       ranks_(parts.ranks),
@@ -152,8 +153,6 @@ std::string Service::TokenizerInfo() const {
   info["eos_token_id"] = end;
   return DumpJson(info);
 }
-
-std::string Service::OpenApi() const { return OpenApiDocument(tokenizer_.vocab_size()); }
 
 void Service::Drain() {
   draining_ = true;

@@ -51,7 +51,7 @@ class Service {
   std::string Tokenize(std::string_view body) const;
   std::string Detokenize(std::string_view body) const;
   std::string TokenizerInfo() const;
-  std::string OpenApi() const;
+  const std::string& OpenApi() const { return openapi_; }
 
   // Nothing is accepted from now on; what was accepted is answered.
   void Drain();
@@ -83,6 +83,7 @@ class Service {
   ReplyParts PartsOfReply(const ReplyName& name, const ServedCheckpoint& served) const;
 
   const Tokenizer& tokenizer_;
+  const std::string openapi_;
   const ModelSpec& spec_;
   const WeightFormat format_;
   const int ranks_;

@@ -169,7 +169,21 @@ TEST_F(HttpServerTest, RefusesWhatPagesOfOtherOriginsSendWithoutAskingBefore) {
     EXPECT_EQ(ask(http_, header, "GET").status, 200) << site;
   }
   EXPECT_EQ(ask(http_, "Sec-Fetch-Site: same-origin\r\n", "POST").status, 200);
-  EXPECT_EQ(ask(http_, "", "POST").status, 200) << "no browser";
+  EXPECT_EQ(ask(http_, "", "POST").status, 403) << "as browsers ask over plain HTTP";
+  EXPECT_EQ(ask(open, "", "POST").status, 200);
+}
+
+TEST(Cors, TellsPagesOfOtherOriginsByWhatBrowsersSay) {
+  const auto is_other = [](std::string_view origin, std::string_view type) {
+    return IsOfAnotherPage(
+        {.origin = origin, .host = "10.0.0.5:8000", .fetch_site = "", .content_type = type});
+  };
+  EXPECT_TRUE(is_other("https://a.example", "text/plain; charset=utf-8"));
+  EXPECT_TRUE(is_other("null", ""));
+  EXPECT_TRUE(is_other("http://10.0.0.5:9000", "Multipart/form-data"));
+  EXPECT_FALSE(is_other("http://10.0.0.5:8000", "text/plain")) << "its own";
+  EXPECT_FALSE(is_other("", "text/plain")) << "no browser";
+  EXPECT_FALSE(is_other("https://a.example", "application/json")) << "browsers ask before";
 }
 
 TEST_F(HttpServerTest, LetsPagesOfTheOriginsAskThatAreNamed) {

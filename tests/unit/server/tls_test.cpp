@@ -60,7 +60,7 @@ TEST_F(TlsFilesTest, AreRefusedByNameWhereTheyAreNot) {
       {{made_.certificate, ""}, "is given without --tls-key; expected both"},
       {{"", made_.key}, "is given without --tls-cert; expected both"},
       {{"/nowhere/cert.pem", made_.key}, "--tls-cert /nowhere/cert.pem: no such file"},
-      {{made_.certificate, "--tls-key /nowhere/key.pem: no such file"}, "/nowhere/key.pem"},
+      {{made_.certificate, "/nowhere/key.pem"}, "--tls-key /nowhere/key.pem: no such file"},
       {{empty, made_.key}, "--tls-cert " + empty + ": is no certificate"},
       {{garbage, made_.key}, "--tls-cert " + garbage + ": is no certificate"},
       {{made_.key, made_.key}, "--tls-cert " + made_.key + ": is no certificate"},
