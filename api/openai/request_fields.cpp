@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <random>
 
 #include "core/error.h"
@@ -60,6 +61,14 @@ std::string_view NextWord(std::string_view text, std::size_t begin) {
   return text.substr(begin, end - begin);
 }
 
+// What a client calls this field of a line; empty for what is none.
+std::string_view TheirName(const FieldNames& names, std::string_view ours) {
+  if (ours == "num_beams") return "best_of";  // UseBeams()
+  const auto field =
+      std::ranges::find_if(names, [&](const auto& one) { return ours == one.second; });
+  return field == names.end() ? "" : std::string_view(field->first);
+}
+
 // A message about a line of a batch job in the words of a request, whose fields have other names.
 // The first field that it mentions is the one at fault; where there is none, it is the text.
 ApiError InTheirWords(std::string_view message, const FieldNames& names, const char* text_field) {
@@ -69,12 +78,10 @@ ApiError InTheirWords(std::string_view message, const FieldNames& names, const c
   std::size_t done = 0;
   for (std::string_view word; !(word = NextWord(message, done)).empty();) {
     const auto begin = static_cast<std::size_t>(word.data() - message.data());
-    const auto field =
-        std::ranges::find_if(names, [&](const auto& one) { return word == one.second; });
-    const bool known = field != names.end();
+    const std::string_view theirs = TheirName(names, word);
     said += message.substr(done, begin - done);
-    said += known ? std::string_view(field->first) : word;
-    if (known && at_fault.empty()) at_fault = field->first;
+    said += theirs.empty() ? word : theirs;
+    if (at_fault.empty()) at_fault = theirs;
     done = begin + word.size();
   }
   said += message.substr(done);
@@ -163,6 +170,11 @@ FieldNames SamplingFields() {
 
 namespace {
 
+bool IsWholeAndExact(double value) {
+  constexpr double kMostExact = 9007199254740992.0;  // 2^53
+  return std::abs(value) <= kMostExact && std::trunc(value) == value;
+}
+
 // What clients of OpenAI, vLLM and llama.cpp send where they mean "off" or "the likeliest token".
 void TakeUsualValues(Json& line) {
   const auto number = [&](const char* name) {
@@ -174,7 +186,10 @@ void TakeUsualValues(Json& line) {
   if (const double heat = number("temperature"); heat > 0.0 && heat < kLeastTemperature)
     line["temperature"] = 0;
   const auto seed = line.find("seed");
-  if (seed == line.end() || !seed->is_number_integer() || seed->is_number_unsigned()) return;
+  if (seed == line.end()) return;
+  if (seed->is_number_float() && IsWholeAndExact(seed->get<double>()))
+    *seed = static_cast<std::int64_t>(seed->get<double>());  // -1.0 is an integer of JSON's
+  if (!seed->is_number_integer() || seed->is_number_unsigned()) return;
   if (*seed == -1)
     line.erase(seed);  // any seed
   else

@@ -28,7 +28,7 @@ def kind(schema: dict) -> str:
         return f"`{json.dumps(schema['const'])}`"
     if "enum" in schema:
         return ", ".join(f"`{json.dumps(value)}`" for value in schema["enum"] if value is not None)
-    choices = schema.get("anyOf") or schema.get("oneOf")
+    choices = None if "type" in schema else schema.get("anyOf") or schema.get("oneOf")
     if choices:
         return " or ".join(dict.fromkeys(kind(choice) for choice in choices if choice.get("type") != "null"))
     kinds = schema.get("type", "anything")

@@ -58,6 +58,7 @@ TEST_F(CompletionRequestTest, HasTheSeedThatTheConfigurationStates) {
   defaults_.stated["sampling.seed"] = "--seed";
   EXPECT_EQ(seed(R"({"prompt": "ab"})"), 7u);
   EXPECT_EQ(seed(R"({"prompt": "ab", "seed": 3})"), 3u);
+  EXPECT_EQ(seed(R"({"prompt": "ab", "seed": -5.0})"), seed(R"({"prompt": "ab", "seed": -5})"));
 }
 
 TEST_F(CompletionRequestTest, TakesNullForMissingAndPassesOverWhatItDoesNotKnow) {
@@ -196,6 +197,9 @@ TEST_F(CompletionRequestTest, NamesFieldsAsClientsDo) {
   EXPECT_THAT(tokens.what(), HasSubstr("\"max_tokens\" is 0"));
   EXPECT_EQ(refusal(R"({"prompt": "a", "temperature": -1})").param(), "temperature");
   EXPECT_EQ(refusal(R"({"prompt": "a", "top_p": "b"})").param(), "top_p");
+  const ApiError beams = refusal(R"({"prompt": "a", "use_beam_search": true, "n": 65})");
+  EXPECT_EQ(beams.param(), "best_of");
+  EXPECT_THAT(beams.what(), HasSubstr("\"best_of\" is 65; expected an integer from 1 to 64"));
 }
 
 TEST_F(CompletionRequestTest, TakesNoTokensWhereThePromptIsEchoed) {
