@@ -154,7 +154,7 @@ TensorView Decoder::Forward(const Batch& batch, std::span<const std::byte> input
   work.step = steps_.Begin(
       {.ids = batch.ids, .sequences = batch.sequences, .logit_rows = batch.logit_rows});
   work.Reserve(std::max(work.step.tokens, work.step.logits), spec_.d_model, reducer_);
-  if (!is_first_stage()) transfer_.Take(input, work.x.view().Rows(0, work.step.tokens));
+  if (!is_first_stage()) TakeInput(batch, input, work);
   // States that are kept are waited for on the way.
   if (batch.hidden_layer >= 0)
     RunOnce(batch, work);
@@ -163,6 +163,15 @@ TensorView Decoder::Forward(const Batch& batch, std::span<const std::byte> input
   if (is_last_stage())
     logits_ = work.logits.view().Rows(0, static_cast<std::int64_t>(batch.logit_rows.size()));
   return logits_;
+}
+
+// Rows that fill up the step are zeros.
+void Decoder::TakeInput(const Batch& batch, std::span<const std::byte> input, Workspace& work) {
+  const std::size_t bytes =
+      batch.ids.size() * static_cast<std::size_t>(spec_.d_model) * sizeof(float);
+  LOCKSTEP_CHECK(input.size() == bytes, "stage {} was given {} bytes of {}", stage_, input.size(),
+                 bytes);
+  transfer_.Take(input, work.x.view().Rows(0, work.step.tokens));
 }
 
 std::span<const std::byte> Decoder::Output(const Range& values) {

@@ -108,6 +108,7 @@ class Decoder {
   struct Workspace;  // the activations of one step
   struct Summand;    // of which block and rows a sum is
 
+  void TakeInput(const Batch& batch, std::span<const std::byte> input, Workspace& work);
   void RunOnce(const Batch& batch, Workspace& work);
   void EmbedTokens(const Batch& batch, Workspace& work);
   void BeginBlocks(Workspace& work);

@@ -27,7 +27,7 @@ struct DeviceRequest {
 // What a rank computes with. Destroyed last first.
 struct RankDevice {
   Backend backend;
-  std::unique_ptr<Reducer> sums;  // of the stage, in the device's memory; null: the group's own
+  std::unique_ptr<Reducer> sums;  // of the stage, in the device's memory; null: the stage's own
   int index = -1;                 // of a device with memory of its own
   std::string name = "cpu";
 

@@ -19,7 +19,7 @@ class Device {
 
   // Memory of the device, uninitialised.
   virtual Tensor Allocate(DType dtype, Shape shape) = 0;
-  // Between host tensors and tensors of this device, of one dtype and size.
+  // Between host tensors and this device's, of one dtype and size. The host's are free afterwards.
   virtual void Upload(const TensorView& host, const TensorView& device) = 0;
   virtual void Download(const TensorView& device, const TensorView& host) = 0;
   // Between tensors of this device, of one dtype and size, that do not overlap.

@@ -132,7 +132,7 @@ class AttentionRun {
     std::fill_n(scratch.sums, rows * layout_.value_panels() * kPanelOutputs, 0.0f);
     const auto each_head = [&](const auto& work) {
       for (std::int64_t head = heads.begin; head < heads.end; ++head)
-        work(Part{run, head, head - heads.begin});
+        work(Part{run, head, head - heads.begin, head + 1 == heads.end});
     };
     each_head([&](const Part& part) { PackQueries(part, scratch); });
     const std::int64_t end = run.position(run.count - 1) + 1;
@@ -149,6 +149,7 @@ class AttentionRun {
     const Run& run;
     std::int64_t head;
     std::int64_t number;
+    bool is_last;
 
     std::int64_t row(std::int64_t i) const { return number * run.count + i; }  // of the scratch
     float* scores(Scratch& scratch) const { return scratch.scores + row(0) * kStepTokens; }
@@ -208,10 +209,10 @@ class AttentionRun {
     }
   }
 
-  // What lies behind a part: that of the next head. In the order of its bytes, which the processor
-  // takes as a reason to go on by itself; a product reads several panels at a time.
+  // The next head's part lies behind. In the order of its bytes, which the processor takes as a
+  // reason to go on by itself; a product reads several panels at a time.
   void FetchBehind(const Part& part, const std::byte* keys_or_values) const {
-    if (HeadsTogether(part.run) == 1) return;
+    if (part.is_last) return;
     const std::byte* behind = keys_or_values + layout_.part_bytes();
     for (std::int64_t at = 0; at < layout_.part_bytes(); at += kLineBytes)
       __builtin_prefetch(behind + at, 0, 3);

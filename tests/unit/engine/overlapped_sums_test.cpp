@@ -113,6 +113,8 @@ class OverlappedSums : public testing::TestWithParam<const char*> {
     return SourceFolder() / "tests/golden/cases" / GetParam();
   }
 
+  std::int64_t rows_beside_sums_ = 64;
+
   // The logits of this rank's rows, of two prompts.
   std::vector<float> Logits(Reducer& reducer, DecoderOptions::Sums sums, Begun* begun = nullptr) {
     Backend backend = MakeBackend(BackendKind::kCpu, 1);
@@ -124,7 +126,7 @@ class OverlappedSums : public testing::TestWithParam<const char*> {
     ModelWeights weights = LoadWeights(plan.spec(), plan.Slices(0), WeightFormat::kF32,
                                        ReaderOf(checkpoint, plan.spec()), backend, nullptr);
     Decoder decoder(plan, std::move(weights), backend, reducer,
-                    {.cache_pages = 6, .sums = sums, .rows_beside_sums = 64});
+                    {.cache_pages = 6, .sums = sums, .rows_beside_sums = rows_beside_sums_});
     const TensorView logits = decoder.Forward(TwoPrompts());
     const float* values = logits.data<float>();
     return {values, values + logits.elements()};
@@ -139,6 +141,17 @@ TEST_P(OverlappedSums, HaveTheSameBits) {
   ASSERT_EQ(overlapped.rows.size(), 2 * awaited.rows.size() - 1) << "all but the embedding's";
   for (std::size_t sum = 1; sum < overlapped.rows.size(); ++sum)
     EXPECT_EQ(overlapped.rows[sum], sum % 2 == 1 ? 40 : 41);
+}
+
+// Weights would be read for each half of a step that has little to compute meanwhile.
+TEST_P(OverlappedSums, AreAwaitedInShortSteps) {
+  EXPECT_EQ(DecoderOptions{}.rows_beside_sums, 256);
+  for (const std::int64_t longer : {0, 1}) {
+    rows_beside_sums_ = kFirstTokens + kOtherTokens + longer;
+    QuickSums sums;
+    Logits(sums, DecoderOptions::Sums::kBesideProducts);
+    EXPECT_EQ(sums.rows.back() == kFirstTokens + kOtherTokens, longer == 1);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, OverlappedSums,

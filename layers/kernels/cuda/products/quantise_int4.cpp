@@ -35,6 +35,8 @@ void LoadGroup(const TensorView& weight, std::int64_t first_output, const Range&
   }
 }
 
+// As BestInt4Scale() and QuantizeInt4() of cpu/isa/elementwise.inc, of which the tests compare
+// every value: they change together.
 float InverseOf(float x) { return x == 0.0f ? 0.0f : 1.0f / x; }
 
 // To the nearest integer of -8 to 7, ties to even, as the low bits of a float.
