@@ -137,6 +137,13 @@ void CheckRanks(int ranks) {
   if (ranks < 2) throw BadInput("bench comm: needs two or more ranks, found 1; give it --tp 2");
 }
 
+// Whether every rank does: one host may be crowded where another is not.
+bool AllSpin(Communicator& comm, ControlPlane::Waiting mine) {
+  const std::byte spins{mine == ControlPlane::Waiting::kSpins};
+  const auto all = comm.AllGather({&spins, 1});
+  return std::ranges::all_of(all, [](const auto& one) { return one.at(0) != std::byte{0}; });
+}
+
 ExitCode Measure(const Arguments& arguments, std::span<const std::string> given,
                  Communicator& comm) {
   Agree(comm, "checking the ranks", [&] { CheckRanks(comm.size()); });
@@ -146,9 +153,7 @@ ExitCode Measure(const Arguments& arguments, std::span<const std::string> given,
   BindWhereAllowed(placement);
   const Activity doing("measuring");
   ProgressLine progress(ProgressOfPhases(comm.rank(), arguments.verbosity));
-  CommReport report{.ranks = comm.size(),
-                    .spins = placement.waiting == ControlPlane::Waiting::kSpins,
-                    .cases = {}};
+  CommReport report{.ranks = comm.size(), .spins = AllSpin(comm, placement.waiting), .cases = {}};
   const auto sizes = static_cast<std::int64_t>(arguments.bench.message_bytes.size());
   for (const std::int64_t bytes : arguments.bench.message_bytes) {
     CommCase& one = report.cases.emplace_back();

@@ -173,7 +173,8 @@ std::string CommText(const CommReport& report) {
                         ShortRange(SpreadOf(one.lockstep_us)), SpreadOf(one.mpi_us).median,
                         ShortRange(SpreadOf(Ratios(one))), SpreadOf(one.in_step_us).median);
   text += "\nin a step: values just written and caches full of weights, without waiting\n";
-  if (!report.spins) text += "the ranks share cores: a rank that waits leaves its core to others\n";
+  if (!report.spins)
+    text += "ranks have more threads than cores, or a quota: who waits does not spin\n";
   return text;
 }
 

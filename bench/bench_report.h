@@ -60,7 +60,7 @@ struct CommCase {
 
 struct CommReport {
   int ranks = 1;
-  bool spins = true;  // while it waits a rank keeps its core busy
+  bool spins = true;  // a rank that waits keeps its core busy: there are enough for all
   std::vector<CommCase> cases;
   nlohmann::ordered_json about = nlohmann::ordered_json::object();  // AboutResult()
 };

@@ -81,7 +81,7 @@ TEST(CommReport, ComparesRoundByRound) {
   EXPECT_THAT(CommText(report), HasSubstr("8.00 (7.00 to 10.00)"));
   EXPECT_EQ(json["cases"][0]["in_step_us"]["median"], 3.0);
   EXPECT_EQ(json["waiting"], "yields");
-  EXPECT_THAT(CommText(report), HasSubstr("the ranks share cores"));
+  EXPECT_THAT(CommText(report), HasSubstr("who waits does not spin"));
   std::istringstream lines(CommText(report));
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
 }
