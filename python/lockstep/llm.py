@@ -114,14 +114,10 @@ class LLM:
         Raises RequestError for what the server refuses, ServerError where it has failed.
         """
         asked = _prompts_of(prompts)
-        if sampling_params is None or isinstance(sampling_params, SamplingParams):
-            params = [sampling_params] * len(asked)
+        if isinstance(sampling_params, Sequence) and not isinstance(sampling_params, str):
+            params = [_params_of("generate", one) for one in sampling_params]
         else:
-            params = list(sampling_params)
-        for one in params:
-            if not (one is None or isinstance(one, SamplingParams)):
-                raise TypeError(f"generate: sampling_params has {one!r}; expected SamplingParams(...), or a list of "
-                                "them, one for each prompt")
+            params = [_params_of("generate", sampling_params)] * len(asked)
         if len(params) != len(asked):
             raise ValueError(f"generate: there are {len(asked)} prompts and {len(params)} sampling_params; give one "
                              "for all, or as many as prompts")
@@ -132,7 +128,7 @@ class LLM:
         """The texts of one prompt as they come: each CompletionOutput has what is new (its text is often empty), and
         the last of each text its finish_reason. Closing the iterator ends the work."""
         (asked,) = _prompts_of([prompt])
-        asked, fields = self._fields(asked, sampling_params)
+        asked, fields = self._fields(asked, _params_of("stream", sampling_params))
         body = {**fields, **_IDS, "prompt": asked, "stream": True}
         for event in self._client().stream("/v1/completions", body):
             for choice in event["choices"]:
@@ -271,6 +267,13 @@ def _setting(value: Any) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _params_of(method: str, params: Any) -> SamplingParams | None:
+    if params is None or isinstance(params, SamplingParams):
+        return params
+    raise TypeError(f"{method}: sampling_params has {params!r}; expected SamplingParams(...)" +
+                    (", or a list of them, one for each prompt" if method == "generate" else ""))
 
 
 def _prompts_of(prompts: Any) -> list[Any]:

@@ -108,6 +108,7 @@ TEST(FishCompletion, OffersCommandsFlagsAndWords) {
   const std::string load = offers("lockstep bench serve --");
   EXPECT_THAT(load, HasSubstr("--goodput\t"));
   EXPECT_THAT(load, Not(HasSubstr("--bytes")));
+  EXPECT_EQ(offers("lockstep env "), "") << "there are no files to give";
 }
 
 TEST(ManualPages, AreReadWithoutComplaints) {

@@ -205,9 +205,12 @@ class WrongArguments(unittest.TestCase):
             for prompts, params, words in ((5, GREEDY, "the prompts are 5; expected a text"),
                                            (None, None, "the prompts are None; expected a text"),
                                            ([{"prompt": 3}], GREEDY, "a prompt is 3; expected a text or a list"),
-                                           ("a", {"max_tokens": 4}, "sampling_params has 'max_tokens'; expected")):
+                                           ("a", {"max_tokens": 4}, "sampling_params has {'max_tokens': 4}; expected"),
+                                           ("a", 5, "sampling_params has 5; expected")):
                 with self.assertRaisesRegex(TypeError, words):
                     llm.generate(prompts, params)
+            with self.assertRaisesRegex(TypeError, "stream: sampling_params has 5; expected"):
+                next(llm.stream("a", 5))
 
 
 class Life(unittest.TestCase):

@@ -45,6 +45,7 @@ std::string FishPage(const CompletionPlace& place) {
       text += FishLine(page, (argument.is_path ? "-a " : "-f -a ") +
                                  FishQuoted(fmt::format("{}", fmt::join(argument.words, " "))));
     }
+  if (!CompletedArguments(place).is_path) text += FishLine(page, "-f");
   return text;
 }
 
