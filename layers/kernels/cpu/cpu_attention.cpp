@@ -130,15 +130,11 @@ class AttentionRun {
     std::fill_n(scratch.max, rows, -std::numeric_limits<float>::infinity());
     std::fill_n(scratch.sum, rows, 0.0f);
     std::fill_n(scratch.sums, rows * layout_.value_panels() * kPanelOutputs, 0.0f);
-    const auto each_head = [&](const auto& work) {
-      for (std::int64_t head = heads.begin; head < heads.end; ++head)
-        work(Part{run, head, head - heads.begin, head + 1 == heads.end});
-    };
-    each_head([&](const Part& part) { PackQueries(part, scratch); });
+    ForHeads(run, heads, [&](const Part& part) { PackQueries(part, scratch); });
     const std::int64_t end = run.position(run.count - 1) + 1;
     for (std::int64_t first = 0; first < end; first += kStepTokens)
-      Step(run, each_head, {first, std::min(end, first + kStepTokens)}, scratch);
-    each_head([&](const Part& part) {
+      Step(run, heads, {first, std::min(end, first + kStepTokens)}, scratch);
+    ForHeads(run, heads, [&](const Part& part) {
       for (std::int64_t i = 0; i < run.count; ++i) WriteRow(part, i, scratch);
     });
   }
@@ -149,11 +145,16 @@ class AttentionRun {
     const Run& run;
     std::int64_t head;
     std::int64_t number;
-    bool is_last;
 
     std::int64_t row(std::int64_t i) const { return number * run.count + i; }  // of the scratch
     float* scores(Scratch& scratch) const { return scratch.scores + row(0) * kStepTokens; }
   };
+
+  template <typename Work>
+  static void ForHeads(const Run& run, Range heads, const Work& work) {
+    for (std::int64_t head = heads.begin; head < heads.end; ++head)
+      work(Part{run, head, head - heads.begin});
+  }
 
   std::byte* Queries(const Part& part, Scratch& scratch) const {
     return scratch.queries + part.row(0) * layout_.key_tiles() * kLineBytes;
@@ -189,40 +190,52 @@ class AttentionRun {
   }
 
   // Scores, softmax and values of one range of positions, all within one step.
-  template <typename EachHead>
-  void Step(const Run& run, const EachHead& each_head, Range positions, Scratch& scratch) const {
+  void Step(const Run& run, Range heads, Range positions, Scratch& scratch) const {
     const std::int64_t page_tokens = args_.cache.page_tokens;
     const std::int64_t pages = (positions.size() + page_tokens - 1) / page_tokens;
+    const auto number = [&](std::int64_t page) {
+      return Page(run, positions.begin + page * page_tokens);
+    };
     for (std::int64_t page = 0; page < pages; ++page) {
-      const std::int64_t number = Page(run, positions.begin + page * page_tokens);
-      each_head([&](const Part& part) { Score(part, page, number, scratch); });
+      const std::byte* after = page + 1 < pages ? layout_.Keys(number(page + 1), heads.begin)
+                                                : layout_.Values(number(0), heads.begin);
+      ForHeads(run, heads, [&](const Part& part) {
+        const std::byte* keys = layout_.Keys(number(page), part.head);
+        Fetch(run, part.head + 1 < heads.end ? keys + layout_.part_bytes() : after);
+        Score(part, page, keys, scratch);
+      });
     }
     const std::int64_t panels = pages * layout_.key_panels();
-    each_head([&](const Part& part) {
+    ForHeads(run, heads, [&](const Part& part) {
       if (quantised_) GatherScales(part, positions, scratch);
       for (std::int64_t i = 0; i < run.count; ++i)
         Soften(part, i, {positions.begin, panels}, scratch);
     });
+    const bool goes_on = positions.end < run.position(run.count - 1) + 1;
     for (std::int64_t page = 0; page < pages; ++page) {
-      const std::int64_t number = Page(run, positions.begin + page * page_tokens);
-      each_head([&](const Part& part) { AddValues(part, page, number, scratch); });
+      const std::byte* after = page + 1 < pages ? layout_.Values(number(page + 1), heads.begin)
+                               : goes_on        ? layout_.Keys(number(pages), heads.begin)
+                                                : nullptr;
+      ForHeads(run, heads, [&](const Part& part) {
+        const std::byte* values = layout_.Values(number(page), part.head);
+        Fetch(run, part.head + 1 < heads.end ? values + layout_.part_bytes() : after);
+        AddValues(part, page, values, scratch);
+      });
     }
   }
 
-  // The next head's part lies behind. In the order of its bytes, which the processor takes as a
-  // reason to go on by itself; a product reads several panels at a time.
-  void FetchBehind(const Part& part, const std::byte* keys_or_values) const {
-    if (part.is_last) return;
-    const std::byte* behind = keys_or_values + layout_.part_bytes();
+  // The part of a page that is read next, if any. Rows that are many compute longer than it takes.
+  // In the order of its bytes, which the processor takes as a reason to go on by itself; a product
+  // reads several panels at a time. (Inlined, or GCC takes it for a function that does nothing.)
+  [[gnu::always_inline]] void Fetch(const Run& run, const std::byte* part) const {
+    if (part == nullptr || HeadsTogether(run) == 1) return;
     for (std::int64_t at = 0; at < layout_.part_bytes(); at += kLineBytes)
-      __builtin_prefetch(behind + at, 0, 3);
+      __builtin_prefetch(part + at, 0, 3);
   }
 
-  // With the keys of the step's `page`, which is page `number` of the cache.
-  void Score(const Part& part, std::int64_t page, std::int64_t number, Scratch& scratch) const {
+  // With the keys of the step's `page`.
+  void Score(const Part& part, std::int64_t page, const std::byte* keys, Scratch& scratch) const {
     const std::int64_t panel_floats = part.run.count * kPanelOutputs;
-    const std::byte* keys = layout_.Keys(number, part.head);
-    FetchBehind(part, keys);
     multiply_({.rows = Queries(part, scratch),
                .block_rows = part.run.count,
                .panels = Readable(keys, scratch),
@@ -233,9 +246,8 @@ class AttentionRun {
                .c_panel_stride = panel_floats});
   }
 
-  void AddValues(const Part& part, std::int64_t page, std::int64_t number, Scratch& scratch) const {
-    const std::byte* values = layout_.Values(number, part.head);
-    FetchBehind(part, values);
+  void AddValues(const Part& part, std::int64_t page, const std::byte* values,
+                 Scratch& scratch) const {
     multiply_({.rows = Weights(part, page, scratch),
                .block_rows = part.run.count,
                .panels = Readable(values, scratch),
