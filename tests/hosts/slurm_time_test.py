@@ -9,10 +9,11 @@ class JobsWhoseTimeEnds(JobsOfSlurm):
             self.hosts.link(name).set(delay_ms=delay_ms)
 
     def check(self, signal: str) -> None:
-        text = lines(600, tokens=40)
+        text = lines(900, tokens=40)
         (self.folder / "in.jsonl").write_text(text)
-        # Each sum takes ten times as long as all the rest of a step: the job cannot be done before it is told.
-        self.slow_down(5)
+        # Each sum takes thirty times as long as all the rest of a step: the job cannot be done before it is told,
+        # which Slurm may do half a minute late.
+        self.slow_down(15)
         try:
             job = self.submit("--input", "in.jsonl", "--output", "out.jsonl",
                               options=("--nodes=2", "--ntasks-per-node=1", "--time=1", f"--signal={signal}@50"))
