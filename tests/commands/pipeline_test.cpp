@@ -25,16 +25,7 @@ class PipelineTest : public BatchTest {
   // What a command makes of these lines of input, and more words.
   std::string Made(const std::string& command, const std::string& model, const std::string& lines,
                    const CommandWords& more) const {
-    WriteText(Path("texts.jsonl"), lines);
-    CommandWords words = {command,    "--model",    model,       "--input", Path("texts.jsonl"),
-                          "--output", Path("made"), "--threads", "1",       "--quiet"};
-    words.insert(words.end(), more.begin(), more.end());
-    const Outcome run = RunLockstep(words);
-    EXPECT_EQ(run.exit_code, 0) << run.errors;
-    if (run.exit_code != 0) return "";
-    const std::string made = ReadFile(Path("made"));
-    std::filesystem::remove(Path("made"));
-    return made;
+    return OutputOfLines(With({command, "--model", model, "--threads", "1"}, more), lines);
   }
 
   static CommandWords With(CommandWords words, const CommandWords& more) {

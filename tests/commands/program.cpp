@@ -151,6 +151,17 @@ Outcome RunScript(const std::string& script, const std::vector<std::string>& arg
   return Run(command, "");
 }
 
+std::string OutputOfLines(std::vector<std::string> command, const std::string& lines) {
+  const TemporaryFolder folder;
+  const std::string input = folder / "in.jsonl", output = folder / "made";
+  WriteText(input, lines);
+  command.insert(command.end(), {"--input", input, "--output", output, "--quiet"});
+  const Outcome run = RunLockstep(command);
+  if (run.exit_code != 0)
+    throw std::runtime_error(fmt::format("exit code {}: {}", run.exit_code, run.errors));
+  return ReadFile(output);
+}
+
 Outcome RunLimited(const std::vector<std::string>& arguments, int bytes) {
   return RunScript(fmt::format("exec prlimit --fsize={} -- \"$@\"", bytes), arguments);
 }

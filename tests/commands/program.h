@@ -24,7 +24,11 @@ std::vector<std::string> WithFixedDtype(std::vector<std::string> arguments);
 Outcome RunAsGiven(const std::vector<std::string>& arguments, const std::string& input = "");
 Outcome RunLockstep(const std::vector<std::string>& arguments, const std::string& input = "");
 
-// The same where no file may become longer than so many bytes, as if the disk were full.
+// What the program makes of lines of input: its output file. Throws where it fails.
+std::string OutputOfLines(std::vector<std::string> command, const std::string& lines);
+
+// The same as RunLockstep() where no file may become longer than so many bytes, as if the disk were
+// full.
 Outcome RunLimited(const std::vector<std::string>& arguments, int bytes);
 
 // Runs a shell script to its end, with the program and `arguments` as its "$@".

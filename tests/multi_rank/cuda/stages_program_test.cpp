@@ -33,28 +33,13 @@ class StagesOnCuda : public testing::Test {
 
   // What a command makes of lines of input, by the order of sums that is the same everywhere.
   std::string Made(ProgramWords command, const std::string& lines, const ProgramWords& more) const {
-    WriteText(Path("in.jsonl"), lines);
-    const ProgramWords all{"--model",
-                           (SourceFolder() / "models/shakespeare-neox").string(),
-                           "--input",
-                           Path("in.jsonl"),
-                           "--output",
-                           Path("made"),
-                           "--dtype",
-                           "bf16",
-                           "--device",
-                           "cuda",
-                           "--quiet",
-                           "--set",
-                           "parallel.batch_invariant=on"};
+    const ProgramWords all{"--model",  (SourceFolder() / "models/shakespeare-neox").string(),
+                           "--dtype",  "bf16",
+                           "--device", "cuda",
+                           "--set",    "parallel.batch_invariant=on"};
     command.insert(command.end(), all.begin(), all.end());
     command.insert(command.end(), more.begin(), more.end());
-    const Outcome run = RunLockstep(command);
-    EXPECT_EQ(run.exit_code, 0) << run.errors;
-    if (run.exit_code != 0) return "";
-    const std::string made = ReadFile(Path("made"));
-    std::filesystem::remove(Path("made"));
-    return made;
+    return OutputOfLines(std::move(command), lines);
   }
 
  private:
