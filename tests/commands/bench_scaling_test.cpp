@@ -111,8 +111,9 @@ TEST_F(AScalingBench, MeasuresStagesBesideRanksThatDivideBlocks) {
 
   const Outcome world = RunUnderMpirun(2, Small({"--pp", "2", "--rounds", "1", "--json", "-"}));
   ASSERT_EQ(world.exit_code, 0) << world.errors;
-  for (const Json& point : ParseJson(world.output, "result")["points"])
-    EXPECT_EQ(point["pipeline_stages"], 2);
+  const Json of_world = ParseJson(world.output, "result");
+  ASSERT_FALSE(of_world["points"].empty());
+  for (const Json& point : of_world["points"]) EXPECT_EQ(point["pipeline_stages"], 2);
 }
 
 TEST_F(AScalingBench, MarksWhatHasMoreThreadsThanCores) {
