@@ -21,8 +21,8 @@ class Ties : public MultiRank {
   // 23 tokens. The likeliest are 4, 11 and 20, all alike; 7 and 15 come next, the others are
   // next to impossible.
   Ties() : logits_(23, -200.0f) {
-    for (const std::size_t token : {4, 11, 20}) logits_[token] = 3.0f;
-    for (const std::size_t token : {7, 15}) logits_[token] = 1.0f;
+    for (const std::size_t token : {4u, 11u, 20u}) logits_[token] = 3.0f;
+    for (const std::size_t token : {7u, 15u}) logits_[token] = 1.0f;
   }
 
   // Runs the requests on all ranks; what became of them on rank 0, in their order.
@@ -99,7 +99,7 @@ TEST_F(Ties, TopKKeepsWhatEqualsTheLast) {
 // As transformers: what stands behind the tokens that reach it together is left out.
 TEST_F(Ties, TopPEndsWithTheTokenThatReachesIt) {
   logits_.assign(23, -200.0f);
-  for (const std::size_t token : {2, 9, 15, 22}) logits_[token] = 3.0f;
+  for (const std::size_t token : {2u, 9u, 15u, 22u}) logits_[token] = 3.0f;
   for (const auto& [top_p, expected] :
        {std::pair{0.25, std::set{2}}, {0.5, std::set{2, 9}}, {0.51, std::set{2, 9, 15}}}) {
     const auto drawn = Drawn({.top_p = top_p});
