@@ -257,8 +257,10 @@ void Decoder::RunBlocks(const Batch& batch, Workspace& work) {
       KeepHidden(work.x.view().Rows(0, static_cast<std::int64_t>(batch.ids.size())));
     for (int sum = 0; sum < SumsOfBlock(); ++sum) {
       ComputeSummand({block, sum, all}, work);
-      Reduce(work.partial.view().Rows(0, all.rows));
-      AddSum({block, sum, all}, work);
+      const ResidualArgs residual = ResidualOf({block, sum, all}, work);
+      if (ops_.SumToResidual(residual, reducer_)) continue;
+      Reduce(residual.delta);
+      ops_.AddResidualNorm(residual);
     }
   }
 }
@@ -270,7 +272,7 @@ void Decoder::RunBlocksByHalves(const Batch& batch, Workspace& work) {
   std::deque<Summand> under_way;
   const auto settle = [&] {
     AwaitSum();
-    AddSum(under_way.front(), work);
+    ops_.AddResidualNorm(ResidualOf(under_way.front(), work));
     under_way.pop_front();
   };
   for (std::size_t block = 0; block < weights_.layers.size(); ++block)
@@ -308,8 +310,8 @@ void Decoder::ComputeSummand(const Summand& what, Workspace& work) {
   Multiply({.x = part.Of(work.ffn.view()), .weight = layer.mlp_out.get(), .y = partial});
 }
 
-// The sum to x, and the norms that what is next begins with, if there is anything.
-void Decoder::AddSum(const Summand& what, Workspace& work) {
+// What is added to x, and the norms that what is next begins with, if there is anything.
+ResidualArgs Decoder::ResidualOf(const Summand& what, Workspace& work) const {
   const StepPart& part = what.part;
   const LayerWeights& layer = weights_.layers[what.block];
   ResidualArgs args{.x = part.Of(work.x.view()),
@@ -322,7 +324,7 @@ void Decoder::AddSum(const Summand& what, Workspace& work) {
                          part.Of(work.Activations(work.normed, work.step.tokens, spec_.d_model)));
   else if (what.block + 1 < weights_.layers.size())
     SetBlockNorms(what.block + 1, part, work, args);
-  ops_.AddResidualNorm(args);
+  return args;
 }
 
 NormOf Decoder::Norm(const NormWeights& norm, const TensorView& y) const {

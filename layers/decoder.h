@@ -117,7 +117,7 @@ class Decoder {
   void RunBlocksByHalves(const Batch& batch, Workspace& work);
   int SumsOfBlock() const { return spec_.parallel_residual ? 1 : 2; }
   void ComputeSummand(const Summand& what, Workspace& work);
-  void AddSum(const Summand& what, Workspace& work);
+  ResidualArgs ResidualOf(const Summand& what, Workspace& work) const;
   void RunAttention(std::size_t index, const StepPart& part, Workspace& work);
   float ScoreFactor(std::size_t index) const;
   void RunMlp(const LayerWeights& layer, const TensorView& normed, const StepPart& part,

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "comm/reducer.h"
 #include "core/numbers/tensor.h"
 #include "core/numbers/weight_format.h"
 #include "layers/kernels/row_search.h"
@@ -166,6 +167,11 @@ class Ops {
 
   // The addition and the norms of its sum, with the bits of one after the other.
   virtual void AddResidualNorm(const ResidualArgs& args) = 0;
+
+  // The same with the sum of delta over the ranks in place of delta, which is undefined then: one
+  // collective of theirs. False: nothing has been done, as this backend does not do both at once
+  // with this reducer or with so many rows; on all ranks alike.
+  virtual bool SumToResidual(const ResidualArgs& /*args*/, Reducer& /*sums*/) { return false; }
 
   // y[i] = x[rows[i]]
   virtual void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,

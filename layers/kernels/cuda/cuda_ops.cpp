@@ -6,6 +6,7 @@
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/cuda_rates.h"
 #include "layers/kernels/cuda/kernels/kernels.h"
+#include "layers/kernels/cuda/peers/residual_sums.h"
 
 namespace lockstep::cuda {
 
@@ -105,22 +106,34 @@ void CudaOps::Embed(const EmbeddingArgs& args) {
   cuda::Embed(rows, stream_.get());
 }
 
-void CudaOps::AddResidualNorm(const ResidualArgs& args) {
+namespace {
+
+ResidualNormArgs KernelArgsOf(const ResidualArgs& args) {
   const auto norm = [](const NormOf& one) {
     return Norm{Floats(one.weight), Floats(one.bias), one.y.raw()};
   };
   const TensorView& y = args.norms[0].y.raw() != nullptr ? args.norms[0].y : args.norms[1].y;
-  ResidualNorm({.x = args.x.data<float>(),
-                .delta = args.delta.raw(),
-                .delta_type = args.delta.dtype(),
-                .bias_a = Floats(args.bias_a),
-                .bias_b = Floats(args.bias_b),
-                .norms = {norm(args.norms[0]), norm(args.norms[1])},
-                .y_type = y.dtype(),
-                .epsilon = static_cast<float>(args.epsilon),
-                .tokens = args.x.dim(0),
-                .d_model = args.x.dim(1)},
-               stream_.get());
+  return {.x = args.x.data<float>(),
+          .delta = args.delta.raw(),
+          .delta_type = args.delta.dtype(),
+          .bias_a = Floats(args.bias_a),
+          .bias_b = Floats(args.bias_b),
+          .norms = {norm(args.norms[0]), norm(args.norms[1])},
+          .y_type = y.dtype(),
+          .epsilon = static_cast<float>(args.epsilon),
+          .tokens = args.x.dim(0),
+          .d_model = args.x.dim(1)};
+}
+
+}  // namespace
+
+void CudaOps::AddResidualNorm(const ResidualArgs& args) {
+  ResidualNorm(KernelArgsOf(args), stream_.get());
+}
+
+bool CudaOps::SumToResidual(const ResidualArgs& args, Reducer& sums) {
+  auto* at_once = dynamic_cast<ResidualSums*>(&sums);
+  return at_once != nullptr && at_once->SumToResidual(KernelArgsOf(args), stream_.get());
 }
 
 void CudaOps::SelectRows(const TensorView& x, std::span<const std::int64_t> rows,

@@ -46,6 +46,7 @@ class CudaOps final : public Ops {
   void Attention(const AttentionArgs& args) override { attention_.Run(args); }
   void Embed(const EmbeddingArgs& args) override;
   void AddResidualNorm(const ResidualArgs& args) override;
+  bool SumToResidual(const ResidualArgs& args, Reducer& sums) override;
   void SelectRows(const TensorView& x, std::span<const std::int64_t> rows,
                   const TensorView& y) override;
 

@@ -2,79 +2,10 @@
 // so that none waits for a rank that is not running; the flags and the waiting code are the same.
 #include "comm/communicator.h"
 #include "core/error.h"
-#include "kernel_fixture.h"
+#include "peer_world.h"
 
 namespace lockstep::cuda {
 namespace {
-
-constexpr std::int64_t kStaging = 1200;
-
-// One rank's memory, and its message.
-struct Rank {
-  explicit Rank(DType type)
-      : flags(std::vector<std::uint64_t>(kPeerFlags, 0)),
-        epochs(std::vector<std::uint32_t>(kPeerBlocks + 1, 0)),
-        staging(kStaging * SizeOf(type)),  // two buffers, in 16 bits
-        reduced(kStaging * SizeOf(type)) {}
-
-  Device<std::uint64_t> flags;
-  Device<std::uint32_t> epochs;
-  Device<std::uint16_t> staging, reduced;
-};
-
-class World {
- public:
-  World(int count, DType type, cudaStream_t stream) : type_(type), stream_(stream) {
-    void* status = nullptr;
-    CheckCuda(cudaMallocHost(&status, sizeof(PeerStatus)), "cudaMallocHost");
-    status_ = new (status) PeerStatus;
-    for (int rank = 0; rank < count; ++rank) ranks_.push_back(std::make_unique<Rank>(type));
-  }
-
-  ~World() { (void)cudaFreeHost(status_); }
-  World(const World&) = delete;
-  World& operator=(const World&) = delete;
-
-  PeerStatus& status() const { return *status_; }
-
-  // Sums the messages in place.
-  void Reduce(std::vector<Floats>& messages, PeerShots shots) {
-    std::vector<std::unique_ptr<Device<std::uint16_t>>> x;
-    for (const Floats& message : messages)
-      x.push_back(std::make_unique<Device<std::uint16_t>>(Pack(type_, message)));
-    for (const PeerPhase phase : {PeerPhase::kPublish, PeerPhase::kSum, PeerPhase::kCollect})
-      for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
-        PeerReduceArgs args = ArgsOf(static_cast<int>(rank));
-        args.x = x[rank]->data();
-        args.count = static_cast<std::int64_t>(messages[rank].size());
-        PeerReduce(args, shots, phase, stream_);
-      }
-    for (std::size_t rank = 0; rank < ranks_.size(); ++rank)
-      messages[rank] = Unpack(type_, x[rank]->Values());
-  }
-
-  PeerReduceArgs ArgsOf(int rank) const {
-    PeerReduceArgs args{.type = type_,
-                        .staging_elements = kStaging,
-                        .rank = rank,
-                        .rank_count = static_cast<int>(ranks_.size()),
-                        .status = status_,
-                        .spins = 1000};
-    for (std::size_t peer = 0; peer < ranks_.size(); ++peer) {
-      const Rank& one = *ranks_[peer];
-      args.peers[peer] = {one.flags.data(),
-                          static_cast<int>(peer) == rank ? one.epochs.data() : nullptr,
-                          one.staging.data(), one.reduced.data()};
-    }
-    return args;
-  }
-
- private:
-  DType type_;
-  cudaStream_t stream_;
-  PeerStatus* status_ = nullptr;  // of whatever rank waits
-  std::vector<std::unique_ptr<Rank>> ranks_;
-};
 
 // The documented order.
 float TreeSum(const std::vector<Floats>& messages, std::size_t i) {
@@ -90,7 +21,7 @@ TEST_P(PeerKernels, EveryRankHasTheSumInTheOrderOfTheTree) {
     for (const PeerShots shots : {PeerShots::kOne, PeerShots::kTwo})
       for (const DType element : {type(), DType::kF32}) {
         if (rank_count >= 5 && element == DType::kF32) continue;  // minutes, and nothing new
-        World world(rank_count, element, stream_);
+        PeerWorld world(rank_count, element, stream_);
         // Several in a row, so that both buffers are used again; one not of whole vectors.
         for (const std::int64_t count : {77, 1200, 640}) {
           std::vector<Floats> messages;
@@ -108,7 +39,7 @@ TEST_P(PeerKernels, EveryRankHasTheSumInTheOrderOfTheTree) {
 
 // A launch of all phases by itself can only be run with peers elsewhere, or without any.
 TEST_P(PeerKernels, OneRankAloneKeepsItsMessage) {
-  const World world(1, type(), stream_);
+  const PeerWorld world(1, type(), stream_);
   const Floats message = Rounded(type(), random_.Values(100));
   const Device<std::uint16_t> x(Pack(type(), message));
   for (const PeerShots shots : {PeerShots::kOne, PeerShots::kTwo, PeerShots::kOne}) {
@@ -121,9 +52,9 @@ TEST_P(PeerKernels, OneRankAloneKeepsItsMessage) {
 }
 
 TEST_P(PeerKernels, RefuseMessagesLargerThanTheirMemory) {
-  const World world(2, type(), stream_);
+  const PeerWorld world(2, type(), stream_);
   PeerReduceArgs args = world.ArgsOf(1);
-  args.count = kStaging + 1;
+  args.count = kPeerStaging + 1;
   EXPECT_THROW(PeerReduce(args, PeerShots::kOne, PeerPhase::kWhole, stream_), Error);
 }
 
@@ -140,7 +71,7 @@ struct Report {
 
 // A peer that never comes does not keep the device: nor does any later sum wait for it again.
 TEST_P(PeerKernels, GiveUpAPeerThatDoesNotCome) {
-  const World world(3, type(), stream_);
+  const PeerWorld world(3, type(), stream_);
   const Device<std::uint16_t> x(std::vector<std::uint16_t>(64, 0));
   PeerReduceArgs args = world.ArgsOf(0);
   args.x = x.data();
@@ -160,7 +91,7 @@ TEST_P(PeerKernels, GiveUpAPeerThatDoesNotCome) {
 }
 
 TEST_P(PeerKernels, GiveUpWhenTheHostSaysSo) {
-  const World world(2, type(), stream_);
+  const PeerWorld world(2, type(), stream_);
   const Device<std::uint16_t> x(std::vector<std::uint16_t>(64, 0));
   PeerReduceArgs args = world.ArgsOf(0);
   args.x = x.data();
@@ -173,7 +104,7 @@ TEST_P(PeerKernels, GiveUpWhenTheHostSaysSo) {
 }
 
 TEST_P(PeerKernels, NoticeAPeerThatAddsAnotherNumberOfValues) {
-  const World world(2, type(), stream_);
+  const PeerWorld world(2, type(), stream_);
   const Device<std::uint16_t> x(std::vector<std::uint16_t>(64, 0));
   PeerReduceArgs args = world.ArgsOf(1);
   args.x = x.data();

@@ -14,6 +14,7 @@
 #include "layers/kernels/cuda/kernels/peer_pace.h"
 #include "layers/kernels/cuda/peers/device_id.h"
 #include "layers/kernels/cuda/peers/peer_proof.h"
+#include "layers/kernels/cuda/peers/peer_residual.h"
 #include "layers/kernels/shared_device.h"
 
 namespace lockstep::cuda {
@@ -239,19 +240,30 @@ void PeerGroup::Sum(float* x, std::int64_t count, double deadline_seconds, cudaS
 }
 
 void PeerGroup::Sum(float* x, std::int64_t count, const How& how, cudaStream_t stream) {
+  PeerReduceArgs args = ReduceArgs(how.deadline_seconds);
+  args.x = x;
+  args.count = count;
+  PeerReduce(args, how.shots, stream);
+}
+
+void PeerGroup::SumToResidual(const ResidualNormArgs& args, double deadline_seconds,
+                              cudaStream_t stream) {
+  PeerResidual(ReduceArgs(deadline_seconds), args, stream);
+}
+
+// But for what is added.
+PeerReduceArgs PeerGroup::ReduceArgs(double deadline_seconds) const {
   PeerReduceArgs args{
-      .x = x,
       .type = DType::kF32,
-      .count = count,
       .staging_elements = elements_,
       .rank = rank_,
       .rank_count = rank_count_,
       .status = status_,
-      .spins = static_cast<std::int64_t>(how.deadline_seconds * PeerLooksPerSecond()) + 1,
+      .spins = static_cast<std::int64_t>(deadline_seconds * PeerLooksPerSecond()) + 1,
       .next_may_begin = !shares_device_};
   for (int peer = 0; peer < rank_count_; ++peer)
     args.peers[peer] = MemoryAt(bases_[static_cast<std::size_t>(peer)]);
-  PeerReduce(args, how.shots, stream);
+  return args;
 }
 
 void PeerGroup::GiveUp() {

@@ -65,6 +65,9 @@ class PeerGroup {
     PeerShots shots = PeerShots::kOne;
   };
   void Sum(float* x, std::int64_t count, const How& how, cudaStream_t stream);
+  // Enqueues the same of args.delta together with what PeerResidual() says, in one exchange. At
+  // most kPeerResidualRows rows of elements() in all.
+  void SumToResidual(const ResidualNormArgs& args, double deadline_seconds, cudaStream_t stream);
   // What a probe of the ranks' memory writes and reads; not while sums are made.
   PeerProbeArgs probe() const;
 
@@ -85,6 +88,7 @@ class PeerGroup {
   void Allocate();
   void Open(int peer, const cudaIpcMemHandle_t& handle);
   PeerMemory MemoryAt(void* base) const;
+  PeerReduceArgs ReduceArgs(double deadline_seconds) const;
   bool SayGoodbye();
 
   int rank_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "layers/kernels/cuda/cuda_check.h"
+#include "layers/kernels/cuda/peers/peer_residual.h"
 
 namespace lockstep::cuda {
 
@@ -96,11 +97,26 @@ void PeerReducer::AllReduceSum(const TensorView& x, Stream stream) {
   if (WayOf(count) == Way::kNccl) return nccl_->AllReduceSum(x, stream);
   for (std::int64_t at = 0; at < count; at += most) {
     const std::int64_t part = std::min(most, count - at);
-    PeerShots shots = ShotsFor(size(), part);
-    if (tuned_) shots = part <= limits_.one_shot ? PeerShots::kOne : PeerShots::kTwo;
-    peers_->Sum(x.data<float>() + at, part, {group_.deadline_seconds(), shots},
+    peers_->Sum(x.data<float>() + at, part, {group_.deadline_seconds(), ShotsOf(part)},
                 static_cast<cudaStream_t>(stream.handle));
   }
+}
+
+bool PeerReducer::SumToResidual(const ResidualNormArgs& args, cudaStream_t stream) {
+  LOCKSTEP_CHECK(!failed_, "a collective after one that failed");
+  const std::int64_t count = args.tokens * args.d_model;
+  // More rows are more bytes than one exchange is quick for, or fill the device by themselves.
+  if (args.tokens > kPeerResidualRows || count > peers_->elements() ||
+      WayOf(count) != Way::kPeers || ShotsOf(count) != PeerShots::kOne)
+    return false;
+  CountSum(count);
+  peers_->SumToResidual(args, group_.deadline_seconds(), stream);
+  return true;
+}
+
+PeerShots PeerReducer::ShotsOf(std::int64_t elements) const {
+  if (!tuned_) return ShotsFor(size(), elements);
+  return elements <= limits_.one_shot ? PeerShots::kOne : PeerShots::kTwo;
 }
 
 PeerReducer::Way PeerReducer::WayOf(std::int64_t elements) const {

@@ -8,6 +8,7 @@
 #include "comm/nccl/device_reducer.h"
 #include "layers/kernels/cuda/cuda_stream.h"
 #include "layers/kernels/cuda/peers/peer_group.h"
+#include "layers/kernels/cuda/peers/residual_sums.h"
 #include "layers/kernels/cuda/peers/sum_limits.h"
 
 namespace lockstep::cuda {
@@ -16,7 +17,7 @@ namespace lockstep::cuda {
 // where this module has none or all are to have that order (SummingDevice::add_in_tree). Which way
 // a sum takes depends on its size alone. What is said of NcclReducer about waiting and the watch is
 // true here, too.
-class PeerReducer final : public DeviceReducer {
+class PeerReducer final : public DeviceReducer, public ResidualSums {
  public:
   // Collective.
   PeerReducer(ControlPlane& group, SummingDevice device, std::unique_ptr<PeerGroup> peers);
@@ -28,6 +29,7 @@ class PeerReducer final : public DeviceReducer {
 
   std::string_view transport() const override { return transport_; }
   void AllReduceSum(const TensorView& x, Stream stream) override;
+  bool SumToResidual(const ResidualNormArgs& args, cudaStream_t stream) override;
 
  private:
   enum class Way { kPeers, kNccl };
@@ -35,6 +37,7 @@ class PeerReducer final : public DeviceReducer {
   void SetTransport();
   double SecondsOf(CudaStream& stream, const std::function<void()>& sum);
   Way WayOf(std::int64_t elements) const;
+  PeerShots ShotsOf(std::int64_t elements) const;
   void Watch(double waited_seconds);
   std::string WhatTheDeviceSays() const;
   [[noreturn]] void Fail(const std::string& what);
