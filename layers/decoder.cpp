@@ -1,64 +1,15 @@
 #include "layers/decoder.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <deque>
 #include <utility>
 
+#include "layers/sums_of_halves.h"
+#include "layers/workspace.h"
+
 namespace lockstep {
-
-// Grown when a larger batch comes and kept: the steps of a run are alike.
-struct Decoder::Workspace {
-  Device& device;
-  DType activations;  // of what stands below without a dtype
-  Tensor x;           // [tokens, d_model] fp32 the residual stream, the same on every rank
-  Tensor normed;      // [tokens, d_model]
-  Tensor mlp_normed;  // [tokens, d_model] where attention and MLP have norms of one x
-  Tensor qkv;         // [tokens, 3 * local_heads * d_head]
-  Tensor attention;   // [tokens, local_heads * d_head]
-  Tensor ffn;         // [tokens, local_ffn]
-  Tensor partial;     // [tokens, d_model] fp32 this rank's part of a sum over the ranks
-  Tensor logits;      // [logit rows, local vocab rows] fp32
-  StepRows step;      // the rows of this one
-
-  Workspace(Device& device_in, DType activations_in)
-      : device(device_in), activations(activations_in) {}
-
-  TensorView Floats(Tensor& tensor, std::int64_t rows, std::int64_t width) {
-    return View(tensor, DType::kF32, rows, width);
-  }
-  TensorView Activations(Tensor& tensor, std::int64_t rows, std::int64_t width) {
-    return View(tensor, activations, rows, width);
-  }
-  TensorView View(Tensor& tensor, DType dtype, std::int64_t rows, std::int64_t width) {
-    if (IsShort(tensor, rows)) {
-      LetGo(tensor);
-      tensor = device.Allocate(dtype, {rows, width});
-    }
-    return tensor.view().Rows(0, rows);
-  }
-
-  // What is summed over the ranks lies where the reducer adds without copying.
-  void Reserve(std::int64_t rows, std::int64_t d_model, Reducer& reducer) {
-    for (Tensor* tensor : {&x, &partial}) {
-      if (!IsShort(*tensor, rows)) continue;
-      LetGo(*tensor);
-      *tensor = reducer.AllocateReducible({rows, d_model});
-    }
-  }
-
- private:
-  static bool IsShort(const Tensor& tensor, std::int64_t rows) {
-    return tensor.empty() || tensor.view().dim(0) < rows;
-  }
-  // Freeing memory of a device waits for what the device does, and nobody can end that; this wait
-  // ends when a peer is gone.
-  void LetGo(Tensor& tensor) {
-    if (tensor.empty()) return;
-    device.Synchronize();
-    tensor = {};
-  }
-};
 
 // A block adds up once, or twice: behind attention (0) and behind the MLP (1).
 struct Decoder::Summand {
@@ -93,8 +44,8 @@ Decoder::Decoder(const ShardPlan& plan, ModelWeights weights, const Backend& bac
   local_heads_ = slices.local_heads();
   local_ffn_ = slices.ffn_columns.size();
   if (options.cache_pages > 0) AllocateCache(options.cache_pages);
-  if (options.sums == DecoderOptions::Sums::kBesideProducts && IsOnHost() && reducer.size() > 1)
-    background_sums_ = std::make_unique<BackgroundSums>(reducer);
+  if (options.sums == DecoderOptions::Sums::kBesideProducts && reducer.size() > 1)
+    sums_beside_ = MakeSumsBeside(device_, reducer);
 }
 
 void Decoder::AllocateCache(std::int64_t pages) {
@@ -151,8 +102,12 @@ TensorView Decoder::Forward(const Batch& batch, std::span<const std::byte> input
   Workspace& work = *workspace_;
   hidden_rows_ = 0;
   cache_.Copy(batch.page_copies, device_);
-  work.step = steps_.Begin(
-      {.ids = batch.ids, .sequences = batch.sequences, .logit_rows = batch.logit_rows});
+  StepInputs inputs{.ids = batch.ids, .sequences = batch.sequences, .logit_rows = batch.logit_rows};
+  halves_.reset();
+  if (GoesByHalves(batch)) halves_.emplace(std::ssize(batch.ids), batch.sequences);
+  std::array<std::span<const SequenceRows>, 2> parts;
+  if (halves_) inputs.parts = parts = halves_->sequences();
+  work.step = steps_.Begin(inputs);
   work.Reserve(std::max(work.step.tokens, work.step.logits), spec_.d_model, reducer_);
   if (!is_first_stage()) TakeInput(batch, input, work);
   // States that are kept are waited for on the way.
@@ -241,8 +196,11 @@ void Decoder::BeginBlocks(Workspace& work) {
 }
 
 // Whether the sums of halves travel while other halves are computed.
-bool Decoder::GoesByHalves(const Batch& batch, const Workspace& work) const {
-  return background_sums_ != nullptr && work.step.tokens >= rows_beside_sums_ &&
+bool Decoder::GoesByHalves(const Batch& batch) const {
+  const std::int64_t rows = std::ssize(batch.ids);
+  // Devices have recorded steps of single tokens, whose sums are short.
+  const bool is_recorded = !IsOnHost() && rows == std::ssize(batch.sequences);
+  return sums_beside_ != nullptr && rows >= rows_beside_sums_ && !is_recorded &&
          batch.hidden_layer < 0;
 }
 
@@ -250,7 +208,7 @@ bool Decoder::GoesByHalves(const Batch& batch, const Workspace& work) const {
 // Without:                     x += attention(norm_a(x));  x += mlp(norm_b(x)), reduced twice.
 // The norms of x are those that the addition before has left.
 void Decoder::RunBlocks(const Batch& batch, Workspace& work) {
-  if (GoesByHalves(batch, work)) return RunBlocksByHalves(batch, work);
+  if (halves_) return RunBlocksByHalves(work);
   const StepPart all{.begin = 0, .rows = work.step.tokens, .sequences = batch.sequences};
   for (std::size_t block = 0; block < weights_.layers.size(); ++block) {
     if (batch.hidden_layer == blocks_.begin + static_cast<std::int64_t>(block))
@@ -266,9 +224,8 @@ void Decoder::RunBlocks(const Batch& batch, Workspace& work) {
 }
 
 // Halves take turns: while the sum of one travels the other one is computed.
-void Decoder::RunBlocksByHalves(const Batch& batch, Workspace& work) {
-  const StepHalves halves(work.step.tokens, batch.sequences);
-  const std::vector<StepPart> parts = halves.parts();
+void Decoder::RunBlocksByHalves(Workspace& work) {
+  const std::vector<StepPart> parts = halves_->parts();
   std::deque<Summand> under_way;
   const auto settle = [&] {
     AwaitSum();
@@ -280,7 +237,7 @@ void Decoder::RunBlocksByHalves(const Batch& batch, Workspace& work) {
       for (const StepPart& half : parts) {
         if (under_way.size() == parts.size()) settle();  // this half's
         ComputeSummand({block, sum, half}, work);
-        background_sums_->Begin(half.Of(work.partial.view()));
+        sums_beside_->Begin(half.Of(work.partial.view()));
         under_way.push_back({block, sum, half});
       }
   while (!under_way.empty()) settle();
@@ -403,18 +360,19 @@ void Decoder::Multiply(const LinearArgs& args) {
 }
 
 void Decoder::Reduce(const TensorView& partial) {
-  const ScopedPhase sum = In(Phase::kAllReduce);
-  const auto begun = std::chrono::steady_clock::now();
-  reducer_.AllReduceSum(partial, device_.stream());
-  if (IsOnHost()) all_reduce_time_ += std::chrono::steady_clock::now() - begun;
+  TimeSum([&] { reducer_.AllReduceSum(partial, device_.stream()); });
 }
 
-// The oldest of those that a thread of its own makes.
+// The oldest of those that are made beside.
 void Decoder::AwaitSum() {
-  const ScopedPhase sum = In(Phase::kAllReduce);
+  TimeSum([&] { sums_beside_->Await(); });
+}
+
+void Decoder::TimeSum(const std::function<void()>& sum) {
+  const ScopedPhase phase = In(Phase::kAllReduce);
   const auto begun = std::chrono::steady_clock::now();
-  background_sums_->Await();
-  all_reduce_time_ += std::chrono::steady_clock::now() - begun;
+  sum();
+  if (IsOnHost()) all_reduce_time_ += std::chrono::steady_clock::now() - begun;
 }
 
 void Decoder::Normalize(const NormWeights& norm, const TensorView& x, const TensorView& y) {

@@ -2,11 +2,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
-#include "comm/overlap/background_sums.h"
+#include "comm/overlap/sums_beside.h"
 #include "comm/reducer.h"
 #include "core/timing/phases.h"
 #include "layers/kernels/backend.h"
@@ -31,13 +33,16 @@ struct Batch {
   std::int64_t hidden_layer = -1;
 };
 
+struct Workspace;
+
 struct DecoderOptions {
   std::int64_t cache_pages = 0;  // 0: none until AllocateCache()
   DType cache_dtype = DType::kF32;
   int stage = 0;  // of the plan's pipeline
   // Where the ranks' sums take long, as over a network, those of one half of a long step's rows
-  // travel while the other half is computed. The bits are the same. On the host only; all ranks of
-  // the stage alike.
+  // travel while the other half is computed: by a thread of its own, or on a queue of the device
+  // beside its stream. The bits are the same, but for a device that computes other bits in other
+  // batches. All ranks of the stage alike.
   enum class Sums : std::uint8_t { kAwaited, kBesideProducts };
   Sums sums = Sums::kAwaited;
   // Of the steps that go by halves. Fewer rows lose more than they gain: weights are read for each
@@ -105,16 +110,15 @@ class Decoder {
   bool has_hidden() const { return hidden_rows_ > 0; }
 
  private:
-  struct Workspace;  // the activations of one step
-  struct Summand;    // of which block and rows a sum is
+  struct Summand;  // of which block and rows a sum is
 
   void TakeInput(const Batch& batch, std::span<const std::byte> input, Workspace& work);
   void RunOnce(const Batch& batch, Workspace& work);
   void EmbedTokens(const Batch& batch, Workspace& work);
   void BeginBlocks(Workspace& work);
-  bool GoesByHalves(const Batch& batch, const Workspace& work) const;
+  bool GoesByHalves(const Batch& batch) const;
   void RunBlocks(const Batch& batch, Workspace& work);
-  void RunBlocksByHalves(const Batch& batch, Workspace& work);
+  void RunBlocksByHalves(Workspace& work);
   int SumsOfBlock() const { return spec_.parallel_residual ? 1 : 2; }
   void ComputeSummand(const Summand& what, Workspace& work);
   ResidualArgs ResidualOf(const Summand& what, Workspace& work) const;
@@ -128,6 +132,7 @@ class Decoder {
   void Multiply(const LinearArgs& args);
   void Reduce(const TensorView& partial);
   void AwaitSum();
+  void TimeSum(const std::function<void()>& sum);
   NormOf Norm(const NormWeights& norm, const TensorView& y) const;
   void SetBlockNorms(std::size_t index, const StepPart& part, Workspace& work,
                      ResidualArgs& args) const;
@@ -152,9 +157,10 @@ class Decoder {
   StageTransfer transfer_;
   KvCache cache_;
   RotaryTable rotary_;
-  std::unique_ptr<Workspace> workspace_;
-  std::unique_ptr<BackgroundSums> background_sums_;  // null: sums are awaited
+  std::unique_ptr<Workspace> workspace_;     // the activations of one step
+  std::unique_ptr<SumsBeside> sums_beside_;  // null: sums are awaited
   std::int64_t rows_beside_sums_;
+  std::optional<StepHalves> halves_;  // of a step that goes by halves
   std::chrono::nanoseconds all_reduce_time_{};
   TensorView logits_;  // of the last Forward()
   Tensor hidden_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -26,6 +27,10 @@ class StepHalves {
   StepHalves(std::int64_t rows, std::span<const SequenceRows> sequences);
 
   std::vector<StepPart> parts() const;
+  // Those of parts().
+  std::array<std::span<const SequenceRows>, 2> sequences() const {
+    return {halves_.front().sequences, halves_.back().sequences};
+  }
 
  private:
   struct Half {

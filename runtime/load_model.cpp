@@ -119,11 +119,13 @@ double SumLatency(Communicator& ranks) {
 
 // Within a host a sum takes less than reading the weights twice. Halves send twice as often, one
 // behind the other: that has to take less than what they compute meanwhile. Collective.
-DecoderOptions::Sums SumsOf(Communicator& ranks, const RankDevice& device) {
+DecoderOptions::Sums SumsOf(OverlapSums asked, Communicator& ranks, const RankDevice& device) {
+  if (asked == OverlapSums::kOn) return DecoderOptions::Sums::kBesideProducts;
   constexpr double kLongestSeconds = 5e-3;
   const HostMap& hosts = ranks.hosts();
   const bool is_one_host = std::ssize(hosts.Neighbours(0)) == hosts.size();
-  if (device.index >= 0 || is_one_host) return DecoderOptions::Sums::kAwaited;
+  if (asked == OverlapSums::kOff || device.on_gpu() || is_one_host)
+    return DecoderOptions::Sums::kAwaited;
   const double latency = SumLatency(ranks);
   const bool is_short = latency <= kLongestSeconds;
   WriteLog(LogLevel::kDebug,
@@ -153,7 +155,8 @@ void LoadHere(const LoadJob& job, DecoderOptions::Sums sums, LoadedModel& rank,
 void LoadTogether(const LoadJob& job, LoadedModel& rank) {
   LoadingLine report(ProgressOfLoading(job), AllWeightBytes(job));
   const HostMap& hosts = job.grid.world().hosts();
-  const DecoderOptions::Sums sums = SumsOf(job.grid.tensor(), rank.device);
+  const DecoderOptions::Sums sums =
+      SumsOf(job.arguments.options.parallel.overlap_sums, job.grid.tensor(), rank.device);
   Agree(job.grid.world(), "loading weights", [&] { LoadHere(job, sums, rank, report); },
         {.mine = [&] { return report.share(); },
          .heard = [&](std::span<const double> shares) { report.NoteRanks(hosts, shares); }});

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "comm/overlap/sums_beside.h"
 #include "comm/reducer.h"
 
 namespace lockstep {
@@ -14,21 +15,18 @@ namespace lockstep {
 // networks that are slow. From the first Begin() to the last Await() that thread makes the
 // collective calls of this process, and nobody else may.
 // Not thread-safe: the thread that owns the reducer.
-class BackgroundSums {
+class BackgroundSums final : public SumsBeside {
  public:
   // The reducer adds in host memory. It stays the caller's and outlives this.
   explicit BackgroundSums(Reducer& reducer) : reducer_(reducer) {}
   // Waits for sums that have begun.
-  ~BackgroundSums();
+  ~BackgroundSums() override;
   BackgroundSums(const BackgroundSums&) = delete;
   BackgroundSums& operator=(const BackgroundSums&) = delete;
 
-  // Begins this sum, behind those that have begun. What x views must be left alone until it is
-  // done.
-  void Begin(const TensorView& x);
-  // Returns when the sum is done that has begun first of those not awaited yet. Throws what it has
-  // thrown; those behind it are not made then.
-  void Await();
+  void Begin(const TensorView& x) override;
+  // Returns when the sum is done.
+  void Await() override;
   // Of sums that have begun, those not awaited yet.
   std::size_t under_way() const { return begun_ - awaited_; }
 

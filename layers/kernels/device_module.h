@@ -64,9 +64,9 @@ class DeviceModule {
 };
 
 // What a module exports. kModuleVersion changes with every change of the interfaces in this file,
-// device.h, ops.h, step_runner.h, control_plane.h, reducer.h or tensor.h; a module of another
-// version is refused.
-constexpr const char* kModuleVersion = "lockstep 0.1.0 module 12";
+// device.h, ops.h, step_runner.h, step_inputs.h, control_plane.h, reducer.h or tensor.h; a module
+// of another version is refused.
+constexpr const char* kModuleVersion = "lockstep 0.1.0 module 13";
 constexpr const char* kModuleVersionSymbol = "LockstepModuleVersion";  // const char* ()
 constexpr const char* kModuleSymbol = "LockstepModule";                // DeviceModule* ()
 

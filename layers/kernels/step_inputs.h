@@ -20,6 +20,9 @@ struct StepInputs {
   std::span<const std::int32_t> ids;
   std::span<const SequenceRows> sequences;
   std::span<const std::int64_t> logit_rows;
+  // Where operations are called with parts of the step: the sequences of each, their rows counted
+  // from the part's own first one.
+  std::span<const std::span<const SequenceRows>> parts = {};
 };
 
 // The most that a step has.

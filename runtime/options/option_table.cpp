@@ -147,6 +147,13 @@ void AddRunKeys(std::vector<OptionKey>& table) {
       "on: a text has the same bits in any batch, in any chunks, and on 1, 2, 4 and 8 GPUs; "
       "processors always do; auto: off, as its cost has not been measured on a GPU",
       invariance, [](auto& o) -> auto& { return o.parallel.batch_invariant; }));
+  const ChoiceType<OverlapSums> overlap{
+      {{"auto", OverlapSums::kAuto}, {"on", OverlapSums::kOn}, {"off", OverlapSums::kOff}}};
+  table.push_back(Key(
+      "parallel.overlap_sums",
+      "sums of one half of a long step's rows travel while the other half is computed; auto: "
+      "between hosts with a short way; on GPUs off, as it has not been measured on any",
+      overlap, [](auto& o) -> auto& { return o.parallel.overlap_sums; }));
   table.push_back(Key(
       "parallel.threads", "threads of each rank; 0: the host's cores divided by its ranks",
       IntegerType{0, 4096}, [](auto& o) -> auto& { return o.parallel.threads; }));

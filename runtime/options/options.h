@@ -57,6 +57,11 @@ struct ModelOptions {
   DType kv_dtype(WeightFormat format) const { return cache_dtype.value_or(TableDType(format)); }
 };
 
+// Whether the sums of one half of a long step's rows travel while the other half is computed.
+// kAuto: between hosts, where they take long enough and not too long; on GPUs as kOff, until it has
+// been measured on some.
+enum class OverlapSums : std::uint8_t { kAuto, kOn, kOff };
+
 struct ParallelOptions {
   std::optional<std::int64_t> tp;  // ranks; unset: those of the world it is in, else one
   std::int64_t pp = 1;             // stages of a pipeline, of so many ranks each
@@ -64,6 +69,7 @@ struct ParallelOptions {
   DeviceChoice device = DeviceChoice::kCpu;
   StepGraphs cuda_graphs = StepGraphs::kAuto;
   BatchInvariance batch_invariant = BatchInvariance::kAuto;
+  OverlapSums overlap_sums = OverlapSums::kAuto;
   std::int64_t threads = 0;       // per rank; 0: the machine's cores divided by its ranks
   Binding bind = Binding::kAuto;  // of threads to cores
 };

@@ -151,6 +151,8 @@ def more_gpus(machine, model):
         yield Step(f"Sums by NCCL, {count} GPUs", ranks(count, sums), 40, off, without("mpirun"))
         yield bench(machine, "batch", model, "128", 60, "batches", ["--batch", "1,8,64"], count)
         yield bench(machine, "prefill", model, "512,1900", 40, "prompts", count=count)
+        yield bench(machine, "prefill", model, "512,1900", 40, "prompts, sums beside products",
+                    ["--set", "parallel.overlap_sums=on"], count)
         count *= 2
 
 

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "layers/kernels/cuda/cuda_check.h"
+#include "layers/kernels/cuda/steps/side_queue.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -54,6 +55,10 @@ void CudaDevice::Download(const TensorView& device, const TensorView& host) {
     download_.WaitForTurn();
     std::memcpy(static_cast<std::byte*>(host.raw()) + at, staged, bytes);
   }
+}
+
+std::unique_ptr<SideQueue> CudaDevice::MakeSideQueue() {
+  return std::make_unique<CudaSideQueue>(stream_);
 }
 
 }  // namespace lockstep::cuda

@@ -21,6 +21,7 @@ class CudaDevice final : public Device {
   void Upload(const TensorView& host, const TensorView& device) override;
   void Download(const TensorView& device, const TensorView& host) override;
   void Copy(const TensorView& from, const TensorView& to) override;
+  std::unique_ptr<SideQueue> MakeSideQueue() override;
 
  private:
   CudaStream stream_;

@@ -27,11 +27,15 @@ std::shared_ptr<void> DeviceMemory(std::size_t bytes) {
 
 }  // namespace
 
-CudaStream::CudaStream(int device) : device_(device) {
+CudaStream::CudaStream(int device, Priority priority) : device_(device) {
   // Naps of microseconds are what they say: ordinarily Linux adds 50.
   static_cast<void>(::prctl(PR_SET_TIMERSLACK, 1'000));
   Check(cudaSetDevice(device), "cudaSetDevice");
-  Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  int least = 0, greatest = 0;
+  Check(cudaDeviceGetStreamPriorityRange(&least, &greatest), "cudaDeviceGetStreamPriorityRange");
+  Check(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking,
+                                     priority == Priority::kHigh ? greatest : least),
+        "cudaStreamCreateWithPriority");
 }
 
 CudaStream::~CudaStream() { static_cast<void>(cudaStreamDestroy(stream_)); }

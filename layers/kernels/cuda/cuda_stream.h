@@ -21,7 +21,9 @@ double NapSeconds(double waited, double last_wait);
 // that will not be completed because a peer is gone ends the wait and not the other way round.
 class CudaStream {
  public:
-  explicit CudaStream(int device);
+  // Of what is ready to run, streams of high priority are given room first.
+  enum class Priority : std::uint8_t { kUsual, kHigh };
+  explicit CudaStream(int device, Priority priority = Priority::kUsual);
   ~CudaStream();
   CudaStream(const CudaStream&) = delete;
   CudaStream& operator=(const CudaStream&) = delete;

@@ -22,13 +22,15 @@ class CudaSameBits : public MultiRank, public ::testing::WithParamInterface<Bits
     tokens_ = LoadGoldenCase(folder_).prompts.back().tokens;
   }
 
-  std::unique_ptr<GoldenModel> Open(Communicator& communicator) {
+  std::unique_ptr<GoldenModel> Open(Communicator& communicator,
+                                    DecoderOptions::Sums sums = DecoderOptions::Sums::kAwaited) {
     return std::make_unique<GoldenModel>(
         folder_, communicator,
         GoldenSetup{.dtype = GetParam().format,
                     .module = &CudaModule(),
                     .settings = {.batch_invariant = BatchInvariance::kOn},
-                    .cache_pages = kMostSequences});
+                    .cache_pages = kMostSequences,
+                    .sums = sums});
   }
 
   std::filesystem::path folder_;
@@ -126,6 +128,54 @@ TEST_P(CudaSameBits, OfSumsOverTheVocabulary) {
     alone = answer(self);
   }
   EXPECT_EQ(answer(comm()), alone);
+}
+
+struct LongSteps {
+  std::vector<float> logits;  // of this rank's part of the vocabulary
+  std::int64_t sums = 0;
+};
+
+// Two steps of parts of prompts, long enough to go by halves, of which a sequence is in both; then
+// one of single tokens.
+LongSteps RunLongSteps(const std::vector<std::int32_t>& tokens, GoldenModel& model) {
+  constexpr std::int64_t kSequences = 3, kPages = 4;
+  LongSteps run;
+  const std::int64_t before = model.all_reduce_count();
+  std::int64_t start = 0;
+  for (const std::int64_t count : {23, 25, 1}) {
+    Batch batch;
+    for (std::int64_t i = 0; i < kSequences; ++i) {
+      SequenceRows& sequence = batch.sequences.emplace_back(SequenceRows{
+          .first_row = i * count, .token_count = count, .start = start, .page_table = {}});
+      for (std::int64_t page = 0; page < kPages; ++page)
+        sequence.page_table.push_back(static_cast<std::int32_t>(i * kPages + page));
+      for (std::int64_t at = 0; at < count; ++at)
+        batch.ids.push_back(tokens[static_cast<std::size_t>(i + start + at) % tokens.size()]);
+      batch.logit_rows.push_back((i + 1) * count - 1);
+    }
+    start += count;
+    const TensorView logits = model.decoder().Forward(batch);
+    const Tensor host = Tensor::OnHost(DType::kF32, logits.shape());
+    model.device().Download(logits, host.view());
+    const auto* values = host.view().data<float>();
+    run.logits.insert(run.logits.end(), values, values + host.view().elements());
+  }
+  run.sums = model.all_reduce_count() - before;
+  return run;
+}
+
+// The sums of one half of the rows on a queue of their own, while the other half is computed.
+TEST_P(CudaSameBits, OfSumsBesideTheProductsOfTheOtherHalf) {
+  const LongSteps awaited = RunLongSteps(tokens_, *Open(comm()));
+  const LongSteps beside =
+      RunLongSteps(tokens_, *Open(comm(), DecoderOptions::Sums::kBesideProducts));
+  EXPECT_FALSE(awaited.logits.empty());
+  EXPECT_EQ(CountOfOtherBits(beside.logits, awaited.logits), 0u);
+  if (size() == 1) {
+    EXPECT_EQ(beside.sums, awaited.sums) << "one rank has nothing to wait for";
+  } else {
+    EXPECT_GT(beside.sums, awaited.sums) << "or no step went by halves";
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -183,7 +183,7 @@ TEST(ApplySetting, RefusesWhatIsNoSetting) {
   EXPECT_EQ(SettingError("parallel=2"),
             "--set parallel=2: \"parallel\" is a section; name one of its keys: parallel.tp, "
             "parallel.pp, parallel.dp, parallel.device, parallel.cuda_graphs, "
-            "parallel.batch_invariant, parallel.threads, parallel.bind");
+            "parallel.batch_invariant, parallel.overlap_sums, parallel.threads, parallel.bind");
   EXPECT_THAT(SettingError("=2"), HasSubstr("unknown key \"\""));
 }
 

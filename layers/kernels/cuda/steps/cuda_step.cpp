@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "layers/kernels/cuda/cuda_check.h"
 
@@ -106,6 +107,33 @@ void FillUp(const StepBucket& bucket, SumOrder order, Rows& rows) {
   while (rows.tiles.size() < 4 * count) AddEmptyTile(rows);
 }
 
+// Where what attention has to know lies, in words from the begin of what is sent.
+struct RowPlaces {
+  std::size_t sequence_of, position_of, page_tables, tiles, single_rows;
+};
+
+RowPlaces AddRows(const Rows& rows, Packer& packer) {
+  RowPlaces places{};
+  places.sequence_of = packer.Add(rows.sequence_of);
+  places.position_of = packer.Add(rows.position_of);
+  places.page_tables = packer.Add(rows.page_tables);
+  places.tiles = packer.Add(rows.tiles);
+  places.single_rows = packer.Add(rows.single_rows);
+  return places;
+}
+
+BatchOnDevice OnDevice(const Rows& rows, const RowPlaces& places, const std::int32_t* base) {
+  return {.rows = {.sequence_of = base + places.sequence_of,
+                   .position_of = base + places.position_of,
+                   .page_tables = base + places.page_tables,
+                   .page_table_stride = rows.stride},
+          .tiles = reinterpret_cast<const PrefillTile*>(base + places.tiles),
+          .tile_count = static_cast<std::int64_t>(rows.tiles.size() / 4),
+          .single_rows = base + places.single_rows,
+          .single_count = static_cast<std::int64_t>(rows.single_rows.size()),
+          .max_positions = rows.max_positions};
+}
+
 std::int64_t PowerOfTwo(std::int64_t least) {
   return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(least)));
 }
@@ -143,9 +171,10 @@ void CudaStep::Reserve(const StepLimits& limits) {
   const std::int64_t sequences = std::min(limits.sequences, limits.tokens);
   const std::int64_t pages = (limits.positions + kPageTokens - 1) / kPageTokens;
   // Five arrays of a row each at most, page tables, tiles, and what brings seven arrays to 16
-  // bytes.
-  const std::int64_t words =
+  // bytes; and as much for its two parts, of which one sequence may be in both.
+  const std::int64_t whole =
       5 * limits.tokens + sequences * pages + 4 * (limits.tokens / kTileRows + sequences) + 7 * 4;
+  const std::int64_t words = 2 * whole + 2 * pages + 4 * 4 + 7 * 4;
   const std::size_t bytes = static_cast<std::size_t>(words) * sizeof(std::int32_t);
   const std::size_t bucket = BucketBytes(BucketPositions(limits.positions) / kPageTokens);
   memory_.Get(bytes, stream_);
@@ -154,7 +183,7 @@ void CudaStep::Reserve(const StepLimits& limits) {
 }
 
 StepRows CudaStep::Begin(const StepInputs& inputs) {
-  bucket_ = BucketOf(inputs);
+  bucket_ = inputs.parts.empty() ? BucketOf(inputs) : StepBucket{};
   Send(inputs, bucket_);
   if (bucket_.rows > 0) return {bucket_.rows, bucket_.rows};
   return {static_cast<std::int64_t>(inputs.ids.size()),
@@ -163,6 +192,7 @@ StepRows CudaStep::Begin(const StepInputs& inputs) {
 
 void CudaStep::Send(const StepInputs& inputs, const StepBucket& bucket) {
   sent_ = inputs;
+  sent_.parts = {};  // parts_ has them
   Packer packer;
   const bool fills = bucket.rows > 0;
   Rows rows = RowsOf(inputs.sequences, order_,
@@ -174,28 +204,29 @@ void CudaStep::Send(const StepInputs& inputs, const StepBucket& bucket) {
     ids.resize(rows.sequence_of.size(), -1);
     logit_rows.resize(rows.sequence_of.size(), 0);
   }
-  const std::size_t places[] = {packer.Add(ids),
-                                packer.Add(logit_rows),
-                                packer.Add(rows.sequence_of),
-                                packer.Add(rows.position_of),
-                                packer.Add(rows.page_tables),
-                                packer.Add(rows.tiles),
-                                packer.Add(rows.single_rows)};
+  const std::size_t ids_at = packer.Add(ids), logit_rows_at = packer.Add(logit_rows);
+  const RowPlaces places = AddRows(rows, packer);
+  struct Part {
+    std::span<const SequenceRows> sequences;
+    Rows rows;
+    RowPlaces places;
+  };
+  std::vector<Part> parts;
+  for (const std::span<const SequenceRows> part : inputs.parts) {
+    Rows of_part = RowsOf(part, order_, LongestTable(part));
+    const RowPlaces at = AddRows(of_part, packer);
+    parts.push_back({part, std::move(of_part), at});
+  }
   const std::size_t bytes = packer.words().size() * sizeof(std::int32_t);
   auto* base = static_cast<std::int32_t*>(
       fills ? bucket_memory_.Get(std::max(bytes, BucketBytes(rows.stride)), stream_)
             : memory_.Get(bytes, stream_));
-  ids_ = base + places[0];
-  logit_rows_ = base + places[1];
-  batch_ = {.rows = {.sequence_of = base + places[2],
-                     .position_of = base + places[3],
-                     .page_tables = base + places[4],
-                     .page_table_stride = rows.stride},
-            .tiles = reinterpret_cast<const PrefillTile*>(base + places[5]),
-            .tile_count = static_cast<std::int64_t>(rows.tiles.size() / 4),
-            .single_rows = base + places[6],
-            .single_count = static_cast<std::int64_t>(rows.single_rows.size()),
-            .max_positions = rows.max_positions};
+  ids_ = base + ids_at;
+  logit_rows_ = base + logit_rows_at;
+  batch_ = OnDevice(rows, places, base);
+  parts_.clear();
+  for (const Part& part : parts)
+    parts_.push_back({part.sequences, OnDevice(part.rows, part.places, base)});
   if (bytes == 0) return;
   void* staged = staging_.Take(bytes);
   std::memcpy(staged, packer.words().data(), bytes);
@@ -215,6 +246,8 @@ const std::int32_t* CudaStep::LogitRows(std::span<const std::int64_t> rows) {
 }
 
 const BatchOnDevice& CudaStep::Batch(std::span<const SequenceRows> sequences) {
+  for (const SentPart& part : parts_)
+    if (Same(part.sequences, sequences)) return part.batch;
   if (!Same(sequences, sent_.sequences))
     Send({.ids = {}, .sequences = sequences, .logit_rows = {}}, {});
   return batch_;

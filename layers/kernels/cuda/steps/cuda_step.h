@@ -46,7 +46,7 @@ class CudaStep {
 
   // So that no step within these limits allocates.
   void Reserve(const StepLimits& limits);
-  // Sends the inputs, filled up to their bucket.
+  // Sends the inputs, filled up to their bucket where they have no parts.
   StepRows Begin(const StepInputs& inputs);
   // Of what Begin() has sent.
   const StepBucket& bucket() const { return bucket_; }
@@ -57,6 +57,11 @@ class CudaStep {
   const BatchOnDevice& Batch(std::span<const SequenceRows> sequences);
 
  private:
+  struct SentPart {
+    std::span<const SequenceRows> sequences;
+    BatchOnDevice batch;
+  };
+
   void Send(const StepInputs& inputs, const StepBucket& bucket);
 
   CudaStream& stream_;
@@ -69,6 +74,7 @@ class CudaStep {
   const std::int32_t* ids_ = nullptr;
   const std::int32_t* logit_rows_ = nullptr;
   BatchOnDevice batch_;
+  std::vector<SentPart> parts_;
 };
 
 }  // namespace lockstep::cuda
