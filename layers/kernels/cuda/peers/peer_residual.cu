@@ -47,7 +47,8 @@ __device__ __forceinline__ void SumOfPeers(const PeerReduceArgs& peers, std::int
 }
 
 template <Access kAccess, int kChunks>
-__global__ void __launch_bounds__(kRowThreads)
+// A block a multiprocessor is enough: left to itself, the compiler spills for more.
+__global__ void __launch_bounds__(kRowThreads, 1)
     PeerResidualKernel(PeerReduceArgs peers, ResidualNormArgs args, PeerPhase phase) {
   LOCKSTEP_SHARED(float[kRowThreads / kWarp], sums);
   LOCKSTEP_SHARED(float[kRowThreads / kWarp], squares);
