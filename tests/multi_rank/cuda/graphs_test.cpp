@@ -253,7 +253,7 @@ TEST_F(CudaGraphs, EndInAnErrorThatNamesBothSumsWhereRanksReplayDifferentSteps) 
   const auto model = Model("gptj_16_heads", StepGraphs::kAuto);
   Texts texts(*model, {4, 9, 2, 5, 6});
   texts.Prefill();
-  for (const std::size_t rows : {5, 5, 5, 3, 3, 3}) texts.Step(rows);
+  for (const std::size_t rows : {5u, 5u, 5u, 3u, 3u, 3u}) texts.Step(rows);
   const DeadlineScope soon(comm(), 10);
   const std::string error = ErrorOf([&] { texts.Step(rank() == 0 ? 3 : 5); });
   const std::int64_t after = 8 * model->plan().all_reduces_per_pass();
