@@ -121,6 +121,14 @@ std::optional<std::vector<std::pair<std::int32_t, double>>> LineFields::Biases(
   return biases;
 }
 
+bool LineFields::Flag(std::string_view name) const {
+  const Json* value = Find(name);
+  if (value == nullptr) return false;
+  if (!value->is_boolean())
+    throw BadInput("{}: \"{}\" is {}; expected true or false", where_, name, ShownJson(*value));
+  return value->get<bool>();
+}
+
 std::optional<std::int64_t> LineFields::Integer(std::string_view name,
                                                 const IntegerType& type) const {
   const Json* value = Find(name);

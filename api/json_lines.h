@@ -39,6 +39,8 @@ class LineFields {
   const Json* Find(std::string_view name) const;
   // An integer, which may be written 3.0; the same as all options. Throws BadInput.
   std::optional<std::int64_t> Integer(std::string_view name, const IntegerType& type) const;
+  // True or false; false where it is missing. Throws BadInput.
+  bool Flag(std::string_view name) const;
   // Token ids from 0 to 2^31 - 1. Throws BadInput.
   std::optional<std::vector<std::int32_t>> Tokens(std::string_view name) const;
   // An object {"id": number, ...}, as OpenAI's logit_bias.

@@ -19,6 +19,8 @@ std::vector<LineField> FieldsOfGenerate() {
       {"allowed_token_ids", "a list of token ids", "only these tokens may come"},
       {"banned_token_ids", "a list of token ids", "these tokens never come"},
       {"stop_token_ids", "a list of token ids", "the text ends at the first of these tokens"},
+      {"include_stop_str_in_output", "true or false",
+       "the stop text or token that ends the text is part of it"},
       {"prompt_logprobs", "an integer from 0",
        "log-probabilities of the prompt's tokens, and so many of the likeliest at each"},
       {"priority", "an integer", "lines with lower ones are begun first; 0 where it is left out"}};

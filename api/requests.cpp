@@ -174,6 +174,7 @@ LineRequest ReadRequest(const LineFields& line, std::int64_t index,
   text.sampling.stream = line.Find("seed") ? 0 : static_cast<std::uint64_t>(index);
   ReadTokenLists(line, text.sampling);
   text.stop = std::move(sampling.stop);
+  text.include_stop = line.Flag("include_stop_str_in_output");
   text.n = sampling.n;
   text.best_of = sampling.best_of;
   text.beams = sampling.beams;

@@ -39,7 +39,7 @@ Json ObjectOf(std::string_view body) {
 
 Service::Service(const Parts& parts)
     : tokenizer_(parts.tokenizer),
-      openapi_(OpenApiDocument(tokenizer_.vocab_size())),
+      openapi_(OpenApiDocument(tokenizer_.vocab_size(), parts.spec.vocab_rows)),
       spec_(parts.spec),
       format_(parts.format),
       ranks_(parts.ranks),

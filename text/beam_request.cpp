@@ -21,6 +21,7 @@ BeamRequest::BeamRequest(const TextRequest& request, std::vector<std::int32_t> p
     : prompt_(std::move(prompt)),
       priority_(request.priority),
       n_(static_cast<std::size_t>(request.n)),
+      include_stop_(request.include_stop),
       ending_(request.sampling, engine.options().end_tokens),
       sampled_vocab_(engine.options().sampled_vocab),
       search_(request.beams, ending_.tokens(), MostNewTokens(request, prompt_.size(), engine)) {
@@ -57,7 +58,9 @@ std::vector<TextSample> BeamRequest::Samples(const Tokenizer& tokenizer) const {
     const FinishReason ended = ending_.Of(beam.tokens.back());
     sample.finish = ended == FinishReason::kNone ? FinishReason::kLength : ended;
     StreamDecoder decoder(tokenizer);
-    const std::size_t shown = beam.tokens.size() - (sample.finish == FinishReason::kLength ? 0 : 1);
+    const bool shows_last = sample.finish == FinishReason::kLength ||
+                            (sample.finish == FinishReason::kStop && include_stop_);
+    const std::size_t shown = beam.tokens.size() - (shows_last ? 0 : 1);
     for (std::size_t i = 0; i < shown; ++i) sample.text += decoder.Push(beam.tokens[i]);
     sample.text += decoder.Flush();
   }

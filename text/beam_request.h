@@ -33,6 +33,7 @@ class BeamRequest {
   std::vector<std::int32_t> prompt_;
   std::int64_t priority_;
   std::size_t n_;
+  bool include_stop_;
   Ending ending_;
   std::int64_t sampled_vocab_;
   BeamSearch search_;

@@ -45,8 +45,12 @@ struct TextSession::Sample {
   StopMatcher matcher;
   TextSample result;
   std::int64_t engine_id = 0;
+  bool shows_stop = false;
 
-  Sample(const Tokenizer* tokenizer, const TextRequest& request) : matcher(request.stop) {
+  Sample(const Tokenizer* tokenizer, const TextRequest& request)
+      : matcher(request.stop,
+                request.include_stop ? StopMatcher::Show::kAll : StopMatcher::Show::kNothing),
+        shows_stop(request.include_stop) {
     if (request.task == Task::kGenerate) decoder.emplace(*tokenizer);
   }
 
@@ -55,13 +59,15 @@ struct TextSession::Sample {
     result.tokens.push_back(event.token);
     if (event.logprob) result.logprobs.push_back(*event.logprob);
     const bool ended = event.finish != FinishReason::kNone;
-    const bool has_text = !ended || event.finish == FinishReason::kLength;
+    const bool has_text =
+        event.finish != FinishReason::kEos && (event.finish != FinishReason::kStop || shows_stop);
     std::string text = has_text ? decoder->Push(event.token) : "";
     if (ended) text += decoder->Flush();
     const bool looks = static_cast<std::int64_t>(result.tokens.size()) > min_tokens;
     std::string shown = looks ? matcher.Push(text) : text;
     if (matcher.stopped()) {
       result.finish = FinishReason::kStop;
+      result.stop = matcher.found();
     } else if (ended) {
       shown += matcher.Flush();
       result.finish = event.finish;
@@ -236,7 +242,8 @@ void TextSession::Take(const TokenEvent& event) {
                          .token = event.token,
                          .logprob = event.logprob ? &*event.logprob : nullptr,
                          .prompt_logprobs = event.prompt_logprobs,
-                         .finish = finish});
+                         .finish = finish,
+                         .stop = sample.result.stop});
   if (ended && requests_.contains(id) && requests_.at(id)->open == 0) FinishRequest(id);
 }
 

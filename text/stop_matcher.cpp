@@ -17,23 +17,26 @@ std::size_t OverlapAtEnd(std::string_view text, std::string_view stop) {
 
 }  // namespace
 
-StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {
-  std::erase_if(stops_, [](const std::string& stop) { return stop.empty(); });
-}
+StopMatcher::StopMatcher(std::vector<std::string> stops, Show show)
+    : stops_(std::move(stops)), show_(show) {}
 
 std::string StopMatcher::Push(std::string_view text) {
-  if (stopped_) return "";
+  if (stopped()) return "";
   held_ += text;
-  std::size_t end = std::string::npos;
+  std::size_t begin = std::string::npos;
   std::size_t hold = 0;
-  for (const std::string& stop : stops_) {
+  for (std::size_t i = 0; i < stops_.size(); ++i) {
+    if (stops_[i].empty()) continue;
     Heartbeat();
-    end = std::min(end, held_.find(stop));
-    hold = std::max(hold, OverlapAtEnd(held_, stop));
+    if (const std::size_t at = held_.find(stops_[i]); at < begin) {
+      begin = at;
+      found_ = i;
+    }
+    hold = std::max(hold, OverlapAtEnd(held_, stops_[i]));
   }
-  if (end != std::string::npos) {
-    stopped_ = true;
-    return std::exchange(held_, "").substr(0, end);
+  if (found_) {
+    const std::size_t shown = show_ == Show::kAll ? stops_[*found_].size() : 0;
+    return std::exchange(held_, "").substr(0, begin + shown);
   }
   std::string safe = held_.substr(0, held_.size() - hold);
   held_.erase(0, safe.size());

@@ -41,7 +41,8 @@ TokenPiece KeptPiece::View() const {
           .token = token,
           .logprob = logprob ? &*logprob : nullptr,
           .prompt_logprobs = prompt_logprobs,
-          .finish = finish};
+          .finish = finish,
+          .stop = stop};
 }
 
 KeptPiece Keep(std::size_t sample, const TokenPiece& piece) {
@@ -49,7 +50,8 @@ KeptPiece Keep(std::size_t sample, const TokenPiece& piece) {
                  .text = std::string(piece.text),
                  .token = piece.token,
                  .prompt_logprobs = {piece.prompt_logprobs.begin(), piece.prompt_logprobs.end()},
-                 .finish = piece.finish};
+                 .finish = piece.finish,
+                 .stop = piece.stop};
   if (piece.logprob != nullptr) kept.logprob = *piece.logprob;
   return kept;
 }

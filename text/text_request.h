@@ -35,9 +35,10 @@ struct TextRequest {
   // Ends the text before the first of these; may span tokens. Not looked for in the first
   // sampling.min_tokens tokens.
   std::vector<std::string> stop;
-  std::int64_t n = 1;        // samples that are wanted
-  std::int64_t best_of = 0;  // samples that are made, at least n; the likeliest n are kept. 0: n
-  BeamOptions beams = {};    // num_beams above 1: beam search, which gives its n best
+  bool include_stop = false;  // the stop string or stop token that ends the text is part of it
+  std::int64_t n = 1;         // samples that are wanted
+  std::int64_t best_of = 0;   // samples that are made, at least n; the likeliest n are kept. 0: n
+  BeamOptions beams = {};     // num_beams above 1: beam search, which gives its n best
   std::int64_t priority = 0;
   ClientId client = kNobody;
   std::optional<std::int64_t> logprobs = {};  // as in Request
@@ -66,11 +67,13 @@ Request FirstSample(const TextRequest& request, std::vector<std::int32_t> tokens
 const char* BeamConflict(const TextRequest& request);
 
 struct TextSample {
-  std::string text;                  // the continuation, without the stop string and the end token
+  std::string text;                  // the continuation, without what ends it (but include_stop)
   std::vector<std::int32_t> tokens;  // all that were generated
   FinishReason finish = FinishReason::kNone;
   std::vector<TokenLogprob> logprobs;  // of the tokens, when asked for
   std::optional<float> score;          // of beam search
+  // Which of TextRequest::stop ended it, where its finish is kStop; else that was its last token.
+  std::optional<std::size_t> stop = {};
 };
 
 // What one token adds to a sample, as it comes.
@@ -81,6 +84,7 @@ struct TokenPiece {
   const TokenLogprob* logprob = nullptr;
   std::span<const TokenLogprob> prompt_logprobs = {};
   FinishReason finish = FinishReason::kNone;
+  std::optional<std::size_t> stop = {};  // as in TextSample
 };
 
 // The same, owning what it holds: to be kept, or sent elsewhere.
@@ -91,6 +95,7 @@ struct KeptPiece {
   std::optional<TokenLogprob> logprob = {};
   std::vector<TokenLogprob> prompt_logprobs = {};
   FinishReason finish = FinishReason::kNone;
+  std::optional<std::size_t> stop = {};
 
   // Valid as long as this.
   TokenPiece View() const;

@@ -14,6 +14,12 @@ Json FinishName(FinishReason finish) {
   return finish == FinishReason::kLength ? "length" : "stop";
 }
 
+Json StopReason(const TextRequest& request, FinishReason finish, std::optional<std::size_t> stop,
+                std::int32_t last) {
+  if (finish != FinishReason::kStop) return nullptr;
+  return stop ? Json(request.stop[*stop]) : Json(last);
+}
+
 Json UsageOf(std::int64_t prompt_tokens, std::int64_t completion_tokens) {
   return {{"prompt_tokens", prompt_tokens},
           {"completion_tokens", completion_tokens},

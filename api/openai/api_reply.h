@@ -41,6 +41,10 @@ class ApiReply {
 // A logarithm as JSON, which has no infinities; clients know -9999.
 Json LogprobNumber(float logprob);
 Json FinishName(FinishReason finish);  // null: goes on
+// What of the request has ended a text, as vLLM has it: the stop string, or the id of the stop
+// token, which is `last`; null where it was something else. stop: as in TextSample.
+Json StopReason(const TextRequest& request, FinishReason finish, std::optional<std::size_t> stop,
+                std::int32_t last);
 Json UsageOf(std::int64_t prompt_tokens, std::int64_t completion_tokens);
 std::string TokenText(const Tokenizer& tokenizer, std::int32_t token);
 

@@ -47,6 +47,12 @@ bool CompletionReply::has_logprobs() const {
   return request_.prompts.front().request.logprobs.has_value();
 }
 
+// Of a prompt alone no token is wanted: what ended the one that no step goes without is not told.
+FinishReason CompletionReply::FinishOf(FinishReason finish) const {
+  const bool ended = finish != FinishReason::kNone;
+  return ended && request_.prompt_only ? FinishReason::kLength : finish;
+}
+
 Json CompletionReply::Head() const {
   return {{"id", parts_.id},
           {"object", "text_completion"},
@@ -129,11 +135,13 @@ Json CompletionReply::WholeChoice(std::size_t prompt, const TextSample& sample,
       for (const TokenLogprob& one : sample.logprobs) Add(one, offset, arrays);
     logprobs = ToJson(std::move(arrays));
   }
+  const FinishReason finish = FinishOf(sample.finish);
   Json choice = {
       {"text", (echo ? request_.texts[prompt] : "") + (request_.prompt_only ? "" : sample.text)},
       {"logprobs", std::move(logprobs)},
-      {"finish_reason", FinishName(sample.finish)},
-      {"stop_reason", nullptr}};
+      {"finish_reason", FinishName(finish)},
+      {"stop_reason", StopReason(request_.prompts[prompt].request, finish, sample.stop,
+                                 sample.tokens.empty() ? 0 : sample.tokens.back())}};
   AddIds(prompt, sample.tokens, true, choice);
   AddPromptLogprobs(prompt_logprobs, choice);
   return choice;
@@ -171,11 +179,13 @@ std::string CompletionReply::Chunk(std::size_t prompt, const KeptPiece& piece) {
     if (!prompt_only) Add(*piece.logprob, choice.text_offset, arrays);
     logprobs = ToJson(std::move(arrays));
   }
+  const FinishReason finish = FinishOf(piece.finish);
   Json made = {{"index", index},
                {"text", text},
                {"logprobs", std::move(logprobs)},
-               {"finish_reason", FinishName(piece.finish)},
-               {"stop_reason", nullptr}};
+               {"finish_reason", FinishName(finish)},
+               {"stop_reason",
+                StopReason(request_.prompts[prompt].request, finish, piece.stop, piece.token)}};
   AddIds(prompt, std::span(&piece.token, 1), first, made);
   // Come with the first piece of the first sample.
   if (first && piece.sample == 0) AddPromptLogprobs(piece.prompt_logprobs, made);

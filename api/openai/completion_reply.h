@@ -44,6 +44,7 @@ class CompletionReply : public ApiReply {
   Json WholeChoice(std::size_t prompt, const TextSample& sample,
                    std::span<const TokenLogprob> prompt_logprobs) const;
   bool has_logprobs() const;
+  FinishReason FinishOf(FinishReason finish) const;
 
   const CompletionRequest& request_;
   ReplyParts parts_;

@@ -155,6 +155,7 @@ FieldNames SamplingFields() {
           {"n", "n"},
           {"stop", "stop"},
           {"stop_token_ids", "stop_token_ids"},
+          {"include_stop_str_in_output", "include_stop_str_in_output"},
           {"presence_penalty", "presence_penalty"},
           {"frequency_penalty", "frequency_penalty"},
           {"repetition_penalty", "repetition_penalty"},

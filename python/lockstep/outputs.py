@@ -17,13 +17,15 @@ class Logprob:
 @dataclasses.dataclass(frozen=True)
 class CompletionOutput:
     """One text. `token_ids` are all that were generated, an end token included, which `text` does not have.
-    `finish_reason` is "length" or "stop", and None in the parts of a stream before its last."""
+    `finish_reason` is "length" or "stop", and None in the parts of a stream before its last. `stop_reason` is the
+    stop text or the stop token's id that ended it, None where it was the model's end token or the length."""
     index: int
     text: str
     token_ids: list[int]
     finish_reason: str | None = None
     cumulative_logprob: float | None = None
     logprobs: list[dict[int, Logprob]] | None = None
+    stop_reason: int | str | None = None
 
     def finished(self) -> bool:
         return self.finish_reason is not None
@@ -77,7 +79,8 @@ def completion_of(choice: dict[str, Any], index: int, likeliest: int | None) -> 
     if found is not None:
         logprobs = [_ranked(top, likeliest or 0) for top in found["top_logprobs"]]
         total = sum(found["token_logprobs"])
-    return CompletionOutput(index, choice["text"], choice["token_ids"], choice["finish_reason"], total, logprobs)
+    return CompletionOutput(index, choice["text"], choice["token_ids"], choice["finish_reason"], total, logprobs,
+                            choice["stop_reason"])
 
 
 def prompt_logprobs_of(choice: dict[str, Any]) -> list[dict[int, Logprob] | None] | None:

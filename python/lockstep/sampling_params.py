@@ -19,7 +19,7 @@ class SamplingParams:
                      of tokens that are there already
     seed             the same seed gives the same text; None: a random one
     stop, stop_token_ids
-                     texts and tokens before which a text ends
+                     texts and tokens before which a text ends; include_stop_str_in_output: behind which
     ignore_eos, min_tokens
                      whether and from when end tokens end a text
     logprobs, prompt_logprobs
@@ -41,6 +41,7 @@ class SamplingParams:
     seed: int | None = None
     stop: str | list[str] | None = None
     stop_token_ids: list[int] | None = None
+    include_stop_str_in_output: bool = False
     ignore_eos: bool = False
     max_tokens: int | None = 16
     min_tokens: int = 0

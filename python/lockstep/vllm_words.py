@@ -15,7 +15,6 @@ _OF_LLM = {
     "seed": "it belongs to SamplingParams",
 }
 _OF_SAMPLING = {
-    "include_stop_str_in_output": "a text ends before its stop string",
     "detokenize": "every output has its text and its token_ids",
     "bad_words": "allowed_token_ids and logit_bias keep tokens from being chosen",
     "guided_decoding": "texts are not held to a form",

@@ -108,8 +108,12 @@ class Completions(unittest.TestCase):
         reply = complete(PROMPT, max_tokens=60, temperature=0, stop=[stop, "\0"])
         self.assertEqual(reply.choices[0].text, whole[:whole.index(stop)])
         self.assertEqual(reply.choices[0].finish_reason, "stop")
+        self.assertEqual(reply.choices[0].stop_reason, stop)
         self.assertEqual(streamed(PROMPT, max_tokens=60, temperature=0, stop=stop),
                          whole[:whole.index(stop)])
+        self.assertEqual(streamed(PROMPT, max_tokens=60, temperature=0, stop=stop,
+                                  extra_body={"include_stop_str_in_output": True}),
+                         whole[:whole.index(stop) + len(stop)])
 
     def test_obey_the_extras_of_vllm(self):
         plain = complete(PROMPT, max_tokens=16, temperature=0).choices[0].text

@@ -21,6 +21,8 @@ GOOD = {
          "return_tokens_as_token_ids": True},
         {"prompt": "A", "max_tokens": 2, "seed": -1, "top_p": 0, "temperature": 1e-9, "suffix": "", "bad_words": []},
         {"prompt": "A", "max_tokens": 2, "seed": -7, "early_stopping": "never", "stream_options": None},
+        {"prompt": [1055], **SMALL, "top_k": 1 << 40, "stop": "x", "stop_token_ids": [5], "include_stop_str_in_output": True},
+        {"prompt": "A", "max_tokens": 8, "stop_token_ids": list(range(1026)), "logprobs": 1026},
         {"prompt": [5, 6], "max_tokens": None, "stream": None, "temperature": 0, "model": "bard"},
     ],
     "/v1/chat/completions": [
@@ -39,7 +41,8 @@ BAD = {
                         {"prompt": "a", "stream": False, "stream_options": {}}, {"prompt": "a", "suffix": "b"},
                         {"prompt": "a", "stop": ""}, {"prompt": "a", "logit_bias": {"x": 1}},
                         {"prompt": "a", "logit_bias": {"1": 101}}, {"prompt": "a", "bad_words": ["b"]}, {"prompt": "a", "bad_words": {}},
-                        {"prompt": [99999]}, {"prompt": "a", "stop_token_ids": [99999]},
+                        {"prompt": [1056]}, {"prompt": "a", "logprobs": 1027}, {"prompt": "a", "top_k": 1 << 63},
+                        {"prompt": "a", "include_stop_str_in_output": 1}, {"prompt": "a", "stop_token_ids": [99999]},
                         {"prompt": "a", "repetition_penalty": 0}, {"prompt": "a", "early_stopping": 3},
                         {}, {"prompt": 5}, {"prompt": []}, {"prompt": "a", "n": 0}, {"prompt": "a", "n": "1"},
                         {"prompt": "a", "temperature": -1}, {"prompt": "a", "stream": 1},

@@ -140,6 +140,21 @@ class OnTwoRanks(unittest.TestCase):
         self.assertEqual([token for piece in pieces for token in piece.token_ids], whole.outputs[0].token_ids)
         self.assertEqual([piece.finish_reason for piece in pieces], [None] * 19 + ["length"])
 
+    def test_says_what_a_text_was_stopped_by(self):
+        (whole,) = self.llm.generate("ROMEO:", GREEDY)
+        stop, token = whole.outputs[0].text[8:12], whole.outputs[0].token_ids[3]
+        before = whole.outputs[0].text[:whole.outputs[0].text.index(stop)]
+        for params, reason in ((SamplingParams(temperature=0, max_tokens=20, stop=["\0", stop]), stop),
+                               (SamplingParams(temperature=0, max_tokens=20, stop_token_ids=[token]), token),
+                               (GREEDY, None)):
+            (one,) = self.llm.generate("ROMEO:", params)
+            self.assertEqual(one.outputs[0].stop_reason, reason)
+            self.assertEqual(list(self.llm.stream("ROMEO:", params))[-1].stop_reason, reason)
+        for include, text in ((False, before), (True, before + stop)):
+            (one,) = self.llm.generate("ROMEO:", SamplingParams(temperature=0, max_tokens=20, stop=stop,
+                                                                include_stop_str_in_output=include))
+            self.assertEqual(one.outputs[0].text, text)
+
     def test_a_stream_that_is_left_ends_its_work(self):
         long = SamplingParams(temperature=0, max_tokens=250, ignore_eos=True)
         stream = self.llm.stream("ROMEO:", long)

@@ -40,11 +40,13 @@ std::string ChatReply::Whole(std::span<const TextResult> results) const {
   Json reply = Head("chat.completion"), choices = Json::array();
   std::int64_t tokens = 0;
   for (const TextSample& sample : results.front().samples) {
-    choices.push_back({{"index", choices.size()},
-                       {"message", {{"role", request_.role}, {"content", sample.text}}},
-                       {"logprobs", Logprobs(sample.logprobs)},
-                       {"finish_reason", FinishName(sample.finish)},
-                       {"stop_reason", nullptr}});
+    choices.push_back(
+        {{"index", choices.size()},
+         {"message", {{"role", request_.role}, {"content", sample.text}}},
+         {"logprobs", Logprobs(sample.logprobs)},
+         {"finish_reason", FinishName(sample.finish)},
+         {"stop_reason", StopReason(text(), sample.finish, sample.stop,
+                                    sample.tokens.empty() ? 0 : sample.tokens.back())}});
     tokens += std::ssize(sample.tokens);
   }
   reply["choices"] = std::move(choices);
@@ -74,7 +76,7 @@ std::string ChatReply::Chunk(std::size_t /*prompt*/, const KeptPiece& piece) {
   Json& choice = reply["choices"][0];
   if (piece.logprob) choice["logprobs"] = Logprobs({&*piece.logprob, 1});
   choice["finish_reason"] = FinishName(piece.finish);
-  choice["stop_reason"] = nullptr;
+  choice["stop_reason"] = StopReason(text(), piece.finish, piece.stop, piece.token);
   return DumpJson(reply);
 }
 

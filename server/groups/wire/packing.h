@@ -43,10 +43,10 @@ auto Fields(T& value) {
 template <typename T>
 requires std::is_same_v<std::remove_const_t<T>, TextRequest>
 auto Fields(T& value) {
-  auto& [task, prompt, tokens, sampling, stop, n, best_of, beams, priority, client, logprobs,
-         prompt_logprobs, context_tokens, pooling, reached, arrived] = value;
-  return std::tie(task, prompt, tokens, sampling, stop, n, best_of, beams, priority, client,
-                  logprobs, prompt_logprobs, context_tokens, pooling, reached, arrived);
+  auto& [task, prompt, tokens, sampling, stop, include_stop, n, best_of, beams, priority, client,
+         logprobs, prompt_logprobs, context_tokens, pooling, reached, arrived] = value;
+  return std::tie(task, prompt, tokens, sampling, stop, include_stop, n, best_of, beams, priority,
+                  client, logprobs, prompt_logprobs, context_tokens, pooling, reached, arrived);
 }
 
 template <typename T>
@@ -73,15 +73,15 @@ auto Fields(T& value) {
 template <typename T>
 requires std::is_same_v<std::remove_const_t<T>, KeptPiece>
 auto Fields(T& value) {
-  auto& [sample, text, token, logprob, prompt_logprobs, finish] = value;
-  return std::tie(sample, text, token, logprob, prompt_logprobs, finish);
+  auto& [sample, text, token, logprob, prompt_logprobs, finish, stop] = value;
+  return std::tie(sample, text, token, logprob, prompt_logprobs, finish, stop);
 }
 
 template <typename T>
 requires std::is_same_v<std::remove_const_t<T>, TextSample>
 auto Fields(T& value) {
-  auto& [text, tokens, finish, logprobs, score] = value;
-  return std::tie(text, tokens, finish, logprobs, score);
+  auto& [text, tokens, finish, logprobs, score, stop] = value;
+  return std::tie(text, tokens, finish, logprobs, score, stop);
 }
 
 template <typename T>

@@ -166,17 +166,21 @@ class ChatReplyTest : public ChatRequestTest {
 };
 
 TEST_F(ChatReplyTest, HasAMessageForEachChoice) {
-  Text(R"(, "n": 2, "logprobs": true, "top_logprobs": 1)");
+  Text(R"(, "n": 3, "logprobs": true, "top_logprobs": 1, "stop": "end")");
   const TokenLogprob likely{.token = 7, .logprob = -0.5f, .top = 5, .likeliest = {{5, -0.25f}}};
   const auto sample = [&](const char* text, FinishReason finish) {
     return TextSample{
         .text = text, .tokens = {7}, .finish = finish, .logprobs = {likely}, .score = {}};
   };
   TextResult result;
-  result.samples = {sample("x", FinishReason::kLength), sample("y", FinishReason::kEos)};
+  result.samples = {sample("x", FinishReason::kLength), sample("y", FinishReason::kEos),
+                    sample("z", FinishReason::kStop)};
+  result.samples[2].stop = 0;
   const Json reply = ParseJson(Reply().Whole({&result, 1}), "reply");
   EXPECT_EQ(reply["object"], "chat.completion");
-  ASSERT_THAT(reply["choices"], SizeIs(2));
+  ASSERT_THAT(reply["choices"], SizeIs(3));
+  EXPECT_EQ(reply["choices"][2]["stop_reason"], "end");
+  EXPECT_EQ(reply["choices"][1]["stop_reason"], nullptr);
   EXPECT_EQ(reply["choices"][0]["message"], Json({{"role", "assistant"}, {"content", "x"}}));
   EXPECT_EQ(reply["choices"][0]["finish_reason"], "length");
   EXPECT_EQ(reply["choices"][1]["finish_reason"], "stop");
@@ -187,11 +191,11 @@ TEST_F(ChatReplyTest, HasAMessageForEachChoice) {
   EXPECT_EQ(token["bytes"], Json::array({static_cast<unsigned char>(text[0])}));
   EXPECT_EQ(token["logprob"], -0.5);
   EXPECT_EQ(token["top_logprobs"][0]["logprob"], -0.25);
-  EXPECT_EQ(reply["usage"]["completion_tokens"], 2);
+  EXPECT_EQ(reply["usage"]["completion_tokens"], 3);
 }
 
 TEST_F(ChatReplyTest, StreamsDeltasThatBeginWithTheRole) {
-  Text(R"(, "n": 2, "stream": true, "stream_options": {"include_usage": true})");
+  Text(R"(, "n": 2, "stream": true, "stream_options": {"include_usage": true}, "stop": "end")");
   ChatReply reply = Reply();
   const Json opening = ParseJson(reply.Opening(Piece(1, "x")), "opening");
   EXPECT_EQ(opening["object"], "chat.completion.chunk");
@@ -204,7 +208,10 @@ TEST_F(ChatReplyTest, StreamsDeltasThatBeginWithTheRole) {
   EXPECT_NE(reply.Opening(Piece(0, "z")), "");
   KeptPiece last = Piece(0, "z");
   last.finish = FinishReason::kStop;
-  EXPECT_EQ(ParseJson(reply.Chunk(0, last), "chunk")["choices"][0]["finish_reason"], "stop");
+  last.stop = 0;
+  const Json ended = ParseJson(reply.Chunk(0, last), "chunk")["choices"][0];
+  EXPECT_EQ(ended["finish_reason"], "stop");
+  EXPECT_EQ(ended["stop_reason"], "end");
   const Json usage = ParseJson(reply.UsageChunk(), "usage");
   EXPECT_THAT(usage["choices"], SizeIs(0));
   EXPECT_EQ(usage["usage"]["completion_tokens"], 2);

@@ -48,6 +48,35 @@ TEST_F(CompletionReplyTest, NumbersTheChoicesOfAllPrompts) {
                                       "expected"));
 }
 
+TEST_F(CompletionReplyTest, SaysWhichStopTextOrTokenEndedAText) {
+  Ask(R"({"prompt": [1], "n": 4, "stop": ["never", "end"], "stop_token_ids": [8]})");
+  const auto sample = [](FinishReason finish, std::optional<std::size_t> stop) {
+    return TextSample{
+        .text = "a", .tokens = {7, 8}, .finish = finish, .logprobs = {}, .score = {}, .stop = stop};
+  };
+  const TextResult result{
+      .samples = {sample(FinishReason::kStop, 1), sample(FinishReason::kStop, std::nullopt),
+                  sample(FinishReason::kEos, std::nullopt),
+                  sample(FinishReason::kLength, std::nullopt)},
+      .prompt_logprobs = {}};
+  const Json whole = ParseJson(Reply().Whole({&result, 1}), "reply")["choices"];
+  CompletionReply reply = Reply();
+  const Json expected[] = {"end", 8, nullptr, nullptr};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(whole[i]["stop_reason"], expected[i]) << i;
+    const TextSample& one = result.samples[i];
+    const KeptPiece piece{.sample = i,
+                          .text = "a",
+                          .token = 8,
+                          .logprob = {},
+                          .prompt_logprobs = {},
+                          .finish = one.finish,
+                          .stop = one.stop};
+    const Json chunk = ParseJson(reply.Chunk(0, piece), "chunk")["choices"][0];
+    EXPECT_EQ(chunk["stop_reason"], expected[i]) << i;
+  }
+}
+
 // What lm-evaluation-harness reads.
 TEST_F(CompletionReplyTest, EchoesThePromptsLogprobsFromNullOn) {
   Ask(R"({"prompt": [1, 2], "logprobs": 1, "echo": true, "max_tokens": 1})");
@@ -76,7 +105,7 @@ TEST_F(CompletionReplyTest, EchoesThePromptAlone) {
   const std::vector<TokenLogprob> prompt{Logprob(2, -1.0f)};
   const TextSample sample{.text = "x",
                           .tokens = {7},
-                          .finish = FinishReason::kLength,
+                          .finish = FinishReason::kStop,
                           .logprobs = {Logprob(7, -2.0f)},
                           .score = {}};
   const std::vector<TextResult> results{{.samples = {sample}, .prompt_logprobs = prompt}};
@@ -86,13 +115,14 @@ TEST_F(CompletionReplyTest, EchoesThePromptAlone) {
                                                  .token = 7,
                                                  .logprob = Logprob(7, -2.0f),
                                                  .prompt_logprobs = prompt,
-                                                 .finish = FinishReason::kLength}),
+                                                 .finish = FinishReason::kStop}),
                                "chunk");
   for (const Json& reply : {whole, chunk}) {
     const Json& choice = reply["choices"][0];
     EXPECT_EQ(choice["text"], request_.texts[0]);
     EXPECT_EQ(choice["logprobs"]["token_logprobs"], Json({nullptr, -1.0}));
-    EXPECT_EQ(choice["finish_reason"], "length");
+    EXPECT_EQ(choice["finish_reason"], "length") << "the token that is not told did not end it";
+    EXPECT_EQ(choice["stop_reason"], nullptr);
   }
   EXPECT_EQ(whole["usage"]["completion_tokens"], 0);
 }

@@ -26,7 +26,8 @@ TEST(ParseGenerateLines, TakesFieldsFromTheLineAndTheRestFromTheDefaults) {
       "\n"
       "  \r\n"
       "{\"id\": \"x\", \"tokens\": [1, 2], \"max_new_tokens\": 3, \"temperature\": 0.5, "
-      "\"top_k\": 0, \"top_p\": 1, \"seed\": 7, \"stop\": \"!\", \"ignore_eos\": true}");
+      "\"top_k\": 0, \"top_p\": 1, \"seed\": 7, \"stop\": \"!\", \"ignore_eos\": true, "
+      "\"include_stop_str_in_output\": true}");
   ASSERT_EQ(requests.size(), 2u);
   EXPECT_EQ(requests[0].where, "in.jsonl:1");
   EXPECT_EQ(requests[0].id, 0);
@@ -34,6 +35,7 @@ TEST(ParseGenerateLines, TakesFieldsFromTheLineAndTheRestFromTheDefaults) {
   EXPECT_EQ(requests[0].request.sampling.top_k, 5);
   EXPECT_EQ(requests[0].request.sampling.max_new_tokens, 128);
   EXPECT_THAT(requests[0].request.stop, ElementsAre("."));
+  EXPECT_FALSE(requests[0].request.include_stop);
   const TextRequest& second = requests[1].request;
   EXPECT_EQ(requests[1].where, "in.jsonl:4");
   EXPECT_EQ(requests[1].id, "x");
@@ -44,6 +46,7 @@ TEST(ParseGenerateLines, TakesFieldsFromTheLineAndTheRestFromTheDefaults) {
   EXPECT_EQ(second.sampling.top_p, 1.0);
   EXPECT_TRUE(second.sampling.ignore_eos);
   EXPECT_THAT(second.stop, ElementsAre("!"));
+  EXPECT_TRUE(second.include_stop);
 }
 
 TEST(ParseGenerateLines, GivesLinesStreamsOfTheirOwnUnlessTheyHaveSeeds) {
@@ -169,7 +172,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{"EmptyStop", "{\"prompt\": \"a\", \"stop\": [\"b\", \"\"]}",
                 "in.jsonl:3: \"stop\" is [\"b\",\"\"]; expected a text or a list of texts"},
         BadLine{"StopIsANumber", "{\"prompt\": \"a\", \"stop\": 3}",
-                "in.jsonl:3: \"stop\" is 3; expected a text or a list of texts"}),
+                "in.jsonl:3: \"stop\" is 3; expected a text or a list of texts"},
+        BadLine{"IncludeStopIsText", "{\"prompt\": \"a\", \"include_stop_str_in_output\": \"yes\"}",
+                "in.jsonl:3: \"include_stop_str_in_output\" is \"yes\"; expected true or false"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST(ParseGenerateLine, TakesEverySamplingControl) {

@@ -39,6 +39,7 @@ TextRequest EveryField() {
           .tokens = {1, 2, 3},
           .sampling = EverySetting(),
           .stop = {"one", "", "three"},
+          .include_stop = true,
           .n = 4,
           .best_of = 5,
           .beams = {.num_beams = 6, .length_penalty = 0.5, .early_stopping = EarlyStopping::kNever},

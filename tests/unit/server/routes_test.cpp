@@ -149,6 +149,9 @@ TEST_F(RoutesTest, AreAllDescribedAndNoOthers) {
 TEST_F(RoutesTest, DescribeTheIdsOfTheModel) {
   const Json schemas = Answer("GET", "/openapi.json")["components"]["schemas"];
   EXPECT_EQ(schemas["TokenId"]["maximum"], tokenizer_.vocab_size() - 1);
+  EXPECT_EQ(schemas["PromptTokenId"]["maximum"], model_.decoder().spec().vocab_rows - 1);
+  EXPECT_EQ(schemas["CompletionRequest"]["properties"]["logprobs"]["maximum"],
+            std::min<std::int64_t>(tokenizer_.vocab_size(), model_.decoder().spec().vocab_rows));
 }
 
 TEST(IsBearer, ComparesTheWholeKey) {

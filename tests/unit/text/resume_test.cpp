@@ -27,8 +27,8 @@ std::string Shown(const TextResult& result) {
   std::string text;
   for (const TokenLogprob& one : result.prompt_logprobs) text += Shown(one);
   for (const TextSample& sample : result.samples) {
-    text += fmt::format("\n{} '{}' {}", fmt::join(sample.tokens, " "), sample.text,
-                        Name(sample.finish));
+    text += fmt::format("\n{} '{}' {} {}", fmt::join(sample.tokens, " "), sample.text,
+                        Name(sample.finish), sample.stop.value_or(99));
     for (const TokenLogprob& one : sample.logprobs) text += Shown(one);
   }
   return text;
@@ -57,7 +57,8 @@ class ResumedText : public testing::Test {
       if (reports) sample.logprobs.push_back(*piece.logprob);
       for (const TokenLogprob& one : piece.prompt_logprobs)
         heard.reached.prompt_logprobs.push_back(one);
-      heard.pieces[index] += fmt::format("{}|{}|{}\n", piece.token, piece.text, Name(piece.finish));
+      heard.pieces[index] += fmt::format("{}|{}|{}|{}\n", piece.token, piece.text,
+                                         Name(piece.finish), piece.stop.value_or(99));
     };
     Engine engine(model_.decoder(), self_, {.sampled_vocab = 89, .end_tokens = {3}});
     TextSession session(
@@ -122,6 +123,8 @@ TEST_F(ResumedText, OfTextThatIsHeldBackForAStopText) {
   const std::string text = tokenizer_.Decode(whole.reached.samples[0].tokens, SpecialTokens::kKeep);
   TextRequest request = Sampled(1);
   request.stop = {text.substr(4, 3), text.substr(1, 2) + "never"};
+  ExpectTheSameWhereverItIsBrokenOff(request);
+  request.include_stop = true;
   ExpectTheSameWhereverItIsBrokenOff(request);
   request.stop = {"never", text.substr(6) + "never"};
   ExpectTheSameWhereverItIsBrokenOff(request);

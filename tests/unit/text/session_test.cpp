@@ -165,6 +165,25 @@ TEST_F(TextSessionTest, ShowsNoStopToken) {
   EXPECT_THAT(stopped.tokens, SizeIs(at + 1)) << "it is reported";
   EXPECT_EQ(stopped.text, whole.text.substr(0, at));
   EXPECT_EQ(Shown(), stopped.text);
+  EXPECT_EQ(stopped.stop, std::nullopt) << "it was no stop text";
+
+  request.include_stop = true;
+  const TextSample including = Run(request).samples[0];
+  EXPECT_EQ(including.text, whole.text.substr(0, at + 1));
+  EXPECT_EQ(including.tokens, stopped.tokens);
+  EXPECT_EQ(Shown(), including.text);
+}
+
+TEST_F(TextSessionTest, ShowsNoEndTokenWhereItShowsStopTokens) {
+  const TextSample whole = Run(Greedy(12)).samples[0];
+  TextRequest request = Greedy(12);
+  request.include_stop = true;
+  engine_.Renew(89, {whole.tokens[6]});
+  const auto at = static_cast<std::size_t>(
+      std::find(whole.tokens.begin(), whole.tokens.end(), whole.tokens[6]) - whole.tokens.begin());
+  const TextSample ended = Run(request).samples[0];
+  EXPECT_EQ(ended.finish, FinishReason::kEos);
+  EXPECT_EQ(ended.text, whole.text.substr(0, at));
 }
 
 TEST_F(TextSessionTest, ShowsNoStopTokenOfBeams) {
@@ -183,6 +202,10 @@ TEST_F(TextSessionTest, ShowsNoStopTokenOfBeams) {
     EXPECT_EQ(sample.text, tokenizer_.Decode(shown, SpecialTokens::kKeep));
   }
   EXPECT_GT(stopped, 0) << "or the test shows nothing";
+
+  request.include_stop = true;
+  for (const TextSample& sample : Run(request).samples)
+    EXPECT_EQ(sample.text, tokenizer_.Decode(sample.tokens, SpecialTokens::kKeep));
 }
 
 TEST_F(TextSessionTest, EndsBeforeAStopTextAndShowsNoPartOfIt) {
@@ -194,7 +217,13 @@ TEST_F(TextSessionTest, EndsBeforeAStopTextAndShowsNoPartOfIt) {
   EXPECT_EQ(stopped.text, whole.substr(0, at));
   EXPECT_EQ(stopped.finish, FinishReason::kStop);
   EXPECT_THAT(stopped.tokens, SizeIs(at + 3));
+  EXPECT_EQ(stopped.stop, 1u);
   EXPECT_EQ(Shown(), stopped.text);
+
+  request.include_stop = true;
+  const TextSample including = Run(request).samples[0];
+  EXPECT_EQ(including.text, whole.substr(0, at + 3));
+  EXPECT_EQ(Shown(), including.text);
 }
 
 TEST_F(TextSessionTest, LooksForStopTextsFromTheTokenBehindTheLeastOnes) {

@@ -48,6 +48,21 @@ TEST(StopMatcher, HoldsBackForWhicheverOfSeveralNeedsMost) {
   }
 }
 
+TEST(StopMatcher, SaysWhichOneItHasFoundByItsPlaceInTheList) {
+  StopMatcher matcher({"", "later", "ear", "early"});
+  EXPECT_EQ(matcher.found(), std::nullopt);
+  matcher.Push("an early or later one");
+  EXPECT_EQ(matcher.found(), 2u) << "of two that begin there the first one of the list";
+}
+
+TEST(StopMatcher, ShowsTheStopStringWhereThatIsWanted) {
+  StopMatcher matcher({"\nROMEO:", "never"}, StopMatcher::Show::kAll);
+  EXPECT_EQ(PushAll(matcher, {"Farewell.", "\nRO", "MEO", ": what"}), "Farewell.\nROMEO:");
+  EXPECT_TRUE(matcher.stopped());
+  EXPECT_EQ(matcher.Push("more"), "");
+  EXPECT_EQ(matcher.Flush(), "");
+}
+
 TEST(StopMatcher, FindsAStopStringInsideAHeldBeginning) {
   StopMatcher matcher({"aab"});
   EXPECT_EQ(PushAll(matcher, {"xa", "a", "a", "b"}), "xa");
