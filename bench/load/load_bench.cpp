@@ -9,9 +9,13 @@
 namespace lockstep {
 namespace {
 
-constexpr double kTrialSeconds = 20.0;       // the same of a trial of --find-rate
+constexpr double kTrialSeconds = 20.0;       // of a trial of --find-rate at least, and
+constexpr double kTrialLatencies = 8.0;      // so many times what a request alone takes
 constexpr std::int64_t kTrialRequests = 20;  // in a trial at least
 constexpr double kRateTolerance = 0.05;
+// The part of a trial's requests that may be under way when the last one is sent. With more of them
+// it has ended before a queue could grow, at rates that the server does not keep up with, too.
+constexpr double kMostInFlight = 0.25;
 
 [[noreturn]] void ThrowUnanswered(const RequestFailure& failure) {
   const std::string detail = failure.detail.empty() ? "" : ": " + failure.detail;
@@ -118,12 +122,12 @@ void LoadBench::Measure(LoadReport& report) {
   report.is_interrupted = parts_.stop();
 }
 
-// At one rate, until it is clear whether enough requests meet the target.
-RateTrial LoadBench::TryRate(double rate, std::int64_t round) {
+// At one rate, until it is clear whether enough requests meet the target. seconds: for which
+// requests are sent, where the options do not say how many.
+RateTrial LoadBench::TryRate(double rate, std::int64_t round, double seconds) {
   const LoadOptions& options = parts_.options;
   LoadPlan plan = PlanOf(rate, round);
   if (!options.requests) {
-    const double seconds = options.seconds.value_or(kTrialSeconds);
     plan.requests = std::max(std::llround(rate * seconds), static_cast<long long>(kTrialRequests));
     plan.arrivals = ArrivalTimes({.rate = rate,
                                   .burstiness = options.burstiness,
@@ -149,8 +153,9 @@ RateTrial LoadBench::TryRate(double rate, std::int64_t round) {
                          }});
   RateTrial trial{.rate = rate, .summary = Summarize(runner.Run(plan), options)};
   parts_.progress.Clear();
-  const bool together = trial.summary.most_concurrent == trial.summary.completed;
-  trial.trial = missed > may_miss ? Trial::kMissed : together ? Trial::kTooShort : Trial::kMet;
+  const bool is_short = static_cast<double>(trial.summary.in_flight_at_last) >=
+                        kMostInFlight * static_cast<double>(trial.summary.completed - 1);
+  trial.trial = missed > may_miss ? Trial::kMissed : is_short ? Trial::kTooShort : Trial::kMet;
   return trial;
 }
 
@@ -163,10 +168,12 @@ FoundRate LoadBench::Search() {
   found.seconds_alone = alone.latency;
   if (!Meets(alone, options.target)) return found;
   const double in_turn = 1.0 / std::max(alone.latency, 1e-3);
+  const double seconds =
+      options.seconds.value_or(std::max(kTrialSeconds, kTrialLatencies * alone.latency));
   const double first = options.rate.value_or(in_turn);
   RateSearch search(first, std::min(0.1 * in_turn, first / 16.0), kRateTolerance);
   for (auto rate = search.Next(); rate; rate = search.Next()) {
-    RateTrial trial = TryRate(*rate, round++);
+    RateTrial trial = TryRate(*rate, round++, seconds);
     if (parts_.stop()) break;
     search.Report(trial.trial);
     found.trials.push_back(std::move(trial));

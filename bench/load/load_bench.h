@@ -35,7 +35,7 @@ class LoadBench {
   LoadPlan PlanOf(std::optional<double> rate, std::int64_t round) const;
   LoadRun RunOnce(const LoadPlan& plan, std::int64_t round, const std::string& name);
   FoundRate Search();
-  RateTrial TryRate(double rate, std::int64_t round);
+  RateTrial TryRate(double rate, std::int64_t round, double seconds);
 
   Parts parts_;
   Workload workload_;

@@ -38,6 +38,18 @@ std::int64_t MostConcurrent(const std::vector<const RequestRecord*>& complete) {
   return most;
 }
 
+// Requests that were under way when the last one was sent, itself not among them.
+std::int64_t InFlightAtLast(const std::vector<const RequestRecord*>& complete) {
+  if (complete.empty()) return 0;
+  const auto begins_earlier = [](const RequestRecord* a, const RequestRecord* b) {
+    return a->start < b->start;
+  };
+  const RequestRecord* last = *std::ranges::max_element(complete, begins_earlier);
+  return std::ranges::count_if(complete, [&](const RequestRecord* one) {
+    return one != last && one->start + one->latency > last->start;
+  });
+}
+
 // Events in the fullest of the seconds since the first request.
 double MostPerSecond(const std::vector<const RequestRecord*>& complete) {
   if (complete.empty()) return 0.0;
@@ -108,6 +120,7 @@ LoadSummary Summarize(const LoadRun& run, const LoadOptions& options) {
     complete.push_back(&record);
   }
   summary.most_concurrent = MostConcurrent(complete);
+  summary.in_flight_at_last = InFlightAtLast(complete);
   summary.most_output_tokens_per_second = MostPerSecond(complete);
   summary.ttft = LatencyOf(std::move(latencies.ttft), options.percentiles);
   summary.tpot = LatencyOf(std::move(latencies.tpot), options.percentiles);

@@ -40,6 +40,7 @@ struct LoadSummary {
   std::int64_t good = 0;       // met every limit of the target
   double most_output_tokens_per_second = 0.0;  // events, in the best second
   std::int64_t most_concurrent = 0;
+  std::int64_t in_flight_at_last = 0;  // complete ones under way when the last one was sent
   LatencySummary ttft;
   LatencySummary tpot;  // of requests with two tokens and more
   LatencySummary itl;

@@ -229,10 +229,13 @@ std::string SearchText(const FoundRate& found, const LoadOptions& options) {
   if (found.is_open) {
     text += found.met ? fmt::format("\n{:.3f} requests/s or more, with\n{}\n", *found.met, target)
                       : fmt::format("\nno rate was found with\n{}\n", target);
+    const RateTrial& last = found.trials.back();
     return text + fmt::format(
-                      "At {:.3f} requests/s all requests of the trial were in flight together, so\n"
-                      "the rate made no difference. Longer trials can tell: give more {}.\n",
-                      found.trials.back().rate, options.requests ? "--requests" : "--seconds");
+                      "At {:.3f} requests/s {} of {} were under way when the last one was sent:\n"
+                      "too many to see whether the server keeps up. Longer trials can tell: give\n"
+                      "more {}.\n",
+                      last.rate, last.summary.in_flight_at_last + 1, last.summary.completed,
+                      options.requests ? "--requests" : "--seconds");
   }
   if (!found.met) return text + fmt::format("\nno rate that was tried has\n{}\n", target);
   return text +

@@ -9,7 +9,7 @@ namespace lockstep {
 enum class Trial : std::uint8_t {
   kMet,      // the target was met
   kMissed,   // it was not
-  kTooShort  // neither: all requests were in flight at the same time, so the rate did not matter
+  kTooShort  // neither: it was over before it could be seen whether the server keeps up
 };
 
 // Looks for the greatest rate at which a target is met: doubles (or halves) until it is enclosed,

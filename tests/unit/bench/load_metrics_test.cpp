@@ -66,7 +66,18 @@ TEST(LoadSummary, IsDefinedAsInVllm) {
   EXPECT_DOUBLE_EQ(summary.itl.mean, 0.375);
   EXPECT_DOUBLE_EQ(summary.e2el.median, 0.875);
   EXPECT_EQ(summary.most_concurrent, 2);
+  EXPECT_EQ(summary.in_flight_at_last, 1);
   EXPECT_EQ(summary.most_output_tokens_per_second, 2.0);
+}
+
+TEST(LoadSummary, CountsWhatIsUnderWayWhenTheLastOneIsSent) {
+  LoadRun run;
+  EXPECT_EQ(Summarize(run, LoadOptions{}).in_flight_at_last, 0);
+  for (const double start : {3.0, 0.0, 1.0, 2.0})  // in any order; each takes 1.5 s
+    run.records.push_back(Answer(start, 1.5, {}));
+  EXPECT_EQ(Summarize(run, LoadOptions{}).in_flight_at_last, 1);
+  run.records[1].latency = 3.5;
+  EXPECT_EQ(Summarize(run, LoadOptions{}).in_flight_at_last, 2);
 }
 
 TEST(LoadSummary, CountsWhatMeetsEveryLimit) {
@@ -176,7 +187,8 @@ TEST(LoadText, NamesNoGreatestRateAfterATrialThatWasTooShort) {
   std::string text = LoadText(report);
   ExpectNarrow(text);
   EXPECT_THAT(text, HasSubstr("no rate was found with"));
-  EXPECT_THAT(text, HasSubstr("At 2.000 requests/s all requests of the trial were in flight"));
+  EXPECT_THAT(text,
+              HasSubstr("At 2.000 requests/s 2 of 2 were under way when the last one was sent"));
   report.search->met = 1.0;
   text = LoadText(report);
   EXPECT_THAT(text, HasSubstr("1.000 requests/s or more, with"));
