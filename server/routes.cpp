@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <functional>
 
 #include "core/error.h"
@@ -155,8 +156,10 @@ bool NeedsKey(std::string_view target) {
 }
 
 bool IsBearer(std::string_view header, std::string_view key) {
-  constexpr std::string_view kScheme = "Bearer ";
-  const bool has_scheme = header.starts_with(kScheme);
+  constexpr std::string_view kScheme = "bearer ";
+  // The name of a scheme may be written in any case.
+  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  const bool has_scheme = std::ranges::equal(header.substr(0, kScheme.size()), kScheme, same);
   const std::string_view given = has_scheme ? header.substr(kScheme.size()) : "";
   unsigned difference = given.size() == key.size() ? 0 : 1;
   for (std::size_t i = 0; i < given.size(); ++i)

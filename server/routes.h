@@ -46,7 +46,7 @@ struct RouteName {
 std::vector<RouteName> RouteNames();
 
 bool NeedsKey(std::string_view target);
-// Whether a header is "Bearer " and the key; takes as long whatever is wrong.
+// Whether a header is "Bearer ", in any case, and the key; takes as long whatever is wrong.
 bool IsBearer(std::string_view header, std::string_view key);
 
 // Everything that needs no rank. Some of it takes time for long bodies, which is a worker's.

@@ -156,8 +156,9 @@ TEST_F(RoutesTest, DescribeTheIdsOfTheModel) {
 
 TEST(IsBearer, ComparesTheWholeKey) {
   EXPECT_TRUE(IsBearer("Bearer abc", "abc"));
+  EXPECT_TRUE(IsBearer("bearer abc", "abc"));
   for (const char* wrong : {"", "abc", "Bearer ", "Bearer ab", "Bearer abcd", "Bearer abd",
-                            "bearer abc", "Bearer abcabc"})
+                            "Bearer ABC", "Bearer abcabc", "Basic abc"})
     EXPECT_FALSE(IsBearer(wrong, "abc")) << wrong;
   EXPECT_FALSE(IsBearer("Bearer ", ""));
 }
