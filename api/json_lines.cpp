@@ -115,7 +115,8 @@ std::optional<std::vector<std::pair<std::int32_t, double>>> LineFields::Biases(
     std::int32_t token = 0;
     const char* end = key.data() + key.size();
     const auto read = std::from_chars(key.data(), end, token);
-    if (read.ec != std::errc() || read.ptr != end || token < 0 || !value.is_number()) refuse();
+    if (read.ec != std::errc() || read.ptr != end || key.starts_with('-') || !value.is_number())
+      refuse();
     biases.emplace_back(token, value.get<double>());
   }
   return biases;

@@ -57,8 +57,7 @@ CompletionRequest ParseCompletion(std::string_view body, const RequestRules& rul
     RefuseUnsupported(object);
     request.echo = FlagField(object, "echo");
     request.return_token_ids = FlagField(object, "return_token_ids");
-    if (const Json* asked = FindField(object, "prompt_logprobs"))
-      request.prompt_logprobs = asked->is_number_integer() ? asked->get<std::int64_t>() : 0;
+    request.prompt_logprobs = CountField(object, "prompt_logprobs");
     request.tokens_as_ids = FlagField(object, "return_tokens_as_token_ids");
     ReadStream(object, request);
     ReadPrompts(object, rules, request);

@@ -104,6 +104,18 @@ bool FlagField(const Json& object, const char* name, bool otherwise) {
   return value->get<bool>();
 }
 
+std::optional<std::int64_t> CountField(const Json& object, const char* name) {
+  constexpr double kMostCounted = 1 << 20;
+  const Json* value = FindField(object, name);
+  if (value == nullptr) return std::nullopt;
+  const double count = value->is_number() ? value->get<double>() : -1.0;
+  if (!(count >= 0.0 && count <= kMostCounted) || std::trunc(count) != count)
+    throw ApiError(400,
+                   fmt::format("{} is {}; expected a whole number from 0", name, ShownJson(*value)),
+                   name);
+  return static_cast<std::int64_t>(count);
+}
+
 Json ReadRequestObject(std::string_view body, const RequestRules& rules) {
   Json object = ParseJson(body, "the request");
   if (!object.is_object())

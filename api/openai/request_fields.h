@@ -19,6 +19,8 @@ namespace lockstep {
 
 const Json* FindField(const Json& object, const char* name);  // null: missing
 bool FlagField(const Json& object, const char* name, bool otherwise = false);
+// How many of the likeliest tokens; 2.0 is a whole number, too.
+std::optional<std::int64_t> CountField(const Json& object, const char* name);
 
 // The request as an object. Also throws ApiError(404) where it names another model.
 Json ReadRequestObject(std::string_view body, const RequestRules& rules);

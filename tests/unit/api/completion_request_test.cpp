@@ -77,6 +77,7 @@ TEST_F(CompletionRequestTest, ScoresThePromptForEchoAndForItsOwnLogprobs) {
   EXPECT_EQ(scored(R"("logprobs": 2)"), std::nullopt);
   EXPECT_EQ(scored(R"("logprobs": 2, "echo": true)"), 2);
   EXPECT_EQ(scored(R"("prompt_logprobs": 3)"), 3);
+  EXPECT_EQ(scored(R"("prompt_logprobs": 3.0)"), 3);
   EXPECT_EQ(scored(R"("logprobs": 2, "echo": true, "prompt_logprobs": 3)"), 3);
   EXPECT_EQ(scored(R"("logprobs": 4, "echo": true, "prompt_logprobs": 3)"), 4);
   EXPECT_THAT(Refusal(R"({"prompt": "ab", "return_token_ids": 1})"), HasSubstr("true or false"));
@@ -176,6 +177,8 @@ TEST_F(CompletionRequestTest, SaysWhatIsWrong) {
   EXPECT_THAT(Refusal(R"({"prompt": "a", "temperature": "hot"})"), HasSubstr("temperature"));
   EXPECT_THAT(Refusal(R"({"prompt": "a", "max_tokens": 1e99})"), HasSubstr("400: "));
   EXPECT_THAT(Refusal(R"({"prompt": "a", "suffix": "b"})"), HasSubstr("suffix is not supported"));
+  EXPECT_EQ(Refusal(R"({"prompt": "a", "echo": true, "logprobs": 1, "prompt_logprobs": -1})"),
+            "400: prompt_logprobs is -1; expected a whole number from 0");
   EXPECT_THAT(Refusal(R"({"prompt": "a", "stream_options": {}})"),
               HasSubstr("stream_options goes with stream"));
   EXPECT_THAT(Refusal(R"({"prompt": "a", "stream": true, "n": 1, "best_of": 2})"),

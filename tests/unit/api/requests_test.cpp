@@ -149,6 +149,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{"LogitBias", "{\"prompt\": \"a\", \"logit_bias\": {\"x\": 1}}",
                 "in.jsonl:3: \"logit_bias\" is {\"x\":1}; expected an object of token ids and "
                 "numbers"},
+        BadLine{"BiasOfMinusZero", "{\"prompt\": \"a\", \"logit_bias\": {\"-0\": 1}}",
+                "in.jsonl:3: \"logit_bias\" is {\"-0\":1}; expected an object of token ids"},
         BadLine{"BiasTooLarge", "{\"prompt\": \"a\", \"logit_bias\": {\"5\": 101}}",
                 "in.jsonl:3: logit_bias of token 5 is 101; expected -100 to 100"},
         BadLine{"MinP", "{\"prompt\": \"a\", \"min_p\": 2}", "in.jsonl:3: \"min_p\" is 2;"},
