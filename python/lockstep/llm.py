@@ -1,6 +1,8 @@
 """The class that holds a model: its ranks run in processes of their own, behind `lockstep serve`."""
 import concurrent.futures
 import itertools
+import numbers
+import operator
 import weakref
 from typing import Any, Iterator, Sequence
 
@@ -16,6 +18,7 @@ from lockstep.vllm_words import refuse_llm
 Prompt = str | Sequence[int] | dict[str, Any]  # {"prompt": ...} and {"prompt_token_ids": ...} as vLLM has them
 
 _DTYPES = {"float32": "fp32", "float": "fp32", "bfloat16": "bf16", "float16": "fp16", "half": "fp16"}
+_BYTES = (bytes, bytearray, memoryview)
 _CLOSED = "the model is closed, by close() or at the end of its `with` block; make another LLM"
 _PROMPTS_PER_REQUEST = 64
 _REQUESTS_AT_ONCE = 8
@@ -278,14 +281,14 @@ def _params_of(method: str, params: Any) -> SamplingParams | None:
 
 def _prompts_of(prompts: Any) -> list[Any]:
     """Texts and lists of token ids, of all the forms in which prompts may be given."""
-    if isinstance(prompts, (str, dict)):
+    if isinstance(prompts, (str, dict, *_BYTES)):
         prompts = [prompts]
     try:
         prompts = list(prompts)
     except TypeError:
         raise TypeError(f"the prompts are {prompts!r}; expected a text, a list of token ids, or a list of "
                         "prompts") from None
-    if prompts and isinstance(prompts[0], int):
+    if prompts and isinstance(prompts[0], numbers.Integral):
         prompts = [prompts]
     return [_prompt_of(one) for one in prompts]
 
@@ -298,9 +301,11 @@ def _prompt_of(prompt: Any) -> Any:
         prompt = found
     if isinstance(prompt, str):
         return prompt
+    if isinstance(prompt, _BYTES):  # else a list of numbers, which would be taken for ids
+        raise TypeError(f"a prompt is {prompt!r}; expected a text or a list of token ids: decode the bytes")
     try:
-        return [int(token) for token in prompt]
-    except (TypeError, ValueError):
+        return [operator.index(token) for token in prompt]
+    except TypeError:
         raise TypeError(f"a prompt is {prompt!r}; expected a text or a list of token ids") from None
 
 

@@ -220,6 +220,9 @@ class WrongArguments(unittest.TestCase):
             for prompts, params, words in ((5, GREEDY, "the prompts are 5; expected a text"),
                                            (None, None, "the prompts are None; expected a text"),
                                            ([{"prompt": 3}], GREEDY, "a prompt is 3; expected a text or a list"),
+                                           (b"abc", GREEDY, "a prompt is b'abc'; expected a text .* decode the bytes"),
+                                           ([b"abc"], GREEDY, "a prompt is b'abc'; expected a text"),
+                                           ([[1, 2.5]], GREEDY, r"a prompt is \[1, 2.5\]; expected a text or a list"),
                                            ("a", {"max_tokens": 4}, "sampling_params has {'max_tokens': 4}; expected"),
                                            ("a", 5, "sampling_params has 5; expected")):
                 with self.assertRaisesRegex(TypeError, words):
