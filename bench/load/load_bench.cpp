@@ -13,9 +13,6 @@ constexpr double kTrialSeconds = 20.0;       // of a trial of --find-rate at lea
 constexpr double kTrialLatencies = 8.0;      // so many times what a request alone takes
 constexpr std::int64_t kTrialRequests = 20;  // in a trial at least
 constexpr double kRateTolerance = 0.05;
-// The part of a trial's requests that may be under way when the last one is sent. With more of them
-// it has ended before a queue could grow, at rates that the server does not keep up with, too.
-constexpr double kMostInFlight = 0.25;
 
 [[noreturn]] void ThrowUnanswered(const RequestFailure& failure) {
   const std::string detail = failure.detail.empty() ? "" : ": " + failure.detail;
@@ -153,8 +150,7 @@ RateTrial LoadBench::TryRate(double rate, std::int64_t round, double seconds) {
                          }});
   RateTrial trial{.rate = rate, .summary = Summarize(runner.Run(plan), options)};
   parts_.progress.Clear();
-  const bool is_short = static_cast<double>(trial.summary.in_flight_at_last) >=
-                        kMostInFlight * static_cast<double>(trial.summary.completed - 1);
+  const bool is_short = IsTooShort(trial.summary);
   trial.trial = missed > may_miss ? Trial::kMissed : is_short ? Trial::kTooShort : Trial::kMet;
   return trial;
 }

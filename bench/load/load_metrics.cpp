@@ -99,6 +99,10 @@ double PercentileOf(const std::vector<double>& values, double percent) {
   return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
+bool IsTooShort(const LoadSummary& summary) {
+  return 4 * summary.in_flight_at_last >= summary.completed - 1;
+}
+
 bool Meets(const RequestRecord& record, const LatencyTarget& target) {
   const auto within = [](double seconds, const std::optional<double>& limit) {
     return !limit || seconds <= *limit;

@@ -51,6 +51,10 @@ struct LoadSummary {
 // values: ascending.
 double PercentileOf(const std::vector<double>& values, double percent);
 
+// Whether a run at one rate has ended before a queue could grow, so that it cannot tell whether
+// that rate can be kept up: a quarter of its requests were under way when the last one was sent.
+bool IsTooShort(const LoadSummary& summary);
+
 bool Meets(const RequestRecord& record, const LatencyTarget& target);
 
 LoadSummary Summarize(const LoadRun& run, const LoadOptions& options);

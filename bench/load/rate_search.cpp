@@ -11,7 +11,7 @@ constexpr double kMostRate = 1e6;
 }  // namespace
 
 std::optional<double> RateSearch::Next() const {
-  if (was_too_short_) return std::nullopt;
+  if (was_too_short_ && met_) return std::nullopt;
   if (met_ && missed_ && *missed_ <= *met_ * (1.0 + tolerance_)) return std::nullopt;
   if (rate_ < least_rate_ || rate_ > kMostRate) return std::nullopt;
   return rate_;
@@ -19,7 +19,10 @@ std::optional<double> RateSearch::Next() const {
 
 void RateSearch::Report(Trial trial) {
   was_too_short_ = trial == Trial::kTooShort;
-  if (was_too_short_) return;
+  if (was_too_short_) {
+    rate_ *= 0.5;  // at which as many requests take longer, and may tell
+    return;
+  }
   (trial == Trial::kMissed ? missed_ : met_) = rate_;
   if (met_ && missed_)
     rate_ = std::sqrt(*met_ * *missed_);

@@ -13,7 +13,8 @@ enum class Trial : std::uint8_t {
 };
 
 // Looks for the greatest rate at which a target is met: doubles (or halves) until it is enclosed,
-// then bisects the logarithm of the rate until the two ends are close. Pure: the caller measures.
+// then bisects the logarithm of the rate until the two ends are close. A trial that is too short
+// ends it; where no rate has met the target yet, lower ones are tried. Pure: the caller measures.
 class RateSearch {
  public:
   // least: no lower rate is tried. tolerance: the ends are close when the upper is at most that

@@ -80,6 +80,21 @@ TEST(LoadSummary, CountsWhatIsUnderWayWhenTheLastOneIsSent) {
   EXPECT_EQ(Summarize(run, LoadOptions{}).in_flight_at_last, 2);
 }
 
+TEST(LoadSummary, IsOfTooShortARunWithAQuarterOfItsRequestsUnderWayAtItsEnd) {
+  const auto is_too_short = [](std::int64_t completed, std::int64_t in_flight) {
+    LoadSummary summary;
+    summary.completed = completed;
+    summary.in_flight_at_last = in_flight;
+    return IsTooShort(summary);
+  };
+  EXPECT_FALSE(is_too_short(21, 4));
+  EXPECT_TRUE(is_too_short(21, 5));
+  EXPECT_TRUE(is_too_short(21, 20));
+  EXPECT_FALSE(is_too_short(20, 0));
+  EXPECT_TRUE(is_too_short(1, 0)) << "one alone tells nothing";
+  EXPECT_TRUE(is_too_short(0, 0));
+}
+
 TEST(LoadSummary, CountsWhatMeetsEveryLimit) {
   const auto good = [](std::optional<double> ttft, std::optional<double> tpot) {
     return Summarize(ARun(), WithTarget(ttft, tpot)).good;
