@@ -39,7 +39,7 @@ TEST_F(CompletionReplyTest, NumbersTheChoicesOfAllPrompts) {
   ASSERT_EQ(reply["choices"].size(), 4u);
   EXPECT_EQ(reply["choices"][2],
             ParseJson(R"({"index": 2, "text": "c", "logprobs": null, "finish_reason": "stop",
-                          "stop_reason": null})",
+                          "stop_reason": 8})",
                       "expected"));
   EXPECT_EQ(reply["choices"][0]["finish_reason"], "length");
   EXPECT_EQ(reply["choices"][1]["finish_reason"], "stop");
