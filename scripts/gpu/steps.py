@@ -79,12 +79,12 @@ def tests(machine):
     yield Step("The program", program, 60)
 
 
-def bench(machine, kind, model, prompt, limit, title, more=(), count=1, dtype="bf16"):
+def bench(machine, kind, model, prompt, limit, title, more=(), count=1, dtype="bf16", env=None):
     command = [machine.lockstep, "bench", kind, "--model", model, "--random-weights", "--dtype",
                dtype, "--device", "cuda", "--tp", str(count), "--rounds", "2",
                "--prompt-tokens", prompt, "--set", "engine.max_step_tokens=2048", *more]
     where = "" if count == 1 else f", {count} GPUs"
-    return Step(f"{pathlib.Path(model).stem}: {title}{where}", command, limit,
+    return Step(f"{pathlib.Path(model).stem}: {title}{where}", command, limit, env or {},
                 missing=without("mpirun") if count > 1 else "")
 
 
@@ -150,6 +150,8 @@ def more_gpus(machine, model):
                    missing=without("mpirun"))
         yield Step(f"Sums by NCCL, {count} GPUs", ranks(count, sums), 40, off, without("mpirun"))
         yield bench(machine, "batch", model, "128", 60, "batches", ["--batch", "1,8,64"], count)
+        yield bench(machine, "batch", model, "128", 60, "batches, sums with the residual",
+                    ["--batch", "1,8"], count, env={"LOCKSTEP_PEER_RESIDUAL": "on"})
         yield bench(machine, "prefill", model, "512,1900", 40, "prompts", count=count)
         yield bench(machine, "prefill", model, "512,1900", 40, "prompts, sums beside products",
                     ["--set", "parallel.overlap_sums=on"], count)

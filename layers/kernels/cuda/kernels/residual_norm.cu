@@ -32,7 +32,9 @@ __global__ void __launch_bounds__(kRowThreads) ResidualNormKernel(ResidualNormAr
       args.rows == nullptr ? static_cast<int>(blockIdx.x) : args.rows[blockIdx.x];
   NormaliseRow<kAccess, kChunks>(
       args,
-      [&](std::int64_t column, float(&x)[kRowChunk]) { LoadRow<kAccess>(args, row, column, x); },
+      [&](int, std::int64_t column, float(&x)[kRowChunk]) {
+        LoadRow<kAccess>(args, row, column, x);
+      },
       sums, squares);
 }
 

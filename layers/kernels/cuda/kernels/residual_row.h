@@ -87,7 +87,7 @@ __device__ __forceinline__ void AddToRow(const ResidualNormArgs& args, std::int6
   Store<kAccess>(args.x + first, left, x);
 }
 
-// The norms of the row that `load` brings chunk by chunk, as row blockIdx.x of their results. A
+// The norms of the row of which `load` brings each chunk, as row blockIdx.x of their results. A
 // block for each row; a thread holds kChunks chunks of it, kRowThreads * kRowChunk columns apart.
 // Every thread of the block calls it. sums, squares: shared memory, of an element for each warp.
 template <Access kAccess, int kChunks, typename LoadChunk>
@@ -101,7 +101,7 @@ __device__ __forceinline__ void NormaliseRow(const ResidualNormArgs& args, const
 #pragma unroll
   for (int chunk = 0; chunk < kChunks; ++chunk) {
     if (column(chunk) >= args.d_model) continue;
-    load(column(chunk), x[chunk]);
+    load(chunk, column(chunk), x[chunk]);
 #pragma unroll
     for (int i = 0; i < kRowChunk; ++i) sum += x[chunk][i];  // beyond the row are zeros
   }

@@ -2,16 +2,36 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "core/error.h"
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/peers/peer_residual.h"
 
 namespace lockstep::cuda {
+namespace {
+
+// Whether sums of few rows take the residual along. Off, as nobody has measured yet whether a row's
+// one block gets it from the peers quickly enough. The same on all ranks: they meet block by block.
+bool WantResidual(ControlPlane& group) {
+  constexpr const char* kResidualVariable = "LOCKSTEP_PEER_RESIDUAL";
+  const char* value = std::getenv(kResidualVariable);
+  const std::string_view mine = value != nullptr ? value : "off";
+  if (mine != "on" && mine != "off")
+    throw BadInput("{}={}: expected on or off", kResidualVariable, mine);
+  for (const auto& theirs : group.AllGather(std::as_bytes(std::span(mine))))
+    if (theirs.size() != mine.size())
+      throw BadInput("{} differs between the ranks: export it to all of them", kResidualVariable);
+  return mine == "on";
+}
+
+}  // namespace
 
 PeerReducer::PeerReducer(ControlPlane& group, SummingDevice device,
                          std::unique_ptr<PeerGroup> peers)
@@ -23,6 +43,7 @@ PeerReducer::PeerReducer(ControlPlane& group, SummingDevice device,
     for_nccl.set_liveness_check = [this](auto watch) { nccl_watch_ = std::move(watch); };
     nccl_ = MakeNcclReducer(group, std::move(for_nccl));
   }
+  takes_residual_ = WantResidual(group);
   SetTransport();
   device_.set_liveness_check([this](double waited_seconds) { Watch(waited_seconds); });
 }
@@ -106,7 +127,7 @@ bool PeerReducer::SumToResidual(const ResidualNormArgs& args, cudaStream_t strea
   LOCKSTEP_CHECK(!failed_, "a collective after one that failed");
   const std::int64_t count = args.tokens * args.d_model;
   // More rows are more bytes than one exchange is quick for, or fill the device by themselves.
-  if (args.tokens > kPeerResidualRows || count > peers_->elements() ||
+  if (!takes_residual_ || args.tokens > kPeerResidualRows || count > peers_->elements() ||
       WayOf(count) != Way::kPeers || ShotsOf(count) != PeerShots::kOne)
     return false;
   CountSum(count);

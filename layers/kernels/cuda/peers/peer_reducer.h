@@ -29,6 +29,7 @@ class PeerReducer final : public DeviceReducer, public ResidualSums {
 
   std::string_view transport() const override { return transport_; }
   void AllReduceSum(const TensorView& x, Stream stream) override;
+  // Where all ranks have $LOCKSTEP_PEER_RESIDUAL=on, and for few rows.
   bool SumToResidual(const ResidualNormArgs& args, cudaStream_t stream) override;
 
  private:
@@ -46,6 +47,7 @@ class PeerReducer final : public DeviceReducer, public ResidualSums {
   std::unique_ptr<DeviceReducer> nccl_;  // null without NCCL
   std::function<void(double)> nccl_watch_;
   SumLimits limits_;
+  bool takes_residual_ = false;
   bool tuned_ = false;
   bool failed_ = false;
   std::string transport_;

@@ -69,13 +69,22 @@ __global__ void __launch_bounds__(kRowThreads, 1)
   if (!Does(phase, PeerPhase::kSum)) return;
   if (has_row) {
     if (!Await(peers, 0, epoch)) return;
-    const auto sum_of = [&](std::int64_t first, std::int64_t left, float(&sum)[kRowChunk]) {
-      SumOfPeers<kAccess>(peers, buffer + first, left, sum);
-    };
+    // All that is read from peers before anything is stored: the ways to them overlap.
+    float addends[kChunks][kRowChunk] = {};
+#pragma unroll
+    for (int chunk = 0; chunk < kChunks; ++chunk) {
+      const std::int64_t column = RowColumn(chunk), first = row * args.d_model + column;
+      if (column < args.d_model)
+        SumOfPeers<kAccess>(peers, buffer + first, args.d_model - column, addends[chunk]);
+    }
     NormaliseRow<kAccess, kChunks>(
         args,
-        [&](std::int64_t column, float(&x)[kRowChunk]) {
-          AddToRow<kAccess>(args, row, column, sum_of, x);
+        [&](int chunk, std::int64_t column, float(&x)[kRowChunk]) {
+          const auto addend = [&](std::int64_t, std::int64_t, float(&sum)[kRowChunk]) {
+#pragma unroll
+            for (int i = 0; i < kRowChunk; ++i) sum[i] = addends[chunk][i];
+          };
+          AddToRow<kAccess>(args, row, column, addend, x);
         },
         sums, squares);
   }
