@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <atomic>
+
 #include "basic_kernels.h"
 #include "fixture.h"
 #include "lockstep_emulation/control.h"
@@ -97,24 +99,24 @@ TEST_F(Runtime, FreeingMemoryWaitsForAllThatTheDeviceDoes) {
   void* pinned = nullptr;
   ASSERT_CUDA(cudaMalloc(&device, 64));
   ASSERT_CUDA(cudaMallocHost(&pinned, 64));
-  float done = 0;
+  std::atomic<int> done = 0;  // looked at while work is under way
   const auto work = [&] {
     done = 0;
     EXPECT_CUDA(cudaLaunchHostFunc(
-        stream_, [](void* value) { *static_cast<float*>(value) = 1.0f; }, &done));
-    EXPECT_EQ(done, 0.0f) << "or it was not left to be waited for";
+        stream_, [](void* value) { *static_cast<std::atomic<int>*>(value) = 1; }, &done));
+    EXPECT_EQ(done, 0) << "or it was not left to be waited for";
   };
   work();
   EXPECT_CUDA(cudaFree(device));
-  EXPECT_EQ(done, 1.0f);
+  EXPECT_EQ(done, 1);
   work();
   EXPECT_CUDA(cudaFreeHost(pinned));
-  EXPECT_EQ(done, 1.0f);
+  EXPECT_EQ(done, 1);
   const TestStream other;
   ASSERT_CUDA(cudaMalloc(&device, 64));
   work();
   EXPECT_CUDA(cudaFreeAsync(device, other));
-  EXPECT_EQ(done, 0.0f) << "this one is ordered on its stream";
+  EXPECT_EQ(done, 0) << "this one is ordered on its stream";
   EXPECT_CUDA(cudaDeviceSynchronize());
 }
 
