@@ -10,7 +10,7 @@ namespace lockstep {
 namespace {
 
 constexpr double kTrialSeconds = 20.0;       // of a trial of --find-rate at least, and
-constexpr double kTrialLatencies = 8.0;      // so many times what a request alone takes
+constexpr double kTrialLatencies = 8.0;      // so many times what a request takes, or may take
 constexpr std::int64_t kTrialRequests = 20;  // in a trial at least
 constexpr double kRateTolerance = 0.05;
 
@@ -164,8 +164,10 @@ FoundRate LoadBench::Search() {
   found.seconds_alone = alone.latency;
   if (!Meets(alone, options.target)) return found;
   const double in_turn = 1.0 / std::max(alone.latency, 1e-3);
+  // Loaded as much as is allowed, they are to be answered within a small part of the trial.
+  const double longest = std::max(alone.latency, options.target.e2el.value_or(0.0));
   const double seconds =
-      options.seconds.value_or(std::max(kTrialSeconds, kTrialLatencies * alone.latency));
+      options.seconds.value_or(std::max(kTrialSeconds, kTrialLatencies * longest));
   const double first = options.rate.value_or(in_turn);
   RateSearch search(first, std::min(0.1 * in_turn, first / 16.0), kRateTolerance);
   for (auto rate = search.Next(); rate; rate = search.Next()) {

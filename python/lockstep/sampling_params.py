@@ -19,7 +19,8 @@ class SamplingParams:
                      of tokens that are there already
     seed             the same seed gives the same text; None: a random one
     stop, stop_token_ids
-                     texts and tokens before which a text ends; include_stop_str_in_output: behind which
+                     texts and tokens before which a text ends; include_stop_str_in_output: it keeps the text that
+                     ended it
     ignore_eos, min_tokens
                      whether and from when end tokens end a text
     logprobs, prompt_logprobs
@@ -41,7 +42,6 @@ class SamplingParams:
     seed: int | None = None
     stop: str | list[str] | None = None
     stop_token_ids: list[int] | None = None
-    include_stop_str_in_output: bool = False
     ignore_eos: bool = False
     max_tokens: int | None = 16
     min_tokens: int = 0
@@ -52,6 +52,7 @@ class SamplingParams:
     use_beam_search: bool = False
     length_penalty: float | None = None
     early_stopping: bool | str | None = None
+    include_stop_str_in_output: bool = False
 
     def __new__(cls, *_: Any, **given: Any) -> "SamplingParams":
         refuse_sampling(name for name in given if name not in cls.__dataclass_fields__)
