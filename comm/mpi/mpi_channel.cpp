@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "comm/control_plane.h"
+#include "comm/peers/endless_call_watch.h"
 #include "comm/peers/peer_ended.h"
 #include "comm/peers/roll_call.h"
 #include "core/activity.h"
@@ -102,6 +103,7 @@ void MpiChannel::Post(const Pending& what, std::byte* data) {
   const int count = static_cast<int>(what.bytes);
   const int peer = WorldRank(what.peer);
   int code = MPI_SUCCESS;
+  const WatchedCall watched;
   if (what.kind == Pending::Kind::kSend)
     code = MPI_Isend(data, count, MPI_BYTE, peer, Tag(), MPI_COMM_WORLD, &request);
   else if (what.kind == Pending::Kind::kSendToReceiver)
@@ -146,8 +148,11 @@ bool MpiChannel::Poll() {
   done_.resize(requests_.size());
   statuses_.resize(requests_.size());
   int completed = 0;
-  const int code =
-      MPI_Testsome(count, requests_.data(), &completed, done_.data(), statuses_.data());
+  int code = MPI_SUCCESS;
+  {
+    const WatchedCall watched;
+    code = MPI_Testsome(count, requests_.data(), &completed, done_.data(), statuses_.data());
+  }
   if (code != MPI_SUCCESS && code != MPI_ERR_IN_STATUS) Check(code, rank_);
   for (int i = 0; i < completed; ++i) {
     const auto at = static_cast<std::size_t>(i);
@@ -191,13 +196,22 @@ PeerWait MpiChannel::CurrentWait() const {
   return wait;
 }
 
+void MpiChannel::RefuseIfGone(int peer) {
+  const std::optional<int> gone = probe_->Gone();
+  if (gone == WorldRank(peer)) ThrowEnded(*gone);
+}
+
+void MpiChannel::ThrowEnded(int rank) const {
+  throw PeerEndedError(ExitCode::kRankFailure,
+                       fmt::format("{}: {} has ended{}", What(), probe_->Name(rank), Doing()));
+}
+
 void MpiChannel::LookForTheGone() {
   look_again_seconds_ = patience_.waited_seconds() + PeerProbe::kGoneEverySeconds;
   const std::optional<int> gone = probe_->Gone();
   // It may have done its part before.
   if (!gone || Poll()) return;
-  throw PeerEndedError(ExitCode::kRankFailure,
-                       fmt::format("{}: {} has ended{}", What(), probe_->Name(*gone), Doing()));
+  ThrowEnded(*gone);
 }
 
 void MpiChannel::LookAround() {

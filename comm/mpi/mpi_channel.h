@@ -53,6 +53,8 @@ class MpiChannel {
   // The message may be shorter than the buffer. At most max_message_bytes.
   void PostReceiveUpTo(int from, std::span<std::byte> buffer);
   void Wait();
+  // Before several messages to it: Open MPI is not to use a connection again that has broken.
+  void RefuseIfGone(int peer);
 
  private:
   struct Pending {
@@ -72,6 +74,7 @@ class MpiChannel {
   int WorldRank(int rank) const { return ranks_.numbers[static_cast<std::size_t>(rank)]; }
   void LookAround();
   void LookForTheGone();
+  [[noreturn]] void ThrowEnded(int rank) const;
   PeerWait CurrentWait() const;
 
   std::string What() const;          // "all-reduce of 4096 bytes (collective 17)"

@@ -152,6 +152,7 @@ void MpiCommunicator::ReceiveAndAdd(int peer, std::span<float> x) {
 }
 
 void MpiCommunicator::Exchange(int peer, std::span<const float> out, std::span<float> in) {
+  if (out.size_bytes() > kPieceBytes) channel_.RefuseIfGone(peer);
   PostValuesFrom(peer, in);
   PostValuesTo(peer, out);
   channel_.Wait();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "comm/peers/endless_call_watch.h"
+
 namespace lockstep {
 
 MpiInbox::MpiInbox(int tag, std::function<std::string(int)> name)
@@ -19,7 +21,11 @@ std::optional<MpiInbox::Message> MpiInbox::Take(double deadline_seconds) {
   for (auto one = arriving_.begin(); one != arriving_.end(); ++one) {
     if (!IsFirstOfItsSender(one)) continue;
     int done = 0;
-    Check(MPI_Test(&one->request, &done, MPI_STATUS_IGNORE), one->message.from);
+    const auto test = [&] {
+      const WatchedCall watched;
+      return MPI_Test(&one->request, &done, MPI_STATUS_IGNORE);
+    };
+    Check(test(), one->message.from);
     if (done != 0) {
       Message message = std::move(one->message);
       arriving_.erase(one);
@@ -42,7 +48,11 @@ void MpiInbox::Begin(double deadline_seconds) {
     int there = 0;
     MPI_Message handle = MPI_MESSAGE_NULL;
     MPI_Status status{};
-    Check(MPI_Improbe(MPI_ANY_SOURCE, tag_, MPI_COMM_WORLD, &there, &handle, &status), -1);
+    const auto probe = [&] {
+      const WatchedCall watched;
+      return MPI_Improbe(MPI_ANY_SOURCE, tag_, MPI_COMM_WORLD, &there, &handle, &status);
+    };
+    Check(probe(), -1);
     if (there == 0) return;
     int bytes = 0;
     MPI_Get_count(&status, MPI_BYTE, &bytes);

@@ -7,6 +7,7 @@
 #include "comm/mpi/mpi_inbox.h"
 #include "comm/mpi/mpi_lanes.h"
 #include "comm/mpi/peers/mpi_probe_link.h"
+#include "comm/peers/endless_call_watch.h"
 #include "core/error.h"
 
 namespace lockstep {
@@ -82,7 +83,11 @@ class MpiMessenger final : public Messenger {
   void Clear() {
     for (auto sent = sent_.begin(); sent != sent_.end();) {
       int done = 0;
-      Check(MPI_Test(&sent->request, &done, MPI_STATUS_IGNORE), sent->to);
+      const auto test = [&] {
+        const WatchedCall watched;
+        return MPI_Test(&sent->request, &done, MPI_STATUS_IGNORE);
+      };
+      Check(test(), sent->to);
       sent = done != 0 ? sent_.erase(sent) : std::next(sent);
     }
   }
