@@ -33,9 +33,9 @@ void WatchCalls() {
   const int rank = AllMpiRanks().Self();
   static const EndlessCallWatch watch(kSeconds, [rank] {
     return fmt::format(
-        "rank {} on {}: a call of MPI does not return, as where a connection has broken: a peer "
-        "has "
-        "ended, or cannot be reached",
+        "rank {} on {}: a call of MPI does not return, as on a broken connection: a peer has "
+        "ended, "
+        "or cannot be reached",
         rank, HostName());
   });
 }
