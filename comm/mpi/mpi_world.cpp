@@ -33,8 +33,7 @@ void WatchCalls() {
   const int rank = AllMpiRanks().Self();
   static const EndlessCallWatch watch(kSeconds, [rank] {
     return fmt::format(
-        "rank {} on {}: a call of MPI does not return, as on a broken connection: a peer has "
-        "ended, "
+        "rank {} on {}: a call of MPI does not return, as on a broken connection: a peer has ended "
         "or cannot be reached",
         rank, HostName());
   });
