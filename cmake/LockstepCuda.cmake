@@ -14,11 +14,12 @@ function(lockstep_cuda_sources variable nccl)
   if(nccl STREQUAL "NCCL")
     list(FILTER sources EXCLUDE REGEX "/no_nccl\\.cpp$")
   else()
-    list(FILTER sources EXCLUDE REGEX "/(nccl_reducer|call_watch)\\.cpp$")
+    list(FILTER sources EXCLUDE REGEX "/nccl_reducer\\.cpp$")
   endif()
   # The interfaces' own few lines: all of lockstep_comm would bring MPI along, all of lockstep_layers
   # the other backends.
   set(${variable} ${sources} "${PROJECT_SOURCE_DIR}/comm/groups/hosts.cpp"
+      "${PROJECT_SOURCE_DIR}/comm/peers/call_watch.cpp"
       "${PROJECT_SOURCE_DIR}/comm/reducer.cpp"
       "${PROJECT_SOURCE_DIR}/comm/watchdog.cpp"
       "${PROJECT_SOURCE_DIR}/layers/kernels/row_search.cpp" PARENT_SCOPE)

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "comm/control_plane.h"
-#include "comm/peers/endless_call_watch.h"
+#include "comm/mpi/peers/mpi_call.h"
 #include "comm/peers/peer_ended.h"
 #include "comm/peers/roll_call.h"
 #include "core/activity.h"
@@ -103,7 +103,7 @@ void MpiChannel::Post(const Pending& what, std::byte* data) {
   const int count = static_cast<int>(what.bytes);
   const int peer = WorldRank(what.peer);
   int code = MPI_SUCCESS;
-  const WatchedCall watched;
+  const MpiCall watched;
   if (what.kind == Pending::Kind::kSend)
     code = MPI_Isend(data, count, MPI_BYTE, peer, Tag(), MPI_COMM_WORLD, &request);
   else if (what.kind == Pending::Kind::kSendToReceiver)
@@ -150,7 +150,7 @@ bool MpiChannel::Poll() {
   int completed = 0;
   int code = MPI_SUCCESS;
   {
-    const WatchedCall watched;
+    const MpiCall watched;
     code = MPI_Testsome(count, requests_.data(), &completed, done_.data(), statuses_.data());
   }
   if (code != MPI_SUCCESS && code != MPI_ERR_IN_STATUS) Check(code, rank_);

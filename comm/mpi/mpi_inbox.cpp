@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "comm/peers/endless_call_watch.h"
+#include "comm/mpi/peers/mpi_call.h"
 
 namespace lockstep {
 
@@ -22,7 +22,7 @@ std::optional<MpiInbox::Message> MpiInbox::Take(double deadline_seconds) {
     if (!IsFirstOfItsSender(one)) continue;
     int done = 0;
     const auto test = [&] {
-      const WatchedCall watched;
+      const MpiCall watched;
       return MPI_Test(&one->request, &done, MPI_STATUS_IGNORE);
     };
     Check(test(), one->message.from);
@@ -49,7 +49,7 @@ void MpiInbox::Begin(double deadline_seconds) {
     MPI_Message handle = MPI_MESSAGE_NULL;
     MPI_Status status{};
     const auto probe = [&] {
-      const WatchedCall watched;
+      const MpiCall watched;
       return MPI_Improbe(MPI_ANY_SOURCE, tag_, MPI_COMM_WORLD, &there, &handle, &status);
     };
     Check(probe(), -1);

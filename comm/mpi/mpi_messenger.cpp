@@ -6,8 +6,8 @@
 #include "comm/messenger.h"
 #include "comm/mpi/mpi_inbox.h"
 #include "comm/mpi/mpi_lanes.h"
+#include "comm/mpi/peers/mpi_call.h"
 #include "comm/mpi/peers/mpi_probe_link.h"
-#include "comm/peers/endless_call_watch.h"
 #include "core/error.h"
 
 namespace lockstep {
@@ -84,7 +84,7 @@ class MpiMessenger final : public Messenger {
     for (auto sent = sent_.begin(); sent != sent_.end();) {
       int done = 0;
       const auto test = [&] {
-        const WatchedCall watched;
+        const MpiCall watched;
         return MPI_Test(&sent->request, &done, MPI_STATUS_IGNORE);
       };
       Check(test(), sent->to);

@@ -6,7 +6,6 @@
 #include "comm/mpi/mpi_communicator.h"
 #include "comm/mpi/mpi_share_memory.h"
 #include "comm/mpi/peers/mpi_probe_link.h"
-#include "comm/peers/endless_call_watch.h"
 #include "comm/peers/life_lines.h"
 #include "comm/world.h"
 #include "core/activity.h"
@@ -25,18 +24,6 @@ std::string NotJoined(const WorldOptions& options, const char* rank) {
       "OMPI_MCA_btl_tcp_if_include names the network interface)",
       rank != nullptr ? rank : "?", HostName(), options.init_deadline_seconds,
       absent.empty() ? "" : ": " + absent);
-}
-
-// A call that does not return, from here to the end of the process.
-void WatchCalls() {
-  constexpr double kSeconds = 2;  // of computing; such a call takes microseconds
-  const int rank = AllMpiRanks().Self();
-  static const EndlessCallWatch watch(kSeconds, [rank] {
-    return fmt::format(
-        "rank {} on {}: a call of MPI does not return, as on a broken connection: a peer has ended "
-        "or cannot be reached",
-        rank, HostName());
-  });
 }
 
 // The first words between the ranks, under the deadline of joining.
@@ -72,7 +59,6 @@ std::unique_ptr<Communicator> JoinWorld(const WorldOptions& options) {
   // Lower ranks first: the world ends with the first message, and one is enough.
   const double turn = rank != nullptr ? 1.5 * std::min(std::atoi(rank), 8) : 0;
   StartMpi({options.init_deadline_seconds + turn, [&] { return NotJoined(options, rank); }});
-  WatchCalls();
   return ShareMemory(Meet(options));
 }
 

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "comm/nccl/call_watch.h"
 #include "comm/nccl/device_reducer.h"
+#include "comm/peers/call_watch.h"
 
 namespace lockstep {
 

@@ -8,7 +8,7 @@
 
 #include "comm/mpi/mpi_inbox.h"
 #include "comm/mpi/mpi_lanes.h"
-#include "comm/peers/endless_call_watch.h"
+#include "comm/mpi/peers/mpi_call.h"
 
 namespace lockstep {
 namespace {
@@ -35,7 +35,7 @@ class MpiProbeLink final : public ProbeLink {
   void Send(int to, std::span<const std::byte> word) override {
     Clear();
     Sent& sent = sent_.emplace_back(Sent{{word.begin(), word.end()}, MPI_REQUEST_NULL});
-    const WatchedCall watched;
+    const MpiCall watched;
     MPI_Isend(sent.word.data(), static_cast<int>(sent.word.size()), MPI_BYTE, to, tag_,
               MPI_COMM_WORLD, &sent.request);
   }
@@ -59,7 +59,7 @@ class MpiProbeLink final : public ProbeLink {
   void Clear() {
     std::erase_if(sent_, [](Sent& sent) {
       int done = 0;
-      const WatchedCall watched;
+      const MpiCall watched;
       MPI_Test(&sent.request, &done, MPI_STATUS_IGNORE);
       return done != 0;
     });

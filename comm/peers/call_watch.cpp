@@ -1,4 +1,6 @@
-#include "comm/nccl/call_watch.h"
+#include "comm/peers/call_watch.h"
+
+#include <pthread.h>
 
 #include <algorithm>
 #include <chrono>
@@ -8,12 +10,19 @@ namespace lockstep {
 namespace {
 
 constexpr std::chrono::milliseconds kLookEvery(20);
+constexpr std::chrono::milliseconds kLookEveryComputing(250);  // every look wakes a core that works
 constexpr double kLongestLook = 0.5;  // a longer one means that this process was stopped
+
+clockid_t ClockOfThisThread() {
+  clockid_t clock = CLOCK_MONOTONIC;
+  ::pthread_getcpuclockid(::pthread_self(), &clock);
+  return clock;
+}
 
 }  // namespace
 
-CallWatch::CallWatch(std::function<void()> abort)
-    : abort_(std::move(abort)), thread_([this] { Look(); }) {}
+CallWatch::CallWatch(std::function<void()> abort, Counts what)
+    : abort_(std::move(abort)), what_(what), thread_([this] { Look(); }) {}
 
 CallWatch::~CallWatch() {
   {
@@ -26,6 +35,7 @@ CallWatch::~CallWatch() {
 
 CallWatch::Call::Call(CallWatch& watch, double seconds) : watch_(watch) {
   watch.seconds_ = seconds;
+  if (watch.what_ == Counts::kComputing) watch.clock_ = ClockOfThisThread();
   ++watch.calls_;
 }
 
@@ -35,16 +45,23 @@ CallWatch::Call::~Call() {
   watch_.firing_.wait(true);
 }
 
+// Zero where the thread of the last call is gone.
+std::chrono::nanoseconds CallWatch::Now() const {
+  timespec now{};
+  if (::clock_gettime(clock_, &now) != 0) return {};
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
 void CallWatch::Look() {
-  using Clock = std::chrono::steady_clock;
+  const auto look_every = what_ == Counts::kTime ? kLookEvery : kLookEveryComputing;
   std::uint64_t seen = 0;
   double waited = 0;
-  auto last = Clock::now();
+  auto last = Now();
   std::unique_lock lock(mutex_);
-  while (!changed_.wait_for(lock, kLookEvery, [this] { return ends_; })) {
-    const auto now = Clock::now();
+  while (!changed_.wait_for(lock, look_every, [this] { return ends_; })) {
+    const std::uint64_t call = calls_;  // before its clock is read
+    const auto now = Now();
     const double step = std::chrono::duration<double>(now - std::exchange(last, now)).count();
-    const std::uint64_t call = calls_;
     waited = call == seen && call % 2 == 1 ? waited + std::min(step, kLongestLook) : 0;
     seen = call;
     if (waited > seconds_ && call % 2 == 1 && !fired_) Fire(call);

@@ -1,9 +1,11 @@
-#include "comm/nccl/call_watch.h"
+#include "comm/peers/call_watch.h"
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
+#include <functional>
+#include <thread>
 
 namespace lockstep {
 namespace {
@@ -56,6 +58,39 @@ TEST(CallWatch, CountsEachCallByItself) {
     library.Wait();
   }
   EXPECT_EQ(library.aborts, 1);
+}
+
+// Of a call that may compute for so long: what ends it looks on, and it stops by itself.
+bool IsEnded(const std::function<void(const std::atomic<bool>& ended)>& work) {
+  std::atomic<bool> ended = false;
+  CallWatch watch([&ended] { ended = true; }, CallWatch::Counts::kComputing);
+  {
+    const CallWatch::Call call(watch, 0.1);
+    work(ended);
+  }
+  return watch.fired();
+}
+
+void ComputeUntil(const std::atomic<bool>& ended) {
+  while (!ended) {
+  }
+}
+
+TEST(CallWatch, CountsWhatACallComputesWhereItIsAskedTo) {
+  EXPECT_TRUE(IsEnded(ComputeUntil));
+  // As on a machine that has no time for it.
+  EXPECT_FALSE(IsEnded([](const auto&) { std::this_thread::sleep_for(std::chrono::seconds(1)); }));
+}
+
+// Another thread than the one that has made the watch, and that waits meanwhile.
+TEST(CallWatch, CountsWhatTheThreadOfTheCallComputes) {
+  std::atomic<bool> ended = false;
+  CallWatch watch([&ended] { ended = true; }, CallWatch::Counts::kComputing);
+  std::thread([&] {
+    const CallWatch::Call call(watch, 0.1);
+    ComputeUntil(ended);
+  }).join();
+  EXPECT_TRUE(watch.fired());
 }
 
 }  // namespace
