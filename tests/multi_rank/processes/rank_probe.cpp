@@ -67,6 +67,7 @@ void Misbehave(Communicator& comm, const Order& order) {
   if (order.mode == "surprise") throw std::logic_error("what was that");
   if (order.mode == "exit") ::_exit(7);
   if (order.mode == "late") SleepFor(300);
+  if (order.mode == "hold") testing::ComputeForeverInTestsome();
   if (order.mode == "drift") comm.Barrier();
   if (order.mode == "size-drift") Sum(comm, 200);
   const auto found = kSignals.find(order.mode);

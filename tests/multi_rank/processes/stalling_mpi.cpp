@@ -12,6 +12,7 @@
 namespace {
 
 int g_messages = 0;
+volatile bool g_never_tests = false;
 
 void StallIn(std::string_view call) {
   const char* stalled = std::getenv("PROBE_STALL");
@@ -26,6 +27,8 @@ void StallIn(std::string_view call) {
 namespace lockstep::testing {
 
 int MessagesOfThisRank() { return g_messages; }
+
+void ComputeForeverInTestsome() { g_never_tests = true; }
 
 }  // namespace lockstep::testing
 
@@ -48,6 +51,13 @@ int MPI_Irecv(void* data, int count, MPI_Datatype type, int from, int tag, MPI_C
   StallIn("MPI_Irecv");
   ++g_messages;
   return PMPI_Irecv(data, count, type, from, tag, comm, request);
+}
+
+int MPI_Testsome(int count, MPI_Request requests[], int* completed, int done[],
+                 MPI_Status statuses[]) {
+  while (g_never_tests) {
+  }
+  return PMPI_Testsome(count, requests, completed, done, statuses);
 }
 
 int MPI_Comm_split(MPI_Comm comm, int color, int key, MPI_Comm* part) {
