@@ -220,13 +220,8 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
   HttpAnswer answer;
   if (!connection->origin.empty() && IsPreflight(preflight)) {
     answer = AnswerPreflight(preflight);
-  } else if (connection->origin.empty() && method == "POST" &&
-             IsOfAnotherPage({.origin = HeaderOf(request, http::field::origin),
-                              .host = HeaderOf(request, http::field::host),
-                              .fetch_site = FetchSiteOf(request),
-                              .content_type = HeaderOf(request, http::field::content_type)})) {
-    answer = AnswerOf(ApiError(
-        403, "a page of another origin may not ask; server.cors_origins names those that may"));
+  } else if (auto refused = RefusalOfHeaders(request, !connection->origin.empty())) {
+    answer = *std::move(refused);
   } else if (NeedsKey(target) && !MayAsk(*connection, request)) {
     answer = AnswerOf(ApiError(401,
                                "the API key is missing or wrong; send it as "

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "api/openai/api_error.h"
+#include "api/openai/api_reply.h"
+#include "api/openai/request_fields.h"
 #include "api/openai/sampling_defaults.h"
 #include "core/json.h"
 #include "core/version.h"
@@ -111,14 +113,27 @@ std::string Service::Defaults() const {
 
 std::string Service::Tokenize(std::string_view body) const {
   const Json object = ObjectOf(body);
+  const char* field = object.contains("messages") ? "messages" : "prompt";
   try {
     const auto prompt = FindString(object, "prompt", "the request");
-    if (!prompt) throw ApiError(400, "prompt is missing; expected a text", "prompt");
-    const auto tokens = tokenizer_.Encode(*prompt);
-    return DumpJson(
-        {{"count", tokens.size()}, {"max_model_len", spec_.context_tokens}, {"tokens", tokens}});
+    const bool chats = FindField(object, "messages") != nullptr;
+    if (prompt.has_value() == chats)
+      throw ApiError(400,
+                     chats ? "the request has a prompt and messages; expected one of them"
+                           : "prompt is missing; expected a text, or messages",
+                     field);
+    const auto tokens = tokenizer_.Encode(
+        chats ? ReadChatPrompt(body, object, served()->chat, "give a prompt").text : *prompt);
+    Json answer = {
+        {"count", tokens.size()}, {"max_model_len", spec_.context_tokens}, {"tokens", tokens}};
+    if (FlagField(object, "return_token_strs")) {
+      answer["token_strs"] = Json::array();
+      for (const std::int32_t token : tokens)
+        answer["token_strs"].push_back(TokenText(tokenizer_, token));
+    }
+    return DumpJson(answer);
   } catch (const Error& error) {
-    throw ApiError(400, error.what(), "prompt");
+    throw ApiError(400, error.what(), field);
   }
 }
 

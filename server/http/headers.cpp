@@ -2,6 +2,8 @@
 
 #include <iterator>
 
+#include "core/json.h"
+
 namespace lockstep {
 namespace {
 
@@ -24,9 +26,19 @@ std::string_view HeaderOf(const HttpRequest& request, http::field field) {
   return View(request[field]);
 }
 
-std::string_view FetchSiteOf(const HttpRequest& request) {
-  const auto value = request["Sec-Fetch-Site"];
-  return {value.data(), value.size()};
+std::optional<HttpAnswer> RefusalOfHeaders(const HttpRequest& request, bool origin_is_allowed) {
+  if (!origin_is_allowed && request.method() == http::verb::post &&
+      IsOfAnotherPage({.origin = HeaderOf(request, http::field::origin),
+                       .host = HeaderOf(request, http::field::host),
+                       .fetch_site = View(request["Sec-Fetch-Site"]),
+                       .content_type = HeaderOf(request, http::field::content_type)}))
+    return AnswerOf(ApiError(
+        403, "a page of another origin may not ask; server.cors_origins names those that may"));
+  const auto encoding = request[http::field::content_encoding];
+  if (!encoding.empty() && !boost::beast::iequals(encoding, "identity"))
+    return AnswerOf(ApiError(415, fmt::format("the body's Content-Encoding is {}; send it as it is",
+                                              ShownJson(std::string(encoding)))));
+  return std::nullopt;
 }
 
 std::vector<std::string_view> ForwardedFor(const HttpRequest& request) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,8 +25,9 @@ inline constexpr const char* kTraceHeader = "traceparent";
 // Empty where there is none.
 std::string_view HeaderOf(const HttpRequest& request, boost::beast::http::field field);
 
-// What a browser says of whose page asks: "same-origin", "cross-site", ...; others say nothing.
-std::string_view FetchSiteOf(const HttpRequest& request);
+// Why a request is not looked at, by its headers alone: a page asks whose origin is not allowed, or
+// the body is compressed. None where it may be answered.
+std::optional<HttpAnswer> RefusalOfHeaders(const HttpRequest& request, bool origin_is_allowed);
 
 // In their order.
 std::vector<std::string_view> ForwardedFor(const HttpRequest& request);

@@ -24,13 +24,15 @@ void RefuseTools(const Json& object) {
       throw ApiError(400, fmt::format("{}: tools are not supported; leave it out", name), name);
 }
 
-void RefuseWhatIsMissing(const Json& object) {
+void RefuseTemplate(const Json& object) {
   if (IsGiven(object, "chat_template"))
     throw ApiError(400,
                    "chat_template is not taken from requests; set server.chat_template to a file "
                    "where the server is started",
                    "chat_template");
-  RefuseTools(object);
+}
+
+void RefuseWhatIsMissing(const Json& object) {
   for (const char* name : {"audio", "documents", "best_of", "prompt_logprobs"})
     if (IsGiven(object, name))
       throw ApiError(400, fmt::format("{} is not supported for chats", name), name);
@@ -175,29 +177,38 @@ CommonLine LineOfChat(const Json& object, const RequestRules& rules) {
 
 }  // namespace
 
+ChatPrompt ReadChatPrompt(std::string_view body, const Json& object, const ChatSupport& support,
+                          std::string_view remedy) {
+  RefuseTemplate(object);
+  RefuseTools(object);
+  if (!support.chat_template) throw ApiError(400, fmt::format("{}; {}", support.why_not, remedy));
+  const Chat chat = ReadChat(body, object, support.chat_template->takes_parts());
+  ChatPrompt prompt{.text = support.chat_template->Render(chat)};
+  if (prompt.text.empty())
+    throw ApiError(400, "the chat template makes no text of the messages", "messages");
+  if (chat.continue_final_message && chat.messages.back().contains("role"))
+    prompt.role = chat.messages.back()["role"].get<std::string>();
+  return prompt;
+}
+
 ChatRequest ParseChat(std::string_view body, const RequestRules& rules,
                       const ChatSupport& support) {
   ChatRequest request;
   ReadInClientsTerms(rules, ChatFields(), "messages", [&] {
     const Json object = ReadRequestObject(body, rules);
     RefuseWhatIsMissing(object);
-    if (!support.chat_template)
-      throw ApiError(400, fmt::format("{}; use /v1/completions, or {}", support.why_not,
-                                      rules.line ? "set server.chat_template to a file with one"
-                                                 : "start the server with --chat-template FILE"));
     ReadStream(object, request);
-    const Chat chat = ReadChat(body, object, support.chat_template->takes_parts());
-    const std::string prompt = support.chat_template->Render(chat);
-    if (prompt.empty())
-      throw ApiError(400, "the chat template makes no text of the messages", "messages");
+    ChatPrompt prompt = ReadChatPrompt(
+        body, object, support,
+        rules.line ? "use /v1/completions, or set server.chat_template to a file with one"
+                   : "use /v1/completions, or start the server with --chat-template FILE");
+    request.role = std::move(prompt.role);
     CommonLine common = LineOfChat(object, rules);
-    request.prompts.push_back(ReadPrompt(common, prompt, 0, rules));
+    request.prompts.push_back(ReadPrompt(common, prompt.text, 0, rules));
     TextRequest& text = request.prompts.front().request;
     const std::int64_t room = rules.spec.context_tokens - std::ssize(text.tokens);
     if (!common.states_tokens)
       text.sampling.max_new_tokens = std::min(text.sampling.max_new_tokens, room);
-    if (chat.continue_final_message && chat.messages.back().contains("role"))
-      request.role = chat.messages.back()["role"].get<std::string>();
     CheckStreamable(request);
   });
   return request;

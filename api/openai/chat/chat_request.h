@@ -16,6 +16,18 @@ struct ChatSupport {
   std::string warning = {};                                // for the log; empty: all is well
 };
 
+// What a template makes of messages.
+struct ChatPrompt {
+  std::string text;
+  std::string role = "assistant";  // of the answer
+};
+
+// The prompt of a request with "messages" and what goes with them. object: the body, which is one
+// of JSON. remedy: what a client does where there is no template. Throws ApiError(400), also for
+// tools and a template in the request, and BadInput for messages that the template refuses.
+ChatPrompt ReadChatPrompt(std::string_view body, const Json& object, const ChatSupport& support,
+                          std::string_view remedy);
+
 // POST /v1/chat/completions: one prompt, which the chat template makes of the messages.
 struct ChatRequest : ApiRequest {
   std::string role = "assistant";  // of the answer

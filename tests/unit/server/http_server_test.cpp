@@ -121,6 +121,17 @@ TEST_F(HttpServerTest, SaysThatABodyIsAwaitedUnlessItIsTooLong) {
   EXPECT_THAT(too_long.body, testing::ContainsRegex("longer than the [0-9]+ bytes"));
 }
 
+TEST_F(HttpServerTest, RefusesCompressedBodies) {
+  const std::string body = R"({"prompt": "a"})";
+  const HttpReply zipped =
+      AskServer(http_.port(), PostText("/tokenize", body, "Content-Encoding: gzip\r\n"));
+  EXPECT_EQ(zipped.status, 415);
+  EXPECT_THAT(zipped.body, testing::HasSubstr("Content-Encoding"));
+  const HttpReply plain =
+      AskServer(http_.port(), PostText("/tokenize", body, "Content-Encoding: Identity\r\n"));
+  EXPECT_EQ(plain.status, 200);
+}
+
 TEST_F(HttpServerTest, AnswersChatsAndEmbeddingsAsCompletions) {
   constexpr const char* kChat =
       R"({"messages": [{"role": "user", "content": "abc"}], "max_tokens": 4, "ignore_eos": true)";

@@ -97,8 +97,28 @@ TEST_F(RoutesTest, TokenizeThereAndBack) {
             Answer("POST", "/detokenize", R"({"tokens": [3]})"));
 }
 
+TEST_F(RoutesTest, TokenizeMessagesAsChatsDo) {
+  const std::string messages = R"("messages": [{"role": "user", "content": "abc"}])";
+  const Json tokens =
+      Answer("POST", "/tokenize", "{" + messages + R"(, "return_token_strs": true})");
+  EXPECT_EQ(tokens["tokens"], Answer("POST", "/tokenize", R"({"prompt": "abc"})")["tokens"]);
+  EXPECT_EQ(tokens["token_strs"], Json::array({"a", "b", "c"}));
+  EXPECT_THAT(Ask("POST", "/tokenize", "{" + messages + R"(, "prompt": "abc"})").body,
+              HasSubstr("a prompt and messages; expected one of them"));
+  EXPECT_THAT(Ask("POST", "/tokenize", "{" + messages + R"(, "tools": [{}]})").body,
+              HasSubstr("tools are not supported"));
+  Service plain{{.queue = loop_,
+                 .tokenizer = tokenizer_,
+                 .spec = spec_,
+                 .defaults = defaults_,
+                 .model = "served"}};
+  const HttpAnswer none = AnswerPlain(plain, "POST", "/tokenize", "{" + messages + "}");
+  EXPECT_EQ(none.status, 400u);
+  EXPECT_THAT(none.body, HasSubstr("has no chat template; give a prompt"));
+}
+
 TEST_F(RoutesTest, RefuseWhatTheyCannotRead) {
-  for (const char* body : {"", "{", "[]", "{}", R"({"prompt": 5})"})
+  for (const char* body : {"", "{", "[]", "{}", R"({"prompt": 5})", R"({"messages": []})"})
     EXPECT_EQ(Ask("POST", "/tokenize", body).status, 400u) << body;
   for (const char* body : {"{}", R"({"tokens": 5})", R"({"tokens": ["a"]})", R"({"tokens": [-1]})",
                            R"({"tokens": [90]})", R"({"tokens": [1.5]})", R"({"tokens": [1e30]})"})
