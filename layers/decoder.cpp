@@ -73,7 +73,8 @@ void Decoder::Reserve(const StepLimits& limits) {
       steps_.Reserve({.limits = limits,
                       .local_heads = local_heads_,
                       .d_head = spec_.d_head(),
-                      .beside_elements = layer.mlp_in->outputs() * layer.mlp_in->inputs(),
+                      .beside_outputs = layer.mlp_in->outputs(),
+                      .beside_inputs = layer.mlp_in->inputs(),
                       .vocab_ranges = static_cast<std::int64_t>(vocab_leaves_.size())});
   const std::int64_t width = local_heads_ * spec_.d_head();
   const std::int64_t most = std::max(rows.tokens, rows.logits);

@@ -20,7 +20,7 @@ std::string WhyNotCuda(const DeviceRequest& request) {
     return "engine.backend: reference computes on the processor";
   if (!request.format) return "";
   if (request.format == WeightFormat::kF32)
-    return fmt::format("--dtype {}: GPUs compute in bf16, fp16, int8 or int4",
+    return fmt::format("--dtype {}: GPUs compute in bf16, fp16, fp8, int8 or int4",
                        Name(*request.format));
   const DType kept = TableDType(*request.format);
   const DType cache = request.cache_dtype.value_or(kept);
@@ -42,6 +42,10 @@ void CheckCpu(const DeviceRequest& request) {
         "{} fp16: only GPUs compute in fp16; use --dtype bf16, or --device cuda on a host that has "
         "one",
         request.format == WeightFormat::kF16 ? "--dtype" : "model.cache_dtype");
+  if (request.format == WeightFormat::kF8)
+    throw BadInput(
+        "--dtype fp8: only GPUs of compute capability 8.9 or later compute in fp8; use --dtype "
+        "int8 or bf16, or --device cuda on a host that has one");
 }
 
 // How many ranks of lower numbers are on this one's host.

@@ -46,6 +46,7 @@ PeakKind PeakKindOf(WeightFormat format) {
     case WeightFormat::kF16: return PeakKind::kBf16;
     case WeightFormat::kInt8:
     case WeightFormat::kInt4: break;  // multiplied as int8
+    case WeightFormat::kF8: break;    // by GPUs, which measure themselves
   }
   return PeakKind::kInt8;
 }

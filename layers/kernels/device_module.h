@@ -66,7 +66,7 @@ class DeviceModule {
 // What a module exports. kModuleVersion changes with every change of the interfaces in this file,
 // device.h, ops.h, step_runner.h, step_inputs.h, control_plane.h, reducer.h or tensor.h; a module
 // of another version is refused.
-constexpr const char* kModuleVersion = "lockstep 0.1.0 module 13";
+constexpr const char* kModuleVersion = "lockstep 0.1.0 module 14";
 constexpr const char* kModuleVersionSymbol = "LockstepModuleVersion";  // const char* ()
 constexpr const char* kModuleSymbol = "LockstepModule";                // DeviceModule* ()
 

@@ -38,8 +38,9 @@ struct StepSizes {
   StepLimits limits;
   std::int64_t local_heads = 0;
   std::int64_t d_head = 0;
-  std::int64_t beside_elements = 0;  // of the weight of RunConcurrently()'s linear
-  std::int64_t vocab_ranges = 0;     // that Ops::Statistics() is asked about
+  std::int64_t beside_outputs = 0;  // of the weight of RunConcurrently()'s linear
+  std::int64_t beside_inputs = 0;   // likewise
+  std::int64_t vocab_ranges = 0;    // that Ops::Statistics() is asked about
 };
 
 // How many rows the operations of a step are called with: those of its inputs, or more. What is

@@ -55,7 +55,7 @@ WeightFormat FormatOf(const Json& result, std::string_view where) {
   const std::string name = Needed(FindString(result, "dtype", where), "dtype", where);
   for (const WeightFormat format : kWeightFormats)
     if (Name(format) == name) return format;
-  throw BadInput("{}: dtype is {}; expected fp32, bf16, fp16, int8 or int4", where, name);
+  throw BadInput("{}: dtype is {}; expected fp32, bf16, fp16, fp8, int8 or int4", where, name);
 }
 
 SpeedPoint SharedBy(const Json& result, std::string_view where, const ResultContext& context) {

@@ -8,9 +8,11 @@ namespace {
 std::vector<WeightFormat> FormatsOf(const GoalSearch& search) {
   if (search.format) return {*search.format};
   std::vector<WeightFormat> formats;
-  // fp16 takes what bf16 takes: it is a choice for the sake of its numbers.
+  // fp16 takes what bf16 takes: it is a choice for the sake of its numbers. What fp8 takes is a
+  // guess, and no less than int8's.
   for (const WeightFormat format : kWeightFormats)
-    if (format != WeightFormat::kF16 && Computes(search.machine.kind, format))
+    if (format != WeightFormat::kF16 && format != WeightFormat::kF8 &&
+        Computes(search.machine, format))
       formats.push_back(format);
   return formats;
 }

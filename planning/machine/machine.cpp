@@ -23,10 +23,15 @@ bool Computes(MachineKind kind, WeightFormat format) {
     case WeightFormat::kBF16:
     case WeightFormat::kInt8:
     case WeightFormat::kInt4: return true;
-    case WeightFormat::kF16: return kind == MachineKind::kGpu;
+    case WeightFormat::kF16:
+    case WeightFormat::kF8: return kind == MachineKind::kGpu;
     case WeightFormat::kF32: break;
   }
   return kind == MachineKind::kCpu;
+}
+
+bool Computes(const Machine& machine, WeightFormat format) {
+  return Computes(machine.kind, format) && machine.arithmetic[format] > 0.0;
 }
 
 }  // namespace lockstep

@@ -17,9 +17,9 @@ namespace lockstep {
 enum class MachineKind : std::uint8_t { kCpu, kGpu };
 
 // Every format, in the order of a machine's file.
-inline constexpr std::array kWeightFormats = {WeightFormat::kF32, WeightFormat::kBF16,
-                                              WeightFormat::kF16, WeightFormat::kInt8,
-                                              WeightFormat::kInt4};
+inline constexpr std::array kWeightFormats = {WeightFormat::kF32,  WeightFormat::kBF16,
+                                              WeightFormat::kF16,  WeightFormat::kF8,
+                                              WeightFormat::kInt8, WeightFormat::kInt4};
 
 // Whether the program computes in this format there.
 bool Computes(MachineKind kind, WeightFormat format);
@@ -90,7 +90,8 @@ struct Machine {
   double bandwidth = 0.0;       // the same, bytes per second
   double unit_bandwidth = 0.0;  // of it, what one core can have alone
 
-  PerFormat arithmetic;  // operations per second of a unit, by what the format is multiplied as
+  // Operations per second of a unit, by what the format is multiplied as; 0: by nothing.
+  PerFormat arithmetic = PerFormat(0.0);
   std::array<std::optional<Link>, 5> links;
   Efficiency efficiency;
   Overhead overhead;
@@ -102,6 +103,9 @@ struct Machine {
   std::optional<Link>& link(LinkLevel level) { return links[static_cast<std::size_t>(level)]; }
   bool operator==(const Machine&) const = default;
 };
+
+// The same of this machine: older GPUs do not multiply fp8.
+bool Computes(const Machine& machine, WeightFormat format);
 
 // "1 core", "4 GPUs".
 std::string UnitsOf(const Machine& machine, std::int64_t count);

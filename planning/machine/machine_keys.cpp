@@ -59,6 +59,7 @@ constexpr IntegerType kCount{1, 1 << 20};
 constexpr NumberType kShare{0.001, 2.0};
 constexpr NumberType kOverlap{0.0, 1.0};
 constexpr NumberType kRate{1e-3, 1e9};
+constexpr NumberType kRateOrNone{1e-3, 1e9, NumberType::Zero::kToo};
 constexpr NumberType kTime{1e-6, 1e9, NumberType::Zero::kToo};
 
 void AddShape(std::vector<MachineKey>& keys) {
@@ -110,12 +111,17 @@ Where WhereOf(WeightFormat format) {
 }
 
 void AddArithmetic(std::vector<MachineKey>& keys) {
-  for (const WeightFormat format : kWeightFormats)
+  for (const WeightFormat format : kWeightFormats) {
+    // Older GPUs have none for fp8.
+    const bool fp8 = format == WeightFormat::kF8;
     keys.push_back(
-        Of(WhereOf(format), Needed::kYes,
+        Of(WhereOf(format), fp8 ? Needed::kNo : Needed::kYes,
            Number(
                fmt::format("arithmetic.{}", Name(format)), "10^9 operations/s of a core or GPU",
-               {kRate, kGiga}, [format](Machine & m) -> auto& { return m.arithmetic[format]; })));
+               {fp8 ? kRateOrNone : kRate, kGiga}, [format](Machine & m) -> auto& {
+                 return m.arithmetic[format];
+               })));
+  }
 }
 
 void AddLinks(std::vector<MachineKey>& keys) {

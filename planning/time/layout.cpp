@@ -11,11 +11,16 @@ namespace {
 std::int64_t CeilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 void CheckFormat(const Machine& machine, WeightFormat format) {
-  if (Computes(machine.kind, format)) return;
+  if (Computes(machine, format)) return;
   const bool gpu = machine.kind == MachineKind::kGpu;
-  throw BadInput("plan: {} on {}: {}", Name(format), machine.title,
-                 gpu ? "GPUs compute in bf16, fp16, int8 or int4; use --dtype bf16"
-                     : "only GPUs compute in fp16; use --dtype bf16");
+  if (!Computes(machine.kind, format))
+    throw BadInput("plan: {} on {}: {}", Name(format), machine.title,
+                   gpu ? "GPUs compute in bf16, fp16, fp8, int8 or int4; use --dtype bf16"
+                       : fmt::format("only GPUs compute in {}; use --dtype bf16", Name(format)));
+  throw BadInput(
+      "plan: {0} on {1}: arithmetic.{0} is 0 there: its GPUs do not multiply {0}; use --dtype int8 "
+      "or bf16",
+      Name(format), machine.title);
 }
 
 void CheckStages(const Machine& machine, const Layout& layout) {

@@ -33,7 +33,7 @@ class LLM:
     tensor_parallel_size, tp
               ranks to divide the model over; pipeline_parallel_size, pp: so many stages of them;
               data_parallel_size, dp: so many groups of these
-    dtype     "fp32", "bf16", "int8", "int4" (torch's names do, too); "auto": by the checkpoint and the processor
+    dtype     "fp32", "bf16", "int8", "int4", on GPUs "fp16" and "fp8" (torch's names do, too); "auto": by the checkpoint and the processor
     tokenizer, device, threads
               as the flags of `lockstep serve`
     settings  {"engine.max_sequences": 64, ...}: keys of the configuration

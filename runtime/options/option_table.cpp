@@ -22,12 +22,14 @@ void AddModelKeys(std::vector<OptionKey>& table) {
                                          {"fp32", WeightFormat::kF32},
                                          {"bf16", WeightFormat::kBF16},
                                          {"fp16", WeightFormat::kF16},
+                                         {"fp8", WeightFormat::kF8},
                                          {"int8", WeightFormat::kInt8},
                                          {"int4", WeightFormat::kInt4}},
                                         {{"float32", WeightFormat::kF32},
                                          {"bfloat16", WeightFormat::kBF16},
                                          {"float16", WeightFormat::kF16},
-                                         {"half", WeightFormat::kF16}}};
+                                         {"half", WeightFormat::kF16},
+                                         {"float8_e4m3fn", WeightFormat::kF8}}};
   const ChoiceType<DType> cache_dtypes{{{"fp32", DType::kF32},
                                         {"bf16", DType::kBF16},
                                         {"fp16", DType::kF16},

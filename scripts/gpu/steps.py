@@ -102,7 +102,8 @@ def invariance(machine, model):
 
 
 def formats(machine, model):
-    for dtype in ("int8", "int4", "fp16"):
+    multiplies_fp8 = not machine.capability or int(machine.capability) >= 89
+    for dtype in ("int8", "int4", *["fp8"] * multiplies_fp8, "fp16"):
         yield bench(machine, "batch", model, "128", 60, f"{dtype}, batches",
                     ["--batch", "1,8,9,64"], dtype=dtype)
         yield bench(machine, "prefill", model, "1900", 40, f"{dtype}, prompts", dtype=dtype)

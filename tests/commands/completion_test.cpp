@@ -34,7 +34,7 @@ TEST(BashCompletion, OffersCommandsFlagsAndWords) {
   EXPECT_EQ(BashOffers("lockstep generate --top"), "--top-k\n--top-p\n");
   EXPECT_EQ(BashOffers("lockstep generate --dtype b"), "bf16\n");
   EXPECT_EQ(BashOffers("lockstep generate --dtype = int"), "int8\nint4\n");
-  EXPECT_EQ(BashOffers("lockstep generate --dtype ="), "auto\nfp32\nbf16\nfp16\nint8\nint4\n");
+  EXPECT_EQ(BashOffers("lockstep generate --dtype ="), "auto\nfp32\nbf16\nfp16\nfp8\nint8\nint4\n");
   EXPECT_EQ(BashOffers("lockstep generate --set parallel.t"), "parallel.tp=\nparallel.threads=\n");
   EXPECT_EQ(BashOffers("lockstep bench serve --goo"), "--goodput\n");
   EXPECT_EQ(BashOffers("lockstep bench pre"), "prefill\n");

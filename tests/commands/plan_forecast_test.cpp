@@ -87,7 +87,7 @@ TEST(PlanForecast, RefusesWhatDoesNotBelongTogether) {
   EXPECT_THAT(error({"plan", Config("aphra-6b"), "--machine", "h101"}),
               HasSubstr("the nearest is h100, all are a100, amx"));
   EXPECT_THAT(error({"plan", Config("pythia-70m"), "--machine", "h100"}),
-              HasSubstr("GPUs compute in bf16, fp16, int8 or int4; use --dtype bf16"));
+              HasSubstr("GPUs compute in bf16, fp16, fp8, int8 or int4; use --dtype bf16"));
   EXPECT_THAT(error({"plan", Config("pythia-70m"), "--prompt-tokens", "2048"}),
               HasSubstr("past the model's context of 2048"));
   EXPECT_THAT(error({"plan", Config("pythia-70m"), "--goal", "soon"}),

@@ -107,7 +107,7 @@ class GpuCheck(unittest.TestCase):
         process = self.start("--list")
         said, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0)
-        for word in ("transformers", "NCCL, two ranks on one GPU", "MPS, two halves", "batch_invariant", "int8", "int4", "fp16",
+        for word in ("transformers", "NCCL, two ranks on one GPU", "MPS, two halves", "batch_invariant", "int8", "int4", "fp8", "fp16",
                      "fp8 cache", "pythia-12b", "greedy", "sampled", "the cache's size", "ncu, batch 64",
                      "Ceilings by torch", "CTranslate2", "racecheck"):
             self.assertIn(word, said)

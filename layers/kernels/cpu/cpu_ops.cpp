@@ -25,10 +25,11 @@ class CpuOps final : public HostOps {
   explicit CpuOps(int threads) : kernels_(SelectKernels()), pool_(threads) {}
 
   std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) override {
-    if (source.format == WeightFormat::kF16)
+    if (source.format == WeightFormat::kF16 || source.format == WeightFormat::kF8)
       throw BadInput(
-          "--dtype fp16: processors multiply fp32, bf16, int8 and int4; use --dtype bf16, or "
-          "--device cuda");
+          "--dtype {}: processors multiply fp32, bf16, int8 and int4; use --dtype bf16, or "
+          "--device cuda",
+          Name(source.format));
     return std::make_unique<CpuLinear>(source, kernels_, pool_);
   }
 

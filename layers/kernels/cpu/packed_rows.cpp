@@ -55,7 +55,8 @@ void PackedRows::PackRowOf(const std::array<TensorView, 2>& x, const InnerLayout
           one.scale_stride = block_rows_;
           kernels.pack_int8(one);
           break;
-        case WeightFormat::kF16: break;  // there is no such weight
+        case WeightFormat::kF16:
+        case WeightFormat::kF8: break;  // there is no such weight
       }
     }
 }

@@ -119,7 +119,8 @@ void PackedWeight::PackPanel(const LinearSource& source, const Kernels& kernels,
         case WeightFormat::kInt4:
           kernels.quantize_int4(lanes.data(), segment.tiles, out, scales);
           break;
-        case WeightFormat::kF16: break;  // refused by the backend
+        case WeightFormat::kF16:
+        case WeightFormat::kF8: break;  // refused by the backend
       }
     }
 }

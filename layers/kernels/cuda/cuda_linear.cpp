@@ -1,6 +1,7 @@
 #include "layers/kernels/cuda/cuda_linear.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/kernels/kernels.h"
@@ -13,7 +14,14 @@ namespace {
 // What NVIDIA recommends for Hopper; older GPUs need less.
 constexpr std::int64_t kWorkspaceBytes = std::int64_t{32} << 20;
 
-static_assert(kLeafGroupInputs == kInt8GroupInputs);
+static_assert(kLeafGroupInputs == kInt8GroupInputs && kFp8RowInputs == kFp8GroupInputs);
+
+// Of rows that are rounded.
+constexpr std::int64_t kRoundedAlignment = 16, kScaleBytes = sizeof(float);
+
+std::int64_t RoundUp(std::int64_t value, std::int64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
 
 // How many leaves so many inputs are cut into where nothing else says: few rows are multiplied by
 // more blocks than there are outputs for, and a chain keeps some length.
@@ -27,7 +35,7 @@ std::int64_t LeafCount(std::int64_t inputs) {
 // Each begins on a multiple of `unit`.
 std::vector<Range> CutLeaves(std::int64_t inputs, std::int64_t count, std::int64_t unit) {
   const auto boundary = [&](std::int64_t i) {
-    return std::min((i * inputs / count + unit - 1) / unit * unit, inputs);
+    return std::min(RoundUp(i * inputs / count, unit), inputs);
   };
   std::vector<Range> leaves;
   for (std::int64_t i = 0; i < count; ++i) leaves.push_back({boundary(i), boundary(i + 1)});
@@ -35,25 +43,28 @@ std::vector<Range> CutLeaves(std::int64_t inputs, std::int64_t count, std::int64
 }
 
 // The leaves of each part. In the fixed order those of the ranks, or, of inputs that every rank has
-// whole, as many as their number says, each from a stage on. Else any will do that keep groups
-// whole: those of int4 belong to the ranks' leaves, as on processors; those of int8 to all inputs,
-// as the kernels for few rows count them.
+// whole, as many as their number says, each from a stage on. Else any will do that keep what shares
+// a scale whole: groups of int4 belong to the ranks' leaves, as on processors; those of int8 to all
+// inputs, as the kernels for few rows count them; of fp8 the ranks' leaves have one each, even a
+// single one, which otherwise had other scales on fewer ranks.
 std::vector<std::vector<Range>> LeavesOf(const LinearSource& source, SumOrder order) {
   constexpr std::int64_t kStage = 64;
   static_assert(kStage % kInt4GroupInputs == 0 && kInt8GroupInputs % kStage == 0);
   std::int64_t all = 0;
   for (const LinearPart& part : source.parts) all += part.weight.view().dim(1);
-  const bool int4 = source.format == WeightFormat::kInt4;
+  const bool int4 = source.format == WeightFormat::kInt4, fp8 = source.format == WeightFormat::kF8;
+  // Of the ranks' leaves, so many are kept.
+  const std::size_t least_leaves = fp8 ? 1 : int4 ? 2 : kMostLeaves + 1;
   std::vector<std::vector<Range>> leaves;
   for (const LinearPart& part : source.parts) {
     const std::int64_t inputs = part.weight.view().dim(1);
     if (order == SumOrder::kFixed)
       leaves.push_back(part.leaves.empty() ? CutLeaves(inputs, LeafCount(inputs), kStage)
                                            : part.leaves);
-    else if (int4 && part.leaves.size() > 1)
+    else if (part.leaves.size() >= least_leaves)
       leaves.push_back(part.leaves);
     else
-      leaves.push_back(CutLeaves(inputs, LeafCount(all), int4 ? kStage : kInt8GroupInputs));
+      leaves.push_back(CutLeaves(inputs, LeafCount(all), int4 || fp8 ? kStage : kInt8GroupInputs));
   }
   return leaves;
 }
@@ -62,6 +73,7 @@ LeafWeights WeightsOf(WeightFormat format) {
   switch (format) {
     case WeightFormat::kInt8: return LeafWeights::kInt8;
     case WeightFormat::kInt4: return LeafWeights::kInt4;
+    case WeightFormat::kF8: return LeafWeights::kFp8;
     default: return LeafWeights::kSixteenBits;
   }
 }
@@ -74,6 +86,21 @@ Gelu GeluOf(Activation activation) {
   return activation == Activation::kGeluExact  ? Gelu::kExact
          : activation == Activation::kGeluTanh ? Gelu::kTanh
                                                : Gelu::kNone;
+}
+
+void CheckFp8() {
+  if (MultipliesFp8()) return;
+  int device = 0;
+  cudaDeviceProp found{};
+  Check(cudaGetDevice(&device), "cudaGetDevice");
+  Check(cudaGetDeviceProperties(&found, device), "cudaGetDeviceProperties");
+  const bool multiplies = 10 * found.major + found.minor >= 89;
+  throw BadInput(
+      "--dtype fp8: device {} ({}) has compute capability {}.{}, {}; use --dtype int8 or bf16",
+      device, found.name, found.major, found.minor,
+      multiplies ? "but these kernels were compiled for an older one: build them by CUDA 12.4 or "
+                   "later with -DLOCKSTEP_CUDA_ARCHITECTURES naming it"
+                 : "and fp8 is multiplied from 8.9 on (Ada, Hopper and later)");
 }
 
 }  // namespace
@@ -92,6 +119,14 @@ Cublas::Cublas(CudaStream& stream) {
         "cublasSetMathMode");
 }
 
+std::size_t RoundedBytes(std::int64_t rows, std::int64_t inputs) {
+  constexpr std::int64_t kMostParts = 2;
+  // Every leaf may end with a group that is not whole.
+  const std::int64_t groups = inputs / kFp8GroupInputs + kMostParts * kMostLeaves;
+  return static_cast<std::size_t>(rows * (inputs + groups * kScaleBytes) +
+                                  2 * kMostParts * kRoundedAlignment);
+}
+
 Cublas::~Cublas() { static_cast<void>(cublasDestroy(handle_)); }
 
 CudaLinear::CudaLinear(const LinearSource& source, SumOrder order, const Stage& stage)
@@ -101,9 +136,10 @@ CudaLinear::CudaLinear(const LinearSource& source, SumOrder order, const Stage& 
       order_(order) {
   if (source.format == WeightFormat::kF32)
     throw BadInput(
-        "--dtype {}: --device cuda multiplies bf16, fp16, int8 and int4; use one of them, or "
+        "--dtype {}: --device cuda multiplies bf16, fp16, fp8, int8 and int4; use one of them, or "
         "--device cpu",
         Name(source.format));
+  if (source.format == WeightFormat::kF8) CheckFp8();
   std::vector<std::vector<Range>> leaves = LeavesOf(source, order);
   for (std::size_t i = 0; i < source.parts.size(); ++i)
     parts_.push_back(MakePart(source.parts[i].weight.view(), std::move(leaves[i]), stage));
@@ -139,12 +175,22 @@ CudaLinear::Part CudaLinear::MakePart(const TensorView& weight, std::vector<Rang
       part.values = to_device(made.blocks.view(), DType::kI32);
       break;
     }
+    case LeafWeights::kFp8: {
+      const Fp8Weight made = QuantiseToFp8(weight, part.leaves);
+      InputGroups of_rows = GroupsOf(part.leaves, kFp8GroupInputs);
+      part.first_group = std::move(of_rows.first);
+      part.groups = std::ssize(of_rows.groups);
+      part.values = to_device(made.values.view(), DType::kI32);
+      part.scales = to_device(made.scales.view(), DType::kF32);
+      break;
+    }
   }
   return part;
 }
 
 bool CudaLinear::IsByLeaves(std::int64_t rows) const {
-  if (order_ == SumOrder::kFixed || weights_ == LeafWeights::kInt4) return true;
+  if (order_ == SumOrder::kFixed || weights_ == LeafWeights::kInt4 || weights_ == LeafWeights::kFp8)
+    return true;
   return weights_ == LeafWeights::kInt8 && rows > kFewRows && rows <= kMostWidenedRows;
 }
 
@@ -202,8 +248,33 @@ void CudaLinear::RunByLeaves(const LinearArgs& args, LinearLane& lane) const {
     for (std::size_t leaf = 0; leaf < part.first_group.size(); ++leaf)
       to.first_group[leaf] = static_cast<std::int32_t>(part.first_group[leaf]);
   }
+  if (weights_ == LeafWeights::kFp8) RoundInputs(product, lane);
   lane.leaf_scratch().LendTo(product, lane.stream());
   LeafProduct(product, lane.stream().get());
+}
+
+void CudaLinear::RoundInputs(LeafProductArgs& product, LinearLane& lane) const {
+  std::int64_t inputs = 0;
+  for (const Part& part : parts_) inputs += part.inputs;
+  auto* memory = static_cast<std::byte*>(
+      lane.rounded().Get(RoundedBytes(product.rows, inputs), lane.stream()));
+  const auto take = [&memory](std::int64_t bytes) {
+    return std::exchange(memory, memory + RoundUp(bytes, kRoundedAlignment));
+  };
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    LeafPart& part = product.parts[i];
+    const RoundRowsArgs rounded{
+        .x = part.x,
+        .x_type = activations_,
+        .part = part,
+        .leaf_count = product.leaf_count,
+        .y = reinterpret_cast<unsigned char*>(take(product.rows * part.inputs)),
+        .scales = reinterpret_cast<float*>(take(product.rows * part.groups * kScaleBytes)),
+        .rows = product.rows};
+    RoundRows(rounded, lane.stream().get());
+    part.x = rounded.y;
+    part.x_scales = rounded.scales;
+  }
 }
 
 void CudaLinear::RunFewRows(const LinearArgs& args, LinearLane& lane) const {

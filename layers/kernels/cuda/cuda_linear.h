@@ -43,12 +43,14 @@ class LinearLane {
   }
   Scratch& dequantised() { return dequantised_; }
   LeafScratch& leaf_scratch() { return leaf_scratch_; }
+  Scratch& rounded() { return rounded_; }
 
  private:
   CudaStream& stream_;
   std::unique_ptr<Cublas> cublas_;
   Scratch dequantised_;
   LeafScratch leaf_scratch_;
+  Scratch rounded_;
 };
 
 // Rows up to which a product of int8 widens its weights in registers; more are cuBLAS's, for which
@@ -57,10 +59,14 @@ class LinearLane {
 // twice as fast (docs/dev/cuda_kernels.md). scripts/gpu_check measures both ways.
 inline constexpr std::int64_t kMostWidenedRows = 256;
 
-// Weights of bf16 or fp16; or of 8 or 4 bits with a scale for each output and group of inputs.
-// Inputs are of the weights' type, with fewer bits bf16; sums are fp32. By SumOrder::kFixed, and of
-// 4 bits always, one kernel multiplies all (products/leaf_product.h); else kernels for few rows
-// (one_row.cu, few_rows.cu) and cuBLAS for more.
+// The most memory that a product of fp8 rounds so many rows in, of all its parts' inputs.
+std::size_t RoundedBytes(std::int64_t rows, std::int64_t inputs);
+
+// Weights of bf16 or fp16; or of 8 or 4 bits with a scale for each output and group of inputs, or
+// of fp8 with one for each output and leaf. Inputs are of the weights' type, with fewer bits bf16,
+// which fp8 rounds once more; sums are fp32. By SumOrder::kFixed, and of 4 bits and fp8 always, one
+// kernel multiplies all (products/leaf_product.h); else kernels for few rows (one_row.cu,
+// few_rows.cu) and cuBLAS for more.
 class CudaLinear final : public LinearWeight {
  public:
   // Sends the weight to the device: `stage` copies host bytes to memory of the device.
@@ -78,9 +84,9 @@ class CudaLinear final : public LinearWeight {
     std::int64_t inputs = 0;
     // [outputs, inputs] bf16, fp16, or of 8 bits, four in an int32; or of 4 bits Int4Block
     Tensor values;
-    Tensor scales;                          // [outputs, groups] fp32; empty: not of 8 bits
+    Tensor scales;  // of int8 [outputs, groups] fp32, of fp8 [leaves, outputs]; else empty
     std::vector<Range> leaves;              // of the inputs
-    std::int64_t groups = 0;                // that have a scale
+    std::int64_t groups = 0;                // that have a scale, of fp8 in each row
     std::vector<std::int64_t> first_group;  // of each leaf
   };
   enum class Sum { kBegin, kGoOn };
@@ -89,6 +95,7 @@ class CudaLinear final : public LinearWeight {
   Part MakePart(const TensorView& weight, std::vector<Range> leaves, const Stage& stage) const;
   bool IsByLeaves(std::int64_t rows) const;
   void RunByLeaves(const LinearArgs& args, LinearLane& lane) const;
+  void RoundInputs(LeafProductArgs& product, LinearLane& lane) const;
   void RunFewRows(const LinearArgs& args, LinearLane& lane) const;
   void Multiply(const Part& part, const TensorView& x, const TensorView& y, Sum sum,
                 LinearLane& lane) const;

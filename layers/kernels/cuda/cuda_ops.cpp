@@ -37,6 +37,12 @@ void CudaOps::Reserve(const StepSizes& sizes, const StepRows& most, std::int64_t
 void CudaOps::ReserveProducts(const StepSizes& sizes, std::int64_t rows) {
   if (order_ == SumOrder::kFixed || has_leaf_products_)
     side_lane_.leaf_scratch().Take(side_.stream());
+  if (rounded_inputs_ > 0) {
+    lane_.rounded().Get(RoundedBytes(rows, rounded_inputs_), stream_);
+    // Products run beside others in steps of a bucket alone.
+    side_lane_.rounded().Get(RoundedBytes(std::min(rows, kMaxBucketRows), sizes.beside_inputs),
+                             side_.stream());
+  }
   if (order_ == SumOrder::kFixed || rows <= kFewRows) return;
   side_lane_.cublas();
   if (widened_elements_ == 0 || rows <= kMostWidenedRows) return;
@@ -44,7 +50,7 @@ void CudaOps::ReserveProducts(const StepSizes& sizes, std::int64_t rows) {
     return static_cast<std::size_t>(elements) * SizeOf(DType::kBF16);
   };
   lane_.dequantised().Get(bytes(widened_elements_), stream_);
-  side_lane_.dequantised().Get(bytes(sizes.beside_elements), side_.stream());
+  side_lane_.dequantised().Get(bytes(sizes.beside_outputs * sizes.beside_inputs), side_.stream());
 }
 
 void CudaOps::RunBeside(const std::function<void()>& first, const std::function<void()>& linear) {
@@ -65,7 +71,13 @@ std::unique_ptr<LinearWeight> CudaOps::MakeLinear(LinearSource source) {
   if (source.format == WeightFormat::kInt8 && order_ == SumOrder::kQuickest)
     for (const LinearPart& part : source.parts)
       widened_elements_ = std::max(widened_elements_, part.weight.view().elements());
-  if (source.format == WeightFormat::kInt8 || source.format == WeightFormat::kInt4) {
+  if (source.format == WeightFormat::kF8) {
+    std::int64_t inputs = 0;
+    for (const LinearPart& part : source.parts) inputs += part.weight.view().dim(1);
+    rounded_inputs_ = std::max(rounded_inputs_, inputs);
+  }
+  if (source.format == WeightFormat::kInt8 || source.format == WeightFormat::kInt4 ||
+      source.format == WeightFormat::kF8) {
     has_leaf_products_ = true;
     lane_.leaf_scratch().Take(stream_);
   }

@@ -86,6 +86,7 @@ class CudaOps final : public Ops {
   CudaAttention attention_;
   CudaRowSearch search_;
   std::int64_t widened_elements_ = 0;  // the most of a weight of 8 bits
+  std::int64_t rounded_inputs_ = 0;    // the most of a product of fp8
   bool has_leaf_products_ = false;     // of weights, whatever the order
 };
 

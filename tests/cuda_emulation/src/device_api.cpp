@@ -14,7 +14,9 @@ namespace {
 
 thread_local int t_device = 0;
 
-constexpr int kMajor = 9, kMinor = 0, kProcessors = 4;
+constexpr int kProcessors = 4;
+int Major() { return settings().compute_capability / 10; }
+int Minor() { return settings().compute_capability % 10; }
 constexpr int kSharedBytes = 48 * 1024, kMaxSharedBytes = 227 * 1024;
 
 bool IsDevice(int device) { return device >= 0 && device < DeviceCount(); }
@@ -27,8 +29,8 @@ const EmulatedDevice& DeviceAt(int device) {
 int AttributeValue(cudaDeviceAttr attribute, bool* known) {
   *known = true;
   switch (attribute) {
-    case cudaDevAttrComputeCapabilityMajor: return kMajor;
-    case cudaDevAttrComputeCapabilityMinor: return kMinor;
+    case cudaDevAttrComputeCapabilityMajor: return Major();
+    case cudaDevAttrComputeCapabilityMinor: return Minor();
     case cudaDevAttrMultiProcessorCount: return kProcessors;
     case cudaDevAttrMaxSharedMemoryPerBlock: return kSharedBytes;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin: return kMaxSharedBytes;
@@ -78,8 +80,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (!IsDevice(device)) return Return(cudaErrorInvalidDevice);
   *properties = cudaDeviceProp{};
   std::snprintf(properties->name, sizeof properties->name, "Lockstep CUDA emulation");
-  properties->major = kMajor;
-  properties->minor = kMinor;
+  properties->major = Major();
+  properties->minor = Minor();
   properties->warpSize = 32;
   properties->multiProcessorCount = kProcessors;
   properties->maxThreadsPerBlock = 1024;

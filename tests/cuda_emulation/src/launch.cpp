@@ -116,7 +116,7 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* ke
   *attributes = cudaFuncAttributes{};
   attributes->maxThreadsPerBlock = static_cast<int>(kMaxBlockThreads);
   attributes->numRegs = 32;
-  attributes->ptxVersion = attributes->binaryVersion = 90;
+  attributes->ptxVersion = attributes->binaryVersion = settings().compute_capability;
   attributes->maxDynamicSharedSizeBytes = DynamicSharedLimit(kernel);
   return Return(cudaSuccess);
 }

@@ -62,6 +62,7 @@ Settings FromEnvironment() {
                               {"stale", PeerMemoryKind::kStale}},
                              s.peer_memory);
   ReadNumber("LOCKSTEP_CUDA_DEVICES", 0, s.device_count);
+  ReadNumber("LOCKSTEP_CUDA_CAPABILITY", 10, s.compute_capability);
   std::uint64_t megabytes = s.memory_bytes >> 20;
   ReadNumber("LOCKSTEP_CUDA_MEMORY_MB", std::uint64_t{1}, megabytes);
   s.memory_bytes = megabytes << 20;

@@ -7,10 +7,12 @@ namespace {
 
 namespace emulation = lockstep::cuda_emulation;
 constexpr int kColumns = 32, kMaxDepth = 64;
+template <class T>
+constexpr int kChunk = 16 / sizeof(T);  // elements in 16 bytes
 
 template <class T>
 void Stage(const T* from, int count, T* to) {
-  for (int i = static_cast<int>(threadIdx.x) * 8; i < count; i += 32 * 8)
+  for (int i = static_cast<int>(threadIdx.x) * kChunk<T>; i < count; i += 32 * kChunk<T>)
     emulation::CopyAsync(to + i, from + i, 16);
 }
 
@@ -26,14 +28,14 @@ __global__ void ProductKernel(const T* a, const T* b, float* c, ProductShape sha
   if (shape.wait == CopyWait::kAwaited) emulation::AwaitCopies<0>();
   __syncwarp();
   float sums[kColumns / 8][4] = {};
-  for (int k = 0; k < depth; k += 16) {
+  for (int k = 0; k < depth; k += 2 * kChunk<T>) {
     unsigned left[4];
-    emulation::LoadMatrices(&rows[lane % 16 * depth + k + lane / 16 * 8], left);
+    emulation::LoadMatrices(&rows[lane % 16 * depth + k + lane / 16 * kChunk<T>], left);
     for (int n = 0; n < kColumns; n += 16) {
       unsigned two[4];
       if (shape.b_transposed)
         emulation::LoadMatrices(
-            &right[(n + lane / 16 * 8 + lane % 8) * depth + k + lane / 8 % 2 * 8], two);
+            &right[(n + lane / 16 * 8 + lane % 8) * depth + k + lane / 8 % 2 * kChunk<T>], two);
       else
         emulation::LoadMatricesTransposed(&right[(k + lane % 16) * kColumns + n + lane / 16 * 8],
                                           two);
@@ -60,5 +62,7 @@ cudaError_t TileProduct(const T* a, const T* b, float* c, const ProductShape& sh
 
 template cudaError_t TileProduct(const __half*, const __half*, float*, const ProductShape&,
                                  cudaStream_t);
+template cudaError_t TileProduct(const __nv_fp8_e4m3*, const __nv_fp8_e4m3*, float*,
+                                 const ProductShape&, cudaStream_t);
 template cudaError_t TileProduct(const __nv_bfloat16*, const __nv_bfloat16*, float*,
                                  const ProductShape&, cudaStream_t);

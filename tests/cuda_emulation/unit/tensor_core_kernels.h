@@ -2,6 +2,7 @@
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <cuda_fp8.h>
 
 enum class CopyWait { kAwaited, kForgotten };
 
@@ -12,7 +13,8 @@ struct ProductShape {
   CopyWait wait = CopyWait::kAwaited;
 };
 
-// c [rows, 32] = a [rows, depth] b [depth, 32], for T = __half or __nv_bfloat16.
+// c [rows, 32] = a [rows, depth] b [depth, 32], for T = __half or __nv_bfloat16; or __nv_fp8_e4m3,
+// with b transposed and a depth that is a multiple of 32.
 template <class T>
 cudaError_t TileProduct(const T* a, const T* b, float* c, const ProductShape& shape,
                         cudaStream_t stream);

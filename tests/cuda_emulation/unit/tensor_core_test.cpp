@@ -46,6 +46,9 @@ class TensorCore : public EmulationTest {};
 
 TEST_F(TensorCore, MultipliesBfloat16) { ExpectProduct<__nv_bfloat16>({.rows = 48, .depth = 64}); }
 TEST_F(TensorCore, MultipliesHalf) { ExpectProduct<__half>({.rows = 16, .depth = 32}); }
+TEST_F(TensorCore, MultipliesFp8) {
+  ExpectProduct<__nv_fp8_e4m3>({.rows = 32, .depth = 64, .b_transposed = true});
+}
 TEST_F(TensorCore, TakesTransposedOperands) {
   ExpectProduct<__nv_bfloat16>({.rows = 32, .depth = 48, .b_transposed = true});
 }

@@ -18,8 +18,24 @@ class CudaSameBits : public MultiRank, public ::testing::WithParamInterface<Bits
   static constexpr std::int64_t kTokens = 13;
 
   void SetUp() override {
+    if (GetParam().format == WeightFormat::kF8 && !MultipliesFp8())
+      GTEST_SKIP() << "this GPU does not multiply fp8";
     folder_ = SourceFolder() / "tests/golden/cases" / GetParam().name;
     tokens_ = LoadGoldenCase(folder_).prompts.back().tokens;
+  }
+
+  static bool MultipliesFp8() {
+    const Backend backend = CudaModule().MakeBackend(0, {});
+    Tensor one = Tensor::OnHost(DType::kF32, {1, 1});
+    one.view().data<float>()[0] = 1.0f;
+    LinearSource source{.parts = {}, .bias = {}, .format = WeightFormat::kF8};
+    source.parts.push_back({std::move(one), {}});
+    try {
+      backend.ops->MakeLinear(std::move(source));
+    } catch (const Error& error) {
+      return error.code() != ExitCode::kBadInput;
+    }
+    return true;
   }
 
   std::unique_ptr<GoldenModel> Open(Communicator& communicator,
@@ -179,6 +195,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(BitsCase{"gptj_12_heads_exact_gelu", WeightFormat::kBF16},
                       BitsCase{"gptj_12_heads_exact_gelu", WeightFormat::kInt8},
                       BitsCase{"gptj_12_heads_exact_gelu", WeightFormat::kInt4},
+                      BitsCase{"gptj_12_heads_exact_gelu", WeightFormat::kF8},
                       BitsCase{"neox_unit_rotary_pct_16_heads", WeightFormat::kF16},
                       BitsCase{"neox_sequential_exact_gelu", WeightFormat::kBF16}),
     [](const auto& one) { return NameOf(one.param); });

@@ -29,6 +29,7 @@ TEST_P(FewerBitsOnCuda, KeepThePerplexity) {
   };
   EXPECT_LE(loss("int8"), 0.005);
   EXPECT_LE(loss("int4"), 0.04);
+  EXPECT_LE(loss("fp8"), 0.02);
 }
 
 INSTANTIATE_TEST_SUITE_P(BundledModels, FewerBitsOnCuda,

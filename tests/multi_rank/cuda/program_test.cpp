@@ -248,6 +248,23 @@ TEST(CpuDevice, RefusesAnFp8Cache) {
               AllOf(HasSubstr("model.cache_dtype fp8"), HasSubstr("use model.cache_dtype int8")));
 }
 
+TEST(CpuDevice, RefusesFp8) {
+  const Outcome run = RunLockstep(With(Generate("shakespeare-gptj", "cpu", 1), {"--dtype", "fp8"}));
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.errors, AllOf(HasSubstr("--dtype fp8: only GPUs of compute capability 8.9"),
+                                HasSubstr("use --dtype int8 or bf16")));
+}
+
+TEST(CudaDevice, RefusesFp8WhereItIsNotMultiplied) {
+  const Variable older("LOCKSTEP_CUDA_CAPABILITY", "86");
+  const Outcome run =
+      RunLockstep(With(Generate("shakespeare-gptj", "cuda", 1), {"--dtype", "fp8"}));
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.errors, AllOf(HasSubstr("--dtype fp8: device 0 (Lockstep CUDA emulation) has "
+                                          "compute capability 8.6, and fp8 is multiplied from 8.9"),
+                                HasSubstr("use --dtype int8 or bf16")));
+}
+
 TEST(CudaDevice, RefusesACacheOfAnotherFormat) {
   const Outcome run = RunLockstep(
       With(Generate("shakespeare-gptj", "cuda", 1), {"--set", "model.cache_dtype=fp16"}));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/numbers/weight_format.h"
 
 namespace lockstep {
 namespace {
@@ -207,6 +208,18 @@ TEST(ConvertElements, ConvertsBetweenAllFloatingDTypes) {
 
   ConvertElements(DType::kBF16, brains.data(), DType::kF32, back.data(), values.size());
   for (std::size_t i = 0; i < values.size(); ++i) EXPECT_EQ(back[i], static_cast<float>(brains[i]));
+}
+
+TEST(WeightFormat, TakesMemoryForScalesToo) {
+  constexpr std::int64_t kElements = 512;
+  for (const auto& [format, bytes] : {std::pair(WeightFormat::kF32, 4 * kElements),
+                                      {WeightFormat::kBF16, 2 * kElements},
+                                      {WeightFormat::kF16, 2 * kElements},
+                                      {WeightFormat::kInt8, kElements + 2 * 2},
+                                      {WeightFormat::kInt4, kElements / 2 + 8 * 2},
+                                      {WeightFormat::kF8, kElements + 2 * 4}})
+    EXPECT_EQ(MatrixBytes(format, kElements), bytes) << Name(format);
+  EXPECT_EQ(Name(WeightFormat::kF8), "fp8");
 }
 
 TEST(ConvertElements, CopiesEqualDTypesBitForBit) {

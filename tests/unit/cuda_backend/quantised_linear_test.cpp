@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "core/numbers/float8.h"
 #include "layers/kernels/backend.h"
 #include "layers/kernels/cpu/kernels.h"
 #include "layers/kernels/cuda/cuda_backend.h"
@@ -48,7 +50,7 @@ int Int4At(const Int4Block& block, std::int64_t output, std::int64_t input) {
 std::vector<double> Restored(const Tensor& weight, const std::vector<Range>& leaves,
                              WeightFormat format) {
   const std::int64_t outputs = weight.view().dim(0), inputs = weight.view().dim(1);
-  const bool int4 = format == WeightFormat::kInt4;
+  const bool int4 = format == WeightFormat::kInt4, fp8 = format == WeightFormat::kF8;
   const std::vector<std::int64_t> group_of =
       GroupOfInputs(leaves, int4 ? kInt4GroupInputs : kInt8GroupInputs);
   std::vector<std::int64_t> begin_of(static_cast<std::size_t>(inputs));
@@ -57,6 +59,8 @@ std::vector<double> Restored(const Tensor& weight, const std::vector<Range>& lea
       begin_of[static_cast<std::size_t>(i)] = leaf.begin;
   const QuantisedWeight bytes = Quantise(weight.view(), leaves);
   const Int4Weight nibbles = QuantiseToInt4(weight.view(), leaves);
+  const Fp8Weight floats = QuantiseToFp8(weight.view(), leaves);
+  const auto* elements = static_cast<const Float8*>(floats.values.view().raw());
   const auto* values = static_cast<const std::int8_t*>(bytes.values.view().raw());
   const auto* blocks = static_cast<const Int4Block*>(nibbles.blocks.view().raw());
   std::vector<double> restored;
@@ -69,6 +73,12 @@ std::vector<double> Restored(const Tensor& weight, const std::vector<Range>& lea
         scale.bits = block.scales[output % 16];
         restored.push_back(Int4At(block, output % 16, i - begin_of[input]) *
                            static_cast<double>(static_cast<float>(scale)));
+      } else if (fp8) {
+        const auto leaf = std::ranges::find_if(leaves, [i](const Range& r) { return i < r.end; });
+        restored.push_back(
+            static_cast<double>(static_cast<float>(elements[output * inputs + i])) *
+            static_cast<double>(
+                floats.scales.view().data<float>()[(leaf - leaves.begin()) * outputs + output]));
       } else {
         const std::int64_t groups = bytes.scales.view().dim(1);
         restored.push_back(
@@ -78,6 +88,19 @@ std::vector<double> Restored(const Tensor& weight, const std::vector<Range>& lea
       }
     }
   return restored;
+}
+
+// What a row's inputs become for weights of fp8: a scale for each group of a leaf.
+void RoundToFp8(std::span<float> row, const std::vector<Range>& leaves) {
+  for (const Range& group : GroupsOf(leaves, kFp8GroupInputs).groups) {
+    const auto inputs =
+        row.subspan(static_cast<std::size_t>(group.begin), static_cast<std::size_t>(group.size()));
+    float largest = 1e-30f;
+    for (const float value : inputs) largest = std::max(largest, std::abs(value));
+    for (float& value : inputs)
+      value = static_cast<float>(Float8(value * (Float8::kLargest / largest))) *
+              (largest / Float8::kLargest);
+  }
 }
 
 struct QuantisedCase {
@@ -119,20 +142,27 @@ TEST_P(QuantisedLinears, MultiplyWhatTheirBitsStandFor) {
                        (one.format == WeightFormat::kInt8 && one.order == BatchInvariance::kOff);
     // Where a product cuts inputs of its own accord, it does so between groups of them.
     std::vector<Range> groups_from = {{0, inputs}};
+    // Of fp8 these inputs are two leaves, each with scales of its own.
+    if (one.format == WeightFormat::kF8 && whole) groups_from = {{0, 576}, {576, inputs}};
     if (!whole) groups_from = one.leaves[part];
     const std::vector<double> restored = Restored(weight, groups_from, one.format);
     const Tensor rows = RandomMatrix({kMost, inputs}, engine);
     Tensor narrow = Tensor::OnHost(DType::kBF16, {kMost, inputs});
     ConvertElements(DType::kF32, rows.view().raw(), DType::kBF16, narrow.view().raw(),
                     static_cast<std::size_t>(kMost * inputs));
-    const BFloat16* values = narrow.view().data<BFloat16>();
-    for (std::int64_t row = 0; row < kMost; ++row)
+    ConvertElements(DType::kBF16, narrow.view().raw(), DType::kF32, rows.view().raw(),
+                    static_cast<std::size_t>(kMost * inputs));
+    float* values = rows.view().data<float>();
+    for (std::int64_t row = 0; row < kMost; ++row) {
+      if (one.format == WeightFormat::kF8)
+        RoundToFp8({values + row * inputs, static_cast<std::size_t>(inputs)}, groups_from);
       for (std::int64_t output = 0; output < kOutputs; ++output) {
         double& sum = expected[static_cast<std::size_t>(row * kOutputs + output)];
         for (std::int64_t i = 0; i < inputs; ++i)
           sum += restored[static_cast<std::size_t>(output * inputs + i)] *
-                 static_cast<double>(static_cast<float>(values[row * inputs + i]));
+                 static_cast<double>(values[row * inputs + i]);
       }
+    }
     x.push_back(OnDevice(narrow));
     source.parts.push_back(
         {std::move(weight), one.leaves.empty() ? std::vector<Range>{} : one.leaves[part]});
@@ -178,7 +208,12 @@ INSTANTIATE_TEST_SUITE_P(
         QuantisedCase{"int4_fixed", WeightFormat::kInt4, BatchInvariance::kOn, {}},
         QuantisedCase{"int4_leaves", WeightFormat::kInt4, BatchInvariance::kOff, kRankLeaves},
         QuantisedCase{"int4_one_leaf", WeightFormat::kInt4, BatchInvariance::kOff, kOneLeaf},
-        QuantisedCase{"int4_fixed_leaves", WeightFormat::kInt4, BatchInvariance::kOn, kRankLeaves}),
+        QuantisedCase{"int4_fixed_leaves", WeightFormat::kInt4, BatchInvariance::kOn, kRankLeaves},
+        QuantisedCase{"fp8", WeightFormat::kF8, BatchInvariance::kOff, {}},
+        QuantisedCase{"fp8_fixed", WeightFormat::kF8, BatchInvariance::kOn, {}},
+        QuantisedCase{"fp8_leaves", WeightFormat::kF8, BatchInvariance::kOff, kRankLeaves},
+        QuantisedCase{"fp8_one_leaf", WeightFormat::kF8, BatchInvariance::kOff, kOneLeaf},
+        QuantisedCase{"fp8_fixed_leaves", WeightFormat::kF8, BatchInvariance::kOn, kRankLeaves}),
     [](const auto& one) { return std::string(one.param.name); });
 
 // A line of 64 bytes of the processor's holds, of 16 outputs, 4 inputs in the low and 4 in the high

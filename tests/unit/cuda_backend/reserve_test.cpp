@@ -130,12 +130,13 @@ TEST(ReservedSteps, OfWeightsInEightBitsWidenThemInTheirPlace) {
 }
 
 TEST(ReservedSteps, OfWeightsInFewerBitsNeitherAllocateNorFree) {
-  for (const WeightFormat format : {WeightFormat::kInt8, WeightFormat::kInt4})
+  for (const WeightFormat format : {WeightFormat::kInt8, WeightFormat::kInt4, WeightFormat::kF8})
     ExpectNoAllocations(Family::kGptJ, {.format = format});
 }
 
 TEST(ReservedSteps, OfOneOrderNeitherAllocateNorFree) {
-  for (const WeightFormat format : {WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4})
+  for (const WeightFormat format :
+       {WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4, WeightFormat::kF8})
     ExpectNoAllocations(Family::kGptJ, {.format = format, .batch_invariant = BatchInvariance::kOn});
 }
 

@@ -102,8 +102,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "--tp is \"two\"; expected an integer from 1 to 65536"},
         Refused{{"plan", "--model", "m", "--tp", "-2"},
                 "--tp is \"-2\"; expected an integer from 1 to 65536"},
-        Refused{{"plan", "--model", "m", "--dtype", "fp8"},
-                "--dtype is \"fp8\"; expected auto or fp32 or bf16 or fp16 or int8 or int4"},
+        Refused{{"plan", "--model", "m", "--dtype", "fp6"},
+                "--dtype is \"fp6\"; expected auto or fp32 or bf16 or fp16 or fp8 or int8 or int4"},
         Refused{{"plan", "--model", "m", "--set", "sampling.topk=3"},
                 "--set sampling.topk=3: unknown key \"sampling.topk\"; the nearest known key is "
                 "\"sampling.top_k\""},

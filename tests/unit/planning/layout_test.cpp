@@ -8,6 +8,7 @@
 namespace lockstep {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 std::vector<std::pair<LinkLevel, std::int64_t>> HopsOf(const RankShare& share) {
@@ -133,10 +134,18 @@ TEST(ShareOf, RefusesWhatIsTooLarge) {
 }
 
 TEST(ShareOf, RefusesAFormatThatIsNotComputedThere) {
-  EXPECT_EQ(MessageOf([] { ShareOf(RoundGpus(), {.format = WeightFormat::kF32}); }),
-            "plan: fp32 on round GPUs: GPUs compute in bf16, fp16, int8 or int4; use --dtype bf16");
+  EXPECT_EQ(
+      MessageOf([] { ShareOf(RoundGpus(), {.format = WeightFormat::kF32}); }),
+      "plan: fp32 on round GPUs: GPUs compute in bf16, fp16, fp8, int8 or int4; use --dtype bf16");
   EXPECT_THAT(MessageOf([] { ShareOf(RoundHost(), {.format = WeightFormat::kF16}); }),
               HasSubstr("only GPUs compute in fp16"));
+  EXPECT_THAT(MessageOf([] { ShareOf(RoundHost(), {.format = WeightFormat::kF8}); }),
+              HasSubstr("only GPUs compute in fp8"));
+  Machine older = RoundGpus();
+  older.arithmetic[WeightFormat::kF8] = 0.0;
+  ShareOf(older, {.format = WeightFormat::kInt8});
+  EXPECT_THAT(MessageOf([&] { ShareOf(older, {.format = WeightFormat::kF8}); }),
+              AllOf(HasSubstr("fp8 on round GPUs"), HasSubstr("use --dtype int8 or bf16")));
 }
 
 TEST(ReduceSeconds, AddsUpTheLevels) {

@@ -159,7 +159,7 @@ TEST(Computes, KnowsWhatTheProgramDoesWhere) {
   for (const auto& [format, on_cpu, on_gpu] :
        {std::tuple(WeightFormat::kF32, true, false), std::tuple(WeightFormat::kBF16, true, true),
         std::tuple(WeightFormat::kF16, false, true), std::tuple(WeightFormat::kInt8, true, true),
-        std::tuple(WeightFormat::kInt4, true, true)}) {
+        std::tuple(WeightFormat::kInt4, true, true), std::tuple(WeightFormat::kF8, false, true)}) {
     EXPECT_EQ(Computes(MachineKind::kCpu, format), on_cpu) << Name(format);
     EXPECT_EQ(Computes(MachineKind::kGpu, format), on_gpu) << Name(format);
   }

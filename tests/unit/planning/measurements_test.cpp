@@ -111,7 +111,7 @@ TEST(AddResult, RefusesWhatIsNoResult) {
   EXPECT_THAT(ErrorOf(kBatch, "\"ranks\": 2", "\"ranks\": 3, \"pipeline_stages\": 2"),
               HasSubstr("3 ranks in 2 stages; expected as many ranks in each"));
   EXPECT_THAT(ErrorOf(kBatch, "\"sequences\": 8, ", ""), HasSubstr("sequences is missing"));
-  EXPECT_THAT(ErrorOf(kBatch, "bf16", "fp8"), HasSubstr("dtype is fp8; expected fp32, bf16"));
+  EXPECT_THAT(ErrorOf(kBatch, "bf16", "fp6"), HasSubstr("dtype is fp6; expected fp32, bf16"));
   EXPECT_THAT(ErrorOf(kBatch, "123.5,", "0,"), HasSubstr("tokens_per_second is 0"));
   EXPECT_THAT(ErrorOf(kBatch, "\"tokens_per_second\"", "\"speed\""),
               HasSubstr("tokens_per_second is missing"));

@@ -67,7 +67,7 @@ TEST(Predict, NothingBeatsTheHardware) {
   for (const std::string& name : ShippedMachines()) {
     const Machine machine = FindMachine(name);
     for (const WeightFormat format : kWeightFormats) {
-      if (!Computes(machine.kind, format)) continue;
+      if (!Computes(machine, format)) continue;
       for (const std::int64_t tp : {1, 2, 8})
         for (const std::int64_t texts : {1, 8, 64}) {
           const Prediction one = Predicted(GptJ6B(), machine, {.texts = texts},

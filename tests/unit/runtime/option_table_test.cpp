@@ -230,10 +230,9 @@ INSTANTIATE_TEST_SUITE_P(
             "--set sampling.temperature is \"\"; expected 0 or a number from 1e-06 to 1000000"},
         WrongValue{"sampling.ignore_eos=yes",
                    "--set sampling.ignore_eos is \"yes\"; expected true or false"},
-        WrongValue{
-            "model.dtype=fp64",
-            "--set model.dtype is \"fp64\"; expected auto or fp32 or bf16 or fp16 or int8 or "
-            "int4"},
+        WrongValue{"model.dtype=fp64",
+                   "--set model.dtype is \"fp64\"; expected auto or fp32 or bf16 or fp16 or fp8 or "
+                   "int8 or int4"},
         WrongValue{"model.cache_dtype=fp4",
                    "--set model.cache_dtype is \"fp4\"; expected fp32 or bf16 or fp16 or int8 or "
                    "fp8"},

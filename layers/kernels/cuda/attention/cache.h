@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "layers/kernels/cuda/kernels/device.h"
+#include "layers/kernels/cuda/kernels/fp8.h"
 #include "layers/kernels/cuda/kernels/kernels.h"
 
 namespace lockstep::cuda {
@@ -63,14 +64,12 @@ __device__ __forceinline__ void CacheToFloats(const C* from, float (&to)[8]) {
   }
 }
 
-// In fp8 what is larger than its range becomes its largest value.
 template <typename C>
 __device__ __forceinline__ void FloatsToCache(const float (&from)[8], C* to) {
   if constexpr (sizeof(C) == 1) {
     Vector<unsigned char, 8> bytes;
 #pragma unroll
-    for (int i = 0; i < 8; ++i)
-      bytes.values[i] = __nv_cvt_float_to_fp8(from[i], __NV_SATFINITE, __NV_E4M3);
+    for (int i = 0; i < 8; ++i) bytes.values[i] = ToFp8(from[i]);
     *reinterpret_cast<Vector<unsigned char, 8>*>(to) = bytes;
   } else {
     Store<Access::kVectors>(to, 8, from);
@@ -83,21 +82,17 @@ struct CacheChunk {
   float values[8] = {};
 };
 
-// By a whole warp, whose lanes hold the row of that position in chunks. In fp8 the row's largest
-// number is made fp8's largest: nothing is cut off, and no calibration is needed.
+// By a whole warp, whose lanes hold the row of that position in chunks.
 template <typename C>
 __device__ __forceinline__ void StoreRow(CacheChunk chunk, C* rows, int width, int position) {
   if constexpr (kScaled<C>) {
-    constexpr float kLargest = 448.0f;
-    // Zeros have a scale as well, and no scale's inverse is infinite.
-    float largest = 1e-30f;
+    float largest = 0.0f;
 #pragma unroll
     for (int i = 0; i < 8; ++i) largest = fmaxf(largest, fabsf(chunk.values[i]));
-    largest = WarpMax(largest);
-    const float factor = kLargest / largest;
+    const Fp8Scale scale = Fp8ScaleOfWarp(largest);
 #pragma unroll
-    for (int i = 0; i < 8; ++i) chunk.values[i] *= factor;
-    if (threadIdx.x % kWarp == 0) ScalesOf(rows, width)[position] = largest / kLargest;
+    for (int i = 0; i < 8; ++i) chunk.values[i] *= scale.factor;
+    if (threadIdx.x % kWarp == 0) ScalesOf(rows, width)[position] = scale.scale;
   }
   if (chunk.column < 0) return;
   FloatsToCache(chunk.values, rows + position * width + chunk.column);

@@ -9,13 +9,22 @@
 //   b [16, 8]    b[0] column g, rows 2t, 2t + 1         b[1] column g, rows 2t + 8, 2t + 9
 //   d [16, 8]    d[0], d[1] row g, columns 2t, 2t + 1   d[2], d[3] row g + 8
 //
-// Two elements of T share a word, the first in its lower half.
+// Two elements of T share a word, the first in its lower half. Of fp8 four do, the first in its
+// lowest byte, and a has 32 columns (m16n8k32): 4t to 4t + 3, and 4t + 16 to 4t + 19; from compute
+// capability 8.9 on.
 
 #include <type_traits>
 
 #include "layers/kernels/cuda/kernels/device.h"
 
 namespace lockstep::cuda {
+
+// Whether this compiler has the multiplication of fp8, which came with CUDA 12.4.
+#if defined(LOCKSTEP_CUDA_EMULATION) || CUDART_VERSION >= 12040
+inline constexpr bool kCompilesFp8 = true;
+#else
+inline constexpr bool kCompilesFp8 = false;
+#endif
 
 #if defined(LOCKSTEP_CUDA_EMULATION)
 
@@ -37,6 +46,15 @@ __device__ __forceinline__ void MultiplyAdd(const unsigned (&a)[4], const unsign
         "{%8,%9}, {%0,%1,%2,%3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  } else if constexpr (std::is_same_v<T, Fp8>) {
+#if CUDART_VERSION >= 12040 && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+    asm("mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+        "{%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+    __trap();  // nobody calls it: MultipliesFp8()
+#endif
   } else {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
         "{%8,%9}, {%0,%1,%2,%3};"

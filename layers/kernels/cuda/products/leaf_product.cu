@@ -72,8 +72,9 @@ struct StageCopies {
   __device__ __forceinline__ void CopyRows(const StageCursor& cursor, int number) const {
     if (!cursor.done()) {
       const LeafPart& part = args.parts[cursor.part];
-      const Lines<T> lines{
-          static_cast<const T*>(part.x) + std::int64_t{blockIdx.y} * Tile::kRows * part.inputs,
+      using Rows = RowsBeside<T, W>;
+      const Lines<Rows> lines{
+          static_cast<const Rows*>(part.x) + std::int64_t{blockIdx.y} * Tile::kRows * part.inputs,
           part.inputs, place.rows_left};
       CopyLines<kAccess, Tile::kRows, Tile::kThreads>(
           lines, cursor.at, part.leaves[cursor.leaf].end,
@@ -83,36 +84,74 @@ struct StageCopies {
   }
 };
 
-// The group's scale of an output of the tile; of 4 bits it has come with the stage.
+// Which scales a stage's products have.
+struct StageScales {
+  const LeafPart& part;
+  int leaf;
+  int group;  // of all leaves'
+  const unsigned char* stage;
+};
+
+// The scale of an output of the tile; of 4 bits it has come with the stage.
 template <typename W, typename Tile>
-__device__ __forceinline__ float ScaleOf(const LeafPart& part, int group, int output,
-                                         const unsigned char* stage, const WarpPlace<Tile>& place) {
+__device__ __forceinline__ float ScaleOf(const StageScales& scales, int output,
+                                         const WarpPlace<Tile>& place) {
   if constexpr (std::is_same_v<W, Int4Block>) {
-    return Int4Scale(reinterpret_cast<const Int4Block*>(stage)[output / 16], output % 16);
+    return Int4Scale(reinterpret_cast<const Int4Block*>(scales.stage)[output / 16], output % 16);
   } else {
-    const std::int64_t line =
-        std::int64_t{blockIdx.x} * Tile::kOutputs + min(output, place.outputs_left - 1);
-    return part.scales[line * part.groups + group];
+    const LeafPart& part = scales.part;
+    const std::int64_t first = std::int64_t{blockIdx.x} * Tile::kOutputs;
+    const std::int64_t line = first + min(output, place.outputs_left - 1);
+    if constexpr (std::is_same_v<W, Fp8>)
+      return part.scales[scales.leaf * (first + place.outputs_left) + line];
+    else
+      return part.scales[line * part.groups + scales.group];
   }
 }
 
-// sums += the group's scale of each output times the group's sums.
+// The scales of a lane's two rows of each eight: of fp8 alone.
 template <typename W, typename Tile>
-__device__ __forceinline__ void AddScaled(const LeafPart& part, int group,
-                                          const unsigned char* stage, const WarpPlace<Tile>& place,
+struct RowScales {
+  __device__ __forceinline__ RowScales(const StageScales&, const WarpPlace<Tile>&) {}
+  __device__ __forceinline__ float Times(float of_output, int, int) const { return of_output; }
+};
+template <typename Tile>
+struct RowScales<Fp8, Tile> {
+  float values[Tile::kEights][2];
+
+  __device__ __forceinline__ RowScales(const StageScales& scales, const WarpPlace<Tile>& place) {
+    const int lane = static_cast<int>(threadIdx.x) % kWarp;
+#pragma unroll
+    for (int n = 0; n < Tile::kEights; ++n)
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const int row = min(place.row + 8 * n + lane % 4 * 2 + i, place.rows_left - 1);
+        const std::int64_t line = std::int64_t{blockIdx.y} * Tile::kRows + row;
+        values[n][i] = scales.part.x_scales[line * scales.part.groups + scales.group];
+      }
+  }
+  __device__ __forceinline__ float Times(float of_output, int n, int i) const {
+    return of_output * values[n][i % 2];
+  }
+};
+
+// sums += the scales of each output, and of fp8 of each row, times the group's sums.
+template <typename W, typename Tile>
+__device__ __forceinline__ void AddScaled(const StageScales& scales, const WarpPlace<Tile>& place,
                                           const LeafSums<Tile>& of_group, LeafSums<Tile>& sums) {
+  const RowScales<W, Tile> of_rows(scales, place);
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
 #pragma unroll
   for (int m = 0; m < Tile::kSixteens; ++m)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int output = place.output + 16 * m + 8 * half + lane / 4;
-      const float scale = ScaleOf<W, Tile>(part, group, output, stage, place);
+      const float of_output = ScaleOf<W, Tile>(scales, output, place);
 #pragma unroll
       for (int n = 0; n < Tile::kEights; ++n)
 #pragma unroll
         for (int i = 2 * half; i < 2 * half + 2; ++i)
-          sums[m][n][i] = fmaf(scale, of_group[m][n][i], sums[m][n][i]);
+          sums[m][n][i] = fmaf(of_rows.Times(of_output, n, i), of_group[m][n][i], sums[m][n][i]);
     }
 }
 
@@ -131,8 +170,8 @@ __device__ __forceinline__ void AddStage(const LeafPart& part, int leaf, int at,
     if (kIsGroup || from_begin % kGroup == 0) SetToZero<Tile>(of_group);
     MultiplyStage<T, W, Tile>(stage, range.end - at, place, of_group);
     if (kIsGroup || next % kGroup == 0 || at + kStageInputs >= range.end)
-      AddScaled<W, Tile>(part, part.first_group[leaf] + from_begin / kGroup, stage, place, of_group,
-                         sums);
+      AddScaled<W, Tile>({part, leaf, part.first_group[leaf] + from_begin / kGroup, stage}, place,
+                         of_group, sums);
   }
 }
 
@@ -267,13 +306,13 @@ void LaunchTiles(const LeafProductArgs& args, cudaStream_t stream) {
 template <typename T, typename W>
 void LaunchFor(const LeafProductArgs& args, Access access, cudaStream_t stream) {
   constexpr Access kVectors = Access::kVectors;
+  using TileOf32 = std::conditional_t<std::is_same_v<W, Fp8>, TileOf32RowsOfFp8, TileOf32Rows>;
   // Matrices of no whole vectors are those of small models.
   if (access == Access::kElements)
     return LaunchTiles<Access::kElements, T, W, TileOf8Rows>(args, stream);
   if (args.rows <= TileOf8Rows::kRows)
     return LaunchTiles<kVectors, T, W, TileOf8Rows>(args, stream);
-  if (args.rows <= TileOf32Rows::kRows)
-    return LaunchTiles<kVectors, T, W, TileOf32Rows>(args, stream);
+  if (args.rows <= TileOf32::kRows) return LaunchTiles<kVectors, T, W, TileOf32>(args, stream);
   if constexpr (kGroupInputs<W> != 0) {
     LaunchTiles<kVectors, T, W, TileOfFewerBits>(args, stream);
   } else {
@@ -283,9 +322,14 @@ void LaunchFor(const LeafProductArgs& args, Access access, cudaStream_t stream) 
   }
 }
 
+// Beside its values.
+bool HasScales(LeafWeights weights) {
+  return weights == LeafWeights::kInt8 || weights == LeafWeights::kFp8;
+}
+
 // Blocks of 4 bits lie on 16 bytes wherever the leaves do.
 Access AccessOfLeaves(const LeafProductArgs& args) {
-  const int chunk = args.weights == LeafWeights::kInt8 ? kChunk<std::int8_t> : kChunk<BF16>;
+  const int chunk = HasScales(args.weights) ? kChunk<std::int8_t> : kChunk<BF16>;
   for (const LeafPart& part : args.parts) {
     int bits = part.inputs;
     for (int leaf = 0; leaf < args.leaf_count; ++leaf)
@@ -300,14 +344,30 @@ void CheckArguments(const LeafProductArgs& args) {
   const std::int32_t leaves = args.leaf_count;
   if (leaves < 1 || leaves > kMostLeaves || (leaves & (leaves - 1)) != 0)
     RefuseArguments("LeafProduct", "leaves are 1, 2, 4 or 8");
-  for (const LeafPart& part : args.parts)
-    if (part.inputs > 0 && (part.scales != nullptr) != (args.weights == LeafWeights::kInt8))
-      RefuseArguments("LeafProduct", "int8 has scales beside its values, and nothing else has");
+  for (const LeafPart& part : args.parts) {
+    if (part.inputs == 0) continue;
+    if ((part.scales != nullptr) != HasScales(args.weights))
+      RefuseArguments("LeafProduct",
+                      "int8 and fp8 have scales beside their values, and nothing else");
+    if ((part.x_scales != nullptr) != (args.weights == LeafWeights::kFp8))
+      RefuseArguments("LeafProduct", "rows of fp8 have scales, and no others");
+  }
   if (args.y_type != DType::kF32 && args.y_type != args.x_type)
     RefuseArguments("LeafProduct", "y is fp32 or of x's type");
 }
 
 }  // namespace
+
+bool MultipliesFp8() {
+  using Kernel = void (*)(LeafProductArgs);
+  const Kernel kernel = LeafProductKernel<Access::kVectors, BF16, Fp8, TileOf8Rows>;
+  // What it was compiled from: code for an older device runs on a newer one as well.
+  cudaFuncAttributes attributes{};
+  CheckCuda(cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(kernel)),
+            "cudaFuncGetAttributes");
+  constexpr int kFirstVersion = 89;
+  return kCompilesFp8 && attributes.ptxVersion >= kFirstVersion;
+}
 
 void LeafProduct(const LeafProductArgs& args, cudaStream_t stream) {
   CheckArguments(args);
@@ -318,6 +378,7 @@ void LeafProduct(const LeafProductArgs& args, cudaStream_t stream) {
       case LeafWeights::kSixteenBits: return LaunchFor<T, T>(args, access, stream);
       case LeafWeights::kInt8: return LaunchFor<T, std::int8_t>(args, access, stream);
       case LeafWeights::kInt4: return LaunchFor<T, Int4Block>(args, access, stream);
+      case LeafWeights::kFp8: return LaunchFor<T, Fp8>(args, access, stream);
     }
   });
 }

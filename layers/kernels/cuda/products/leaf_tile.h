@@ -6,7 +6,8 @@
 // The order of a chain is that of the steps: 32 inputs by two multiplications of the tensor cores
 // (tensor_core.h), of which lane 4 g + t brings inputs [8 t, 8 t + 8), four to each. Which of them
 // is which in a multiplication is free as long as both sides agree, and so a lane takes 16 bytes as
-// they lie. No tile cuts a chain, so all tiles have the same.
+// they lie. Of fp8 one multiplication takes all 32. No tile cuts a chain, so all tiles have the
+// same.
 
 #include <type_traits>
 
@@ -21,16 +22,23 @@ namespace lockstep::cuda {
 constexpr int kStepInputs = 32;
 constexpr int kStageSteps = 2;
 constexpr int kStageInputs = kStageSteps * kStepInputs;
-static_assert(kLeafGroupInputs % kStageInputs == 0 && kInt4BlockInputs == kStageInputs,
+static_assert(kLeafGroupInputs % kStageInputs == 0 && kFp8RowInputs % kStageInputs == 0 &&
+                  kInt4BlockInputs == kStageInputs,
               "a stage has one scale");
 
-// Weights W: T, std::int8_t or Int4Block. The inputs that share a scale; 0: there are no scales.
+// Weights W: T, std::int8_t, Int4Block or Fp8. The inputs that share a scale; 0: there are no
+// scales.
 template <typename W>
 constexpr int kGroupInputs = 0;
 template <>
 constexpr int kGroupInputs<std::int8_t> = kLeafGroupInputs;
 template <>
 constexpr int kGroupInputs<Int4Block> = kInt4BlockInputs;
+template <>
+constexpr int kGroupInputs<Fp8> = kFp8RowInputs;
+// What rows are kept in.
+template <typename T, typename W>
+using RowsBeside = std::conditional_t<std::is_same_v<W, Fp8>, Fp8, T>;
 // A stage's bytes of sixteen outputs.
 template <typename W>
 constexpr int kSixteenBytes = 16 * kStageInputs* static_cast<int>(sizeof(W));
@@ -58,6 +66,8 @@ using TileOf8Rows = LeafTile<4, 1, 1, 1, 5>;
 using TileOf32Rows = LeafTile<4, 1, 1, 4, 3>;
 using TileOf64Rows = LeafTile<2, 2, 2, 4, 2>;
 using TileOfManyRows = LeafTile<4, 2, 2, 4, 1>;
+// The same of fp8, which Hopper widens first: with registers for two blocks none is spilled.
+using TileOf32RowsOfFp8 = LeafTile<4, 1, 1, 4, 2>;
 // More than 32 rows and weights with scales, which have a second set of sums: half as many a
 // thread.
 using TileOfFewerBits = LeafTile<4, 2, 1, 4, 1>;
@@ -70,7 +80,8 @@ using LeafSums = float[Tile::kSixteens][Tile::kEights][4];
 template <typename Tile, typename W>
 struct LeafStage {
   static constexpr int kWeightBytes = Tile::kOutputs / 16 * kSixteenBytes<W>;
-  static constexpr int kBytes = kWeightBytes + Tile::kRows * kStageInputs * 2;
+  static constexpr int kBytes =
+      kWeightBytes + Tile::kRows * kStageInputs * static_cast<int>(sizeof(RowsBeside<BF16, W>));
   static constexpr int kStages = 4;
   static constexpr int kSharedBytes = kStages * kBytes;
 };
@@ -129,7 +140,7 @@ __device__ __forceinline__ void CopyBlocks(const Int4Blocks& blocks, unsigned ch
   }
 }
 
-// Four words: the eight inputs that a lane brings of a line in a step, as T.
+// Four words: the eight inputs that a lane brings of a line in a step, as T. Of fp8 two words.
 struct EightInputs {
   unsigned words[4];
 };
@@ -144,11 +155,15 @@ __device__ __forceinline__ EightInputs LoadEight(const unsigned char* lines, int
     return {{raw.x, raw.y, raw.z, raw.w}};
   } else {
     const uint2 raw = *reinterpret_cast<const uint2*>(from);
-    float values[8];
-    BytesToFloats(raw.x, values);
-    BytesToFloats(raw.y, values + 4);
-    return {{PackPair<T>(values[0], values[1]), PackPair<T>(values[2], values[3]),
-             PackPair<T>(values[4], values[5]), PackPair<T>(values[6], values[7])}};
+    if constexpr (std::is_same_v<E, Fp8>) {
+      return {{raw.x, raw.y}};
+    } else {
+      float values[8];
+      BytesToFloats(raw.x, values);
+      BytesToFloats(raw.y, values + 4);
+      return {{PackPair<T>(values[0], values[1]), PackPair<T>(values[2], values[3]),
+               PackPair<T>(values[4], values[5]), PackPair<T>(values[6], values[7])}};
+    }
   }
 }
 
@@ -202,6 +217,8 @@ struct WarpPlace {
 template <typename T, typename W, typename Tile>
 __device__ __forceinline__ void MultiplyStage(const unsigned char* stage, int inputs,
                                               const WarpPlace<Tile>& place, LeafSums<Tile>& sums) {
+  using Rows = RowsBeside<T, W>;
+  constexpr int kMultiplications = static_cast<int>(sizeof(Rows));  // of a step
   const unsigned char* rows = stage + LeafStage<Tile, W>::kWeightBytes;
   const int line = static_cast<int>(threadIdx.x) % kWarp / 4;
 #pragma unroll
@@ -214,16 +231,16 @@ __device__ __forceinline__ void MultiplyStage(const unsigned char* stage, int in
 #pragma unroll
     for (int n = 0; n < Tile::kEights; ++n) {
       if (!place.HasEight(n)) continue;
-      const EightInputs x = LoadEight<T, Tile::kRows, T>(rows, step, place.row + 8 * n + line);
+      const EightInputs x = LoadEight<T, Tile::kRows, Rows>(rows, step, place.row + 8 * n + line);
 #pragma unroll
-      for (int half = 0; half < 2; ++half)
+      for (int half = 0; half < kMultiplications; ++half)
 #pragma unroll
         for (int m = 0; m < Tile::kSixteens; ++m) {
           if (!place.HasSixteen(m)) continue;
           const unsigned a[4] = {w[m].low.words[2 * half], w[m].high.words[2 * half],
                                  w[m].low.words[2 * half + 1], w[m].high.words[2 * half + 1]};
           const unsigned b[2] = {x.words[2 * half], x.words[2 * half + 1]};
-          MultiplyAdd<T>(a, b, sums[m][n]);
+          MultiplyAdd<Rows>(a, b, sums[m][n]);
         }
     }
   }

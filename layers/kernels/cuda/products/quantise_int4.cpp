@@ -4,11 +4,13 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "core/numbers/weight_format.h"
 #include "core/threads/affinity.h"
 #include "core/threads/thread_pool.h"
 #include "layers/kernels/cuda/products/int4_block.h"
+#include "layers/kernels/cuda/products/quantise.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -102,14 +104,10 @@ void PackGroup(const Int4Group& x, Int4Block& block) {
 }  // namespace
 
 Int4Weight QuantiseToInt4(const TensorView& weight, std::span<const Range> ranges) {
-  Int4Weight made;
-  std::vector<Range> groups;
-  for (const Range& range : ranges) {
-    made.first_group.push_back(std::ssize(groups));
-    for (std::int64_t at = range.begin; at < range.end; at += kInt4BlockInputs)
-      groups.push_back({at, std::min(at + kInt4BlockInputs, range.end)});
-  }
-  made.groups = std::ssize(groups);
+  InputGroups inputs = GroupsOf(ranges, kInt4BlockInputs);
+  const std::vector<Range>& groups = inputs.groups;
+  Int4Weight made{
+      .blocks = {}, .groups = std::ssize(groups), .first_group = std::move(inputs.first)};
   const std::int64_t panels = (weight.dim(0) + kInt4Lanes - 1) / kInt4Lanes;
   constexpr std::int64_t kWords = sizeof(Int4Block) / sizeof(std::int32_t);
   made.blocks = Tensor::OnHost(DType::kI32, {panels, made.groups * kWords});

@@ -20,9 +20,10 @@ enum class StreamPolicy { kEager, kLazy, kRandom };
 enum class PeerMemoryKind { kWhole, kLost, kStale };
 
 struct Settings {
-  ThreadOrder thread_order = ThreadOrder::kForward;     // LOCKSTEP_CUDA_THREADS
-  StreamPolicy stream_policy = StreamPolicy::kEager;    // LOCKSTEP_CUDA_STREAMS
-  int device_count = 1;                                 // LOCKSTEP_CUDA_DEVICES
+  ThreadOrder thread_order = ThreadOrder::kForward;   // LOCKSTEP_CUDA_THREADS
+  StreamPolicy stream_policy = StreamPolicy::kEager;  // LOCKSTEP_CUDA_STREAMS
+  int device_count = 1;                               // LOCKSTEP_CUDA_DEVICES
+  int compute_capability = 90;  // LOCKSTEP_CUDA_CAPABILITY: 86 is 8.6; kernels are compiled for it
   std::uint64_t memory_bytes = std::uint64_t{4} << 30;  // LOCKSTEP_CUDA_MEMORY_MB, of each device
   // LOCKSTEP_CUDA_SLOTS: blocks that a device runs at a time, of all processes with the same parent
   // (0: any number).

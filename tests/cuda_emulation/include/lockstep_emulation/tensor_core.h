@@ -21,12 +21,12 @@ void GatherLanes(const T& mine, const T* (&all)[32], SourceLine where) {
   for (int lane = 0; lane < 32; ++lane) all[lane] = reinterpret_cast<const T*>(values[lane]);
 }
 
-// Half `half` of a word, as a number of T.
+// Element `index` of a word, as a number of T: of two bytes, or of one.
 template <class T>
-float HalfOfWord(unsigned word, unsigned half) {
-  const auto bits = static_cast<std::uint16_t>(word >> 16 * half);
+float ElementOfWord(unsigned word, unsigned index) {
+  const unsigned bits = word >> 8 * sizeof(T) * index;
   T value;
-  std::memcpy(static_cast<void*>(&value), &bits, sizeof bits);
+  std::memcpy(static_cast<void*>(&value), &bits, sizeof value);
   return static_cast<float>(value);
 }
 
@@ -39,18 +39,21 @@ struct MmaOperands {
 // The first lane does it for the whole warp, reading and writing the others' registers.
 template <class T>
 void MultiplyAddForWarp(const MmaOperands* const (&lanes)[32]) {
-  float a[16][16], b[16][8];
+  constexpr unsigned kPer = 4 / sizeof(T), kDepth = 8 * kPer;  // elements of a word, and in all
+  float a[16][kDepth], b[kDepth][8];
   for (unsigned lane = 0; lane < 32; ++lane) {
     const unsigned g = lane / 4, t = lane % 4;
-    for (unsigned i = 0; i < 8; ++i)
-      a[g + 8 * (i / 2 % 2)][2 * t + 8 * (i / 4) + i % 2] =
-          HalfOfWord<T>(lanes[lane]->a[i / 2], i % 2);
-    for (unsigned i = 0; i < 4; ++i)
-      b[2 * t + 8 * (i / 2) + i % 2][g] = HalfOfWord<T>(lanes[lane]->b[i / 2], i % 2);
+    for (unsigned word = 0; word < 4; ++word)
+      for (unsigned i = 0; i < kPer; ++i)
+        a[g + 8 * (word % 2)][kPer * (t + 4 * (word / 2)) + i] =
+            ElementOfWord<T>(lanes[lane]->a[word], i);
+    for (unsigned word = 0; word < 2; ++word)
+      for (unsigned i = 0; i < kPer; ++i)
+        b[kPer * (t + 4 * word) + i][g] = ElementOfWord<T>(lanes[lane]->b[word], i);
   }
   float sums[16][8] = {};
   for (int row = 0; row < 16; ++row)
-    for (int k = 0; k < 16; ++k)
+    for (unsigned k = 0; k < kDepth; ++k)
       for (int column = 0; column < 8; ++column) sums[row][column] += a[row][k] * b[k][column];
   for (unsigned lane = 0; lane < 32; ++lane)
     for (unsigned i = 0; i < 4; ++i)
