@@ -13,7 +13,7 @@
 namespace lockstep {
 
 // What `--dtype auto` comes to: the checkpoint's 16 bits stay 16 bits where what computes is fast
-// at them, and everything else becomes fp32. int8 and int4 are never chosen.
+// at them, and everything else becomes fp32. int8, int4 and fp8 are never chosen.
 
 struct FormatFacts {
   std::optional<DType> stored = {};       // what most of the checkpoint's weights are

@@ -113,10 +113,10 @@ std::string Service::Defaults() const {
 
 std::string Service::Tokenize(std::string_view body) const {
   const Json object = ObjectOf(body);
-  const char* field = object.contains("messages") ? "messages" : "prompt";
+  const bool chats = FindField(object, "messages") != nullptr;
+  const char* field = chats ? "messages" : "prompt";
   try {
     const auto prompt = FindString(object, "prompt", "the request");
-    const bool chats = FindField(object, "messages") != nullptr;
     if (prompt.has_value() == chats)
       throw ApiError(400,
                      chats ? "the request has a prompt and messages; expected one of them"

@@ -43,10 +43,10 @@ PeakKind PeakKindOf(WeightFormat format) {
   switch (format) {
     case WeightFormat::kF32: return PeakKind::kFp32;
     case WeightFormat::kBF16:
-    case WeightFormat::kF16: return PeakKind::kBf16;
+    case WeightFormat::kF16:
+    case WeightFormat::kF8: return PeakKind::kBf16;  // of GPUs alone
     case WeightFormat::kInt8:
     case WeightFormat::kInt4: break;  // multiplied as int8
-    case WeightFormat::kF8: break;    // by GPUs, which measure themselves
   }
   return PeakKind::kInt8;
 }
@@ -161,7 +161,8 @@ class Bench {
         on_device ? MeterOfDevices(comm_, CudaModule(), rank_.device.backend)
                   : MeterOfThreads(comm_, {.threads = rank_.threads, .memory_bytes = MeterBytes()});
     CeilingMeter& meter = *machine;
-    // Devices multiply 8 bits as bf16.
+    // Of devices bf16's peak alone is measured: int8 and int4 are multiplied as bf16, and fp8 is,
+    // too, on Hopper.
     kind_ = on_device ? PeakKind::kBf16 : PeakKindOf(model_.format);
     for (const CeilingName& name : meter.names())
       report_.ceilings.push_back({.name = name.name, .unit = name.unit, .samples = {}});

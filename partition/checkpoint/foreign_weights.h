@@ -23,6 +23,6 @@ std::string_view QuantiserOf(std::string_view name);
 // What to do with weights that another program has quantised, for messages.
 inline constexpr std::string_view kQuantisedRemedy =
     "Lockstep quantises by itself: take the model's own fp32, fp16 or bf16 weights, with --dtype "
-    "int8 or int4";
+    "int8 or int4, or fp8 on GPUs";
 
 }  // namespace lockstep

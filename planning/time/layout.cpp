@@ -18,8 +18,9 @@ void CheckFormat(const Machine& machine, WeightFormat format) {
                    gpu ? "GPUs compute in bf16, fp16, fp8, int8 or int4; use --dtype bf16"
                        : fmt::format("only GPUs compute in {}; use --dtype bf16", Name(format)));
   throw BadInput(
-      "plan: {0} on {1}: arithmetic.{0} is 0 there: its GPUs do not multiply {0}; use --dtype int8 "
-      "or bf16",
+      "plan: {0} on {1}: arithmetic.{0} is 0 or not given there; give the rate if its GPUs "
+      "multiply "
+      "{0}, else use --dtype int8 or bf16",
       Name(format), machine.title);
 }
 

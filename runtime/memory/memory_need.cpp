@@ -23,6 +23,18 @@ double CacheBytes(const RankLoad& load, const RankSlices& slices) {
                   KvCache::kPageTokens, KvCache::BytesPerHead(spec.d_head(), load.cache_dtype)});
 }
 
+// Of fp8, what the widest product rounds its inputs to: a byte for each, and a scale for each
+// group, of which the last of a leaf may not be whole.
+double RoundedInputBytes(const RankLoad& load, const RankSlices& slices, std::int64_t tokens) {
+  if (load.format != WeightFormat::kF8) return 0.0;
+  constexpr std::int64_t kParts = 2, kLeaves = 8;
+  const ModelSpec& spec = load.plan.spec();
+  const std::int64_t widest =
+      std::max(spec.d_model, slices.local_heads() * spec.d_head() + slices.ffn_columns.size());
+  const std::int64_t groups = widest / kFp8GroupInputs + kParts * kLeaves;
+  return Product({tokens, widest}) + Bytes(DType::kF32) * Product({tokens, groups});
+}
+
 // As Decoder keeps them.
 double ActivationBytes(const RankLoad& load, const RankSlices& slices) {
   const ModelSpec& spec = load.plan.spec();
@@ -36,7 +48,8 @@ double ActivationBytes(const RankLoad& load, const RankSlices& slices) {
   const std::int64_t of_backend = norms * spec.d_model + attention + slices.ffn_columns.size();
   return Bytes(DType::kF32) *
              (Product({2, tokens, spec.d_model}) + Product({rows, slices.vocab_rows.size()})) +
-         Bytes(load.activations) * Product({tokens, of_backend});
+         Bytes(load.activations) * Product({tokens, of_backend}) +
+         RoundedInputBytes(load, slices, tokens);
 }
 
 // The embedding and the head are larger, but read first, when there is nothing beside them.

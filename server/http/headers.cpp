@@ -1,5 +1,7 @@
 #include "server/http/headers.h"
 
+#include <fmt/format.h>
+
 #include <iterator>
 
 #include "core/json.h"
@@ -34,10 +36,12 @@ std::optional<HttpAnswer> RefusalOfHeaders(const HttpRequest& request, bool orig
                        .content_type = HeaderOf(request, http::field::content_type)}))
     return AnswerOf(ApiError(
         403, "a page of another origin may not ask; server.cors_origins names those that may"));
-  const auto encoding = request[http::field::content_encoding];
-  if (!encoding.empty() && !boost::beast::iequals(encoding, "identity"))
-    return AnswerOf(ApiError(415, fmt::format("the body's Content-Encoding is {}; send it as it is",
-                                              ShownJson(std::string(encoding)))));
+  const auto [first, last] = request.equal_range(http::field::content_encoding);
+  for (auto encoding = first; encoding != last; ++encoding)
+    if (!boost::beast::iequals(encoding->value(), "identity"))
+      return AnswerOf(
+          ApiError(415, fmt::format("the body's Content-Encoding is {}; send it as it is",
+                                    ShownJson(std::string(encoding->value())))));
   return std::nullopt;
 }
 

@@ -22,10 +22,10 @@ constexpr double kMostComputed = 2;  // seconds; such a call takes microseconds
 std::string WhatHolds(int self) {
   const auto probe = ProcessProbe();
   const std::optional<int> gone = probe ? probe->Gone() : std::nullopt;
-  return fmt::format(
-      "a call of MPI does not return: {} (rank {} on {}, while {})",
-      gone ? probe->Name(*gone) + " has ended" : "the connection to a peer is broken", self,
-      HostName(), CurrentActivity());
+  return fmt::format("a call of MPI does not return: {} (rank {} on {}, while {})",
+                     gone ? probe->Name(*gone) + " has ended"
+                          : "a peer has ended, or the connection to it is broken",
+                     self, HostName(), CurrentActivity());
 }
 
 // The process's own, with a thread from the first call on.

@@ -107,12 +107,13 @@ INSTANTIATE_TEST_SUITE_P(
                     4,
                     {"lockstep[rank 0]: error: all-reduce of 400 bytes", ": rank 3 on ",
                      "did not arrive within 4 s (rank 0 on "}},
-        FailureCase{"CallOfMpiThatDoesNotReturn",
-                    {"3", "mpi-hold", "1"},
-                    4,
-                    {"lockstep[rank 1]: error: a call of MPI does not return: the connection to a "
-                     "peer is broken (rank 1 on ",
-                     ", while decoding (step 5))"}},
+        FailureCase{
+            "CallOfMpiThatDoesNotReturn",
+            {"3", "mpi-hold", "1"},
+            4,
+            {"lockstep[rank 1]: error: a call of MPI does not return: a peer has ended, or the "
+             "connection to it is broken (rank 1 on ",
+             ", while decoding (step 5))"}},
         FailureCase{"AnotherCollective",
                     {"3", "drift", "1", "4"},
                     1,

@@ -145,7 +145,8 @@ TEST(ShareOf, RefusesAFormatThatIsNotComputedThere) {
   older.arithmetic[WeightFormat::kF8] = 0.0;
   ShareOf(older, {.format = WeightFormat::kInt8});
   EXPECT_THAT(MessageOf([&] { ShareOf(older, {.format = WeightFormat::kF8}); }),
-              AllOf(HasSubstr("fp8 on round GPUs"), HasSubstr("use --dtype int8 or bf16")));
+              AllOf(HasSubstr("fp8 on round GPUs: arithmetic.fp8 is 0 or not given there"),
+                    HasSubstr("use --dtype int8 or bf16")));
 }
 
 TEST(ReduceSeconds, AddsUpTheLevels) {

@@ -54,6 +54,16 @@ TEST(MemoryNeed, FollowsTheFormats) {
   EXPECT_LT(small.weights, half.weights);
 }
 
+TEST(MemoryNeed, OfFp8HasRoomForRoundedInputs) {
+  const ShardPlan plan(Spec(), 1);
+  const auto of = [&](WeightFormat format) {
+    return NeedOf({.plan = plan, .format = format, .cache_pages = 2, .step = {.tokens = 50}}, 0);
+  };
+  // Heads and feed-forward columns of 50 tokens, and scales of 2 + 16 groups.
+  EXPECT_EQ(of(WeightFormat::kF8).activations - of(WeightFormat::kInt8).activations,
+            50 * (64 + 256 + 4.0 * (2 + 16)));
+}
+
 TEST(MemoryNeed, IsDividedOverTheRanks) {
   const ShardPlan one(Spec(), 1), four(Spec(), 4);
   const RankLoad alone{.plan = one, .cache_pages = 8}, divided{.plan = four, .cache_pages = 8};

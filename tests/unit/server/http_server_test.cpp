@@ -127,8 +127,11 @@ TEST_F(HttpServerTest, RefusesCompressedBodies) {
       AskServer(http_.port(), PostText("/tokenize", body, "Content-Encoding: gzip\r\n"));
   EXPECT_EQ(zipped.status, 415);
   EXPECT_THAT(zipped.body, testing::HasSubstr("Content-Encoding"));
-  const HttpReply plain =
-      AskServer(http_.port(), PostText("/tokenize", body, "Content-Encoding: Identity\r\n"));
+  const std::string identity = "Content-Encoding: Identity\r\n";
+  const HttpReply twice =
+      AskServer(http_.port(), PostText("/tokenize", body, identity + "Content-Encoding: gzip\r\n"));
+  EXPECT_EQ(twice.status, 415);
+  const HttpReply plain = AskServer(http_.port(), PostText("/tokenize", body, identity));
   EXPECT_EQ(plain.status, 200);
 }
 

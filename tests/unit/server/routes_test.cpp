@@ -105,6 +105,8 @@ TEST_F(RoutesTest, TokenizeMessagesAsChatsDo) {
   EXPECT_EQ(tokens["token_strs"], Json::array({"a", "b", "c"}));
   EXPECT_THAT(Ask("POST", "/tokenize", "{" + messages + R"(, "prompt": "abc"})").body,
               HasSubstr("a prompt and messages; expected one of them"));
+  EXPECT_THAT(Ask("POST", "/tokenize", R"({"messages": null})").body,
+              HasSubstr("\"param\":\"prompt\""));
   EXPECT_THAT(Ask("POST", "/tokenize", "{" + messages + R"(, "tools": [{}]})").body,
               HasSubstr("tools are not supported"));
   Service plain{{.queue = loop_,

@@ -66,7 +66,7 @@ using TileOf8Rows = LeafTile<4, 1, 1, 1, 5>;
 using TileOf32Rows = LeafTile<4, 1, 1, 4, 3>;
 using TileOf64Rows = LeafTile<2, 2, 2, 4, 2>;
 using TileOfManyRows = LeafTile<4, 2, 2, 4, 1>;
-// The same of fp8, which Hopper widens first: with registers for two blocks none is spilled.
+// TileOf32Rows for fp8, which Hopper widens first: with registers for two blocks none is spilled.
 using TileOf32RowsOfFp8 = LeafTile<4, 1, 1, 4, 2>;
 // More than 32 rows and weights with scales, which have a second set of sums: half as many a
 // thread.
