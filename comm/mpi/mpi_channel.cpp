@@ -148,11 +148,9 @@ bool MpiChannel::Poll() {
   done_.resize(requests_.size());
   statuses_.resize(requests_.size());
   int completed = 0;
-  int code = MPI_SUCCESS;
-  {
-    const MpiCall watched;
-    code = MPI_Testsome(count, requests_.data(), &completed, done_.data(), statuses_.data());
-  }
+  const int code = Watched([&] {
+    return MPI_Testsome(count, requests_.data(), &completed, done_.data(), statuses_.data());
+  });
   if (code != MPI_SUCCESS && code != MPI_ERR_IN_STATUS) Check(code, rank_);
   for (int i = 0; i < completed; ++i) {
     const auto at = static_cast<std::size_t>(i);

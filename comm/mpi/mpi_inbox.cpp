@@ -21,11 +21,8 @@ std::optional<MpiInbox::Message> MpiInbox::Take(double deadline_seconds) {
   for (auto one = arriving_.begin(); one != arriving_.end(); ++one) {
     if (!IsFirstOfItsSender(one)) continue;
     int done = 0;
-    const auto test = [&] {
-      const MpiCall watched;
-      return MPI_Test(&one->request, &done, MPI_STATUS_IGNORE);
-    };
-    Check(test(), one->message.from);
+    Check(Watched([&] { return MPI_Test(&one->request, &done, MPI_STATUS_IGNORE); }),
+          one->message.from);
     if (done != 0) {
       Message message = std::move(one->message);
       arriving_.erase(one);
@@ -48,11 +45,10 @@ void MpiInbox::Begin(double deadline_seconds) {
     int there = 0;
     MPI_Message handle = MPI_MESSAGE_NULL;
     MPI_Status status{};
-    const auto probe = [&] {
-      const MpiCall watched;
-      return MPI_Improbe(MPI_ANY_SOURCE, tag_, MPI_COMM_WORLD, &there, &handle, &status);
-    };
-    Check(probe(), -1);
+    Check(Watched([&] {
+            return MPI_Improbe(MPI_ANY_SOURCE, tag_, MPI_COMM_WORLD, &there, &handle, &status);
+          }),
+          -1);
     if (there == 0) return;
     int bytes = 0;
     MPI_Get_count(&status, MPI_BYTE, &bytes);

@@ -84,11 +84,7 @@ class MpiMessenger final : public Messenger {
   void Clear() {
     for (auto sent = sent_.begin(); sent != sent_.end();) {
       int done = 0;
-      const auto test = [&] {
-        const MpiCall watched;
-        return MPI_Test(&sent->request, &done, MPI_STATUS_IGNORE);
-      };
-      Check(test(), sent->to);
+      Check(Watched([&] { return MPI_Test(&sent->request, &done, MPI_STATUS_IGNORE); }), sent->to);
       sent = done != 0 ? sent_.erase(sent) : std::next(sent);
     }
   }

@@ -59,8 +59,7 @@ class MpiProbeLink final : public ProbeLink {
   void Clear() {
     std::erase_if(sent_, [](Sent& sent) {
       int done = 0;
-      const MpiCall watched;
-      MPI_Test(&sent.request, &done, MPI_STATUS_IGNORE);
+      Watched([&] { return MPI_Test(&sent.request, &done, MPI_STATUS_IGNORE); });
       return done != 0;
     });
   }
