@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/numbers/dtype.h"
+#include "core/numbers/weight_format.h"
 
 namespace lockstep {
 
@@ -44,5 +45,12 @@ template <>
 struct DTypeOf<Float8> {
   static constexpr DType value = DType::kF8;
 };
+
+// The most memory of a row of so many inputs, with an fp32 scale for each group: of every leaf the
+// last group may not be whole.
+constexpr std::int64_t Fp8RowBytes(std::int64_t inputs, std::int64_t leaves) {
+  constexpr std::int64_t kScaleBytes = 4;
+  return inputs + (inputs / kFp8GroupInputs + leaves) * kScaleBytes;
+}
 
 }  // namespace lockstep

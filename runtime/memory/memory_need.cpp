@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "core/numbers/float8.h"
 #include "engine/scheduling/scheduler.h"
 #include "layers/kv_cache.h"
 
@@ -23,16 +24,14 @@ double CacheBytes(const RankLoad& load, const RankSlices& slices) {
                   KvCache::kPageTokens, KvCache::BytesPerHead(spec.d_head(), load.cache_dtype)});
 }
 
-// Of fp8, what the widest product rounds its inputs to: a byte for each, and a scale for each
-// group, of which the last of a leaf may not be whole.
+// Of fp8, what the widest product rounds its inputs to: heads and feed-forward columns are two
+// parts of one, each with leaves of its own.
 double RoundedInputBytes(const RankLoad& load, const RankSlices& slices, std::int64_t tokens) {
   if (load.format != WeightFormat::kF8) return 0.0;
-  constexpr std::int64_t kParts = 2, kLeaves = 8;
   const ModelSpec& spec = load.plan.spec();
   const std::int64_t widest =
       std::max(spec.d_model, slices.local_heads() * spec.d_head() + slices.ffn_columns.size());
-  const std::int64_t groups = widest / kFp8GroupInputs + kParts * kLeaves;
-  return Product({tokens, widest}) + Bytes(DType::kF32) * Product({tokens, groups});
+  return Product({tokens, Fp8RowBytes(widest, 2 * ShardPlan::kLeaves)});
 }
 
 // As Decoder keeps them.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/numbers/float8.h"
 #include "layers/kernels/cuda/cuda_check.h"
 #include "layers/kernels/cuda/kernels/kernels.h"
 #include "layers/kernels/cuda/products/quantise.h"
@@ -121,9 +122,7 @@ Cublas::Cublas(CudaStream& stream) {
 
 std::size_t RoundedBytes(std::int64_t rows, std::int64_t inputs) {
   constexpr std::int64_t kMostParts = 2;
-  // Every leaf may end with a group that is not whole.
-  const std::int64_t groups = inputs / kFp8GroupInputs + kMostParts * kMostLeaves;
-  return static_cast<std::size_t>(rows * (inputs + groups * kScaleBytes) +
+  return static_cast<std::size_t>(rows * Fp8RowBytes(inputs, kMostParts * kMostLeaves) +
                                   2 * kMostParts * kRoundedAlignment);
 }
 
