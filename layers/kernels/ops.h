@@ -148,9 +148,9 @@ class Ops {
  public:
   virtual ~Ops() = default;
 
-  // Brings a weight into the form it is multiplied in. bf16: inputs are rounded to bf16, sums are
-  // fp32; int8 and int4: on processors inputs are rounded to 8 bits, a scale per token and group.
-  // Throws BadInput for a format that this backend does not multiply.
+  // Brings a weight into the form it is multiplied in. bf16: inputs are rounded to bf16, sums fp32;
+  // int8 and int4 on processors, fp8 on GPUs: inputs are rounded to 8 bits, a scale per token and
+  // group. Throws BadInput for a format that this backend does not multiply.
   virtual std::unique_ptr<LinearWeight> MakeLinear(LinearSource source) = 0;
 
   // Elements of this dtype that the cache keeps for one head's key or value; at least d_head.
