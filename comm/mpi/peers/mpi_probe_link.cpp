@@ -78,6 +78,10 @@ std::shared_ptr<PeerProbe> ProbeOverMpi(const MpiRanks& world) {
   return probe;
 }
 
-std::shared_ptr<PeerProbe> ProcessProbe() { return g_probe.lock(); }
+std::shared_ptr<PeerProbe> ProcessProbe() {
+  auto probe = g_probe.lock();
+  LOCKSTEP_CHECK(probe != nullptr, "a probe outside a world");
+  return probe;
+}
 
 }  // namespace lockstep
