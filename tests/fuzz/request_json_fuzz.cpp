@@ -26,10 +26,12 @@ const Tokenizer& Letters() {
   return tokenizer;
 }
 
+constexpr std::size_t kContextTokens = 64;
+
 ModelSpec SmallModel() {
   ModelSpec spec;
   spec.vocab_rows = 100;
-  spec.context_tokens = 64;
+  spec.context_tokens = kContextTokens;
   return spec;
 }
 
@@ -41,7 +43,7 @@ void TryGenerate(std::string_view line, UnknownFields unknown) {
   Prepare(request, &Letters(), SmallModel());
   Validate(request.request.sampling, "fuzz");
   ValidateSamples(request.request, "fuzz");
-  Require(!request.request.tokens.empty() && request.request.tokens.size() < 64);
+  Require(!request.request.tokens.empty() && request.request.tokens.size() < kContextTokens);
   TextResult result;
   for (std::int64_t i = 0; i < request.request.n; ++i) result.samples.emplace_back();
   const Json answer = ParseJson(FormatResult(request, result), "answer");
@@ -56,7 +58,9 @@ void TryScoreOrEmbed(Task task, std::string_view line, UnknownFields unknown) {
   const auto& tokens = request.request.tokens;
   const auto given =
       static_cast<std::size_t>(std::max<std::int64_t>(1, request.request.context_tokens));
-  Require(given <= tokens.size() && tokens.size() <= 64);
+  // The last token of a score is looked for in what the model says, and not read by it.
+  const std::size_t read = tokens.size() - (task == Task::kScore ? 1 : 0);
+  Require(given <= tokens.size() && read <= kContextTokens);
   TextResult result;
   for (std::size_t i = given; i < tokens.size(); ++i)
     result.prompt_logprobs.push_back({.token = tokens[i], .logprob = -1.0f, .likeliest = {}});
