@@ -120,6 +120,7 @@ bool FreeDevice(void* p) {
     arena.free_blocks.emplace(size, allocation.base);
   } else {
     close(file->second);  // peers may still hold its pages: the block is not used again
+    ProtectedRegion::Instance().Forget(allocation.base, size);
     arena.shared_files.erase(file);
   }
   arena.live.erase(found);
@@ -187,8 +188,9 @@ bool UnmapShared(void* p) {
   auto& live = TheArena().live;
   const auto found = live.find(static_cast<char*>(p));
   if (found == live.end() || found->second.kind != MemoryKind::kPeer) return false;
-  asan::Poison(p,
-               found->second.bytes);  // its pages stay mapped: nothing else comes to this address
+  // Its pages stay mapped: nothing else comes to this address.
+  ProtectedRegion::Instance().Forget(found->second.base, BlockBytes(found->second.bytes));
+  asan::Poison(p, found->second.bytes);
   live.erase(found);
   return true;
 }

@@ -111,6 +111,10 @@ void ProtectedRegion::Detach(char* pages, int file, FilePart part) {
   Close();
 }
 
+void ProtectedRegion::Forget(char* pages, std::size_t bytes) {
+  if (madvise(pages, bytes, MADV_DONTNEED) != 0) Fail("madvise");
+}
+
 void ProtectedRegion::Map(char* pages, int file, FilePart part, int sharing) {
   const void* p = mmap(pages, part.bytes, PROT_READ | PROT_WRITE, sharing | MAP_FIXED, file,
                        static_cast<off_t>(part.offset));

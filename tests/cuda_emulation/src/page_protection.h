@@ -27,6 +27,9 @@ class ProtectedRegion {
     std::size_t offset = 0, bytes = 0;
   };
   void Detach(char* pages, int file, FilePart part);
+  // Of a file's pages that are not in use any more: mprotect has nothing to change there. They come
+  // back with what the file holds for whoever reads them all the same.
+  void Forget(char* pages, std::size_t bytes);
 
  private:
   ProtectedRegion();

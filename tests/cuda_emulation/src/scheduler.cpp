@@ -163,7 +163,10 @@ void Executor::PauseCurrent(SourceLine where) {
                 " s for another block or process at " + Describe(where) + ": " + Name(*current_));
     AbandonBlock();
   }
-  if (++pauses_ % threads_.size() == 0) usleep(20);  // the peer needs the processor too
+  if (++pauses_ > ready_.size()) {  // all that can run have looked: the peer needs the processor
+    pauses_ = 0;
+    usleep(20);
+  }
   current_->state = ThreadState::kReady;
   ready_.insert(ready_.begin(), current_->linear);
   YieldCurrent();

@@ -114,8 +114,8 @@ void PeerReduce(const PeerReduceArgs& args, PeerShots shots, PeerPhase phase, cu
 }
 
 // On a device a look takes 0.2 us at least, so that a host's own deadline comes first. The
-// emulation cannot be told to give up while it looks: about one in its microsecond.
-double PeerLooksPerSecond() { return kBlocksRunTogether ? 5e6 : 1e6; }
+// emulation, which sleeps between looks, cannot be told to give up: about one in 100 us.
+double PeerLooksPerSecond() { return kBlocksRunTogether ? 5e6 : 1e4; }
 
 void PeerReduce(const PeerReduceArgs& args, PeerShots shots, cudaStream_t stream) {
   if constexpr (kBlocksRunTogether) {
