@@ -89,6 +89,12 @@ function(lockstep_library folder)
   lockstep_exported(lockstep_${folder} ${folder})
 endfunction()
 
+# Clang writes into a precompiled header where the clone lies, so ccache would find nothing that was
+# compiled with it in another one; and parsing the headers each time costs Clang little.
+if(CCACHE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  set(CMAKE_DISABLE_PRECOMPILE_HEADERS ON)
+endif()
+
 # Parses slow headers once for the target.
 function(lockstep_precompile target)
   target_precompile_headers(${target} PRIVATE ${ARGN})

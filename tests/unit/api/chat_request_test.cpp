@@ -1,5 +1,7 @@
 #include "api/openai/chat/chat_request.h"
 
+#include <gmock/gmock.h>
+
 #include "api/openai/chat/chat_reply.h"
 #include "api_fixture.h"
 

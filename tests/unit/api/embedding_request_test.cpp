@@ -1,5 +1,7 @@
 #include "api/openai/embedding_request.h"
 
+#include <gmock/gmock.h>
+
 #include "api_fixture.h"
 
 namespace lockstep {

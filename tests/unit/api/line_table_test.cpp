@@ -1,5 +1,7 @@
 #include "api/line_table.h"
 
+#include <gmock/gmock.h>
+
 #include "api/requests.h"
 #include "tests/support/documentation.h"
 #include "tests/support/message_of.h"

@@ -1,3 +1,5 @@
+#include <gmock/gmock.h>
+
 #include "api/requests.h"
 #include "lines.h"
 #include "tests/support/message_of.h"

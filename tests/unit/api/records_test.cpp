@@ -1,5 +1,7 @@
 #include "api/records.h"
 
+#include <gmock/gmock.h>
+
 #include "lines.h"
 #include "tests/support/message_of.h"
 

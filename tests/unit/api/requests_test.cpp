@@ -1,5 +1,7 @@
 #include "api/requests.h"
 
+#include <gmock/gmock.h>
+
 #include <cmath>
 #include <limits>
 

@@ -1,5 +1,7 @@
 #include "batch/files/finished_output.h"
 
+#include <gmock/gmock.h>
+
 #include "core/files/file.h"
 #include "tests/support/message_of.h"
 #include "tests/support/test_data.h"

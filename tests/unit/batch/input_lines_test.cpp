@@ -1,5 +1,7 @@
 #include "batch/files/input_lines.h"
 
+#include <gmock/gmock.h>
+
 #include "tests/support/message_of.h"
 #include "tests/support/test_data.h"
 

@@ -1,5 +1,7 @@
 #include "batch/files/journal.h"
 
+#include <gmock/gmock.h>
+
 #include <sys/stat.h>
 
 #include <algorithm>

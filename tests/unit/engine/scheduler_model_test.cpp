@@ -1,6 +1,7 @@
 // The scheduler against a model of the device: a million random steps.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <random>

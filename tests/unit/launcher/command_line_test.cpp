@@ -1,5 +1,7 @@
 #include "launcher/flags/command_line.h"
 
+#include <gmock/gmock.h>
+
 #include <vector>
 
 #include "tests/support/message_of.h"

@@ -1,4 +1,6 @@
 // Help, manual pages and completion are made from what parses the command line.
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <sstream>
 #include <vector>

@@ -1,5 +1,7 @@
 #include "launcher/commands/plan_report.h"
 
+#include <gmock/gmock.h>
+
 #include "core/json.h"
 #include "tests/support/message_of.h"
 

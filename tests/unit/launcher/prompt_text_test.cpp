@@ -1,5 +1,7 @@
 #include "launcher/commands/prompt_text.h"
 
+#include <gmock/gmock.h>
+
 #include "tests/support/message_of.h"
 #include "tests/support/test_data.h"
 

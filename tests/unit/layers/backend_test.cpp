@@ -1,4 +1,6 @@
 // The cpu backend's smaller operations against the reference.
+#include <gmock/gmock.h>
+
 #include "backend_fixture.h"
 #include "tests/support/message_of.h"
 

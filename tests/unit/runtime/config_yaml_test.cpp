@@ -1,5 +1,7 @@
 #include "runtime/options/yaml/config_yaml.h"
 
+#include <gmock/gmock.h>
+
 #include "tests/support/message_of.h"
 #include "tests/support/test_data.h"
 

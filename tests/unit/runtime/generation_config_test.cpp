@@ -1,5 +1,7 @@
 #include "runtime/generation_config.h"
 
+#include <gmock/gmock.h>
+
 #include "core/files/file.h"
 #include "runtime/options/option_table.h"
 #include "tests/support/message_of.h"

@@ -1,5 +1,7 @@
 #include "runtime/model_files.h"
 
+#include <gmock/gmock.h>
+
 #include "core/files/file.h"
 #include "tests/support/byte_tokenizer.h"
 #include "tests/support/message_of.h"

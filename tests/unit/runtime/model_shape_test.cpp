@@ -1,5 +1,7 @@
 #include "runtime/options/model_shape.h"
 
+#include <gmock/gmock.h>
+
 #include "tests/support/message_of.h"
 
 namespace lockstep {

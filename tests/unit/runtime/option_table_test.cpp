@@ -1,5 +1,7 @@
 #include "runtime/options/option_table.h"
 
+#include <gmock/gmock.h>
+
 #include <set>
 
 #include "runtime/options/yaml/config_yaml.h"
