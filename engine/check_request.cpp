@@ -73,17 +73,16 @@ void CheckAnyIsLeft(const SamplingParams& params, const RequestLimits& limits) {
   if ((!narrows && params.min_tokens == 0) || AnyIsLeft(params, limits)) return;
   if (params.min_tokens > 0)
     throw BadInput(
-        "request: no token is left: min_tokens is {}, and allowed_token_ids and banned_token_ids "
+        "no token is left: min_tokens is {}, and allowed_token_ids and banned_token_ids "
         "leave none but those that end the text; allow others, or set min_tokens to 0",
         params.min_tokens);
-  throw BadInput(
-      "request: no token is left by allowed_token_ids and banned_token_ids; allow others");
+  throw BadInput("no token is left by allowed_token_ids and banned_token_ids; allow others");
 }
 
 void CheckLogprobs(std::optional<std::int64_t> count, std::string_view name,
                    const RequestLimits& limits) {
   if (count && (*count < 0 || *count > limits.sampled_vocab))
-    throw BadInput("request: {} is {}; expected 0 to {}", name, *count, limits.sampled_vocab);
+    throw BadInput("{} is {}; expected 0 to {}", name, *count, limits.sampled_vocab);
 }
 
 }  // namespace
@@ -93,15 +92,21 @@ std::int64_t MostCachedTokens(const Request& request) {
   return request.embedding ? prompt : prompt + request.sampling.max_new_tokens - 1;
 }
 
+void CheckControls(const SamplingParams& params, std::optional<std::int64_t> logprobs,
+                   std::optional<std::int64_t> prompt_logprobs, const RequestLimits& limits) {
+  CheckLogprobs(logprobs, "logprobs", limits);
+  CheckLogprobs(prompt_logprobs, "prompt_logprobs", limits);
+  CheckTokens(params, limits);
+  CheckAnyIsLeft(params, limits);
+}
+
 void FitRequest(Request& request, const RequestLimits& limits) {
   CheckPrompt(request, limits);
-  CheckLogprobs(request.logprobs, "logprobs", limits);
-  CheckLogprobs(request.prompt_logprobs, "prompt_logprobs", limits);
   SamplingParams& params = request.sampling;
+  if (request.generates()) Validate(params, "request");
+  CheckControls(request.generates() ? params : SamplingParams{}, request.logprobs,
+                request.prompt_logprobs, limits);
   if (request.generates()) {
-    Validate(params, "request");
-    CheckTokens(params, limits);
-    CheckAnyIsLeft(params, limits);
     if (params.top_k >= limits.sampled_vocab) params.top_k = 0;
     const auto prompt = static_cast<std::int64_t>(request.prompt.size());
     params.max_new_tokens = std::min(params.max_new_tokens, limits.context_tokens - prompt);

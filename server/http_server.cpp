@@ -68,8 +68,8 @@ struct HttpServer::Impl {
   asio::awaitable<void> Serve(ConnectionPtr connection);
   asio::awaitable<bool> ShakeHands(ConnectionPtr connection);
   asio::awaitable<void> SayGoodbye(ConnectionPtr connection);
-  asio::awaitable<Code> Read(ConnectionPtr connection, beast::flat_buffer& buffer,
-                             http::request_parser<http::string_body>& parser);
+  asio::awaitable<Code> ReadBody(ConnectionPtr connection, beast::flat_buffer& buffer,
+                                 http::request_parser<http::string_body>& parser);
   HttpAnswer ToUnread(const Code& code) const;
   asio::awaitable<bool> Answer(ConnectionPtr connection,
                                const http::request<http::string_body>& request);
@@ -142,12 +142,18 @@ asio::awaitable<void> HttpServer::Impl::Serve(ConnectionPtr connection) {
     http::request_parser<http::string_body> parser;
     parser.header_limit(kMostHeaderBytes);
     parser.body_limit(static_cast<std::uint64_t>(options.most_body_bytes));
-    const Code code = co_await Read(connection, buffer, parser);
+    connection->stream.tcp().expires_after(options.patience);
+    Code code;
+    co_await http::async_read_header(connection->stream, buffer, parser, Into(code));
     if (HasEnded(code)) break;
-    connection->idle = false;
+    connection->idle = false;  // what has begun is answered, also while the server ends
     connection->record = RecordOf(parser.get());
     ++open_answers;
-    if (code) {
+    if (!code) code = co_await ReadBody(connection, buffer, parser);
+    if (HasEnded(code)) {
+      connection->record.outcome = ServedRequest::Outcome::kLeft;
+      open = false;
+    } else if (code) {
       co_await Send(connection, ToUnread(code), false, 11);
       open = false;
     } else {
@@ -182,12 +188,10 @@ asio::awaitable<void> HttpServer::Impl::SayGoodbye(ConnectionPtr connection) {
 }
 
 // A client that has a long body waits a while before it sends it, in case it is not wanted.
-asio::awaitable<Code> HttpServer::Impl::Read(ConnectionPtr connection, beast::flat_buffer& buffer,
-                                             http::request_parser<http::string_body>& parser) {
-  connection->stream.tcp().expires_after(options.patience);
+asio::awaitable<Code> HttpServer::Impl::ReadBody(ConnectionPtr connection,
+                                                 beast::flat_buffer& buffer,
+                                                 http::request_parser<http::string_body>& parser) {
   Code code;
-  co_await http::async_read_header(connection->stream, buffer, parser, Into(code));
-  if (code) co_return code;
   if (!parser.is_done() && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
     const http::response<http::empty_body> go_on(http::status::continue_, 11);
     co_await http::async_write(connection->stream, go_on, Into(code));
@@ -239,7 +243,7 @@ asio::awaitable<bool> HttpServer::Impl::Answer(ConnectionPtr connection,
       const LogScope about(&label);
       answer = AnswerPlain(service, plain.method, plain.target, plain.body);
     }
-    if (!answer.etag.empty() && HeaderOf(request, http::field::if_none_match) == answer.etag)
+    if (MatchesTag(HeaderOf(request, http::field::if_none_match), answer.etag))
       answer = {.status = 304, .body = {}, .type = {}, .etag = answer.etag};
   }
   answer.header_only = method == "HEAD";

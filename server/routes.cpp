@@ -69,7 +69,14 @@ constexpr std::array<Route, 10> kRoutes{{
 // GET only; the rest of the path is the name, which may have slashes of its own.
 constexpr std::string_view kModelPath = "/v1/models/";
 
-std::string_view PathOf(std::string_view target) { return target.substr(0, target.find('?')); }
+// A target may have scheme and host before its path (RFC 9112, 3.2.2), as for a proxy.
+std::string_view PathOf(std::string_view target) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  const auto scheme = path.find("://");
+  if (path.starts_with('/') || scheme == std::string_view::npos) return path;
+  const auto root = path.find('/', scheme + 3);
+  return root == std::string_view::npos ? "/" : path.substr(root);
+}
 
 HttpAnswer WrongMethod(std::string_view method, std::string_view path, std::string_view allowed) {
   HttpAnswer answer =

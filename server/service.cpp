@@ -190,6 +190,7 @@ RequestRules Service::RulesOf(const ServedCheckpoint& served, const Asker& asker
           .defaults = served.defaults,
           .tokenizer = tokenizer_,
           .spec = spec_,
+          .end_tokens = served.end_tokens,
           .client = asker.client};
 }
 
@@ -201,11 +202,30 @@ ReplyParts Service::PartsOfReply(const ReplyName& name, const ServedCheckpoint& 
           .created = Now()};
 }
 
+namespace {
+
+// What never fits at once would be refused for ever.
+void RefuseMoreThanFit(const ReadRequest& read, const Options& defaults, const char* field) {
+  const std::int64_t count = std::ssize(read.request->prompts);
+  const std::int64_t most = defaults.server.max_queue;
+  if (count > most)
+    throw ApiError(
+        400,
+        fmt::format("{} has {} texts; this server takes {} at a time (server.max_queue); "
+                    "send them in several requests",
+                    field, count, most),
+        field);
+}
+
+}  // namespace
+
 ReadRequest Service::ReadCompletion(std::string_view body, const Asker& asker) const {
   RefuseIfBusy(asker.client);
   const ServedPtr now = served();
-  return lockstep::ReadCompletion(body, RulesOf(*now, asker),
-                                  PartsOfReply({"cmpl", asker.id}, *now));
+  ReadRequest read =
+      lockstep::ReadCompletion(body, RulesOf(*now, asker), PartsOfReply({"cmpl", asker.id}, *now));
+  RefuseMoreThanFit(read, now->defaults, "prompt");
+  return read;
 }
 
 ReadRequest Service::ReadChat(std::string_view body, const Asker& asker) const {
@@ -218,7 +238,9 @@ ReadRequest Service::ReadChat(std::string_view body, const Asker& asker) const {
 ReadRequest Service::ReadEmbedding(std::string_view body, const Asker& asker) const {
   RefuseIfBusy(asker.client);
   const ServedPtr now = served();
-  return lockstep::ReadEmbedding(body, RulesOf(*now, asker));
+  ReadRequest read = lockstep::ReadEmbedding(body, RulesOf(*now, asker));
+  RefuseMoreThanFit(read, now->defaults, "input");
+  return read;
 }
 
 std::unique_ptr<CompletionCall> Service::Begin(const ApiRequest& request,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct RequestRules {
   const Options& defaults;  // of sampling, the model's among them
   const Tokenizer& tokenizer;
   const ModelSpec& spec;
+  std::span<const std::int32_t> end_tokens = {};  // of the model
   // The line of a batch job that has the request: without a seed of its own it draws from the
   // configuration's by that number. None: it gets a random seed.
   std::optional<std::int64_t> line = {};

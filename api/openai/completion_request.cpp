@@ -50,8 +50,7 @@ void CheckEcho(const CompletionRequest& request) {
 
 CompletionRequest ParseCompletion(std::string_view body, const RequestRules& rules) {
   CompletionRequest request;
-  ReadInClientsTerms(rules, CompletionFields(), "prompt", [&] {
-    const Json object = ReadRequestObject(body, rules);
+  ReadInClientsTerms(body, rules, {CompletionFields(), "prompt"}, [&](const Json& object) {
     if (const Json* suffix = FindField(object, "suffix"); suffix != nullptr && *suffix != "")
       throw ApiError(400, "suffix is not supported: these models do not fill in", "suffix");
     RefuseUnsupported(object);

@@ -40,8 +40,7 @@ Json VectorOf(const std::vector<float>& values, EmbeddingRequest::Encoding encod
 
 EmbeddingRequest ParseEmbedding(std::string_view body, const RequestRules& rules) {
   EmbeddingRequest request;
-  ReadInClientsTerms(rules, {}, "input", [&] {
-    const Json object = ReadRequestObject(body, rules);
+  ReadInClientsTerms(body, rules, {{}, "input"}, [&](const Json& object) {
     if (FindField(object, "dimensions") != nullptr)
       throw ApiError(400, "dimensions is not supported: the model's vectors have one length",
                      "dimensions");

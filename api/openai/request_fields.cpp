@@ -6,6 +6,7 @@
 #include <random>
 
 #include "core/error.h"
+#include "engine/check_request.h"
 
 namespace lockstep {
 namespace {
@@ -61,24 +62,31 @@ std::string_view NextWord(std::string_view text, std::size_t begin) {
   return text.substr(begin, end - begin);
 }
 
-// What a client calls this field of a line; empty for what is none.
-std::string_view TheirName(const FieldNames& names, std::string_view ours) {
-  if (ours == "num_beams") return "best_of";  // UseBeams()
-  const auto field =
-      std::ranges::find_if(names, [&](const auto& one) { return ours == one.second; });
-  return field == names.end() ? "" : std::string_view(field->first);
+// What a client calls this field of a line, rather by a name that the request has; empty for what
+// is none.
+std::string_view TheirName(const Json& object, const FieldNames& names, std::string_view ours) {
+  std::vector<std::string_view> theirs;
+  if (ours == "num_beams") theirs = {"use_beam_search", "n", "best_of"};  // UseBeams()
+  for (const auto& [name, of_line] : names)
+    if (ours == of_line) theirs.push_back(name);
+  const auto given = std::find_if(theirs.rbegin(), theirs.rend(), [&](std::string_view name) {
+    return FindField(object, std::string(name).c_str()) != nullptr;
+  });
+  if (given != theirs.rend()) return *given;  // the last one has the last word
+  return theirs.empty() ? "" : theirs.front();
 }
 
 // A message about a line of a batch job in the words of a request, whose fields have other names.
 // The first field that it mentions is the one at fault; where there is none, it is the text.
-ApiError InTheirWords(std::string_view message, const FieldNames& names, const char* text_field) {
+ApiError InTheirWords(std::string_view message, const Json& object, const FieldNames& names,
+                      const char* text_field) {
   const bool of_line = message.starts_with("prompt ") || message.starts_with("input ");
   if (!of_line) return ApiError(400, std::string(message));
   std::string said, at_fault;
   std::size_t done = 0;
   for (std::string_view word; !(word = NextWord(message, done)).empty();) {
     const auto begin = static_cast<std::size_t>(word.data() - message.data());
-    const std::string_view theirs = TheirName(names, word);
+    const std::string_view theirs = TheirName(object, names, word);
     said += message.substr(done, begin - done);
     said += theirs.empty() ? word : theirs;
     if (at_fault.empty()) at_fault = theirs;
@@ -105,13 +113,14 @@ bool FlagField(const Json& object, const char* name, bool otherwise) {
 }
 
 std::optional<std::int64_t> CountField(const Json& object, const char* name) {
-  constexpr double kMostCounted = 1 << 20;
+  constexpr std::int64_t kMostCounted = 1 << 20;
   const Json* value = FindField(object, name);
   if (value == nullptr) return std::nullopt;
   const double count = value->is_number() ? value->get<double>() : -1.0;
-  if (!(count >= 0.0 && count <= kMostCounted) || std::trunc(count) != count)
+  if (!(count >= 0.0 && count <= static_cast<double>(kMostCounted)) || std::trunc(count) != count)
     throw ApiError(400,
-                   fmt::format("{} is {}; expected a whole number from 0", name, ShownJson(*value)),
+                   fmt::format("{} is {}; expected a whole number from 0 to {}", name,
+                               ShownJson(*value), kMostCounted),
                    name);
   return static_cast<std::int64_t>(count);
 }
@@ -124,16 +133,18 @@ Json ReadRequestObject(std::string_view body, const RequestRules& rules) {
   return object;
 }
 
-void ReadInClientsTerms(const RequestRules& rules, const FieldNames& names, const char* text_field,
-                        const std::function<void()>& read) {
+void ReadInClientsTerms(std::string_view body, const RequestRules& rules, const ClientsTerms& terms,
+                        const std::function<void(const Json& object)>& read) {
+  Json object;
   try {
-    read();
+    object = ReadRequestObject(body, rules);
+    read(object);
   } catch (const ContextError& error) {
     RefuseLength(rules.spec.context_tokens, fmt::format("you requested more: {}", error.what()),
-                 text_field);
+                 terms.text_field);
   } catch (const Error& error) {
     if (error.code() != ExitCode::kBadInput) throw;
-    throw InTheirWords(error.what(), names, text_field);
+    throw InTheirWords(error.what(), object, terms.names, terms.text_field);
   }
 }
 
@@ -260,6 +271,24 @@ bool NeedsSeed(const Json& line, const RequestRules& rules) {
 
 }  // namespace
 
+namespace {
+
+// What the engine would refuse, before an answer begins.
+void CheckEngineTakes(const LineRequest& one, const RequestRules& rules) {
+  const TextRequest& request = one.request;
+  const std::int64_t rows = rules.spec.vocab_rows;
+  try {
+    CheckControls(request.sampling, request.logprobs, request.prompt_logprobs,
+                  {.vocab_rows = rows,
+                   .sampled_vocab = std::min<std::int64_t>(rules.tokenizer.vocab_size(), rows),
+                   .end_tokens = rules.end_tokens});
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{}: {}", one.where, error.what()));
+  }
+}
+
+}  // namespace
+
 LineRequest ReadPrompt(const CommonLine& common, const Json& prompt, std::size_t index,
                        const RequestRules& rules) {
   Json line = common.fields;
@@ -272,11 +301,13 @@ LineRequest ReadPrompt(const CommonLine& common, const Json& prompt, std::size_t
   Prepare(request, &rules.tokenizer, rules.spec);
   const auto tokens = std::ssize(request.request.tokens);
   const auto asked = request.request.sampling.max_new_tokens;
-  if (common.states_tokens && tokens + asked > rules.spec.context_tokens)
+  if (common.states_tokens && asked > rules.spec.context_tokens - tokens)
     RefuseLength(rules.spec.context_tokens,
                  fmt::format("you requested {} tokens ({} in the prompt, {} for the completion)",
-                             tokens + asked, tokens, asked),
+                             static_cast<std::uint64_t>(tokens) + static_cast<std::uint64_t>(asked),
+                             tokens, asked),
                  common.text_field);
+  CheckEngineTakes(request, rules);
   return request;
 }
 

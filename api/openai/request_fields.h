@@ -36,10 +36,14 @@ using FieldNames = std::vector<std::pair<const char*, const char*>>;
 // Those of sampling and ending, which all requests for texts have.
 FieldNames SamplingFields();
 
-// Runs what reads a request, and says the errors of what it calls in a client's terms: by the names
-// that the client has for fields. `text_field` is the one that has the texts.
-void ReadInClientsTerms(const RequestRules& rules, const FieldNames& names, const char* text_field,
-                        const std::function<void()>& read);
+struct ClientsTerms {
+  FieldNames names;
+  const char* text_field;  // has the texts
+};
+// Has `read` read the body's object, and says the errors of what it calls in a client's terms: by
+// the names that the client has for fields.
+void ReadInClientsTerms(std::string_view body, const RequestRules& rules, const ClientsTerms& terms,
+                        const std::function<void(const Json& object)>& read);
 
 // What all prompts of a request have in common.
 struct CommonLine {

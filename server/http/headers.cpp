@@ -61,9 +61,17 @@ ServedRequest RecordOf(const HttpRequest& request) {
   return record;
 }
 
+bool MatchesTag(std::string_view wanted, std::string_view tag) {
+  if (tag.empty() || wanted.empty()) return false;
+  if (wanted == "*") return true;
+  // A tag is in quotes: in a list, or with W/ before it, it is still there as it is.
+  return wanted.find(tag) != std::string_view::npos;
+}
+
 HttpResponse ResponseOf(HttpAnswer answer, unsigned version) {
   HttpResponse response(static_cast<http::status>(answer.status), version);
-  if (!answer.type.empty()) response.set(http::field::content_type, answer.type);
+  if (!answer.type.empty() && answer.status != 204)
+    response.set(http::field::content_type, answer.type);
   response.set("X-Content-Type-Options", "nosniff");
   for (const auto& [name, value] : answer.headers) response.set(name, value);
   if (!answer.etag.empty()) response.set(http::field::etag, answer.etag);
@@ -73,7 +81,8 @@ HttpResponse ResponseOf(HttpAnswer answer, unsigned version) {
   if (answer.status == 503) response.set(http::field::retry_after, "1");
   if (answer.status == 401) response.set(http::field::www_authenticate, "Bearer");
   response.body() = std::move(answer.body);
-  response.prepare_payload();
+  // Neither has a body, nor a length of one (RFC 9110, 8.6).
+  if (answer.status != 204 && answer.status != 304) response.prepare_payload();
   return response;
 }
 

@@ -35,6 +35,9 @@ std::vector<std::string_view> ForwardedFor(const HttpRequest& request);
 // By its names where it has each once, and its route. The request may be one that cannot be read.
 ServedRequest RecordOf(const HttpRequest& request);
 
+// Whether If-None-Match wants none of this tag: a list, tags that a proxy has weakened, or "*".
+bool MatchesTag(std::string_view wanted, std::string_view tag);
+
 // The answer and the headers that follow from it alone.
 HttpResponse ResponseOf(HttpAnswer answer, unsigned version);
 

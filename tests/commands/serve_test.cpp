@@ -167,6 +167,12 @@ TEST(ServedRequests, BeyondTheQueueAreSentAwayWithATimeToComeBack) {
   EXPECT_EQ(server.Metric("requests_refused_total"), 1);
   EXPECT_EQ(ReadReply(connection).status, 200);
   ::close(connection);
+  // What never fits is not told to come back.
+  const HttpReply never =
+      server.Post("/v1/completions", R"({"prompt": ["a", "b"], "max_tokens": 1})");
+  EXPECT_EQ(never.status, 400);
+  EXPECT_THAT(never.body, HasSubstr("prompt has 2 texts; this server takes 1 at a time"));
+  EXPECT_THAT(never.body, HasSubstr("\"param\":\"prompt\""));
 }
 
 TEST(AServer, SaysWhereItIsAskedByAnAddressOfIpv6) {

@@ -1,5 +1,8 @@
 #include "api/openai/chat/chat_reply.h"
 
+#include <fmt/format.h>
+
+#include <span>
 #include <utility>
 
 namespace lockstep {
@@ -19,7 +22,8 @@ Json ChatReply::Token(std::int32_t token, float logprob) const {
   Json bytes = Json::array();
   for (const char byte : parts_.tokenizer.TokenBytes(token))
     bytes.push_back(static_cast<unsigned char>(byte));
-  return {{"token", TokenText(parts_.tokenizer, token)},
+  return {{"token", request_.tokens_as_ids ? fmt::format("token_id:{}", token)
+                                           : TokenText(parts_.tokenizer, token)},
           {"logprob", LogprobNumber(logprob)},
           {"bytes", std::move(bytes)}};
 }
@@ -47,9 +51,11 @@ std::string ChatReply::Whole(std::span<const TextResult> results) const {
          {"finish_reason", FinishName(sample.finish)},
          {"stop_reason", StopReason(text(), sample.finish, sample.stop,
                                     sample.tokens.empty() ? 0 : sample.tokens.back())}});
+    if (request_.return_token_ids) choices.back()["token_ids"] = sample.tokens;
     tokens += std::ssize(sample.tokens);
   }
   reply["choices"] = std::move(choices);
+  if (request_.return_token_ids) reply["prompt_token_ids"] = text().tokens;
   reply["usage"] = UsageOf(prompt_tokens_, tokens);
   return DumpJson(reply);
 }
@@ -67,7 +73,9 @@ Json ChatReply::ChunkOf(std::size_t sample, Json delta) const {
 std::string ChatReply::Opening(const KeptPiece& piece) {
   if (begun_[piece.sample]) return "";
   begun_[piece.sample] = true;
-  return DumpJson(ChunkOf(piece.sample, {{"role", request_.role}, {"content", ""}}));
+  Json reply = ChunkOf(piece.sample, {{"role", request_.role}, {"content", ""}});
+  if (request_.return_token_ids) reply["prompt_token_ids"] = text().tokens;
+  return DumpJson(reply);
 }
 
 std::string ChatReply::Chunk(std::size_t /*prompt*/, const KeptPiece& piece) {
@@ -77,6 +85,7 @@ std::string ChatReply::Chunk(std::size_t /*prompt*/, const KeptPiece& piece) {
   if (piece.logprob) choice["logprobs"] = Logprobs({&*piece.logprob, 1});
   choice["finish_reason"] = FinishName(piece.finish);
   choice["stop_reason"] = StopReason(text(), piece.finish, piece.stop, piece.token);
+  if (request_.return_token_ids) choice["token_ids"] = std::span(&piece.token, 1);
   return DumpJson(reply);
 }
 

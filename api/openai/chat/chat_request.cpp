@@ -10,10 +10,10 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
-// Empty lists and objects count as not given.
+// Empty lists count as not given.
 bool IsGiven(const Json& object, const char* name) {
   const Json* value = FindField(object, name);
-  return value != nullptr && !(value->is_structured() && value->empty());
+  return value != nullptr && !(value->is_array() && value->empty());
 }
 
 void RefuseTools(const Json& object) {
@@ -161,7 +161,8 @@ FieldNames ChatFields() {
   FieldNames names = SamplingFields();
   names.emplace_back("max_tokens", "max_new_tokens");
   names.emplace_back("max_completion_tokens", "max_new_tokens");  // has the last word
-  names.emplace_back("top_logprobs", "logprobs");
+  names.emplace_back("logprobs", "logprobs");
+  names.emplace_back("top_logprobs", "logprobs");  // ReadLogprobs() has the last word
   return names;
 }
 
@@ -194,10 +195,11 @@ ChatPrompt ReadChatPrompt(std::string_view body, const Json& object, const ChatS
 ChatRequest ParseChat(std::string_view body, const RequestRules& rules,
                       const ChatSupport& support) {
   ChatRequest request;
-  ReadInClientsTerms(rules, ChatFields(), "messages", [&] {
-    const Json object = ReadRequestObject(body, rules);
+  ReadInClientsTerms(body, rules, {ChatFields(), "messages"}, [&](const Json& object) {
     RefuseWhatIsMissing(object);
     ReadStream(object, request);
+    request.return_token_ids = FlagField(object, "return_token_ids");
+    request.tokens_as_ids = FlagField(object, "return_tokens_as_token_ids");
     ChatPrompt prompt = ReadChatPrompt(
         body, object, support,
         rules.line ? "use /v1/completions, or set server.chat_template to a file with one"

@@ -31,6 +31,9 @@ ChatPrompt ReadChatPrompt(std::string_view body, const Json& object, const ChatS
 // POST /v1/chat/completions: one prompt, which the chat template makes of the messages.
 struct ChatRequest : ApiRequest {
   std::string role = "assistant";  // of the answer
+  // As vLLM has them: the ids of all tokens, and tokens of logprobs as "token_id:ID".
+  bool return_token_ids = false;
+  bool tokens_as_ids = false;
 };
 
 // As OpenAI defined it, with what clients of vLLM send beside it: add_generation_prompt,

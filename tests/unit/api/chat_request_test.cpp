@@ -109,6 +109,7 @@ TEST_F(ChatRequestTest, TakesTheFieldsOfCompletions) {
 TEST_F(ChatRequestTest, RefusesWhatItCannotDoByTheFieldsName) {
   EXPECT_THAT(RefusalOf(R"("tools": [{"type": "function"}])"),
               HasSubstr("tools are not supported"));
+  EXPECT_THAT(RefusalOf(R"("tools": {})"), HasSubstr("tools are not supported"));
   EXPECT_THAT(RefusalOf(R"("tool_choice": "auto")"), HasSubstr("tools are not supported"));
   EXPECT_THAT(RefusalOf(R"("response_format": {"type": "json_object"})"),
               HasSubstr("response_format is"));
@@ -125,6 +126,19 @@ TEST_F(ChatRequestTest, RefusesWhatItCannotDoByTheFieldsName) {
   EXPECT_THAT(RefusalOf(R"("echo": true)"), HasSubstr("echo"));
   EXPECT_THAT(RefusalOf(R"("use_beam_search": true, "n": 2, "stream": true)"), HasSubstr("beam"));
   EXPECT_THAT(RefusalOf(R"("model": "another")"), StartsWith("404"));
+}
+
+TEST_F(ChatRequestTest, NamesTheFieldThatTheClientHasSent) {
+  EXPECT_THAT(RefusalOf(R"("max_completion_tokens": -1)"),
+              testing::AllOf(HasSubstr("\"max_completion_tokens\" is -1"),
+                             HasSubstr("(max_completion_tokens)")));
+  EXPECT_THAT(RefusalOf(R"("use_beam_search": true, "n": 2, "logprobs": true)"),
+              testing::AllOf(HasSubstr("n is 2, and beam search has no logprobs"),
+                             HasSubstr("or set n to 1 (n)")));
+  EXPECT_THAT(RefusalOf(R"("logprobs": true, "top_logprobs": 2000)"),
+              HasSubstr("top_logprobs is 2000; expected 0 to 90 (top_logprobs)"));
+  EXPECT_THAT(RefusalOf(R"("logprobs": true, "top_logprobs": 2000000)"),
+              HasSubstr("expected a whole number from 0 to 1048576"));
 }
 
 TEST_F(ChatRequestTest, SaysWhichMessageIsAtFault) {
@@ -194,6 +208,29 @@ TEST_F(ChatReplyTest, HasAMessageForEachChoice) {
   EXPECT_EQ(token["logprob"], -0.5);
   EXPECT_EQ(token["top_logprobs"][0]["logprob"], -0.25);
   EXPECT_EQ(reply["usage"]["completion_tokens"], 3);
+}
+
+TEST_F(ChatReplyTest, TellsIdsWhereTheyAreAskedFor) {
+  Text(R"(, "logprobs": true, "stream": true, "return_token_ids": true,
+          "return_tokens_as_token_ids": true)");
+  const Json prompt = request_.prompts.front().request.tokens;
+  KeptPiece piece = Piece(0, "x");
+  piece.token = 7;
+  piece.logprob = TokenLogprob{.token = 7, .logprob = -0.5f, .likeliest = {}};
+  ChatReply reply = Reply();
+  EXPECT_EQ(ParseJson(reply.Opening(piece), "opening")["prompt_token_ids"], prompt);
+  const Json chunk = ParseJson(reply.Chunk(0, piece), "chunk")["choices"][0];
+  EXPECT_EQ(chunk["token_ids"], Json({7}));
+  EXPECT_EQ(chunk["logprobs"]["content"][0]["token"], "token_id:7");
+  TextResult result;
+  result.samples = {TextSample{.text = "xy",
+                               .tokens = {7, 8},
+                               .finish = FinishReason::kLength,
+                               .logprobs = {},
+                               .score = {}}};
+  const Json whole = ParseJson(Reply().Whole({&result, 1}), "reply");
+  EXPECT_EQ(whole["prompt_token_ids"], prompt);
+  EXPECT_EQ(whole["choices"][0]["token_ids"], Json({7, 8}));
 }
 
 TEST_F(ChatReplyTest, StreamsDeltasThatBeginWithTheRole) {

@@ -159,6 +159,18 @@ TEST_F(CompletionRequestTest, NamesTheFieldAtFaultAsTheClientDoes) {
   EXPECT_THAT(fault(R"({"prompt": "ab", "logit_bias": {"5": -200}})"),
               testing::StartsWith("logit_bias: "));
   EXPECT_THAT(fault(R"({"prompt": [-1]})"), testing::StartsWith("prompt: "));
+  // What only the engine knows is said before an answer begins, too.
+  EXPECT_EQ(fault(R"({"prompt": "ab", "stream": true, "logit_bias": {"99999": 1}})"),
+            "logit_bias: prompt 0: logit_bias holds token id 99999; expected 0 to 89");
+  EXPECT_THAT(fault(R"({"prompt": ["ab", "a"], "stop_token_ids": [90]})"),
+              testing::StartsWith("stop_token_ids: prompt 0: "));
+  EXPECT_THAT(fault(R"({"prompt": "ab", "allowed_token_ids": [90]})"),
+              testing::StartsWith("allowed_token_ids: "));
+  EXPECT_THAT(fault(R"({"prompt": "ab", "logprobs": 91})"),
+              testing::StartsWith("logprobs: prompt 0: logprobs is 91; expected 0 to 90"));
+  EXPECT_THAT(fault(R"({"prompt": "ab", "allowed_token_ids": [5], "stop_token_ids": [5],
+                        "min_tokens": 2})"),
+              testing::StartsWith("min_tokens: prompt 0: no token is left"));
   EXPECT_THAT(fault(R"({"prompt": [100000]})"), testing::StartsWith("prompt: "));
   EXPECT_THAT(fault(R"({"seed)"), testing::StartsWith(": the request: not valid JSON"));
 }
@@ -180,7 +192,7 @@ TEST_F(CompletionRequestTest, SaysWhatIsWrong) {
   EXPECT_THAT(Refusal(R"({"prompt": "a", "max_tokens": 1e99})"), HasSubstr("400: "));
   EXPECT_THAT(Refusal(R"({"prompt": "a", "suffix": "b"})"), HasSubstr("suffix is not supported"));
   EXPECT_EQ(Refusal(R"({"prompt": "a", "echo": true, "logprobs": 1, "prompt_logprobs": -1})"),
-            "400: prompt_logprobs is -1; expected a whole number from 0");
+            "400: prompt_logprobs is -1; expected a whole number from 0 to 1048576");
   EXPECT_THAT(Refusal(R"({"prompt": "a", "stream_options": {}})"),
               HasSubstr("stream_options goes with stream"));
   EXPECT_THAT(Refusal(R"({"prompt": "a", "stream": true, "n": 1, "best_of": 2})"),
@@ -203,8 +215,10 @@ TEST_F(CompletionRequestTest, NamesFieldsAsClientsDo) {
   EXPECT_EQ(refusal(R"({"prompt": "a", "temperature": -1})").param(), "temperature");
   EXPECT_EQ(refusal(R"({"prompt": "a", "top_p": "b"})").param(), "top_p");
   const ApiError beams = refusal(R"({"prompt": "a", "use_beam_search": true, "n": 65})");
-  EXPECT_EQ(beams.param(), "best_of");
-  EXPECT_THAT(beams.what(), HasSubstr("\"best_of\" is 65; expected an integer from 1 to 64"));
+  EXPECT_EQ(beams.param(), "n");
+  EXPECT_THAT(beams.what(), HasSubstr("\"n\" is 65; expected an integer from 1 to 64"));
+  EXPECT_EQ(refusal(R"({"prompt": "a", "use_beam_search": true, "best_of": 65})").param(),
+            "best_of");
 }
 
 TEST_F(CompletionRequestTest, TakesNoTokensWhereThePromptIsEchoed) {
@@ -222,6 +236,8 @@ TEST_F(CompletionRequestTest, NamesTheContextWhereItIsTooShort) {
   EXPECT_EQ(
       Refusal(fmt::format(R"({{"prompt": [1, 2], "max_tokens": {}}})", spec_.context_tokens - 2)),
       "accepted");
+  EXPECT_THAT(Refusal(R"({"prompt": [1, 2], "max_tokens": 9223372036854775807})"),
+              HasSubstr("400: " + tokens + "you requested 9223372036854775809 tokens"));
   EXPECT_THAT(Refusal(fmt::format(R"({{"prompt": "{}"}})", std::string(5000, 'b'))),
               HasSubstr("400: " + tokens));
 }

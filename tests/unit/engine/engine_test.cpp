@@ -238,23 +238,23 @@ TEST_F(EngineTest, RefusesControlsThatLeaveNoToken) {
   request.prompt = {1, 2, 5};
   request.sampling.banned_tokens = {0, 1, 2, 3, 4, 5, 6, 7};
   EXPECT_EQ(Refusal(engine, request),
-            "request: no token is left by allowed_token_ids and banned_token_ids; allow others");
+            "no token is left by allowed_token_ids and banned_token_ids; allow others");
   request.sampling.banned_tokens = {0, 1, 2, 5, 6, 7};
   EXPECT_EQ(Refusal(engine, request), "accepted");  // it ends at once
   request.id = 2;
   request.sampling.min_tokens = 1;
   EXPECT_THAT(Refusal(engine, request),
-              testing::StartsWith("request: no token is left: min_tokens is 1, and"));
+              testing::StartsWith("no token is left: min_tokens is 1, and"));
   request.sampling.banned_tokens = {};
   request.sampling.allowed_tokens = {4, 3};
   EXPECT_THAT(Refusal(engine, request),
-              testing::StartsWith("request: no token is left: min_tokens is 1, and"));
+              testing::StartsWith("no token is left: min_tokens is 1, and"));
   request.sampling.ignore_eos = true;
   EXPECT_EQ(Refusal(engine, request), "accepted");
   request.id = 3;
   request.sampling.stop_tokens = {3, 4};
   EXPECT_THAT(Refusal(engine, request),
-              testing::StartsWith("request: no token is left: min_tokens is 1, and"));
+              testing::StartsWith("no token is left: min_tokens is 1, and"));
 }
 
 TEST_F(EngineTest, TakesATopKOfAllTokensForNone) {
@@ -376,7 +376,7 @@ TEST_F(EngineTest, RefusesTokensAndNumbersThatTheModelDoesNotHave) {
   EXPECT_EQ(Refusal(engine, biased), "logit_bias holds token id 90; expected 0 to 89");
   Request many = Make(1, 3, 4);
   many.logprobs = 91;
-  EXPECT_EQ(Refusal(engine, many), "request: logprobs is 91; expected 0 to 90");
+  EXPECT_EQ(Refusal(engine, many), "logprobs is 91; expected 0 to 90");
   EXPECT_TRUE(engine.idle());
 }
 

@@ -85,7 +85,19 @@ TEST_F(HttpServerTest, SendsThePageOnceToWhoKeepsIt) {
   const HttpReply again = AskServer(http_.port(), GetText("/", "If-None-Match: " + etag + "\r\n"));
   EXPECT_EQ(again.status, 304);
   EXPECT_EQ(again.body, "");
+  EXPECT_THAT(again.header, testing::Not(testing::HasSubstr("Content-Length")));
   EXPECT_EQ(AskServer(http_.port(), GetText("/", "If-None-Match: \"x\"\r\n")).status, 200);
+  for (const std::string& wanted : {"\"x\", W/" + etag, std::string("*")})
+    EXPECT_EQ(AskServer(http_.port(), GetText("/", "If-None-Match: " + wanted + "\r\n")).status,
+              304)
+        << wanted;
+}
+
+TEST_F(HttpServerTest, TakesTargetsAsProxiesWriteThem) {
+  EXPECT_EQ(AskServer(http_.port(), GetText("http://here:80/health")).status, 200);
+  EXPECT_EQ(AskServer(http_.port(), GetText("http://here/nothing")).status, 404);
+  const HttpServer locked({.port = 0, .api_keys = {"k"}}, service_);
+  EXPECT_EQ(AskServer(locked.port(), GetText("http://here/v1/models")).status, 401);
 }
 
 TEST_F(HttpServerTest, AnswersHeadWithTheHeaderOfGet) {
@@ -215,6 +227,7 @@ TEST_F(HttpServerTest, LetsPagesOfTheOriginsAskThatAreNamed) {
   EXPECT_EQ(known.status, 204);
   EXPECT_THAT(known.header, testing::HasSubstr("Access-Control-Allow-Origin: https://a.example"));
   EXPECT_THAT(known.header, testing::HasSubstr("Vary: Origin"));
+  EXPECT_THAT(known.header, testing::Not(testing::ContainsRegex("Content-(Length|Type):")));
   EXPECT_THAT(known.header,
               testing::HasSubstr("Access-Control-Allow-Headers: authorization,content-type"));
   const HttpReply other = of("https://b.example");
@@ -429,6 +442,26 @@ TEST(CorsRules, TakeOriginsOnly) {
   EXPECT_EQ(CorsRules({"*"}).AllowedOrigin(""), "");
   EXPECT_EQ(CorsRules({}).AllowedOrigin("https://x"), "");
   EXPECT_EQ(CorsRules({"https://x"}).AllowedOrigin("https://x:8080"), "");
+}
+
+TEST_F(HttpServerTest, AnswersWhatHasBegunWhenItDrains) {
+  const std::string body = R"({"prompt": "a"})";
+  const int late = BeginRequest(http_.port(),
+                                "POST /tokenize HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\n"
+                                "Content-Length: 15\r\n\r\n");
+  std::string said(25, '\0');
+  ASSERT_EQ(::recv(late, said.data(), said.size(), MSG_WAITALL), std::ssize(said));
+  http_.Drain();
+  while (true) {  // until it drains
+    try {
+      ::close(BeginRequest(http_.port(), ""));
+    } catch (const std::exception&) {
+      break;
+    }
+  }
+  ASSERT_EQ(::write(late, body.data(), body.size()), std::ssize(body));
+  EXPECT_EQ(ReadReply(late).status, 200);
+  ::close(late);
 }
 
 TEST_F(HttpServerTest, ClosesWhatIdlesWhenItDrains) {
