@@ -9,23 +9,36 @@
 #include "core/fnv.h"
 #include "core/version.h"
 #include "runtime/load_model.h"
+#include "runtime/model_files.h"
 #include "runtime/options/option_table.h"
 
 namespace lockstep {
 namespace {
 
-// Small files are hashed whole; of weights the first part, where another training step of the same
-// model differs already.
+// Small files are hashed whole; of weights the beginning, and a little at many places: two models
+// may differ in some of their matrices alone.
 constexpr std::streamsize kHashedBytes = 4 << 20;
+constexpr std::streamsize kPlaceBytes = 4 << 10;
+constexpr std::uintmax_t kPlaces = 1024;
+
+void AddPart(std::ifstream& stream, std::streamsize count, std::string& bytes, Fnv1a& hash) {
+  stream.read(bytes.data(), count);
+  hash.Add(std::string_view(bytes).substr(0, static_cast<std::size_t>(stream.gcount())));
+  if (stream.eof()) stream.clear();
+}
 
 std::string Fingerprint(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
-  std::string bytes(static_cast<std::size_t>(kHashedBytes), '\0');
-  stream.read(bytes.data(), kHashedBytes);
-  Fnv1a hash;
-  hash.Add(std::string_view(bytes).substr(0, static_cast<std::size_t>(stream.gcount())));
   std::error_code code;
   const auto size = std::filesystem::file_size(file, code);
+  std::string bytes(static_cast<std::size_t>(kHashedBytes), '\0');
+  Fnv1a hash;
+  AddPart(stream, kHashedBytes, bytes, hash);
+  const std::uintmax_t step = std::max<std::uintmax_t>(code ? 0 : size / kPlaces, kPlaceBytes);
+  for (std::uintmax_t place = kHashedBytes; !code && stream && place < size; place += step) {
+    stream.seekg(static_cast<std::streamoff>(place));
+    AddPart(stream, kPlaceBytes, bytes, hash);
+  }
   if (!stream.is_open() || stream.bad() || code)
     throw EnvironmentError("{}: cannot be read: {}", file.string(),
                            std::generic_category().message(errno));
@@ -34,7 +47,8 @@ std::string Fingerprint(const std::filesystem::path& file) {
 
 bool IsOfTheModel(const std::filesystem::path& file) {
   const auto kind = file.extension();
-  return kind == ".json" || kind == ".safetensors" || kind == ".bin" || kind == ".txt";
+  return kind == ".json" || kind == ".safetensors" || kind == ".bin" || kind == ".txt" ||
+         kind == ".jinja";
 }
 
 void AddFiles(const std::filesystem::path& place, std::string_view name, JobIdentity& identity) {
@@ -105,11 +119,13 @@ JobIdentity IdentityOf(const JobParts& parts) {
   identity.emplace_back("model.cache_dtype", Name(options.model.kv_dtype(model.format)));
   AddPlace(parts, identity);
   AddFiles(model.folder, "model", identity);
+  AddFiles(model.folder / "additional_chat_templates", "chat template", identity);
   if (model.random_seed)
     identity.emplace_back("model of random weights", std::to_string(*model.random_seed));
   // Beside the keys it sets tokens that end a text or are banned.
   AddFiles(model.generation.where, "generation config", identity);
-  if (!options.model.tokenizer.empty()) AddFiles(options.model.tokenizer, "tokenizer", identity);
+  if (!options.model.tokenizer.empty())
+    AddFiles(TokenizerPlace(options.model.tokenizer), "tokenizer", identity);
   if (command == Command::kGenerate && !options.server.chat_template.empty())
     AddFiles(options.server.chat_template, "chat template", identity);
   return identity;

@@ -62,6 +62,48 @@ TEST_F(FinishedTest, TheSameJobAgainHasNothingToDoAndAnotherIsRefused) {
   }
 }
 
+// Two models may differ far behind the beginning of their weights, as merges of adapters do; and a
+// chat template is part of the model, too.
+TEST_F(FinishedTest, AnotherModelIsRefusedWhereverItDiffers) {
+  WriteTexts();
+  const std::filesystem::path model = Path("model");
+  std::filesystem::copy(SourceFolder() / "models/shakespeare-neox", model,
+                        std::filesystem::copy_options::recursive);
+  std::filesystem::permissions(model, std::filesystem::perms::owner_all,
+                               std::filesystem::perm_options::add);
+  std::vector<std::string> command = Command();
+  command[2] = model;
+  std::string weights(std::size_t{8} << 20, 'a');  // larger than the part that is read whole
+  WriteText(model / "more.bin", weights);
+  ASSERT_EQ(RunLockstep(command).exit_code, 0);
+  WriteText(model / "chat_template.jinja", "{{ messages }}");
+  EXPECT_THAT(RunLockstep(command).errors, HasSubstr("another model file chat_template.jinja"));
+  std::filesystem::remove(model / "chat_template.jinja");
+  EXPECT_EQ(RunLockstep(command).exit_code, 0);
+  weights.replace(weights.size() - (64 << 10), 32 << 10, std::size_t{32} << 10, 'b');
+  WriteText(model / "more.bin", weights);
+  EXPECT_THAT(RunLockstep(command).errors, HasSubstr("another model file more.bin"));
+}
+
+TEST_F(FinishedTest, AnotherTokenizerIsRefusedByWhateverNameItIsGiven) {
+  WriteTexts();
+  for (const char* name : {"gptj", "neox"}) {
+    const auto hub = std::filesystem::path(Path("hub")) / (std::string("models--o--") + name);
+    std::filesystem::create_directories(hub / "snapshots");
+    std::filesystem::create_directories(hub / "refs");
+    std::filesystem::create_directory_symlink(
+        SourceFolder() / "models" / (std::string("shakespeare-") + name), hub / "snapshots/1");
+    WriteText(hub / "refs/main", "1");
+  }
+  std::vector<std::string> command = Command();
+  command[2] = SourceFolder() / "models/shakespeare-neox";
+  const std::string hub = "HF_HUB_CACHE='" + Path("hub") + "' exec \"$@\"";
+  const Outcome first = RunScript(hub, With(command, {"--tokenizer", "o/neox"}));
+  ASSERT_EQ(first.exit_code, 0) << first.errors;
+  EXPECT_THAT(RunScript(hub, With(command, {"--tokenizer", "o/gptj"})).errors,
+              HasSubstr("made by a job with another tokenizer file"));
+}
+
 TEST_F(FinishedTest, ManyRanksHaveNothingToDoEither) {
   if (LOCKSTEP_TEST_RANKS == 1) GTEST_SKIP() << "built without MPI";
   WriteTexts();
