@@ -11,6 +11,11 @@ namespace {
 // The members in the order they are written.
 using OrderedJson = nlohmann::ordered_json;
 
+// The command's words need not be UTF-8.
+std::string Dumped(const OrderedJson& json) {
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+}
+
 double PerToken(double value, const CaseReport& one) {
   return value / static_cast<double>(std::max<std::int64_t>(one.tokens, 1));
 }
@@ -113,7 +118,7 @@ std::string BenchJson(const BenchReport& report) {
                {"cases", std::move(cases)},
                {"weight_bytes", report.weight_bytes},
                {"peak_memory_bytes", report.peak_memory_bytes}});
-  return json.dump() + "\n";
+  return Dumped(json);
 }
 
 OrderedJson FigureJson(const std::vector<double>& rounds) {
@@ -155,12 +160,10 @@ std::string CommJson(const CommReport& report) {
                      {"mpi_us", FigureJson(one.mpi_us)},
                      {"in_step_us", FigureJson(one.in_step_us)},
                      {"mpi_over_lockstep", FigureJson(Ratios(one))}});
-  return OrderedJson{{"about", report.about},
-                     {"ranks", report.ranks},
-                     {"waiting", report.spins ? "spins" : "yields"},
-                     {"cases", std::move(cases)}}
-             .dump() +
-         "\n";
+  return Dumped({{"about", report.about},
+                 {"ranks", report.ranks},
+                 {"waiting", report.spins ? "spins" : "yields"},
+                 {"cases", std::move(cases)}});
 }
 
 std::string CommText(const CommReport& report) {

@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
-#include <set>
 #include <system_error>
 
 #include "core/error.h"
@@ -30,25 +28,21 @@ void WriteToDevice(const std::string& file, std::string_view text) {
   ::close(device);
 }
 
-// Where it lies, however its name is written.
-std::string PlaceOf(const std::string& file) {
-  if (file == "-") return file;
-  std::error_code failed;  // what is wrong with it has been said already
-  const auto place =
-      std::filesystem::weakly_canonical(std::filesystem::absolute(file, failed), failed);
-  return failed ? file : place.string();
-}
-
 }  // namespace
 
-void CheckResultFiles(std::span<const std::string> files) {
-  std::set<std::string> places;
-  for (const std::string& file : files) {
+void CheckResultFiles(std::span<const std::string> files, std::span<const std::string> read) {
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const std::string& file = files[i];
     if (file.empty()) continue;
     CheckWritable(file);
-    if (!places.insert(PlaceOf(file)).second && file != "/dev/null")
-      throw BadInput("{}: two results would be written to it; give each a name of its own",
-                     file == "-" ? "standard output" : file);
+    for (const std::string& input : read)
+      if (IsSameFile(file, input))
+        throw BadInput("{}: is read, and a result would replace it; give the result another name",
+                       file);
+    for (const std::string& other : files.first(i))
+      if (IsSameFile(file, other) || (file == "-" && other == "-"))
+        throw BadInput("{}: two results would be written to it; give each a name of its own",
+                       file == "-" ? "standard output" : file);
   }
 }
 

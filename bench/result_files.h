@@ -10,8 +10,8 @@ namespace lockstep {
 // whole or not at all; pipes and devices take what comes.
 
 // Before anything is measured. Throws EnvironmentError where one cannot be written, BadInput where
-// two are the same.
-void CheckResultFiles(std::span<const std::string> files);
+// two are the same, or one is of those that are read.
+void CheckResultFiles(std::span<const std::string> files, std::span<const std::string> read = {});
 
 // Throws EnvironmentError.
 void WriteResult(const std::string& file, std::string_view text);

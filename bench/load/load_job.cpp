@@ -56,7 +56,23 @@ const char* DeviceName(DeviceChoice device) {
 
 // Before anything is measured: it would be a pity afterwards.
 void CheckOutputs(const LoadOptions& options) {
-  CheckResultFiles(std::array{options.json_file, options.csv_file, options.html_file});
+  CheckResultFiles(std::array{options.json_file, options.csv_file, options.html_file},
+                   std::array{options.replay});
+}
+
+// Else outputs would be shorter than the report says.
+void CheckContext(const LoadOptions& options, std::int64_t context_tokens) {
+  if (!options.replay.empty() || options.prompt_form == PromptForm::kText) return;
+  const auto longest = [](const LengthDistribution& lengths) {
+    return lengths.kind == LengthDistribution::Kind::kUniform ? lengths.last : lengths.first;
+  };
+  const std::int64_t prompt = longest(options.prompt_tokens);
+  const std::int64_t output = longest(options.output_tokens);
+  if (output > context_tokens - prompt)
+    throw BadInput(
+        "bench serve: --input-len {} and --output-len {} together are past the model's context of "
+        "{} tokens; shorten one of them",
+        prompt, output, context_tokens);
 }
 
 // Each request in flight has a connection: as many as the system lets us have.
@@ -128,6 +144,7 @@ class EngineLoadJob : public ModelJob {
     if (options.endpoint == LoadEndpoint::kChat)
       throw BadInput("bench serve: --chat asks for a server; give --url http://HOST:PORT");
     CheckOutputs(options);
+    CheckContext(options, model.spec.context_tokens);
     tokenizer_ = OpenTokenizer(arguments_.options, model);
     if (options.prompt_form == PromptForm::kTokens && options.last_id >= model.spec.vocab_rows)
       throw BadInput("--prompt-ids: {} is the last id, but the model has {} rows of vocabulary",

@@ -67,6 +67,7 @@ OrderedJson RoundJson(const LoadSummary& summary, const LoadOptions& options) {
 }
 
 OrderedJson LoadSettings(const LoadOptions& options) {
+  const bool is_replay = !options.replay.empty();  // whose lengths are its own
   OrderedJson json{
       {"request_rate", options.rate ? NumberOrText(*options.rate) : OrderedJson()},
       {"burstiness", NumberOrText(options.burstiness)},
@@ -74,8 +75,8 @@ OrderedJson LoadSettings(const LoadOptions& options) {
       {"requests", options.requests ? OrderedJson(*options.requests) : OrderedJson()},
       {"seconds", options.seconds ? OrderedJson(*options.seconds) : OrderedJson()},
       {"replay", options.replay},
-      {"prompt_tokens", Shown(options.prompt_tokens)},
-      {"output_tokens", Shown(options.output_tokens)},
+      {"prompt_tokens", is_replay ? OrderedJson() : OrderedJson(Shown(options.prompt_tokens))},
+      {"output_tokens", is_replay ? OrderedJson() : OrderedJson(Shown(options.output_tokens))},
       {"ignore_eos", options.eos_rule == EosRule::kIgnored},
       {"goodput", Shown(options.target)},
       {"seed", options.seed}};

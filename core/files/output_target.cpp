@@ -26,7 +26,28 @@ bool IsDevice(const std::string& output) {
                          output, type == std::filesystem::file_type::socket ? "socket" : "disk");
 }
 
+bool MayBeShared(const std::string& name) {
+  if (name.empty() || name == "-") return true;
+  std::error_code ignored;
+  const auto type = std::filesystem::status(name, ignored).type();
+  return type == std::filesystem::file_type::fifo || type == std::filesystem::file_type::character;
+}
+
+// However it is written; also of what is not there yet.
+std::filesystem::path PlaceOf(const std::string& name) {
+  std::error_code failed;
+  const auto place =
+      std::filesystem::weakly_canonical(std::filesystem::absolute(name, failed), failed);
+  return failed ? std::filesystem::path(name) : place;
+}
+
 }  // namespace
+
+bool IsSameFile(const std::string& one, const std::string& other) {
+  if (MayBeShared(one) || MayBeShared(other)) return false;
+  std::error_code ignored;  // one of them is not there
+  return PlaceOf(one) == PlaceOf(other) || std::filesystem::equivalent(one, other, ignored);
+}
 
 bool IsAtomicTarget(const std::string& output) { return output != "-" && !IsDevice(output); }
 

@@ -14,4 +14,8 @@ bool IsAtomicTarget(const std::string& output);
 // Throws EnvironmentError when an output could not be written, before there is anything to write.
 void CheckWritable(const std::string& output);
 
+// Whether both names lead to one file, there or still to be written. Never of standard streams,
+// pipes and devices, which several may use, nor of "", which is no file.
+bool IsSameFile(const std::string& one, const std::string& other);
+
 }  // namespace lockstep

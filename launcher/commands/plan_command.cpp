@@ -168,7 +168,7 @@ class Planner {
   }
 
   void Fit() {
-    CheckResultFiles(std::array{asked_.calibrated, asked_.html_file});
+    CheckResultFiles(std::array{asked_.calibrated, asked_.html_file}, asked_.results);
     const Machine machine = MachineAsked();
     Measurements measurements;
     for (const std::string& file : asked_.results)

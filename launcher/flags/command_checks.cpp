@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/files/output_target.h"
 
 namespace lockstep {
 namespace {
@@ -14,6 +15,13 @@ void CheckElastic(const Arguments& arguments, std::string_view name, const std::
   if (output.empty() || output == "-" || !has_input_file)
     throw BadInput("{}: --elastic needs files for {}--output: only they can be resumed", name,
                    name == "eval" ? "" : "--input and ");
+}
+
+// The flag that states this key; empty where none does.
+std::string FlagOf(const Options& options, std::string_view key) {
+  const auto stated = options.stated.find(key);
+  const bool by_flag = stated != options.stated.end() && stated->second.starts_with("--");
+  return by_flag ? stated->second : "";
 }
 
 void CheckTexts(const Arguments& arguments, const std::string& output_given) {
@@ -36,6 +44,9 @@ void CheckTexts(const Arguments& arguments, const std::string& output_given) {
   if (prompt && !output_given.empty())
     throw BadInput(
         "generate: --output goes with --input; a --prompt is answered on standard output");
+  if (prompt && !FlagOf(arguments.options, "input.unknown_fields").empty())
+    throw BadInput("generate: {} goes with --input: a --prompt has no fields",
+                   FlagOf(arguments.options, "input.unknown_fields"));
   if (arguments.restart == Restart::kFromTheBeginning && (prompt || output_given.empty()))
     throw BadInput(
         "{}: --restart goes with --input and --output: nothing else can be left unfinished", name);
@@ -73,8 +84,23 @@ void CheckTrust(const Arguments& arguments) {
                    arguments.tls_ca);
 }
 
+// With --url ranks are the server's. What a configuration says of them may be for other commands.
+void CheckNothingOfRanks(const Arguments& arguments, std::string_view name) {
+  if (arguments.url.empty()) return;
+  std::string flag = arguments.weights == WeightChoice::kRandom ? "--random-weights" : "";
+  for (const auto& [key, origin] : arguments.options.stated) {
+    const bool of_ranks = key.starts_with("parallel.") || key.starts_with("engine.") ||
+                          (key.starts_with("model.") && key != "model.path");
+    if (of_ranks && flag.empty()) flag = FlagOf(arguments.options, key);
+  }
+  if (!flag.empty())
+    throw BadInput("{}: {} with --url: the ranks are the server's; give it to lockstep serve", name,
+                   flag);
+}
+
 void CheckBenchServe(const Arguments& arguments) {
   CheckTrust(arguments);
+  CheckNothingOfRanks(arguments, "bench serve");
   if (arguments.url.empty() && arguments.options.model.path.empty() &&
       arguments.config_file.empty())
     throw BadInput(
@@ -94,6 +120,24 @@ void CheckBenchScaling(const Arguments& arguments) {
     throw BadInput("bench scaling: no model; expected --model MODEL or --config FILE.yaml");
 }
 
+// A trace is written at the end, over whatever is there.
+void CheckTraceFile(const Arguments& arguments) {
+  const std::string& trace = arguments.trace_file;
+  const EvaluationOptions& evaluation = arguments.evaluation;
+  for (const std::string& read : {arguments.input, arguments.prompt_file, arguments.config_file,
+                                  evaluation.perplexity, arguments.load.replay})
+    if (IsSameFile(trace, read))
+      throw BadInput(
+          "--trace {}: is the input, which the trace would replace; give it another name", trace);
+  for (const std::string& written :
+       {arguments.output, evaluation.samples, evaluation.html, arguments.load.json_file,
+        arguments.load.csv_file, arguments.load.html_file, arguments.scaling.json_file,
+        arguments.scaling.csv_file, arguments.scaling.html_file})
+    if (IsSameFile(trace, written))
+      throw BadInput("--trace {}: results are written to it, too; give the trace another name",
+                     trace);
+}
+
 void CheckTrace(const Arguments& arguments) {
   const std::string& file = arguments.trace_file;
   if (arguments.command == Command::kTrace) {
@@ -104,10 +148,12 @@ void CheckTrace(const Arguments& arguments) {
   if (arguments.command == Command::kBenchServe && !arguments.url.empty())
     throw BadInput("bench serve: --trace {} with --url: a trace is of ranks; give it to the server",
                    file);
+  CheckTraceFile(arguments);
 }
 
 void CheckComplete(const Arguments& arguments) {
   CheckTrust(arguments);
+  CheckNothingOfRanks(arguments, "complete");
   const bool has_model = !arguments.options.model.path.empty();
   if (arguments.url.empty() && !has_model)
     throw BadInput("complete: no model; expected --model MODEL, or --url http://HOST:PORT");

@@ -134,6 +134,10 @@ void LoadFlags::ReadTimes(LoadOptions& load) const {
     throw BadInput("bench serve: --requests and --seconds are both given; expected one of them");
   if (load.seconds && (!load.replay.empty() || (load.rate && *load.rate > kRates.most)))
     throw BadInput("bench serve: --seconds goes with --concurrency or a --rate; use --requests");
+  if (!load.replay.empty() && (!input_len_.empty() || !output_len_.empty()))
+    throw BadInput(
+        "bench serve: {} does not go with --replay, whose requests have lengths of their own",
+        input_len_.empty() ? "--output-len" : "--input-len");
   if (!burstiness_.empty() && !load.rate && !find_rate_)
     throw BadInput("bench serve: --burstiness goes with --rate or --find-rate");
 }

@@ -32,6 +32,10 @@ TEST(ResultFiles, AreCheckedBeforeAnythingIsWritten) {
               }),
               HasSubstr("a.json: two results would be written to it"));
   EXPECT_THAT(MessageOf([&] {
+                CheckResultFiles(std::array{file}, std::array<std::string, 2>{"", same});
+              }),
+              HasSubstr("a.json: is read, and a result would replace it"));
+  EXPECT_THAT(MessageOf([&] {
                 CheckResultFiles(std::array<std::string, 2>{"-", "-"});
               }),
               HasSubstr("standard output: two results"));

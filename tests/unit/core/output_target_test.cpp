@@ -22,6 +22,20 @@ TEST(CheckWritable, LeavesNothingBehind) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
+TEST(IsSameFile, LooksWhereNamesLeadAndNotHowTheyAreWritten) {
+  const TemporaryFolder folder;
+  const std::string file = folder / "a", link = folder / "b";
+  const std::string around = folder.path().string() + "/./x/../a";
+  EXPECT_TRUE(IsSameFile(file, around)) << "also of what is not there yet";
+  EXPECT_FALSE(IsSameFile(file, link));
+  WriteText(file, "a");
+  std::filesystem::create_hard_link(file, link);
+  EXPECT_TRUE(IsSameFile(file, link));
+  std::filesystem::create_symlink(file, folder / "c");
+  EXPECT_TRUE(IsSameFile(folder / "c", file));
+  for (const char* shared : {"-", "", "/dev/null"}) EXPECT_FALSE(IsSameFile(shared, shared));
+}
+
 TEST(CheckWritable, RefusesFoldersAndPlacesThatAreNot) {
   const TemporaryFolder folder;
   EXPECT_EQ(MessageOf([&] { CheckWritable(folder.path()); }, ExitCode::kEnvironment),

@@ -163,7 +163,7 @@ TEST(ParseCommandLine, RemembersWhoHasSetAKey) {
   const std::string file = folder / "run.yaml";
   WriteText(file, "parallel:\n  tp: 2\n");
   const auto stated =
-      ArgumentsOf({"generate", "--config", file, "-m", "m", "-p", "x", "--top-k", "3", "--set",
+      ArgumentsOf({"generate", "--config", file, "-m", "m", "--input", "x", "--top-k", "3", "--set",
                    "sampling.top_p=0.5", "--stop", "a", "--ignore-eos", "--pass-through"})
           .options.stated;
   EXPECT_EQ(stated.at("parallel.tp"), file + ":2:7: parallel.tp");
@@ -258,7 +258,37 @@ TEST(ParseCommandLine, TakesAYamlAsModelForAConfiguration) {
   EXPECT_EQ(ParseError({"plan", "--model", "/nowhere.yaml"}), "/nowhere.yaml: no such file");
 }
 
+TEST(ParseCommandLine, RefusesATraceThatWouldReplaceAnotherFile) {
+  const std::vector<std::vector<std::string>> commands = {
+      {"generate", "--model", "m", "--input", "a.jsonl", "--trace", "./a.jsonl"},
+      {"generate", "--model", "m", "--input", "a", "--output", "o.jsonl", "--trace", "o.jsonl"},
+      {"eval", "--model", "m", "--perplexity", "b.txt", "--trace", "b.txt"},
+      {"bench", "serve", "--model", "m", "--rate", "1", "--json", "j", "--trace", "j"}};
+  for (const auto& command : commands)
+    EXPECT_THAT(ParseError(command), HasSubstr("--trace " + command.back() + ": "));
+}
+
+TEST(ParseCommandLine, RefusesFlagsOfRanksWhereTheyAreAServers) {
+  const std::vector<std::string> serve = {"bench", "serve", "--url", "http://h", "--rate", "1"};
+  for (const std::vector<std::string>& more :
+       std::vector<std::vector<std::string>>{{"--tp", "2"},
+                                             {"--dtype", "bf16"},
+                                             {"--set", "engine.max_sequences=4"},
+                                             {"--random-weights"}}) {
+    std::vector<std::string> command = serve;
+    command.insert(command.end(), more.begin(), more.end());
+    EXPECT_THAT(ParseError(command), HasSubstr(" with --url: the ranks are the server"))
+        << more.front();
+  }
+  EXPECT_THAT(ParseError({"complete", "--url", "http://h", "--threads", "2"}),
+              HasSubstr("--threads with --url"));
+}
+
 TEST(ParseCommandLine, RefusesWhatWouldHaveNoEffect) {
+  EXPECT_THAT(ParseError({"generate", "--model", "m", "--prompt", "a", "--pass-through"}),
+              HasSubstr("--pass-through goes with --input"));
+  EXPECT_THAT(ParseError({"bench", "serve", "--model", "m", "--replay", "r", "--input-len", "9"}),
+              HasSubstr("--input-len does not go with --replay"));
   EXPECT_THAT(ParseError({"generate", "--model", "m", "--prompt", "a", "--restart"}),
               HasSubstr("--restart goes with --input and --output"));
   EXPECT_THAT(ParseError({"generate", "--model", "m", "--input", "a", "--restart"}),
