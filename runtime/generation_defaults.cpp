@@ -65,6 +65,11 @@ TextRequest RequestOf(const SamplingOptions& sampling) {
   return request;
 }
 
+bool IsListOfIds(const Json& word) {
+  return word.is_array() && !word.empty() &&
+         std::ranges::all_of(word, [](const Json& id) { return id.is_number_integer(); });
+}
+
 class Defaults {
  public:
   Defaults(const GenerationConfig& config, std::int64_t sampled_vocab, Options& options)
@@ -157,8 +162,11 @@ class Defaults {
     const Json* words = Find(kName);
     std::vector<std::int64_t> ids;
     bool longer = false;
+    if (words != nullptr && (!words->is_array() || !std::ranges::all_of(*words, IsListOfIds)))
+      throw BadInput("{} is {}; expected a list of lists of token ids", Place(kName),
+                     ShownJson(*words));
     for (const Json& word : words == nullptr ? Json::array() : *words) {
-      const bool single = word.is_array() && word.size() == 1 && word[0].is_number_integer();
+      const bool single = word.size() == 1;
       longer = longer || !single;
       if (!single) continue;
       const auto id = word[0].get<std::int64_t>();

@@ -111,6 +111,10 @@ TEST(GenerationDefaults, BanWordsOfOneToken) {
   const AppliedDefaults applied = Apply(R"({"bad_words_ids": [[3], [4, 5], [7]]})", options);
   EXPECT_THAT(options.sampling.params.banned_tokens, ElementsAre(3)) << "7 is an end token";
   EXPECT_THAT(applied.unsupported, ElementsAre("bad_words_ids of several tokens"));
+  for (const std::string wrong : {"5", "\"x\"", "[[1.0]]", "[3]", "[[]]"})
+    EXPECT_THAT(MessageOf([&] { Apply(("{\"bad_words_ids\": " + wrong + "}").c_str(), options); }),
+                testing::HasSubstr("expected a list of lists of token ids"))
+        << wrong;
 }
 
 TEST(GenerationDefaults, TakeMaxLengthWhereThereIsNoMaxNewTokens) {
