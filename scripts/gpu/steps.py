@@ -77,6 +77,9 @@ def tests(machine):
     yield Step("Steps that are replayed", graphs, 60)
     yield Step("The same bits in any batch and chunk", same_bits, 60)
     yield Step("The program", program, 60)
+    fewer_bits = "*FewerBitsOnCuda.*" + ("" if multiplies_fp8(machine) else "-*InFp8*")
+    yield Step("The perplexity of fewer bits", [test_program(machine, "cuda_program"),
+                                                "--gtest_brief=1", f"--gtest_filter={fewer_bits}"], 90)
 
 
 def bench(machine, kind, model, prompt, limit, title, more=(), count=1, dtype="bf16", env=None):
@@ -101,9 +104,12 @@ def invariance(machine, model):
                [str(ROOT / "scripts/gpu/invariance_cost"), machine.lockstep, model], 150)
 
 
+def multiplies_fp8(machine):
+    return not machine.capability or int(machine.capability) >= 89
+
+
 def formats(machine, model):
-    multiplies_fp8 = not machine.capability or int(machine.capability) >= 89
-    for dtype in ("int8", "int4", *["fp8"] * multiplies_fp8, "fp16"):
+    for dtype in ("int8", "int4", *["fp8"] * multiplies_fp8(machine), "fp16"):
         yield bench(machine, "batch", model, "128", 60, f"{dtype}, batches",
                     ["--batch", "1,8,9,64"], dtype=dtype)
         yield bench(machine, "prefill", model, "1900", 40, f"{dtype}, prompts", dtype=dtype)
